@@ -1,0 +1,100 @@
+"""``manage.py demo``: the site, with recorded runs of real agents streaming into it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+
+from trace_streaming.models import Trace
+from trace_streaming.playback import RecordedEvent, play, read_recording
+from trace_streaming.recorder import recorder
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "recordings"
+PACE = {
+    "swe-agent-marshmallow-1867.jsonl": 1.0,
+    "cuga-orchestrator.jsonl": 0.15,
+    "swe-agent-ctf-katy.jsonl": 1.0,
+}
+"""The recordings, in the order they are played, and how fast: the sales orchestrator's tools took no time."""
+PAUSE_SECONDS = 2.0
+KEPT_TRACES = 200
+LOGIN = "demo"
+
+
+class Command(BaseCommand):
+    """Migrates, makes a user, plays the recordings in a loop, and serves until Ctrl-C."""
+
+    help = "Serve the demonstration site while recorded agent runs stream into it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``--host`` and ``--port``."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
+        parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        """Everything the demonstration needs, then daphne."""
+        if not settings.DEBUG:
+            raise CommandError("The demonstration has a known password: run it with DJANGO_DEBUG=1 only.")
+        call_command("migrate", verbosity=0)
+        self._make_user()
+        self.stdout.write(f"\n  Watch agents work:  http://{host}:{port}/")
+        self.stdout.write(f"  Admin:              http://{host}:{port}/admin/   login: {LOGIN}, password: {LOGIN}")
+        self.stdout.write("  Ctrl-C ends it.\n")
+        stop = threading.Event()
+        player = threading.Thread(target=play_in_a_loop, args=(stop.wait,), name="demo-player", daemon=True)
+        player.start()
+        try:
+            call_command("runserver", f"{host}:{port}", use_reloader=False, verbosity=0)
+        finally:
+            stop.set()
+            player.join(timeout=5)
+
+    @staticmethod
+    def _make_user() -> None:
+        users = get_user_model()._default_manager
+        if not users.filter(username=LOGIN).exists():
+            users.create_superuser(LOGIN, "demo@example.com", LOGIN)
+
+
+class _Stopped(Exception):  # noqa: N818  no error
+    """The server has ended."""
+
+
+def play_in_a_loop(wait: Callable[[float], bool]) -> None:
+    """Play one recording after another under fresh trace ids, until ``wait`` says that it is over.
+
+    :param wait: takes seconds; returns whether to stop
+    """
+
+    def sleep(seconds: float) -> None:
+        if wait(seconds):
+            raise _Stopped
+
+    try:
+        for name, pace in cycle(PACE.items()):
+            suffix = datetime.now().strftime("%H%M%S")  # noqa: DTZ005  for people to read
+            lines = (RECORDINGS / name).read_bytes().splitlines()
+            events = [event for event in read_recording(lines) if isinstance(event, RecordedEvent)]
+            play(events, lambda trace_id, suffix=suffix: f"{trace_id}-{suffix}", pace, sleep)  # type: ignore[misc]
+            recorder.flush(timeout=PAUSE_SECONDS)
+            _forget_old_traces()
+            sleep(PAUSE_SECONDS)
+    except _Stopped:
+        pass
+    finally:
+        connection.close()
+
+
+def _forget_old_traces() -> None:
+    kept = Trace.objects.values_list("pk", flat=True)[:KEPT_TRACES]
+    Trace.objects.exclude(pk__in=list(kept)).delete()

@@ -1,0 +1,46 @@
+"""Watch an AI agent, or any long job, work: live, inside a Django project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .emitter import TraceEmitter, current_emitter
+from .events import CANONICAL_EVENTS
+from .exceptions import (
+    InvalidTraceIdError,
+    NonCanonicalEventError,
+    NonCanonicalStatusError,
+    TraceStreamingError,
+)
+from .signals import event_emitted, events_recorded, trace_ended
+
+if TYPE_CHECKING:
+    from .streams import broadcast_trace_events, emit_trace_event, get_active_trace_streams, is_trace_streaming
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CANONICAL_EVENTS",
+    "InvalidTraceIdError",
+    "NonCanonicalEventError",
+    "NonCanonicalStatusError",
+    "TraceEmitter",
+    "TraceStreamingError",
+    "broadcast_trace_events",
+    "current_emitter",
+    "emit_trace_event",
+    "event_emitted",
+    "events_recorded",
+    "get_active_trace_streams",
+    "is_trace_streaming",
+    "trace_ended",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # These need the models, which Django loads after it has imported this package.
+    if name in __all__:
+        from . import streams
+
+        return getattr(streams, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

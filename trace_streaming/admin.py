@@ -1,0 +1,125 @@
+"""The Django admin: traces and their events, to read. Nothing here writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from .models import Event, Trace
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Model]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+SHOWN_EVENTS = 100
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Shows, and changes nothing."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody deletes."""
+        return False
+
+
+@admin.register(Trace)
+class TraceAdmin(ReadOnlyAdmin):
+    """Traces, newest first; a trace's page shows its newest events and leads to all of them."""
+
+    list_display = ("trace_id", "state", "started_at", "duration_text", "event_count", "error_count", "owner")
+    list_filter = ("state", "started_at")
+    list_select_related = ("owner",)
+    search_fields = ("trace_id",)
+    search_help_text = _("Part of a trace id")
+    date_hierarchy = "started_at"
+    fields = (
+        "trace_id",
+        "state",
+        "owner",
+        ("started_at", "last_event_at", "ended_at"),
+        "duration_text",
+        ("event_count", "error_count"),
+        "epoch",
+        "metadata",
+        "newest_events",
+    )
+    readonly_fields = ("duration_text", "newest_events")
+
+    @admin.display(description=_("duration"))
+    def duration_text(self, trace: Trace) -> str:
+        """Hours, minutes and seconds."""
+        return str(trace.duration)
+
+    @admin.display(description=_("newest events"))
+    def newest_events(self, trace: Trace) -> SafeString:
+        """A table of the last events, and the way to all of them."""
+        newest = list(trace.events.order_by("-sequence")[:SHOWN_EVENTS])[::-1]
+        rows = format_html_join(
+            "",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
+            (
+                (e.sequence, e.timestamp.strftime("%H:%M:%S.%f")[:-3], e.event, e.status, e.details[:300])
+                for e in newest
+            ),
+        )
+        return format_html(
+            "<table><thead><tr><th>#</th><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>"
+            '<tbody>{}</tbody></table><p><a href="{}?trace__id__exact={}">{}</a></p>',
+            _("time"),
+            _("event"),
+            _("status"),
+            _("details"),
+            rows,
+            reverse("admin:trace_streaming_event_changelist", current_app=self.admin_site.name),
+            trace.pk,
+            _("All events of this trace"),
+        )
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """Events; usually those of one trace, from its page."""
+
+    list_display = ("sequence", "trace", "event", "status", "tool_name", "duration_ms", "timestamp")
+    list_display_links = ("sequence",)
+    list_select_related = ("trace",)
+    list_filter = ("event", "status", "timestamp")
+    search_fields = ("trace__trace_id", "tool_name")
+    ordering = ("-pk",)
+    fields = ("trace", "sequence", "event", "status", "timestamp", "tool_name", "duration_ms", "details_text")
+    readonly_fields = ("details_text",)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """One trace may be asked for; offering all of them as a filter would list a million."""
+        return lookup == "trace__id__exact" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        """Without the details, which may be large, where only a list is shown."""
+        queryset = super().get_queryset(request)
+        match = request.resolver_match
+        return queryset.defer("details") if match and match.url_name == "trace_streaming_event_changelist" else queryset
+
+    @admin.display(description=_("details"))
+    def details_text(self, event: Event) -> SafeString:
+        """The JSON, indented."""
+        text = orjson.dumps(orjson.loads(event.details), option=orjson.OPT_INDENT_2).decode()
+        return format_html("<pre>{}</pre>", text)

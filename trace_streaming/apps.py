@@ -1,0 +1,21 @@
+"""The app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class TraceStreamingConfig(AppConfig):
+    """Connects the recorder and registers the system checks."""
+
+    name = "trace_streaming"
+    verbose_name = _("Trace streaming")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Run once, when all models are loaded."""
+        from . import checks, recorder
+
+        checks.register_checks()
+        recorder.connect()

@@ -1,0 +1,98 @@
+"""System checks: what is set up wrong is said at start, with the setting to change. Ids are stable and unique."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections, router
+from django.utils.module_loading import import_string
+
+from .conf import PREFIX, SETTING_NAMES, conf
+from .events import EVENT_NAME_PATTERN
+from .models import Trace
+
+E001 = "trace_streaming.E001"
+E002 = "trace_streaming.E002"
+E003 = "trace_streaming.E003"
+E004 = "trace_streaming.E004"
+E005 = "trace_streaming.E005"
+W001 = "trace_streaming.W001"
+W002 = "trace_streaming.W002"
+W003 = "trace_streaming.W003"
+
+
+def register_checks() -> None:
+    """Register all checks with Django."""
+    register(check_settings)
+    register(check_sqlite, Tags.database)
+    register(check_redis_hosts)
+
+
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Each setting has a value of its kind, and each ``TRACE_STREAMING_`` name is one of ours."""
+    ours = {name for name in dir(settings) if name.startswith(PREFIX)}
+    messages: list[CheckMessage] = [
+        checks.Warning(f"Unknown setting {name}.", hint="See the settings reference for its name.", id=W001)
+        for name in sorted(ours - {PREFIX + known for known in SETTING_NAMES})
+    ]
+    if bad := [name for name in conf.EXTRA_EVENTS if not _is_event_name(name)]:
+        hint = "A name has 1 to 64 of a-z 0-9 _ and begins with a letter."
+        messages.append(Error(f"TRACE_STREAMING_EXTRA_EVENTS has no event names: {bad!r}.", hint=hint, id=E001))
+    if conf.RECORDER not in ("thread", "inline"):
+        messages.append(Error('TRACE_STREAMING_RECORDER must be "thread" or "inline".', id=E002))
+    messages += _check_callable("REDACTOR", [conf.REDACTOR], E003)
+    messages += _check_callable("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
+    for name in ("HEAD_CHECK_SECONDS", "HEALTH_TIMEOUT_SECONDS", "HEARTBEAT_SECONDS", "QUEUE_SIZE"):
+        value = getattr(conf, name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+            messages.append(Error(f"TRACE_STREAMING_{name} must be a number above 0.", id=E005))
+    return messages
+
+
+def _is_event_name(name: object) -> bool:
+    return isinstance(name, str) and EVENT_NAME_PATTERN.fullmatch(name) is not None
+
+
+def _check_callable(name: str, paths: Sequence[str], check_id: str) -> Iterator[CheckMessage]:
+    for path in paths:
+        try:
+            usable = callable(import_string(path))
+        except (ImportError, AttributeError, TypeError):
+            usable = False
+        if not usable:
+            yield Error(f"TRACE_STREAMING_{name} names {path!r}, which cannot be imported.", id=check_id)
+
+
+def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """SQLite is set so that watchers can read while events are written, and writers wait for each other."""
+    connection = connections[router.db_for_write(Trace)]
+    if connection.vendor != "sqlite":
+        return []
+    options = connection.settings_dict.get("OPTIONS", {})
+    wal = "journal_mode=wal" in str(options.get("init_command", "")).replace(" ", "").lower()
+    immediate = str(options.get("transaction_mode", "")).upper() == "IMMEDIATE"
+    if wal and immediate:
+        return []
+    hint = (
+        'Set the database\'s OPTIONS to {"transaction_mode": "IMMEDIATE", "timeout": 20,'
+        ' "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'
+    )
+    return [checks.Warning("SQLite without WAL and immediate transactions makes writers fail.", hint=hint, id=W002)]
+
+
+def check_redis_hosts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Redis hosts have no read timeout: redis-py 8 otherwise ends an idle ``receive`` after 5 seconds."""
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    config = layers.get("default", {})
+    if not str(config.get("BACKEND", "")).startswith("channels_redis."):
+        return []
+    hosts = config.get("CONFIG", {}).get("hosts", ["redis://localhost:6379"])
+    if all(isinstance(host, dict) and host.get("socket_timeout", ...) is None for host in hosts):
+        return []
+    hint = 'Write each of CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] as {"address": url, "socket_timeout": None}.'
+    return [checks.Warning("A Redis host of the channel layer has a read timeout.", hint=hint, id=W003)]

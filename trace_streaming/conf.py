@@ -1,0 +1,64 @@
+"""Settings: one typed property each, read on every access, so that ``override_settings`` just works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+
+PREFIX = "TRACE_STREAMING_"
+
+
+class Conf:
+    """The settings of this app; the project's setting has the prefix ``TRACE_STREAMING_``."""
+
+    @property
+    def EXTRA_EVENTS(self) -> tuple[str, ...]:
+        """Event names that this project emits beside the canonical ones."""
+        return tuple(self._get("EXTRA_EVENTS", ()))
+
+    @property
+    def HEAD_CHECK_SECONDS(self) -> float | None:
+        """Seconds between looks at the watched logs' heads; None: 1 with an in-memory layer, otherwise 10."""
+        return self._get("HEAD_CHECK_SECONDS", None)  # type: ignore[no-any-return]
+
+    @property
+    def HEALTH_TIMEOUT_SECONDS(self) -> float:
+        """How long ``/ws/health`` waits for the database and for the channel layer, in seconds."""
+        return self._get("HEALTH_TIMEOUT_SECONDS", 2.0)  # type: ignore[no-any-return]
+
+    @property
+    def HEARTBEAT_SECONDS(self) -> float:
+        """Seconds between heartbeats to ``trace-stream.v1`` clients."""
+        return self._get("HEARTBEAT_SECONDS", 15.0)  # type: ignore[no-any-return]
+
+    @property
+    def PERMISSION_CLASSES(self) -> Sequence[str]:
+        """Dotted paths of the DRF permission classes that decide who may watch a trace."""
+        return self._get(  # type: ignore[no-any-return]
+            "PERMISSION_CLASSES", ["trace_streaming.permissions.IsOwnerOrMayViewTraces"]
+        )
+
+    @property
+    def QUEUE_SIZE(self) -> int:
+        """How many events a process may hold that are not stored yet."""
+        return self._get("QUEUE_SIZE", 100_000)  # type: ignore[no-any-return]
+
+    @property
+    def RECORDER(self) -> str:
+        """``thread``: a writer thread stores events. ``inline``: ``emit`` itself does, for tests."""
+        return self._get("RECORDER", "thread")  # type: ignore[no-any-return]
+
+    @property
+    def REDACTOR(self) -> str:
+        """Dotted path of the callable that hides what must not be seen (``trace_streaming.redaction.Redactor``)."""
+        return self._get("REDACTOR", "trace_streaming.redaction.redact")  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _get(name: str, default: Any) -> Any:
+        return getattr(settings, PREFIX + name, default)
+
+
+conf = Conf()
+SETTING_NAMES = frozenset(name for name, value in vars(Conf).items() if isinstance(value, property))

@@ -1,0 +1,177 @@
+"""What speaks ASGI: a thin adapter between one WebSocket and one subscription."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.models import AnonymousUser
+from django.db import Error as DatabaseError
+
+from .conf import conf
+from .events import event_names
+from .exceptions import ProtocolError, StorageUnavailableError
+from .frames import PLAIN, V1, Profile
+from .hub import Hub, current_hub
+from .models import Trace
+from .permissions import Watcher, may_watch
+from .protocol import (
+    SUBPROTOCOL,
+    CloseCode,
+    Command,
+    WatchRequest,
+    parse_acknowledged,
+    parse_command,
+    parse_filter,
+    parse_watch_request,
+)
+from .store import database, with_fresh_connection
+from .subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+MAX_BAD_COMMANDS: Final = 32
+"""So many malformed commands in a row close the socket."""
+
+
+class TraceConsumer(AsyncWebsocketConsumer):
+    """Watches the trace that the URL names, in the profile that the client offers.
+
+    The trace's group is joined by the process's hub, once for all sockets that watch it.
+    """
+
+    # No such layer: Channels would otherwise open a channel of its own for every socket.
+    channel_layer_alias = "trace_streaming.hub"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ignored_frames = 0
+        self._profile: Profile = PLAIN
+        self._trace_id = ""
+        self._hub: Hub | None = None
+        self._subscription: Subscription | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._bad_commands = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Whatever ends the connection, its place is freed: ``disconnect`` is not called for every end."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._free()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Frames go straight to their handler: Channels would hop to a thread for each."""
+        if message["type"] == "websocket.receive":
+            await self.websocket_receive(message)
+        else:
+            await super().dispatch(message)
+
+    async def connect(self) -> None:
+        """Accept, so that a browser can read what follows; then let the client watch, or say why not."""
+        self._trace_id = self.scope["url_route"]["kwargs"]["trace_id"]
+        offered = SUBPROTOCOL in self.scope.get("subprotocols", ())
+        self._profile = V1 if offered else PLAIN
+        await self.accept(SUBPROTOCOL if offered else None)
+        try:
+            request = parse_watch_request(
+                self._trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
+            )
+            await self._check_permission(request)
+            self._hub = current_hub()
+            self._subscription = await self._hub.subscribe(request, self._profile, self._send_text)
+        except ProtocolError as error:
+            await self._refuse(error.code, error.message)
+        except (DatabaseError, StorageUnavailableError):
+            await self._refuse(CloseCode.GOING_AWAY, "The database does not answer; connect again")
+        else:
+            await self._send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
+            self._pump = asyncio.create_task(self._run_pump(self._subscription))
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """A frame from the client."""
+        if self._subscription is None:
+            return  # it was refused, and is being closed
+        if self._profile is V1:
+            await self._receive_command(text_data)
+        elif text_data == "ping":
+            await self._send_text("pong")
+        elif text_data == "close":
+            await self.close()
+        else:
+            self.ignored_frames += 1
+
+    async def disconnect(self, code: int) -> None:
+        """The client has gone, or the close is done."""
+        self._free()
+
+    async def _check_permission(self, request: WatchRequest) -> None:
+        user = self.scope.get("user") or AnonymousUser()
+        if await asyncio.to_thread(with_fresh_connection, _may_watch, self.scope, user, request.trace_id):
+            return
+        if user.is_authenticated:
+            raise ProtocolError(CloseCode.NOT_ALLOWED, "You may not watch this trace")
+        raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "Log in to watch this trace")
+
+    async def _receive_command(self, text: str | None) -> None:
+        command: Command | None = None
+        try:
+            command = parse_command(text)
+            await self._obey(command)
+        except ProtocolError as error:
+            await self._send_text(
+                self._profile.error(self._trace_id, error.code, error.message, command.id if command else None)
+            )
+            self._bad_commands += 1
+            if self._bad_commands >= MAX_BAD_COMMANDS:
+                await self._refuse(CloseCode.TOO_MANY, "Too many malformed commands")
+        else:
+            self._bad_commands = 0
+
+    async def _obey(self, command: Command) -> None:
+        assert self._subscription is not None  # noqa: S101  receive() has looked
+        match command.type:
+            case "ping":
+                await self._send_text(V1.pong())
+            case "ack":
+                self._subscription.acknowledge(parse_acknowledged(command.arguments))
+            case "subscribe":
+                self._subscription.filter = parse_filter(command.arguments, event_names(conf.EXTRA_EVENTS))
+                await self._send_text(V1.result(command.id))
+            case "close":
+                await self.close()
+            case _:
+                raise ProtocolError(CloseCode.BAD_REQUEST, f"Unknown command: {command.type[:64]}")
+
+    async def _run_pump(self, subscription: Subscription) -> None:
+        try:
+            await subscription.run()
+        except OSError:
+            pass  # the socket has gone; the server's disconnect message follows
+        except Exception:
+            logger.exception("A subscription failed", extra={"trace_id": subscription.trace_id})
+            await self._refuse(CloseCode.GOING_AWAY, "The server failed; connect again")
+
+    async def _refuse(self, code: int, message: str) -> None:
+        """Say why, close, and free the place."""
+        await self._send_text(self._profile.error(self._trace_id[:128], code, message))
+        await self.close(int(code))  # daphne refuses an IntEnum
+        self._free()
+
+    async def _send_text(self, text: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": text})
+
+    def _free(self) -> None:
+        """Give the place back; nothing is awaited, so a cancelled connection does it too."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and self._hub is not None:
+            self._hub.unsubscribe(subscription)
+        if self._pump is not None and self._pump is not asyncio.current_task():
+            self._pump.cancel()
+
+
+def _may_watch(scope: dict[str, Any], user: Any, trace_id: str) -> bool:
+    trace = Trace.objects.using(database()).filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
+    return may_watch(Watcher(scope, user), trace)

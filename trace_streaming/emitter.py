@@ -1,0 +1,246 @@
+"""What an orchestrator holds: ``emitter.emit("tool_call_start", {...})``, and nothing of WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import uuid
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime
+from functools import lru_cache
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.utils.module_loading import import_string
+
+from .conf import conf
+from .events import (
+    CANONICAL_EVENTS,
+    END_STATES,
+    TraceEnd,
+    TraceEvent,
+    TraceOrigin,
+    check_event_name,
+    check_status,
+    check_trace_id,
+    event_names,
+    format_timestamp,
+    lifted_duration_ms,
+    lifted_tool_name,
+)
+from .freezing import JSON, encode_details, freeze_details
+from .golden_signals import golden_signals
+from .redaction import REDACTION_FAILED, Redactor
+from .signals import event_emitted, flush_requested, trace_ended
+from .tool_calls import ToolCall, reset_token
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+logger = logging.getLogger(__name__)
+
+_entered: ContextVar[tuple[TraceEmitter, ...]] = ContextVar("trace_streaming.emitters", default=())
+
+
+def current_emitter() -> TraceEmitter | None:
+    """The emitter of the innermost ``with`` block that this code runs in, or None.
+
+    An ended one does not count: an async generator that is closed early leaves its own behind in the context.
+    """
+    return next((emitter for emitter in reversed(_entered.get()) if not emitter.ended), None)
+
+
+class TraceEmitter:
+    """Emits the events of one trace.
+
+    Plain synchronous Python: callable from an async task, a sync view, a thread, a Celery worker or a script. As a
+    context manager, sync or async, it is the :func:`current_emitter` inside and ends the trace on leaving, with
+    ``error`` when an exception passes.
+
+    :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
+    :param owner: the user whose trace this is
+    :param metadata: what else is to be known of the trace; redacted like details
+    :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
+    """
+
+    CANONICAL_EVENTS: ClassVar[frozenset[str]] = frozenset(CANONICAL_EVENTS)
+
+    def __init__(
+        self,
+        trace_id: str | None = None,
+        *,
+        owner: AbstractBaseUser | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.trace_id = check_trace_id(trace_id or str(uuid.uuid4()))
+        self.events: list[dict[str, Any]] = []
+        self._origin = (
+            None
+            if owner is None and metadata is None
+            else TraceOrigin(None if owner is None else owner.pk, _safe_details(metadata)[1])
+        )
+        self._started = perf_counter()
+        self._ended: float | None = None
+        self._tokens: list[Token[tuple[TraceEmitter, ...]]] = []
+
+    def __bool__(self) -> bool:
+        """Always true: callers write ``emitter or TraceEmitter()``."""
+        return True
+
+    def __repr__(self) -> str:
+        return f"<TraceEmitter {self.trace_id}: {len(self.events)} events>"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trace was ended."""
+        return self._ended is not None
+
+    def emit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+        """Emit an event. Returns in microseconds; touches neither database nor network.
+
+        :param event: a canonical name, or one of ``TRACE_STREAMING_EXTRA_EVENTS``
+        :param details: anything; frozen and redacted now, so later changes change nothing
+        :param status: ``pending``, ``running``, ``success``, ``warning`` or ``error``
+        :raises NonCanonicalEventError: a ``ValueError``
+        :raises NonCanonicalStatusError: a ``ValueError``
+        """
+        emitted, frozen = make_event(self.trace_id, event, details, status, origin=self._origin)
+        self.events.append(
+            {
+                "event": emitted.event,
+                "trace_id": self.trace_id,
+                "timestamp": format_timestamp(emitted.timestamp),
+                "details": frozen,
+                "status": emitted.status,
+            }
+        )
+        announce(emitted)
+
+    async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+        """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody."""
+        self.emit(event, details, status)
+        await asyncio.sleep(0)
+
+    def tool_call(self, tool: str, /, **args: Any) -> ToolCall:
+        """A ``with`` or ``async with`` block that emits a tool call's start, and its completion or error.
+
+        Set ``call.result`` inside. Calls inside of it, in the same task or thread, name it as ``parent_call_id``.
+        """
+        return ToolCall(self, tool, args)
+
+    def end(self, state: str = "success") -> None:
+        """End the trace; the first call counts.
+
+        :param state: ``success``, ``error`` or ``incomplete``
+        :raises ValueError: for another state
+        """
+        if state not in END_STATES:
+            raise ValueError(f"Not an end state: {state}. Must be one of {', '.join(END_STATES)}")
+        if self._ended is None:
+            self._ended = perf_counter()
+            end = TraceEnd(self.trace_id, state, datetime.now(UTC), self._origin)
+            _send(trace_ended, end=end)
+
+    def get_trace(self) -> list[dict[str, Any]]:
+        """A copy of the events, in the order they were emitted."""
+        return copy.deepcopy(self.events)
+
+    def get_duration_ms(self) -> float:
+        """Milliseconds since the emitter was made, or until the trace ended."""
+        return ((self._ended or perf_counter()) - self._started) * 1000
+
+    def get_golden_signals(self) -> dict[str, Any]:
+        """See :func:`trace_streaming.golden_signals.golden_signals`."""
+        return golden_signals(self.trace_id, self.get_duration_ms(), list(self.events))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that this process has emitted is stored.
+
+        :param timeout: seconds to wait at most; None is without limit
+        :returns: whether it is
+        """
+        answers = flush_requested.send_robust(sender=type(self), timeout=timeout)
+        return all(answer is True for _, answer in answers)
+
+    async def aflush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  the wait is in a thread
+        """Like :meth:`flush`, without blocking the event loop."""
+        return await asyncio.to_thread(self.flush, timeout)
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_entered.set((*_entered.get(), self)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        reset_token(_entered, self._tokens.pop())
+        # A generator that is closed early has not failed.
+        self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+def make_event(
+    trace_id: str,
+    event: str,
+    details: object,
+    status: str,
+    *,
+    timestamp: datetime | None = None,
+    origin: TraceOrigin | None = None,
+) -> tuple[TraceEvent, dict[str, JSON]]:
+    """Validate, freeze and redact: the only way to an event. Returns it, and its details as they were frozen.
+
+    :param timestamp: aware; None is now
+    :raises NonCanonicalEventError: a ``ValueError``
+    :raises NonCanonicalStatusError: a ``ValueError``
+    """
+    name = check_event_name(event, event_names(conf.EXTRA_EVENTS))
+    checked_status = check_status(status)
+    frozen, text = _safe_details(details)
+    return TraceEvent(
+        name,
+        trace_id,
+        datetime.now(UTC) if timestamp is None else timestamp.astimezone(UTC),
+        text,
+        checked_status,
+        lifted_tool_name(frozen),
+        lifted_duration_ms(frozen),
+        origin,
+    ), frozen
+
+
+def announce(event: TraceEvent) -> None:
+    """Hand an event to the receivers of ``event_emitted``, the recorder among them."""
+    _send(event_emitted, event=event)
+
+
+def _send(signal: Any, **record: object) -> None:
+    try:
+        signal.send_robust(sender=TraceEmitter, **record)
+    except Exception as error:  # an asynchronous receiver cannot be sent to from under a running loop
+        logger.error("Sending a signal fails (%s); receivers must be synchronous", type(error).__name__)
+
+
+def _safe_details(details: object) -> tuple[dict[str, JSON], str]:
+    """Details frozen, redacted and short enough, and their JSON text."""
+    frozen = freeze_details(details)
+    try:
+        return encode_details(_redactor(conf.REDACTOR)(frozen))
+    except Exception as error:  # a project's redactor: what it failed on must not be seen
+        logger.error("The redactor fails (%s); details are replaced", type(error).__name__)
+        return encode_details({"redacted": REDACTION_FAILED})
+
+
+@lru_cache(maxsize=8)
+def _redactor(path: str) -> Redactor:
+    return import_string(path)  # type: ignore[no-any-return]

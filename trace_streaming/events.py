@@ -1,0 +1,158 @@
+"""What an event is: its names, its fields, and its one encoding for the store's readers and the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from .exceptions import InvalidTraceIdError, NonCanonicalEventError, NonCanonicalStatusError
+
+CANONICAL_EVENTS: Final = (
+    "plan_created",
+    "route_decision",
+    "tool_call_start",
+    "tool_call_complete",
+    "tool_call_error",
+    "budget_warning",
+    "budget_exceeded",
+    "approval_requested",
+    "approval_received",
+    "approval_timeout",
+)
+STATUSES: Final = ("pending", "running", "success", "warning", "error")
+END_STATES: Final = ("success", "error", "incomplete")
+
+EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+TRACE_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~:@-]{1,128}")
+MAX_TOOL_NAME_LENGTH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOrigin:
+    """What a trace is created with, once, by the first of its records that is stored."""
+
+    owner_id: Any = None
+    """Primary key of the owning user, or None."""
+    metadata: str = "{}"
+    """JSON object text, redacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One emitted event: validated, redacted and frozen, but not yet numbered."""
+
+    event: str
+    trace_id: str
+    timestamp: datetime
+    """Aware, UTC, microseconds."""
+    details: str
+    """JSON object text, redacted: what is stored and sent, byte for byte."""
+    status: str
+    tool_name: str | None = None
+    duration_ms: float | None = None
+    """Milliseconds."""
+    origin: TraceOrigin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEnd:
+    """The end of a trace: it travels behind the trace's last event, through the same queue."""
+
+    trace_id: str
+    state: str
+    """One of ``END_STATES``."""
+    timestamp: datetime
+    """Aware, UTC, microseconds."""
+    origin: TraceOrigin | None = None
+
+
+TraceRecord = TraceEvent | TraceEnd
+
+
+class EncodedEvent(NamedTuple):
+    """A numbered event as every watcher gets it, with what a filter needs to know of it."""
+
+    sequence: int
+    event: str
+    status: str
+    text: str
+    """The JSON object of the wire protocol."""
+
+
+@lru_cache(maxsize=8)
+def event_names(extra: tuple[str, ...] = ()) -> Mapping[str, str]:
+    """The names that may be emitted, each mapped to itself as a plain ``str`` (a ``StrEnum`` member finds its own)."""
+    return {name: name for name in (*CANONICAL_EVENTS, *extra)}
+
+
+_STATUS_NAMES: Final = {name: name for name in STATUSES}
+
+
+def check_event_name(event: object, names: Mapping[str, str]) -> str:
+    """Return the plain name, or raise :exc:`NonCanonicalEventError`."""
+    if isinstance(event, str) and (name := names.get(event)) is not None:
+        return name
+    raise NonCanonicalEventError(f"Non-canonical event: {event}. Must be one of {', '.join(names)}")
+
+
+def check_status(status: object) -> str:
+    """Return the plain status, or raise :exc:`NonCanonicalStatusError`."""
+    if isinstance(status, str) and (name := _STATUS_NAMES.get(status)) is not None:
+        return name
+    raise NonCanonicalStatusError(f"Non-canonical status: {status}. Must be one of {', '.join(STATUSES)}")
+
+
+def check_trace_id(trace_id: object) -> str:
+    """Return the id as a plain ``str``, or raise :exc:`InvalidTraceIdError`."""
+    if isinstance(trace_id, str) and TRACE_ID_PATTERN.fullmatch(trace_id):
+        return str.__str__(trace_id)
+    raise InvalidTraceIdError(
+        f"Invalid trace id: {trace_id!r:.150}. Use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -"
+    )
+
+
+def lifted_tool_name(details: Mapping[str, Any]) -> str | None:
+    """``tool`` or ``tool_name`` of frozen details, at most ``MAX_TOOL_NAME_LENGTH`` characters."""
+    name = details.get("tool") or details.get("tool_name")
+    if not isinstance(name, str) or not name:
+        return None
+    # PostgreSQL's text cannot hold NUL; inside the JSON text of the details it is escaped.
+    return name[:MAX_TOOL_NAME_LENGTH].replace("\x00", "\ufffd")
+
+
+def lifted_duration_ms(details: Mapping[str, Any]) -> float | None:
+    """``duration_ms`` of frozen details as a float, in milliseconds, when it is a number."""
+    duration = details.get("duration_ms")
+    if isinstance(duration, bool) or not isinstance(duration, int | float):
+        return None
+    return float(duration)
+
+
+def format_timestamp(timestamp: datetime) -> str:
+    """ISO 8601 in UTC with six digits, always."""
+    return timestamp.isoformat(timespec="microseconds")
+
+
+def encode_event(event: TraceEvent, sequence: int) -> EncodedEvent:
+    """Number and encode an event: the only place where an event becomes text.
+
+    Names, statuses and trace ids hold no character that JSON escapes, so they are spliced, as the details are.
+    """
+    tool = "" if event.tool_name is None else f',"tool_name":{orjson.dumps(event.tool_name).decode()}'
+    duration = "" if event.duration_ms is None else f',"duration_ms":{event.duration_ms!r}'
+    text = (
+        f'{{"event":"{event.event}","trace_id":"{event.trace_id}","timestamp":"{format_timestamp(event.timestamp)}",'
+        f'"details":{event.details},"status":"{event.status}","sequence":{sequence}{tool}{duration}}}'
+    )
+    return EncodedEvent(sequence, event.event, event.status, text)
+
+
+def unknown_names(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The names that are not among the known ones, sorted."""
+    return sorted(set(names) - set(known))

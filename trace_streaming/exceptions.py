@@ -1,0 +1,35 @@
+"""What callers may catch: one base, and kinds that are also the standard type a caller would expect."""
+
+from __future__ import annotations
+
+
+class TraceStreamingError(Exception):
+    """Base of every error that this app raises on purpose."""
+
+
+class NonCanonicalEventError(TraceStreamingError, ValueError):
+    """An event name that is neither canonical nor declared in ``TRACE_STREAMING_EXTRA_EVENTS``."""
+
+
+class NonCanonicalStatusError(TraceStreamingError, ValueError):
+    """A status that is not one of ``pending running success warning error``."""
+
+
+class InvalidTraceIdError(TraceStreamingError, ValueError):
+    """A trace id with letters the protocol does not allow, or longer than 128 characters."""
+
+
+class ProtocolError(TraceStreamingError, ValueError):
+    """A request or command from a client that the wire protocol does not allow.
+
+    ``code`` is one of :class:`trace_streaming.protocol.CloseCode`; ``message`` is safe to show to the client.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class StorageUnavailableError(TraceStreamingError, ConnectionError):
+    """The database did not answer; the same request may work a moment later."""

@@ -1,0 +1,227 @@
+"""What the server says: the frames of the plain profile and of ``trace-stream.v1``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final, NamedTuple, Protocol
+
+import orjson
+
+from .events import EncodedEvent, format_timestamp
+from .protocol import EventFilter
+
+MAX_FRAME_BYTES: Final = 256 * 1024
+"""Of a frame with several events, and of one message through the channel layer."""
+WINDOW_BYTES: Final = 1024 * 1024
+"""What may be on its way to a ``trace-stream.v1`` client without its acknowledgement."""
+
+
+class Frame(NamedTuple):
+    """One text frame, ready to be sent to any number of sockets."""
+
+    text: str
+    sequence: int = 0
+    """The last event it carries; 0 for a frame without events."""
+
+
+class Gap(NamedTuple):
+    """Numbers that no longer exist."""
+
+    first: int
+    last: int
+    reason: str
+    """``pruned`` or ``epoch``."""
+    epoch: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What a client is told first."""
+
+    trace_id: str
+    sequence: int
+    """The log's head."""
+    epoch: str | None
+    """None until the trace has begun."""
+    state: str | None
+    """The trace's state; None until it has begun."""
+    heartbeat_seconds: float
+
+
+class Profile(Protocol):
+    """How one kind of client is spoken to. A frame that a profile does not have is None."""
+
+    acknowledges: bool
+    """Whether the client acknowledges what it receives."""
+
+    def connected(self, connected: Connected) -> str: ...  # noqa: D102
+    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]: ...  # noqa: D102
+    def gap(self, trace_id: str, gap: Gap) -> str: ...  # noqa: D102
+    def error(self, trace_id: str, code: int, message: str, id: object = None) -> str: ...  # noqa: A002, D102
+    def live(self, sequence: int) -> str | None: ...  # noqa: D102
+    def heartbeat(self, sequence: int) -> str | None: ...  # noqa: D102
+    def ended(self, state: str, sequence: int) -> str | None: ...  # noqa: D102
+
+
+class PlainProfile:
+    """One event per frame, in the shape of an event, for clients that offer no subprotocol. Never changes."""
+
+    acknowledges = False
+
+    def connected(self, connected: Connected) -> str:
+        """The first frame."""
+        return _json(
+            event="connected",
+            trace_id=connected.trace_id,
+            status="success",
+            message="WebSocket trace streaming active",
+            timestamp=format_timestamp(datetime.now(UTC)),
+            details={},
+            sequence=connected.sequence,
+            epoch=connected.epoch,
+        )
+
+    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]:
+        """One frame per event."""
+        return (Frame(event.text, event.sequence) for event in events)
+
+    def gap(self, trace_id: str, gap: Gap) -> str:
+        """Numbers that no longer exist."""
+        return self._notice(
+            "gap", trace_id, "warning", {"from": gap.first, "to": gap.last, "reason": gap.reason, "epoch": gap.epoch}
+        )
+
+    def error(self, trace_id: str, code: int, message: str, id: object = None) -> str:  # noqa: A002
+        """What went wrong, before a close."""
+        return self._notice("error", trace_id, "error", {"code": int(code), "message": message})
+
+    def live(self, sequence: int) -> None:
+        """No such frame."""
+
+    def heartbeat(self, sequence: int) -> None:
+        """No such frame."""
+
+    def ended(self, state: str, sequence: int) -> None:
+        """No such frame."""
+
+    @staticmethod
+    def _notice(event: str, trace_id: str, status: str, details: dict[str, Any]) -> str:
+        timestamp = format_timestamp(datetime.now(UTC))
+        return _json(event=event, trace_id=trace_id, timestamp=timestamp, status=status, details=details)
+
+
+class V1Profile:
+    """``trace-stream.v1``: every frame has a ``type``, and a frame carries as many events as fit."""
+
+    acknowledges = True
+
+    def connected(self, connected: Connected) -> str:
+        """The first frame."""
+        return _json(
+            type="connected",
+            trace_id=connected.trace_id,
+            epoch=connected.epoch,
+            sequence=connected.sequence,
+            state=connected.state,
+            heartbeat_seconds=connected.heartbeat_seconds,
+            window=WINDOW_BYTES,
+        )
+
+    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]:
+        """As many events per frame as ``MAX_FRAME_BYTES`` allow."""
+        for chunk in chunked(events):
+            yield Frame(
+                f'{{"type":"events","events":[{",".join([event.text for event in chunk])}]}}', chunk[-1].sequence
+            )
+
+    def gap(self, trace_id: str, gap: Gap) -> str:
+        """Numbers that no longer exist."""
+        return _json(**{"type": "gap", "from": gap.first, "to": gap.last, "reason": gap.reason, "epoch": gap.epoch})
+
+    def error(self, trace_id: str, code: int, message: str, id: object = None) -> str:  # noqa: A002
+        """The answer to a command that failed, or what went wrong before a close."""
+        return _json(type="error", **({} if id is None else {"id": id}), code=int(code), message=message)
+
+    def live(self, sequence: int) -> str:
+        """The replay is done."""
+        return _json(type="live", sequence=sequence)
+
+    def heartbeat(self, sequence: int) -> str:
+        """The log's head, from time to time."""
+        return _json(type="heartbeat", sequence=sequence)
+
+    def ended(self, state: str, sequence: int) -> str:
+        """The trace is finished, and all of it was sent."""
+        return _json(type="ended", state=state, sequence=sequence)
+
+    @staticmethod
+    def pong() -> str:
+        """The answer to ``ping``."""
+        return _json(type="pong")
+
+    @staticmethod
+    def result(id: object) -> str:  # noqa: A002
+        """The answer to a command that was carried out."""
+        return _json(type="result", id=id)
+
+
+PLAIN: Final = PlainProfile()
+V1: Final = V1Profile()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive events of one trace and the trace's state after them: what the channel layer carries."""
+
+    trace_id: str
+    epoch: str
+    state: str
+    last_sequence: int
+    """The log's head after this batch."""
+    events: tuple[EncodedEvent, ...] = ()
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the encoded events."""
+        return sum(byte_length(event.text) for event in self.events)
+
+    @cached_property
+    def _frames(self) -> dict[tuple[Profile, EventFilter], list[Frame]]:
+        return {}
+
+    def frames(self, profile: Profile, wanted: EventFilter) -> list[Frame]:
+        """The frames for one kind of client and filter, made once for all of its sockets."""
+        frames = self._frames.get((profile, wanted))
+        if frames is None:
+            frames = self._frames[profile, wanted] = event_frames(profile, wanted, self.events)
+        return frames
+
+
+def event_frames(profile: Profile, wanted: EventFilter, events: Sequence[EncodedEvent]) -> list[Frame]:
+    """The frames that carry those of the events that are wanted."""
+    return list(profile.events([event for event in events if wanted.matches(event.event, event.status)]))
+
+
+def chunked(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:
+    """Cut events into runs of at most ``MAX_FRAME_BYTES`` encoded bytes; a single larger event is its own run."""
+    start = size = 0
+    for index, event in enumerate(events):
+        length = byte_length(event.text) + 1
+        if size + length > MAX_FRAME_BYTES - 64 and index > start:
+            yield events[start:index]
+            start, size = index, 0
+        size += length
+    if start < len(events):
+        yield events[start:]
+
+
+def byte_length(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _json(**fields: Any) -> str:
+    return orjson.dumps(fields).decode()

@@ -1,0 +1,90 @@
+"""What is stored: a trace, and its append-only, numbered events."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+def new_epoch() -> str:
+    """A fresh name for one life of a trace id: a trace that was deleted and began again has another."""
+    return secrets.token_hex(8)
+
+
+class Trace(models.Model):
+    """The log of one run, and where it ends. Written by the recorder alone."""
+
+    class State(models.TextChoices):
+        """Whether more events are to be expected."""
+
+        RUNNING = "running", _("running")
+        SUCCESS = "success", _("success")
+        ERROR = "error", _("error")
+        INCOMPLETE = "incomplete", _("incomplete")
+
+    trace_id = models.CharField(_("trace id"), max_length=128, unique=True)
+    epoch = models.CharField(_("epoch"), max_length=16, default=new_epoch)
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.RUNNING)
+    started_at = models.DateTimeField(_("started"))
+    last_event_at = models.DateTimeField(_("last event"))
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    last_sequence = models.PositiveBigIntegerField(_("last sequence"), default=0)
+    event_count = models.PositiveBigIntegerField(_("events"), default=0)
+    error_count = models.PositiveBigIntegerField(_("errors"), default=0)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("owner"),
+        on_delete=models.SET_NULL,
+        related_name="+",
+        null=True,
+        blank=True,
+    )
+
+    class Meta:
+        verbose_name = _("trace")
+        verbose_name_plural = _("traces")
+        ordering = ["-started_at", "-pk"]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="trace_streaming_started"),
+            models.Index(fields=["state", "last_event_at"], name="trace_streaming_state"),
+        ]
+
+    def __str__(self) -> str:
+        return self.trace_id
+
+    @property
+    def duration(self) -> timedelta:
+        """From the first event to the end, or to the last event while the trace runs."""
+        return (self.ended_at or self.last_event_at) - self.started_at
+
+
+class Event(models.Model):
+    """One numbered event. Inserted once, never changed."""
+
+    trace = models.ForeignKey(
+        Trace, verbose_name=_("trace"), on_delete=models.CASCADE, related_name="events", db_index=False
+    )
+    sequence = models.PositiveBigIntegerField(_("sequence"))
+    event = models.CharField(_("event"), max_length=64)
+    status = models.CharField(_("status"), max_length=16)
+    timestamp = models.DateTimeField(_("time"))
+    details = models.TextField(
+        _("details"),
+        help_text=_("JSON text, as it was sent: a JSON column would reorder its keys and refuse escaped NULs."),
+    )
+    tool_name = models.CharField(_("tool"), max_length=200, null=True, blank=True)  # noqa: DJ001  absent is not ""
+    duration_ms = models.FloatField(_("duration in ms"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["trace", "sequence"]
+        constraints = [models.UniqueConstraint(fields=["trace", "sequence"], name="trace_streaming_event_sequence")]
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.event}"

@@ -1,0 +1,50 @@
+"""Who may watch a trace: DRF permission classes with an object check, the same at every door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils.module_loading import import_string
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from .conf import conf
+from .models import Trace
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+VIEW_TRACE = "trace_streaming.view_trace"
+
+
+class IsOwnerOrMayViewTraces(BasePermission):
+    """The trace's owner, and users with Django's ``view_trace`` permission, for all traces or for this one."""
+
+    def has_object_permission(self, request: Request, view: Any, obj: Trace) -> bool:
+        """Asks ``has_perm`` with and without the object, so object-level backends work."""
+        user = request.user
+        if not user.is_active:  # an anonymous user is not active either
+            return False
+        return obj.owner_id == user.pk or user.has_perm(VIEW_TRACE) or user.has_perm(VIEW_TRACE, obj)
+
+
+def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
+    """Whether all of ``TRACE_STREAMING_PERMISSION_CLASSES`` let this request's user watch the trace.
+
+    May query the database; synchronous. A trace that has not begun is judged unsaved, without an owner.
+
+    :param request: anything with ``user`` and ``method``: a Django or DRF request, or a :class:`Watcher`
+    """
+    permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
+    return all(p.has_permission(request, view) and p.has_object_permission(request, view, trace) for p in permissions)
+
+
+class Watcher:
+    """The handshake of a socket, as permission classes see it."""
+
+    method = "GET"
+
+    def __init__(self, scope: dict[str, Any], user: AbstractBaseUser | AnonymousUser) -> None:
+        self.scope = scope
+        self.user = user
+        self.auth = None

@@ -1,0 +1,116 @@
+"""News of what was stored: one group message per batch, through the project's channel layer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
+
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
+
+from .events import EncodedEvent
+from .frames import Batch
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_TIMEOUT_SECONDS: Final = 2.0
+
+_fallback = InMemoryChannelLayer()
+
+_loops: list[asyncio.AbstractEventLoop] = []
+"""Loops with a hub, newest last."""
+
+
+def channel_layer() -> BaseChannelLayer:
+    """The project's default channel layer, or one in memory where none is configured."""
+    return get_channel_layer() or _fallback
+
+
+def is_in_memory(layer: BaseChannelLayer) -> bool:
+    """Whether the layer reaches this process only."""
+    return isinstance(layer, InMemoryChannelLayer)
+
+
+def group_name(trace_id: str) -> str:
+    """The trace's group. Hashed: group names allow fewer letters than trace ids, and under 100 of them."""
+    return f"trace_streaming.{hashlib.sha256(trace_id.encode()).hexdigest()[:40]}"
+
+
+def to_message(batch: Batch) -> dict[str, Any]:
+    """A batch as the channel layer carries it: strings and numbers only, so every backend can."""
+    return {
+        "type": "trace.batch",
+        "trace_id": batch.trace_id,
+        "epoch": batch.epoch,
+        "state": batch.state,
+        "last_sequence": batch.last_sequence,
+        "events": [list(event) for event in batch.events],
+    }
+
+
+def from_message(message: dict[str, Any]) -> Batch:
+    """The batch of a message."""
+    return Batch(
+        message["trace_id"],
+        message["epoch"],
+        message["state"],
+        message["last_sequence"],
+        tuple(EncodedEvent(*event) for event in message["events"]),
+    )
+
+
+def attach(loop: asyncio.AbstractEventLoop) -> None:
+    """A hub reads the channel layer on this loop from now on."""
+    _loops.append(loop)
+
+
+def detach(loop: asyncio.AbstractEventLoop) -> None:
+    """The loop's hub has stopped."""
+    if loop in _loops:
+        _loops.remove(loop)
+
+
+class Publisher:
+    """Sends batches from a thread without a running loop; keeps one loop, and so one Redis connection, for its life."""
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._failing = False
+
+    def publish(self, batches: Sequence[Batch]) -> None:
+        """Tell the watchers. What fails is logged once per burst: watchers find the events in the store."""
+        layer = channel_layer()
+        try:
+            self._run(layer, _send(layer, batches))
+        except Exception as error:
+            if not self._failing:
+                logger.warning("Publishing fails (%s); watchers read from the database", type(error).__name__)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def close(self) -> None:
+        """Close the loop and the connections it holds."""
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+    def _run(self, layer: BaseChannelLayer, sending: Coroutine[Any, Any, None]) -> None:
+        if is_in_memory(layer):
+            if not _loops:  # nobody in this process watches, and no other process is reached
+                sending.close()
+                return
+            # The hub's queue belongs to the hub's loop: a put from another would be seen only when that next wakes.
+            asyncio.run_coroutine_threadsafe(sending, _loops[-1])
+            return
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        self._runner.run(sending)
+
+
+async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:
+    async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
+        for batch in batches:
+            await layer.group_send(group_name(batch.trace_id), to_message(batch))

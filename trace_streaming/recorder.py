@@ -1,0 +1,274 @@
+"""Stores what is emitted: a queue, and one writer thread per process that appends whatever has gathered."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, ParamSpec
+
+from asgiref.sync import sync_to_async
+from django.db import InterfaceError, OperationalError, connections
+
+from . import store
+from .conf import conf
+from .events import TraceEnd, TraceEvent, TraceRecord
+from .frames import Batch
+from .publisher import Publisher
+from .signals import event_emitted, events_recorded, flush_requested, trace_ended
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+MAX_BATCH: Final = 5_000
+"""Records in one transaction: bounds how long other writers wait for it."""
+EXIT_FLUSH_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 2.0
+"""After this long without an event, the writer gives its database connection back."""
+_RETRY_SECONDS: Final = (0.05, 5.0)
+"""First and longest wait between attempts while the database does not answer."""
+_TRANSIENT = (OperationalError, InterfaceError)
+
+Barrier = Future[None]
+"""In the queue: resolved when everything before it is stored or given up."""
+
+
+class Recorder:
+    """Queue and writer thread of one process. The module has one, ``recorder``."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        """Events that could not be stored, since the process started."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._queue: deque[TraceRecord | Barrier] = deque()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._start_lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._overflowing = False
+        self._failing = False
+
+    def forget(self) -> None:
+        """In a forked child: what is queued here is the parent's to store."""
+        self._reset()
+
+    @property
+    def pending(self) -> int:
+        """How many records wait to be stored."""
+        return len(self._queue)
+
+    def record(self, record: TraceRecord) -> None:
+        """Take a record; returns at once, and never raises."""
+        if conf.RECORDER == "inline":
+            _run_blocking(self._append_inline, record)
+        elif len(self._queue) >= conf.QUEUE_SIZE:
+            self._lose(1, "the queue is full")
+        else:
+            self._put(record)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was recorded before is stored; False when ``timeout`` seconds did not suffice."""
+        try:
+            self.barrier().result(timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def barrier(self) -> Barrier:
+        """A future that is done when all that was recorded before it is stored or given up."""
+        barrier = Barrier()
+        if not self._queue and self._thread is None:
+            barrier.set_result(None)
+        else:
+            self._put(barrier)
+        return barrier
+
+    def close(self, timeout: float = EXIT_FLUSH_SECONDS) -> None:
+        """Store what is queued, for at most ``timeout`` seconds, and end the writer thread.
+
+        The next emit starts another.
+        """
+        thread = self._thread
+        if thread is None:
+            return
+        if not self.flush(timeout):
+            logger.error("%d events were not stored in time", self.pending)
+        self._stop.set()
+        self._wake.set()
+        thread.join(timeout)
+
+    def _put(self, item: TraceRecord | Barrier) -> None:
+        self._queue.append(item)
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._stop.clear()
+                self._thread = threading.Thread(target=self._write, name="trace-recorder", daemon=True)
+                self._thread.start()
+
+    def _write(self) -> None:
+        publisher = Publisher()
+        try:
+            while not self._stop.is_set():
+                if not self._wake.wait(IDLE_SECONDS):
+                    connections[store.database()].close()
+                    self._wake.wait()
+                self._wake.clear()  # before the queue is read: a record put after this wakes us again
+                while self._queue:
+                    self._write_batch(publisher)
+                self._overflowing = False
+        finally:
+            publisher.close()
+            connections.close_all()
+            self._thread = None
+
+    def _write_batch(self, publisher: Publisher) -> None:
+        records: list[TraceRecord] = []
+        barriers: list[Barrier] = []
+        for _ in range(min(len(self._queue), MAX_BATCH)):
+            item = self._queue.popleft()
+            if isinstance(item, Future):
+                barriers.append(item)
+            else:
+                records.append(item)
+        if records:
+            self._store(records, publisher)
+        for barrier in barriers:
+            barrier.set_result(None)
+
+    def _store(self, records: Sequence[TraceRecord], publisher: Publisher) -> None:
+        """Store and publish; while the database does not answer, wait for it; give up only on what it refuses."""
+        wait, longest = _RETRY_SECONDS
+        while not self._stop.is_set():
+            try:
+                batches = store.append(records)
+            except _TRANSIENT as error:
+                self._log_failing(error)
+                connections[store.database()].close()
+                self._stop.wait(wait * random.uniform(0.5, 1.5))
+                wait = min(wait * 2, longest)
+            except Exception as error:
+                self._give_up_on_the_poisoned(records, publisher, error)
+                return
+            else:
+                self._failing = False
+                _announce(batches, publisher)
+                return
+        self._lose(len(records), "the process is ending")
+
+    def _give_up_on_the_poisoned(self, records: Sequence[TraceRecord], publisher: Publisher, error: Exception) -> None:
+        """Halve the batch until what the database refuses stands alone; everything else is stored."""
+        if len(records) == 1:
+            self._lose(1, f"the database refuses it ({type(error).__name__})", records[0].trace_id)
+            return
+        middle = len(records) // 2
+        self._store(records[:middle], publisher)
+        self._store(records[middle:], publisher)
+
+    def _append_inline(self, record: TraceRecord) -> None:
+        try:
+            batches = store.append([record])
+        except Exception as error:
+            self._lose(1, f"the database refuses it ({type(error).__name__})", record.trace_id)
+            return
+        publisher = Publisher()
+        try:
+            _announce(batches, publisher)
+        finally:
+            publisher.close()
+
+    def _lose(self, count: int, reason: str, trace_id: str | None = None) -> None:
+        self.lost += count
+        if reason == "the queue is full":
+            if self._overflowing:
+                return
+            self._overflowing = True
+        logger.error("%d trace event(s) lost: %s", count, reason, extra={"trace_id": trace_id})
+
+    def _log_failing(self, error: Exception) -> None:
+        if not self._failing:
+            logger.error("Storing trace events fails (%s); they are kept and tried again", type(error).__name__)
+        self._failing = True
+
+
+def _announce(batches: list[Batch], publisher: Publisher) -> None:
+    publisher.publish(batches)
+    events_recorded.send_robust(sender=Recorder, batches=batches)
+
+
+def _run_blocking(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Run synchronous database code now, wherever the caller is.
+
+    Under a running loop Django's database code refuses to run, so it goes where ``sync_to_async`` sends the async
+    ORM, to see the same connection and transaction; only that here the loop waits for it.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        function(*args, **kwargs)
+        return
+    done = Future[None]()
+
+    def call() -> None:
+        try:
+            function(*args, **kwargs)
+        finally:
+            done.set_result(None)
+
+    call_elsewhere = sync_to_async(call)()
+    call_elsewhere.send(None)  # hands the call to its thread, and would now wait for it on the loop
+    done.result()
+    call_elsewhere.close()
+
+
+recorder = Recorder()
+
+
+def record_event(sender: object, event: TraceEvent, **kwargs: Any) -> None:
+    """Receiver of ``event_emitted``."""
+    recorder.record(event)
+
+
+def record_end(sender: object, end: TraceEnd, **kwargs: Any) -> None:
+    """Receiver of ``trace_ended``."""
+    recorder.record(end)
+
+
+def flush(sender: object, timeout: float | None, **kwargs: Any) -> bool:
+    """Receiver of ``flush_requested``."""
+    return recorder.flush(timeout)
+
+
+DISPATCH_UID: Final = "trace_streaming.recorder"
+
+
+def connect() -> None:
+    """Make the recorder the receiver of what is emitted."""
+    event_emitted.connect(record_event, dispatch_uid=DISPATCH_UID)
+    trace_ended.connect(record_end, dispatch_uid=DISPATCH_UID)
+    flush_requested.connect(flush, dispatch_uid=DISPATCH_UID)
+
+
+def disconnect() -> None:
+    """Leave storing to somebody else's receivers; what was emitted before is still stored."""
+    event_emitted.disconnect(dispatch_uid=DISPATCH_UID)
+    trace_ended.disconnect(dispatch_uid=DISPATCH_UID)
+    flush_requested.disconnect(dispatch_uid=DISPATCH_UID)
+
+
+atexit.register(recorder.close)
+os.register_at_fork(after_in_child=recorder.forget)

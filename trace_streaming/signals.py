@@ -1,0 +1,22 @@
+"""Signals. A receiver that raises breaks nothing: all are sent with ``send_robust``.
+
+``event_emitted(sender, event)``
+    A :class:`~trace_streaming.events.TraceEvent` was emitted; nothing is stored yet. Sent in the emitting thread,
+    on every emit: a receiver must be quick and synchronous. The recorder is the default receiver.
+``trace_ended(sender, end)``
+    A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
+``events_recorded(sender, batches)``
+    A list of :class:`~trace_streaming.frames.Batch` was committed and published. Sent in the recorder's thread.
+``flush_requested(sender, timeout)``
+    Somebody waits, at most ``timeout`` seconds, until all that was emitted is stored. A receiver returns whether
+    it is.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+event_emitted = Signal(use_caching=True)
+trace_ended = Signal(use_caching=True)
+events_recorded = Signal(use_caching=True)
+flush_requested = Signal()

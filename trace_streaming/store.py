@@ -1,0 +1,227 @@
+"""The log: numbers and appends batches, and reads them back. The only module that queries events to deliver them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+
+from django.conf import settings
+from django.db import close_old_connections, connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .events import EncodedEvent, TraceEnd, TraceEvent, TraceOrigin, TraceRecord, encode_event
+from .frames import Batch, byte_length, chunked
+from .models import Event, Trace
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PAGE_EVENTS: Final = 500
+PAGE_BYTES: Final = 1024 * 1024
+
+
+class Head(NamedTuple):
+    """Where a log ends."""
+
+    pk: int
+    """Of the trace's row: a trace that began again has another, so pages never mix two lives."""
+    epoch: str
+    sequence: int
+    state: str
+
+
+@dataclass(slots=True)
+class _Appended:
+    """What one call of ``append`` adds to one trace."""
+
+    started_at: datetime
+    """Time of the first record."""
+    origin: TraceOrigin | None
+    events: list[TraceEvent] = field(default_factory=list)
+    end: TraceEnd | None = None
+
+    @property
+    def last_event_at(self) -> datetime:
+        return self.events[-1].timestamp if self.events else self.started_at
+
+
+def database() -> str:
+    """Alias of the database that holds the log. Reads use it too: a replica that lags would show false gaps."""
+    return router.db_for_write(Trace)
+
+
+def with_fresh_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call database code in a thread that no request owns: drops a dead connection before, and an old one after."""
+    close_old_connections()
+    try:
+        return function(*args, **kwargs)
+    finally:
+        close_old_connections()
+
+
+def append(records: Iterable[TraceRecord]) -> list[Batch]:
+    """Number the events and store them, all in one transaction; return what watchers are to be told.
+
+    Raising ``last_sequence`` takes the trace's row lock until the commit, so number order is commit order, whatever
+    number of processes append. Traces are locked in one order, so two batches cannot deadlock.
+    """
+    appended: dict[str, _Appended] = {}
+    for record in records:
+        new = appended.setdefault(record.trace_id, _Appended(record.timestamp, record.origin))
+        if isinstance(record, TraceEnd):
+            new.end = record
+        else:
+            new.events.append(record)
+    appended = dict(sorted(appended.items()))
+    alias = database()
+    with transaction.atomic(using=alias):
+        heads = _raise_heads(alias, appended)
+        batches: list[Batch] = []
+        rows: list[tuple[Any, ...]] = []
+        connection = connections[alias]
+        for trace_id, new in appended.items():
+            head = heads[trace_id]
+            first = head.sequence - len(new.events) + 1
+            batches += _batches(trace_id, head, [encode_event(e, n) for n, e in enumerate(new.events, first)])
+            rows += [_row(connection, head.pk, number, event) for number, event in enumerate(new.events, first)]
+        _insert(connection, rows)
+    return batches
+
+
+def _raise_heads(alias: str, appended: dict[str, _Appended]) -> dict[str, Head]:
+    """Raise the heads of all traces, creating those that are missing; return the new heads."""
+    heads: dict[str, Head] = {}
+    missing = appended
+    while missing:
+        _update_heads(connections[alias], missing)
+        for trace_id, new in missing.items():
+            if new.end is not None:
+                Trace.objects.using(alias).filter(trace_id=trace_id).update(
+                    state=new.end.state, ended_at=_stored_time(new.end.timestamp)
+                )
+        heads |= read_heads(missing)
+        missing = {trace_id: new for trace_id, new in appended.items() if trace_id not in heads}
+        Trace.objects.using(alias).bulk_create(
+            [_new_trace(trace_id, new) for trace_id, new in missing.items()], ignore_conflicts=True
+        )
+    return heads
+
+
+def _new_trace(trace_id: str, new: _Appended) -> Trace:
+    origin = new.origin or TraceOrigin()
+    started_at = _stored_time(new.started_at)
+    return Trace(
+        trace_id=trace_id,
+        started_at=started_at,
+        last_event_at=started_at,
+        owner_id=origin.owner_id,
+        metadata=json.loads(origin.metadata),
+    )
+
+
+def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended]) -> None:
+    quote = connection.ops.quote_name
+    # One statement for all traces of the batch; the ORM would need one each.
+    sql = (
+        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only
+        " event_count = event_count + %s, error_count = error_count + %s, last_event_at = %s WHERE trace_id = %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            sql,
+            [
+                (
+                    len(new.events),
+                    len(new.events),
+                    sum(event.status == "error" for event in new.events),
+                    _column_time(connection, new.last_event_at),
+                    trace_id,
+                )
+                for trace_id, new in appended.items()
+            ],
+        )
+
+
+def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[Batch]:
+    """Cut into pieces that the channel layer and one frame can carry."""
+    if not events:
+        return [Batch(trace_id, head.epoch, head.state, head.sequence)]
+    return [Batch(trace_id, head.epoch, head.state, chunk[-1].sequence, tuple(chunk)) for chunk in chunked(events)]
+
+
+_COLUMNS: Final = ("trace_id", "sequence", "event", "status", "timestamp", "details", "tool_name", "duration_ms")
+
+
+def _row(connection: BaseDatabaseWrapper, trace_pk: int, sequence: int, event: TraceEvent) -> tuple[Any, ...]:
+    return (
+        trace_pk,
+        sequence,
+        event.event,
+        event.status,
+        _column_time(connection, event.timestamp),
+        event.details,
+        event.tool_name,
+        event.duration_ms,
+    )
+
+
+def _insert(connection: BaseDatabaseWrapper, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert event rows; nine times as fast as ``bulk_create``, which builds and inspects a model per row."""
+    quote = connection.ops.quote_name
+    columns = ", ".join(map(quote, _COLUMNS))
+    placeholders = ", ".join(["%s"] * len(_COLUMNS))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {quote(Event._meta.db_table)} ({columns}) VALUES ({placeholders})",  # noqa: S608  quoted names
+            rows,
+        )
+
+
+def read_heads(trace_ids: Collection[str]) -> dict[str, Head]:
+    """Where the logs end, by trace id, in one query per 500; traces that have not begun are absent."""
+    ids = list(trace_ids)
+    heads: dict[str, Head] = {}
+    for start in range(0, len(ids), 500):  # SQLite may allow as few as 999 parameters
+        rows = (
+            Trace.objects.using(database())
+            .filter(trace_id__in=ids[start : start + 500])
+            .values_list("trace_id", "pk", "epoch", "last_sequence", "state")
+        )
+        heads.update({row[0]: Head(*row[1:]) for row in rows})
+    return heads
+
+
+def read_page(trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:
+    """The next events after a sequence: at most ``PAGE_EVENTS``, and no more once ``PAGE_BYTES`` are reached."""
+    rows = (
+        Event.objects.using(database())
+        .filter(trace=trace_pk, sequence__gt=after)
+        .order_by("sequence")
+        .values_list("sequence", "event", "timestamp", "details", "status", "tool_name", "duration_ms")[:PAGE_EVENTS]
+    )
+    events: list[EncodedEvent] = []
+    size = 0
+    for sequence, event, timestamp, details, status, tool_name, duration_ms in rows.iterator(chunk_size=100):
+        stored = TraceEvent(event, trace_id, _as_utc(timestamp), details, status, tool_name, duration_ms)
+        events.append(encode_event(stored, sequence))
+        size += byte_length(events[-1].text)
+        if size >= PAGE_BYTES:
+            break
+    return events
+
+
+def _stored_time(time: datetime) -> datetime:
+    """As a model field takes it: naive, in UTC, in a project without time zones."""
+    return time if settings.USE_TZ else time.replace(tzinfo=None)
+
+
+def _column_time(connection: BaseDatabaseWrapper, time: datetime) -> Any:
+    """As a column takes it."""
+    return connection.ops.adapt_datetimefield_value(_stored_time(time))
+
+
+def _as_utc(time: datetime) -> datetime:
+    return time.astimezone(UTC) if settings.USE_TZ else time.replace(tzinfo=UTC)

@@ -1,0 +1,197 @@
+"""A cursor over one trace's log: sends event n+1 only after n, whatever the channel layer does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+from .events import END_STATES, EncodedEvent
+from .frames import WINDOW_BYTES, Batch, Connected, Frame, Gap, Profile, byte_length, event_frames
+from .protocol import EVERYTHING, WatchRequest
+
+MAX_WAITING_BYTES: Final = 1024 * 1024
+"""What may wait for a slow socket before its subscription falls behind and reads from the store instead."""
+
+Send = Callable[[str], Awaitable[None]]
+
+
+class Log(Protocol):
+    """What a subscription needs to know of its trace; the hub's ``Topic`` is one."""
+
+    trace_id: str
+    epoch: str | None
+    head: int
+    state: str | None
+
+    async def read(self, after: int) -> Sequence[EncodedEvent]:
+        """The next stored events after a sequence."""
+
+
+class Subscription:
+    """One watcher's place in one log.
+
+    LIVE: it stands at the head, and the hub's batches are sent as they come. BEHIND: it reads pages of the log until
+    it meets the head. First replay, resume, a hole and a slow socket are all the same thing: being BEHIND.
+    """
+
+    def __init__(self, log: Log, profile: Profile, send: Send) -> None:
+        self.trace_id = log.trace_id
+        self.filter = EVERYTHING
+        self.profile = profile
+        self._log = log
+        self._send = send
+        self._wake = asyncio.Event()
+        self._waiting: deque[Batch] = deque()
+        self._waiting_bytes = 0
+        self._gap: Gap | None = None
+        self._position = 0
+        """The last sequence that was sent, or that the filter left out."""
+        self._tail = 0
+        """The last sequence that is sent or waits."""
+        self._behind = True
+        self._said_live = False
+        self._said_ended: tuple[str | None, int] | None = None
+        self._heartbeat_due = False
+        self._unacknowledged: deque[tuple[int, int]] = deque()
+        self._unacknowledged_bytes = 0
+
+    # What the hub and the consumer call: nothing here waits.
+
+    def open(self, request: WatchRequest) -> None:
+        """Take the place that the request asks for; the log's head is known now."""
+        self.filter = request.filter
+        self._position = self._log.head if request.since is None else request.since
+        if request.since is not None and (
+            request.since > self._log.head or (request.epoch is not None and request.epoch != self._log.epoch)
+        ):
+            self.begin_again()
+
+    def connected(self, heartbeat_seconds: float) -> str:
+        """The first frame that the client is sent."""
+        log = self._log
+        return self.profile.connected(Connected(log.trace_id, log.head, log.epoch, log.state, heartbeat_seconds))
+
+    def offer(self, batch: Batch) -> None:
+        """Take a batch from the hub; one that does not follow, or finds too many waiting, is left to the log."""
+        if not self._behind and batch.events and batch.last_sequence > self._tail:
+            follows = batch.events[0].sequence <= self._tail + 1
+            fits = not self._waiting or self._waiting_bytes + batch.size <= MAX_WAITING_BYTES
+            if follows and fits:
+                self._waiting.append(batch)
+                self._waiting_bytes += batch.size
+                self._tail = batch.last_sequence
+            else:
+                self.fall_behind()
+        self._wake.set()
+
+    def fall_behind(self) -> None:
+        """Read from the store until the head is met."""
+        self._behind = True
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._wake.set()
+
+    def begin_again(self) -> None:
+        """The trace was deleted and has begun again: say so, and start at its first event."""
+        if self._position > 0:
+            self._gap = Gap(1, self._position, "epoch", self._log.epoch)
+        self._position = 0
+        self._unacknowledged.clear()
+        self._unacknowledged_bytes = 0
+        self.fall_behind()
+
+    def heartbeat(self) -> None:
+        """Tell the client where the log ends."""
+        self._heartbeat_due = True
+        self._wake.set()
+
+    def acknowledge(self, sequence: int) -> None:
+        """The client has received everything up to here."""
+        while self._unacknowledged and self._unacknowledged[0][0] <= sequence:
+            self._unacknowledged_bytes -= self._unacknowledged.popleft()[1]
+        self._wake.set()
+
+    # The pump: one task per socket.
+
+    async def run(self) -> None:
+        """Send what there is to send, in order, until cancelled."""
+        while True:
+            frames = await self._next_frames()
+            if frames is None:
+                await self._wake.wait()
+                self._wake.clear()
+                continue
+            for frame in frames:
+                await self._send_frame(frame)
+
+    async def _next_frames(self) -> Sequence[Frame] | None:
+        """The next frames; None when all is sent. The cursor moves here, before its frames are sent."""
+        if self._gap is not None:
+            gap, self._gap = self._gap, None
+            return [Frame(self.profile.gap(self._log.trace_id, gap))]
+        if self._behind:
+            return await self._catch_up()
+        if self._waiting:
+            batch = self._waiting.popleft()
+            self._waiting_bytes -= batch.size
+            return self._frames_of(batch)
+        return self._notices()
+
+    async def _catch_up(self) -> Sequence[Frame]:
+        """The next page of the log; LIVE once there is none."""
+        if self._position >= self._log.head:
+            # Nothing is awaited between this look at the head and being live, so no batch falls in between.
+            self._behind = False
+            self._tail = self._position
+            return []
+        epoch, head, after = self._log.epoch, self._log.head, self._position
+        events = await self._log.read(after)
+        if self._log.epoch != epoch or self._position != after:
+            return []  # the trace began again while its old events were read
+        first, last = (events[0].sequence, events[-1].sequence) if events else (head + 1, head)
+        frames = event_frames(self.profile, self.filter, events)
+        if first > after + 1:
+            gap = Gap(after + 1, first - 1, "pruned", epoch)
+            frames.insert(0, Frame(self.profile.gap(self._log.trace_id, gap)))
+        self._position = last
+        return frames
+
+    def _frames_of(self, batch: Batch) -> Sequence[Frame]:
+        after, self._position = self._position, batch.last_sequence
+        if batch.events[0].sequence == after + 1:
+            return batch.frames(self.profile, self.filter)
+        return event_frames(self.profile, self.filter, batch.events[after + 1 - batch.events[0].sequence :])
+
+    def _notices(self) -> Sequence[Frame] | None:
+        """What is said at the head of the log; None when there is nothing to say."""
+        notices: list[str | None] = []
+        if not self._said_live:
+            self._said_live = True
+            notices.append(self.profile.live(self._position))
+        if self._log.state in END_STATES and self._said_ended != (self._log.epoch, self._position):
+            self._said_ended = (self._log.epoch, self._position)
+            notices.append(self.profile.ended(self._log.state, self._position))
+        if self._heartbeat_due:
+            self._heartbeat_due = False
+            notices.append(self.profile.heartbeat(self._log.head))
+        return [Frame(text) for text in notices if text is not None] or None
+
+    async def _send_frame(self, frame: Frame) -> None:
+        if frame.sequence and self.profile.acknowledges:
+            size = byte_length(frame.text)
+            await self._window_for(size)
+            self._unacknowledged.append((frame.sequence, size))
+            self._unacknowledged_bytes += size
+        await self._send(frame.text)
+
+    async def _window_for(self, size: int) -> None:
+        """Wait until the client has acknowledged enough; only heartbeats go past a full window."""
+        while self._unacknowledged and self._unacknowledged_bytes + size > WINDOW_BYTES:
+            if self._heartbeat_due:
+                self._heartbeat_due = False
+                if (heartbeat := self.profile.heartbeat(self._log.head)) is not None:
+                    await self._send(heartbeat)
+            self._wake.clear()
+            await self._wake.wait()

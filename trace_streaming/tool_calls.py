@@ -1,0 +1,94 @@
+"""One tool call as a ``with`` block: a start, then a completion or an error, paired by ``call_id``."""
+
+from __future__ import annotations
+
+import uuid
+from contextvars import ContextVar, Token
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+_entered: ContextVar[tuple[ToolCall, ...]] = ContextVar("trace_streaming.tool_calls", default=())
+
+
+class Emits(Protocol):
+    """What a tool call needs of its emitter."""
+
+    def emit(self, event: str, details: dict[str, Any] | None = None, status: str = "pending") -> None:
+        """See :meth:`trace_streaming.emitter.TraceEmitter.emit`."""
+
+
+class ToolCall:
+    """Made by :meth:`TraceEmitter.tool_call`; set ``result`` inside the block to have it in the completion."""
+
+    def __init__(self, emitter: Emits, tool: str, args: dict[str, Any]) -> None:
+        self.tool = tool
+        self.call_id = uuid.uuid4().hex
+        self.parent_call_id: str | None = None
+        """``call_id`` of the call that this one is inside of."""
+        self.result: Any = None
+        self._emitter = emitter
+        self._args = args
+        self._started = 0.0
+        self._finished = False
+        self._token: Token[tuple[ToolCall, ...]] | None = None
+
+    def __enter__(self) -> Self:
+        entered = _entered.get()
+        self.parent_call_id = next((call.call_id for call in reversed(entered) if call._encloses(self)), None)
+        self._token = _entered.set((*entered, self))
+        self._emitter.emit("tool_call_start", {**self._identity(), "args": self._args}, "pending")
+        self._started = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        duration_ms = round((perf_counter() - self._started) * 1000, 3)
+        self._finished = True
+        if self._token is not None:
+            reset_token(_entered, self._token)
+        details = {**self._identity(), "duration_ms": duration_ms}
+        # A generator that is closed early has not failed.
+        if error is None or isinstance(error, GeneratorExit):
+            if self.result is not None:
+                details["result"] = self.result
+            self._emitter.emit("tool_call_complete", details, "success")
+        else:
+            details |= {"error": error_text(error), "error_type": type(error).__name__}
+            self._emitter.emit("tool_call_error", details, "error")
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def _encloses(self, call: ToolCall) -> bool:
+        """Same trace, and open: an async generator that is closed early leaves its call behind in the context."""
+        return self._emitter is call._emitter and not self._finished
+
+    def _identity(self) -> dict[str, Any]:
+        identity = {"tool": self.tool, "call_id": self.call_id}
+        return identity if self.parent_call_id is None else {**identity, "parent_call_id": self.parent_call_id}
+
+
+def error_text(error: BaseException) -> str:
+    """An exception's own text; a stranger's ``__str__`` may fail."""
+    try:
+        return str(error)
+    except Exception:
+        return f"[unserialisable {type(error).__name__}]"
+
+
+def reset_token(variable: ContextVar[Any], token: Token[Any]) -> None:
+    """Restore a context variable, unless the block is left in another context than it was entered in.
+
+    That happens when an async generator is closed early: the event loop finishes it in a task of its own.
+    """
+    try:
+        variable.reset(token)
+    except ValueError:
+        pass
