@@ -112,7 +112,9 @@ class Hub:
         """Ours, while the channel layer answers."""
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="trace-reader")
         self._look_now = asyncio.Event()
-        self._tasks = {self._spawn(service()) for service in (self._receive, self._look, self._beat)}
+        self._tasks: set[asyncio.Task[None]] = set()
+        for service in (self._receive, self._look, self._beat):
+            self._spawn(service())
         publisher.attach(loop)
 
     async def subscribe(self, request: WatchRequest, profile: Profile, send: Send) -> Subscription:
@@ -145,17 +147,17 @@ class Hub:
             return
         topic.subscriptions.discard(subscription)
         if not topic.subscriptions:
-            self._tasks.add(self._spawn(self._leave(topic)))
+            self._spawn(self._leave(topic))
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run database code in the hub's own threads: the one that all sync code shares may be busy for seconds."""
         work = partial(store.with_fresh_connection, function, *args, **kwargs)
         return await self._loop.run_in_executor(self._threads, work)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
-        task.add_done_callback(lambda task: self._tasks.discard(task))
-        return task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _join(self, topic: Topic) -> None:
         """Join the trace's group. Where that fails, the looks at the heads serve the trace until it succeeds."""
