@@ -83,13 +83,13 @@ def parse_watch_request(trace_id: str, query_string: bytes, event_names: Collect
             CloseCode.BAD_REQUEST, "Bad trace id: use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -"
         )
     try:
-        query = parse_qs(query_string.decode(), errors="strict", max_num_fields=32)
+        query = parse_qs(query_string.decode(), keep_blank_values=True, errors="strict", max_num_fields=32)
     except ValueError:
         raise ProtocolError(CloseCode.BAD_REQUEST, "Bad query: not UTF-8, or more than 32 parameters") from None
     return WatchRequest(
         trace_id,
         since=_parse_since(_single(query, "since")),
-        epoch=_single(query, "epoch"),
+        epoch=_single(query, "epoch") or None,
         filter=EventFilter(
             _parse_names("events", _split(_single(query, "events")), event_names),
             _parse_names("status", _split(_single(query, "status")), STATUSES),

@@ -83,7 +83,8 @@ class Publisher:
         """Tell the watchers. What fails is logged once per burst: watchers find the events in the store."""
         layer = channel_layer()
         try:
-            self._run(layer, _send(layer, batches))
+            run = _run_on_a_hubs_loop if is_in_memory(layer) else self._run
+            run(_send(layer, batches))
         except Exception as error:
             if not self._failing:
                 logger.warning("Publishing fails (%s); watchers read from the database", type(error).__name__)
@@ -97,17 +98,18 @@ class Publisher:
             self._runner.close()
             self._runner = None
 
-    def _run(self, layer: BaseChannelLayer, sending: Coroutine[Any, Any, None]) -> None:
-        if is_in_memory(layer):
-            if not _loops:  # nobody in this process watches, and no other process is reached
-                sending.close()
-                return
-            # The hub's queue belongs to the hub's loop: a put from another would be seen only when that next wakes.
-            asyncio.run_coroutine_threadsafe(sending, _loops[-1])
-            return
+    def _run(self, sending: Coroutine[Any, Any, None]) -> None:
         if self._runner is None:
             self._runner = asyncio.Runner()
         self._runner.run(sending)
+
+
+def _run_on_a_hubs_loop(sending: Coroutine[Any, Any, None]) -> None:
+    """The hub's queue belongs to the hub's loop: a put from another would be seen only when that next wakes."""
+    try:
+        asyncio.run_coroutine_threadsafe(sending, _loops[-1])
+    except (IndexError, RuntimeError):  # nobody in this process watches, or the last watcher's loop has just closed
+        sending.close()
 
 
 async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:

@@ -44,11 +44,11 @@ class Recorder:
     """Queue and writer thread of one process. The module has one, ``recorder``."""
 
     def __init__(self) -> None:
-        self.lost = 0
-        """Events that could not be stored, since the process started."""
         self._reset()
 
     def _reset(self) -> None:
+        self.lost = 0
+        """Events that could not be stored, since the process started."""
         self._queue: deque[TraceRecord | Barrier] = deque()
         self._wake = threading.Event()
         self._stop = threading.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from .events import END_STATES, EncodedEvent
@@ -67,6 +67,8 @@ class Subscription:
             request.since > self._log.head or (request.epoch is not None and request.epoch != self._log.epoch)
         ):
             self.begin_again()
+        if self._position == self._log.head:
+            self._go_live()
 
     def connected(self, heartbeat_seconds: float) -> str:
         """The first frame that the client is sent."""
@@ -113,6 +115,10 @@ class Subscription:
             self._unacknowledged_bytes -= self._unacknowledged.popleft()[1]
         self._wake.set()
 
+    def _go_live(self) -> None:
+        self._behind = False
+        self._tail = self._position
+
     # The pump: one task per socket.
 
     async def run(self) -> None:
@@ -143,20 +149,26 @@ class Subscription:
         """The next page of the log; LIVE once there is none."""
         if self._position >= self._log.head:
             # Nothing is awaited between this look at the head and being live, so no batch falls in between.
-            self._behind = False
-            self._tail = self._position
+            self._go_live()
             return []
         epoch, head, after = self._log.epoch, self._log.head, self._position
         events = await self._log.read(after)
         if self._log.epoch != epoch or self._position != after:
             return []  # the trace began again while its old events were read
-        first, last = (events[0].sequence, events[-1].sequence) if events else (head + 1, head)
-        frames = event_frames(self.profile, self.filter, events)
-        if first > after + 1:
-            gap = Gap(after + 1, first - 1, "pruned", epoch)
-            frames.insert(0, Frame(self.profile.gap(self._log.trace_id, gap)))
-        self._position = last
-        return frames
+        self._position = events[-1].sequence if events else head
+        frames: list[Frame] = []
+        for run in _runs(events):
+            frames += self._pruned(after, run[0].sequence)
+            frames += event_frames(self.profile, self.filter, run)
+            after = run[-1].sequence
+        return frames if events else self._pruned(after, head + 1)
+
+    def _pruned(self, after: int, before: int) -> list[Frame]:
+        """The gap between two numbers; none where they follow each other."""
+        if before == after + 1:
+            return []
+        gap = Gap(after + 1, before - 1, "pruned", self._log.epoch)
+        return [Frame(self.profile.gap(self._log.trace_id, gap))]
 
     def _frames_of(self, batch: Batch) -> Sequence[Frame]:
         after, self._position = self._position, batch.last_sequence
@@ -195,3 +207,12 @@ class Subscription:
                     await self._send(heartbeat)
             self._wake.clear()
             await self._wake.wait()
+
+
+def _runs(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:
+    """Cut a page where numbers are missing."""
+    start = 0
+    for index in range(1, len(events) + 1):
+        if index == len(events) or events[index].sequence != events[index - 1].sequence + 1:
+            yield events[start:index]
+            start = index

@@ -13,6 +13,7 @@ from django.db import connections
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -28,7 +29,12 @@ class HealthView(APIView):
 
     authentication_classes: Sequence[type[BaseAuthentication]] = ()  # would need the database
     permission_classes = (AllowAny,)
+    renderer_classes = (JSONRenderer,)
     throttle_classes = ()
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """JSON, whatever the client accepts."""
+        return super().perform_content_negotiation(request, force=True)
 
     def get(self, request: Request) -> Response:
         """200 when the database and the channel layer answer in time, otherwise 503."""

@@ -1,111 +1,198 @@
-// Shows one trace as it happens: replays it from the start, then follows; comes back after any disconnect.
+// Shows one trace as it happens. Whatever comes from the trace is only ever set as text.
+
+import { watch } from "./stream.js";
+
+const PREVIEW_CHARACTERS = 240;
+const SHOWN_ELSEWHERE = new Set(["tool", "tool_name", "duration_ms", "call_id", "parent_call_id"]);
+const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 const list = document.querySelector("#events");
 const connection = document.querySelector("#connection");
-const url = new URL(`/ws/traces/${list.dataset.traceId}`, location.href.replace(/^http/, "ws"));
-const MAX_DELAY_MS = 10_000;
+const tally = document.querySelector("#tally");
+const notice = document.querySelector("#notice");
+const waiting = document.querySelector("#waiting");
+const follow = document.querySelector("#follow");
 
-let since = 0;
-let epoch = null;
-let attempts = 0;
-let ended = false;
+let count = 0;
+let errors = 0;
+let first = null; // timestamps
+let last = null;
+let following = false; // whether the newest event is kept in view
+let growing = false; // whether more events are to be expected
+let scheduled = false;
 
-function show(text, kind) {
-  connection.textContent = text;
-  connection.className = `state ${kind}`;
-}
-
-function element(tag, className, text) {
+function element(tag, className, text = "") {
   const node = document.createElement(tag);
   node.className = className;
   node.textContent = text;
   return node;
 }
 
-function summarise(details) {
-  return Object.entries(details)
-    .filter(([key]) => key !== "call_id" && key !== "parent_call_id")
-    .map(([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(" · ");
+function counted(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-function detailsOf(event) {
-  const details = element("div", "details", "");
-  const summary = summarise(event.details);
-  if (summary.length <= 140) {
-    details.append(element("span", "summary", summary));
-  } else {
-    const folded = document.createElement("details");
-    folded.append(
-      element("summary", "summary", `${summary.slice(0, 140)}…`),
-      element("pre", "", JSON.stringify(event.details, null, 2)),
-    );
-    details.append(folded);
+function duration(milliseconds) {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+}
+
+function asText(value, indent) {
+  return typeof value === "string" ? value : JSON.stringify(value, null, indent);
+}
+
+function preview(event) {
+  const line = element("span", "preview");
+  if (event.tool_name) line.append(element("code", "tool", event.tool_name), " ");
+  let left = PREVIEW_CHARACTERS;
+  for (const [key, value] of Object.entries(event.details)) {
+    if (SHOWN_ELSEWHERE.has(key)) continue;
+    if (left <= 0) break;
+    const text = asText(value).slice(0, left);
+    left -= key.length + text.length;
+    line.append(element("span", "key", key), ` ${text}${left <= 0 ? "…" : ""} `);
   }
-  return details;
+  return line;
+}
+
+function fullDetails(event) {
+  const all = element("dl", "full");
+  for (const [key, value] of Object.entries(event.details)) {
+    const text = element("pre", "", asText(value, 2));
+    text.tabIndex = 0; // it may scroll
+    const description = element("dd", "");
+    description.append(text);
+    all.append(element("dt", "", key), description);
+  }
+  return all;
 }
 
 function row(event) {
-  const item = document.createElement("li");
+  const item = element("li", event.status);
   item.dataset.sequence = event.sequence;
-  item.append(
+  const hasDetails = Object.keys(event.details).length > 0;
+  const line = element(hasDetails ? "summary" : "div", "line");
+  const time = element("time", "time", CLOCK.format(new Date(event.timestamp)));
+  time.dateTime = time.title = event.timestamp;
+  line.append(
     element("span", "sequence", event.sequence),
-    element("time", "time", event.timestamp.slice(11, 23)),
+    time,
     element("span", "event", event.event.replaceAll("_", " ")),
-    element("span", `status ${event.status}`, event.status),
-    detailsOf(event),
+    element("span", `state ${event.status}`, event.status),
+    preview(event),
+    element("span", "duration", event.duration_ms === undefined ? "" : duration(event.duration_ms)),
   );
+  if (!hasDetails) {
+    item.append(line);
+    return item;
+  }
+  const folded = document.createElement("details");
+  folded.append(line);
+  folded.addEventListener("toggle", () => folded.append(fullDetails(event)), { once: true });
+  item.append(folded);
   return item;
 }
 
 function append(nodes) {
-  const following = window.innerHeight + window.scrollY >= document.body.scrollHeight - 80;
-  document.querySelector("#waiting").hidden = true;
-  list.append(...nodes);
-  if (following) window.scrollTo({ top: document.body.scrollHeight });
+  const fragment = document.createDocumentFragment();
+  fragment.append(...nodes);
+  list.append(fragment);
+  list.hidden = false;
+  waiting.hidden = true;
+  refresh();
 }
 
-function receive(socket, frame) {
-  switch (frame.type) {
-    case "connected":
-      attempts = 0;
-      epoch ??= frame.epoch;
-      show("live", "running");
-      break;
-    case "events":
-      since = frame.events.at(-1).sequence;
-      append(frame.events.map(row));
-      socket.send(JSON.stringify({ type: "ack", sequence: since }));
-      break;
-    case "gap":
-      if (frame.reason === "epoch") {
-        since = 0;
-        epoch = frame.epoch;
-        list.replaceChildren();
-      } else {
-        since = frame.to;
-        append([element("li", "gap", `Events ${frame.from} to ${frame.to} are no longer stored.`)]);
-      }
-      break;
-    case "ended":
-      ended = true;
-      show(`ended: ${frame.state}`, frame.state);
-      break;
-    case "error":
-      show(frame.message, "error");
-  }
+// Once per painted frame, however many events came.
+function refresh() {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(() => {
+    scheduled = false;
+    const facts = [counted(count, "event"), counted(errors, "error"), duration(new Date(last) - new Date(first))];
+    tally.textContent = count > 0 ? facts.join(" · ") : "";
+    tally.classList.toggle("error", errors > 0);
+    follow.hidden = following || !growing || count === 0;
+    if (following) window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  });
 }
 
-function connect() {
-  url.searchParams.set("since", since);
-  if (epoch) url.searchParams.set("epoch", epoch);
-  const socket = new WebSocket(url, ["trace-stream.v1"]);
-  socket.onmessage = (message) => receive(socket, JSON.parse(message.data));
-  socket.onclose = ({ code }) => {
-    if (ended || (code >= 4400 && code < 4500)) return;
-    show("reconnecting", "warning");
-    setTimeout(connect, Math.random() * Math.min(MAX_DELAY_MS, 500 * 2 ** attempts++));
-  };
+function say(text, kind) {
+  if (connection.textContent !== text) connection.textContent = text;
+  connection.className = `state ${kind}`;
 }
 
-connect();
+watch(list.dataset.traceId, {
+  status(name, state) {
+    switch (name) {
+      case "catching up":
+        if (count === 0) following = state === null || state === "running";
+        growing = state === null || state === "running";
+        return say("Catching up", "pending");
+      case "live":
+        growing = true;
+        return say("Live", "running");
+      case "ended":
+        growing = false;
+        say(`Ended: ${state}`, state);
+        return refresh();
+      case "reconnecting":
+        return say("Connection lost, reconnecting", "warning");
+      case "refused":
+        growing = false;
+        if (notice.hidden) this.error(`The server closed the connection (code ${state}).`);
+        say("Disconnected", "error");
+        return refresh();
+      default:
+        return say("Connecting", "pending");
+    }
+  },
+  events(events) {
+    count += events.length;
+    errors += events.filter((event) => event.status === "error").length;
+    first ??= events[0].timestamp;
+    last = events.at(-1).timestamp;
+    append(events.map(row));
+  },
+  gap({ from, to, reason }) {
+    const text =
+      reason === "epoch"
+        ? "The trace was deleted. What follows, if anything, is a new run under the same id."
+        : `${from === to ? `Event ${from} is` : `Events ${from} to ${to} are`} no longer stored.`;
+    append([element("li", "gap", text)]);
+  },
+  reset() {
+    count = errors = 0;
+    first = last = null;
+    list.replaceChildren();
+    list.hidden = true;
+    waiting.hidden = false;
+    refresh();
+  },
+  error(message) {
+    notice.hidden = message === null;
+    notice.textContent = message ?? "";
+  },
+});
+
+// Who scrolls up or opens an event wants to read: the page stays where it is, until it is scrolled to its end again.
+let lastScroll = 0;
+document.addEventListener("scroll", () => {
+  const atEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 40;
+  following = growing && (atEnd || (following && window.scrollY >= lastScroll));
+  lastScroll = window.scrollY;
+  refresh();
+});
+list.addEventListener(
+  "toggle",
+  (event) => {
+    if (event.target.open) following = false;
+    refresh();
+  },
+  true,
+);
+follow.addEventListener("click", () => {
+  following = true;
+  refresh();
+});

@@ -1,0 +1,335 @@
+"""The hub: what is stored reaches every watcher of the process, and nothing stays behind when the last has gone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+import pytest
+from asgiref.sync import sync_to_async
+from channels.layers import InMemoryChannelLayer, channel_layers
+from django.db import OperationalError
+from pytest_django import Settings
+
+from trace_streaming import TraceEmitter, hub, publisher, store
+from trace_streaming.exceptions import StorageUnavailableError
+from trace_streaming.frames import PLAIN, V1, Profile
+from trace_streaming.models import Event, Trace
+from trace_streaming.protocol import WatchRequest
+from trace_streaming.recorder import recorder
+from trace_streaming.subscription import Subscription
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Watcher:
+    """A subscription of the current hub, and what it was sent."""
+
+    def __init__(self, trace_id: str, since: int | None = 0, profile: Profile = PLAIN) -> None:
+        self.frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.request = WatchRequest(trace_id, since)
+        self.profile = profile
+        self.subscription: Subscription | None = None
+
+    async def send(self, text: str) -> None:
+        self.frames.put_nowait(orjson.loads(text))
+
+    async def sequences(self, count: int) -> list[int]:
+        async with asyncio.timeout(10):
+            return [(await self.frames.get())["sequence"] for _ in range(count)]
+
+
+@asynccontextmanager
+async def watching(trace_id: str, since: int | None = 0, profile: Profile = PLAIN) -> AsyncIterator[Watcher]:
+    watcher = Watcher(trace_id, since, profile)
+    current = hub.current_hub()
+    watcher.subscription = await current.subscribe(watcher.request, profile, watcher.send)
+    pump = asyncio.create_task(watcher.subscription.run())
+    try:
+        yield watcher
+    finally:
+        pump.cancel()
+        with suppress(asyncio.CancelledError):
+            await pump
+        current.unsubscribe(watcher.subscription)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another task or thread does."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_stays() -> AsyncIterator[None]:
+    """Invariant 7: after each test no topic, task, loop or thread of a hub is left."""
+    yield
+    await until(lambda: not hub._hubs)
+    await until(lambda: not any("hub" in str(task.get_coro()) for task in asyncio.all_tasks()))
+    assert not publisher._loops
+    assert hub.connections_by_trace() == {}
+    await until(lambda: not any(thread.name.startswith("trace-reader") for thread in threading.enumerate()))
+
+
+async def emit(trace_id: str, count: int = 1) -> None:
+    emitter = TraceEmitter(trace_id)
+    for _ in range(count):
+        emitter.emit("plan_created")
+    assert await emitter.aflush(10)
+
+
+async def test_one_event_reaches_every_watcher() -> None:
+    """Several watchers of one trace each get it, and those of another trace do not."""
+    async with watching("a") as one, watching("a") as two, watching("b") as other:
+        await emit("a")
+        await emit("b", 2)
+        assert await one.sequences(1) == await two.sequences(1) == [1]
+        assert await other.sequences(2) == [1, 2]
+        assert hub.connections_by_trace() == {"a": 2, "b": 1}
+
+
+async def test_replay_meets_live_while_events_are_emitted() -> None:
+    """Invariant 2: watchers that come at any moment of a run miss and repeat nothing."""
+    writing = asyncio.create_task(asyncio.to_thread(_emit_many, "t", 2000))
+    async with watching("t") as first:
+        seen = await first.sequences(500)
+        async with watching("t", since=100) as second:
+            assert await second.sequences(1900) == list(range(101, 2001))
+        assert seen + await first.sequences(1500) == list(range(1, 2001))
+    await writing
+
+
+def _emit_many(trace_id: str, count: int) -> None:
+    emitter = TraceEmitter(trace_id)
+    for _ in range(count):
+        emitter.emit("plan_created")
+    emitter.flush(10)
+
+
+async def test_the_hub_has_one_channel_however_many_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One channel per process, and one group per watched trace."""
+    layer = InMemoryChannelLayer()
+    monkeypatch.setitem(channel_layers.backends, "default", layer)
+    async with watching("a"), watching("a"), watching("b"):
+        await until(lambda: len(layer.groups) == 2)
+        channels = {channel for members in layer.groups.values() for channel in members}
+        assert len(channels) == 1
+    await until(lambda: not layer.groups)
+
+
+class LossyLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no annotations
+    """Loses all messages while ``losing``; fails while ``broken``."""
+
+    losing = broken = False
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        if not self.losing:
+            await super().group_send(group, message)
+
+    async def receive(self, channel: str) -> Any:
+        if self.broken:
+            raise ConnectionError
+        return await super().receive(channel)
+
+    async def group_add(self, group: str, channel: str) -> None:
+        if self.broken:
+            raise ConnectionError
+        await super().group_add(group, channel)
+
+
+@pytest.fixture
+def lossy(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> LossyLayer:
+    layer = LossyLayer()
+    monkeypatch.setitem(channel_layers.backends, "default", layer)
+    monkeypatch.setattr(hub, "RETRY_SECONDS", 0.01)
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 0.05
+    return layer
+
+
+async def test_a_lost_last_message_is_found_by_a_look_at_the_head(lossy: LossyLayer) -> None:
+    """Invariant 2: nothing follows the lost message, and still it arrives."""
+    async with watching("t") as watcher:
+        await emit("t")
+        assert await watcher.sequences(1) == [1]
+        lossy.losing = True
+        await emit("t", 3)
+        assert await watcher.sequences(3) == [2, 3, 4]
+
+
+async def test_a_lost_end_is_found_by_a_look_at_the_head(lossy: LossyLayer) -> None:
+    """The end of a trace is not news only."""
+    async with watching("t", profile=V1) as watcher:
+        assert (await watcher.frames.get())["type"] == "live"
+        lossy.losing = True
+        with TraceEmitter("t") as emitter:
+            emitter.emit("plan_created")
+        async with asyncio.timeout(10):
+            while (frame := await watcher.frames.get())["type"] != "ended":
+                pass
+        assert frame == {"type": "ended", "state": "success", "sequence": 1}
+
+
+async def test_a_layer_that_breaks_and_comes_back(lossy: LossyLayer) -> None:
+    """Watchers are served by looks at the heads, and by the layer again when it answers."""
+    async with watching("t") as watcher:
+        lossy.broken = True
+        await emit("t", 2)
+        assert await watcher.sequences(2) == [1, 2]
+        lossy.broken = False
+        current = hub.current_hub()
+        await until(lambda: current._channel is not None and bool(lossy.groups))
+        await emit("t")
+        assert await watcher.sequences(1) == [3]
+
+
+async def test_a_layer_that_forgets_the_group_is_joined_again(lossy: LossyLayer) -> None:
+    """The in-memory layer forgets a channel with one expired message: the next look joins again."""
+    async with watching("t") as watcher:
+        await emit("t")
+        assert await watcher.sequences(1) == [1]
+        lossy.groups.clear()
+        await emit("t")
+        assert await watcher.sequences(1) == [2]
+        await until(lambda: bool(lossy.groups))
+
+
+async def test_a_message_of_another_version_is_survived(lossy: LossyLayer) -> None:
+    """In a rolling update the hub reads the store instead."""
+    async with watching("t") as watcher:
+        await until(lambda: bool(lossy.groups))
+        await lossy.group_send(publisher.group_name("t"), {"type": "trace.batch", "shape": "unknown"})
+        await emit("t")
+        assert await watcher.sequences(1) == [1]
+
+
+async def test_a_trace_that_is_deleted_and_begins_again_while_watched(lossy: LossyLayer) -> None:
+    """The watcher is told of the new epoch, and gets the new events from 1."""
+    async with watching("t", profile=V1) as watcher:
+        await emit("t", 3)
+        await until(lambda: hub.current_hub().topics["t"].head == 3)
+        await sync_to_async(Trace.objects.all().delete)()
+        await emit("t", 2)
+        frames = []
+        async with asyncio.timeout(10):
+            while not frames or frames[-1]["type"] != "gap":
+                frames.append(await watcher.frames.get())
+            assert frames[-1]["reason"] == "epoch"
+            received: list[int] = []
+            while len(received) < 2:
+                received += [event["sequence"] for event in (await watcher.frames.get())["events"]]
+        assert received == [1, 2]
+
+
+async def test_a_hole_is_healed_from_the_ring_without_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 6: a subscription that fell behind a little is served from the hub's memory."""
+    async with watching("t") as watcher:
+        await emit("t", 5)
+        assert await watcher.sequences(5) == [1, 2, 3, 4, 5]
+        await emit("t", 5)
+        assert await watcher.sequences(5) == [6, 7, 8, 9, 10]
+
+        def no_query(*args: object) -> None:
+            raise AssertionError("a query")
+
+        monkeypatch.setattr(store, "read_page", no_query)
+        async with watching("t", since=7) as late:
+            assert await late.sequences(3) == [8, 9, 10]
+
+
+async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 6: once live, a burst of 1,000 events to 100 watchers reads nothing, and nothing is lost."""
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
+    watchers = [Watcher("t") for _ in range(100)]
+    current = hub.current_hub()
+    pumps = []
+    for watcher in watchers:
+        watcher.subscription = await current.subscribe(watcher.request, PLAIN, watcher.send)
+        pumps.append(asyncio.create_task(watcher.subscription.run()))
+    await emit("t")  # the first event of a trace makes the hub ask the store for its row
+    assert [await watcher.sequences(1) for watcher in watchers] == [[1]] * 100
+    reads: list[object] = []
+    in_thread = hub.Hub.in_thread
+
+    async def counted(self: hub.Hub, function: Callable[..., Any], *args: Any) -> Any:
+        reads.append(function)
+        return await in_thread(self, function, *args)
+
+    monkeypatch.setattr(hub.Hub, "in_thread", counted)
+    await emit("t", 1000)
+    assert [await watcher.sequences(1000) for watcher in watchers] == [list(range(2, 1002))] * 100
+    assert reads == []
+    for watcher, pump in zip(watchers, pumps, strict=True):
+        pump.cancel()
+        assert watcher.subscription is not None
+        current.unsubscribe(watcher.subscription)
+    await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def test_a_database_that_is_away_refuses_the_watcher_and_frees_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A watcher is told to come back; nothing of it stays."""
+
+    def away(trace_ids: object) -> None:
+        raise OperationalError("no database")
+
+    monkeypatch.setattr(store, "read_heads", away)
+    with pytest.raises(StorageUnavailableError):
+        await hub.current_hub().subscribe(WatchRequest("t"), PLAIN, _ignore)
+
+
+async def test_a_replay_waits_for_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a replay the watcher keeps its place, and gets the rest when the database is back."""
+    monkeypatch.setattr(hub, "RETRY_SECONDS", 0.01)
+    await emit("t", 3)
+    failures = iter([OperationalError, OperationalError])
+    read_page = store.read_page
+
+    def flaky(*args: Any) -> Any:
+        for error in failures:
+            raise error
+        return read_page(*args)
+
+    monkeypatch.setattr(store, "read_page", flaky)
+    async with watching("t") as watcher:
+        assert await watcher.sequences(3) == [1, 2, 3]
+
+
+async def _ignore(text: str) -> None:
+    pass
+
+
+@pytest.mark.parametrize("awaits", range(8))
+async def test_a_watcher_that_is_cancelled_while_it_subscribes_leaves_nothing(awaits: int) -> None:
+    """Invariant 7: cancelled at each moment of the way, its place is freed, and the next one can watch."""
+    subscribing = asyncio.create_task(hub.current_hub().subscribe(WatchRequest("t", 0), PLAIN, _ignore))
+    for _ in range(awaits):
+        await asyncio.sleep(0)
+    subscribing.cancel()
+    with suppress(asyncio.CancelledError):
+        hub.current_hub().unsubscribe(await subscribing)
+    async with watching("t") as watcher:
+        await emit("t")
+        assert await watcher.sequences(1) == [1]
+
+
+async def test_watchers_come_and_go_while_events_are_emitted() -> None:
+    """Invariants 2 and 7: joining and leaving the same group over and over loses nothing for those who stay."""
+
+    async def visit(number: int) -> None:
+        async with watching("t", since=number):
+            await asyncio.sleep(0)
+
+    async with watching("t") as watcher:
+        for number in range(20):
+            await asyncio.gather(emit("t", 5), *(visit(number) for _ in range(10)))
+        assert await watcher.sequences(100) == list(range(1, 101))
+    for _ in range(20):
+        await visit(0)
+    assert await sync_to_async(Event.objects.count)() == 100
+    assert recorder.pending == 0

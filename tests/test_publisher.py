@@ -1,0 +1,103 @@
+"""News through the channel layer: strings and numbers only, and never a reason for the recorder to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import string
+from typing import Any
+
+import msgpack
+import pytest
+from channels.layers import InMemoryChannelLayer, channel_layers
+from pytest_django import Settings
+
+from trace_streaming import publisher
+from trace_streaming.events import EncodedEvent
+from trace_streaming.frames import Batch
+from trace_streaming.publisher import Publisher
+
+BATCH = Batch("t", "e1", "running", 2, (EncodedEvent(1, "plan_created", "success", '{"a":1}'),) * 2)
+
+
+class SilentLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no annotations
+    """A layer of another kind, which fails or hangs as a test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Any] = []
+        self.error: Exception | None = None
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.sent.append((group, message))
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch) -> SilentLayer:
+    layer = SilentLayer()
+    monkeypatch.setitem(channel_layers.backends, "default", layer)
+    monkeypatch.setattr(publisher, "is_in_memory", lambda layer: False)
+    return layer
+
+
+def test_a_batch_survives_the_layers_encoding() -> None:
+    """Nothing but what every backend carries: here the one of Redis."""
+    message = msgpack.unpackb(msgpack.packb(publisher.to_message(BATCH)))
+    assert publisher.from_message(message) == BATCH
+
+
+@pytest.mark.parametrize("trace_id", ["t", "A" * 128, "a~b:c@d", *string.punctuation.replace("/", "")])
+def test_group_names_are_valid_for_every_trace_id(trace_id: str) -> None:
+    """Channels allows fewer letters in a group's name, and under 100 of them."""
+    name = publisher.group_name(trace_id)
+    assert re.fullmatch(r"[a-zA-Z\d\-_.]{1,99}", name)
+
+
+def test_trace_ids_do_not_share_a_group() -> None:
+    """Ids that differ in a letter that groups do not allow stay apart."""
+    assert len({publisher.group_name(trace_id) for trace_id in ("a:b", "a~b", "a@b", "a.b", "A.b")}) == 5
+
+
+def test_batches_are_sent_to_their_traces_groups(layer: SilentLayer) -> None:
+    """One message per batch, in order."""
+    sender = Publisher()
+    sender.publish([BATCH, Batch("u", "e2", "success", 7)])
+    sender.close()
+    assert [group for group, _ in layer.sent] == [publisher.group_name("t"), publisher.group_name("u")]
+    assert publisher.from_message(layer.sent[0][1]) == BATCH
+
+
+def test_a_layer_that_fails_is_logged_once_and_used_again(layer: SilentLayer, caplog: pytest.LogCaptureFixture) -> None:
+    """Invariant 3: Redis may be down; the recorder goes on."""
+    sender = Publisher()
+    layer.error = ConnectionError("no redis")
+    with caplog.at_level(logging.WARNING):
+        sender.publish([BATCH])
+        sender.publish([BATCH])
+        layer.error = None
+        sender.publish([BATCH])
+    sender.close()
+    assert caplog.text.count("Publishing fails") == 1
+    assert len(layer.sent) == 1
+
+
+def test_without_a_configured_layer_one_in_memory_is_used(settings: Settings) -> None:
+    """An empty project works."""
+    settings.CHANNEL_LAYERS = {}
+    assert publisher.is_in_memory(publisher.channel_layer())
+    assert publisher.channel_layer() is publisher.channel_layer()
+
+
+def test_news_for_a_loop_that_has_gone_disturb_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A hub's loop may be closed at any moment."""
+    loop = asyncio.new_event_loop()
+    publisher.attach(loop)
+    loop.close()
+    try:
+        Publisher().publish([BATCH])
+    finally:
+        publisher.detach(loop)
+    assert not caplog.records

@@ -1,0 +1,303 @@
+"""The recorder keeps, retries and gives up only on what the database refuses; an emit never notices."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, OperationalError, transaction
+from django.test import TestCase, override_settings
+from pytest_django import Settings
+
+from trace_streaming import TraceEmitter, store
+from trace_streaming import recorder as module
+from trace_streaming.events import TraceRecord
+from trace_streaming.frames import Batch
+from trace_streaming.models import Event, Trace
+from trace_streaming.recorder import Recorder, recorder
+from trace_streaming.signals import events_recorded
+
+Append = Callable[[list[TraceRecord]], list[Batch]]
+
+
+@pytest.fixture
+def failing_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """A database that fails as a test wants: ``error`` is called with each batch, and may raise."""
+    state: dict[str, Any] = {"error": lambda records: None, "attempts": 0}
+    append = store.append
+
+    def flaky(records: list[TraceRecord]) -> list[Batch]:
+        state["attempts"] += 1
+        state["error"](records)
+        return append(records)
+
+    monkeypatch.setattr(store, "append", flaky)
+    monkeypatch.setattr(module, "_RETRY_SECONDS", (0.001, 0.01))
+    yield state
+    state["error"] = lambda records: None
+
+
+def sequences(trace_id: str) -> list[int]:
+    return list(Event.objects.filter(trace__trace_id=trace_id).order_by("sequence").values_list("sequence", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_everything_emitted_is_stored_in_order() -> None:
+    """After a flush, the log is the emitter's events."""
+    emitter = TraceEmitter("t")
+    for number in range(500):
+        emitter.emit("route_decision", {"number": number}, "success")
+    assert emitter.flush(10)
+    assert sequences("t") == list(range(1, 501))
+    assert Event.objects.get(sequence=500).details == '{"number":499}'
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_threads_emit_into_one_trace() -> None:
+    """Invariant 1: numbers stay 1..n when threads share an emitter."""
+    emitter = TraceEmitter("t")
+    threads = [
+        threading.Thread(target=lambda: [emitter.emit("plan_created", {}) for _ in range(100)]) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert emitter.flush(10)
+    assert sequences("t") == list(range(1, 801))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_comes_back_gets_everything(failing_store: dict[str, Any]) -> None:
+    """Invariant 3: while the database is down, emits go on, and nothing is lost or stored twice."""
+    down = threading.Event()
+    tried = threading.Semaphore(0)
+    down.set()
+
+    def error(records: list[TraceRecord]) -> None:
+        tried.release()
+        if down.is_set():
+            raise OperationalError("database is locked")
+
+    failing_store["error"] = error
+    emitter = TraceEmitter("t")
+    for _ in range(20):
+        emitter.emit("plan_created", {})
+    assert tried.acquire(timeout=5)
+    assert tried.acquire(timeout=5)  # it has tried again
+    assert not emitter.flush(0.01)
+    down.clear()
+    assert emitter.flush(10)
+    assert sequences("t") == list(range(1, 21))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_that_the_database_refuses_blocks_no_other(
+    failing_store: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invariant 9: the refused event is counted and logged without its payload; those around it are stored."""
+
+    def error(records: list[TraceRecord]) -> None:
+        if any('"poison"' in getattr(record, "details", "") for record in records):
+            raise IntegrityError("no")
+
+    failing_store["error"] = error
+    lost = recorder.lost
+    with recorder_paused(), caplog.at_level(logging.ERROR):
+        emitter = TraceEmitter("t")
+        for number in range(10):
+            emitter.emit("plan_created", {"what": "poison" if number == 6 else number})
+    assert emitter.flush(10)
+    assert sequences("t") == list(range(1, 10))
+    assert recorder.lost == lost + 1
+    assert "refuses" in caplog.text
+    assert "poison" not in caplog.text
+
+
+class recorder_paused:
+    """Holds the writer thread back, so that what is emitted inside gathers in one batch."""
+
+    def __enter__(self) -> None:
+        self._entered, self._go_on = threading.Event(), threading.Event()
+        events_recorded.connect(self._hold)
+        TraceEmitter("pause").emit("plan_created")
+        assert self._entered.wait(5)
+
+    def _hold(self, **kwargs: Any) -> None:
+        self._entered.set()
+        self._go_on.wait(5)
+
+    def __exit__(self, *error: object) -> None:
+        events_recorded.disconnect(self._hold)
+        self._go_on.set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_grow_while_the_writer_is_busy(failing_store: dict[str, Any]) -> None:
+    """What gathers during a slow commit is stored by one transaction."""
+    with recorder_paused():
+        before = failing_store["attempts"]
+        emitter = TraceEmitter("t")
+        for _ in range(300):
+            emitter.emit("plan_created", {})
+    assert emitter.flush(10)
+    assert failing_store["attempts"] == before + 1
+    assert sequences("t") == list(range(1, 301))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_full_queue_refuses_counts_and_logs_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """Invariants 3 and 9: memory is bounded, the emit does not fail, and a burst is logged once."""
+    settings.TRACE_STREAMING_QUEUE_SIZE = 5
+    lost = recorder.lost
+    with recorder_paused(), caplog.at_level(logging.ERROR):
+        emitter = TraceEmitter("t")
+        for _ in range(9):
+            emitter.emit("plan_created", {})
+    assert emitter.flush(10)
+    assert sequences("t") == [1, 2, 3, 4, 5]
+    assert recorder.lost == lost + 4
+    assert caplog.text.count("the queue is full") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_writer_that_has_ended_starts_again() -> None:
+    """Closing stores everything; the next emit starts another writer."""
+    TraceEmitter("t").emit("plan_created")
+    recorder.close()
+    assert sequences("t") == [1]
+    emitter = TraceEmitter("t")
+    emitter.emit("plan_created")
+    assert emitter.flush(10)
+    assert sequences("t") == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receivers_hear_of_what_was_committed() -> None:
+    """``events_recorded`` comes after the commit; a receiver that raises disturbs nothing."""
+    heard: list[int] = []
+
+    def hear(batches: list[Batch], **kwargs: Any) -> None:
+        heard.append(store.read_heads(["t"])["t"].sequence)
+        raise RuntimeError
+
+    events_recorded.connect(hear)
+    try:
+        emitter = TraceEmitter("t")
+        emitter.emit("plan_created")
+        assert emitter.flush(10)
+    finally:
+        events_recorded.disconnect(hear)
+    assert heard == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_project_may_store_by_itself() -> None:
+    """With the recorder disconnected nothing is stored; connected again, it is, once."""
+    module.disconnect()
+    try:
+        TraceEmitter("t").emit("plan_created")
+    finally:
+        module.connect()
+        module.connect()
+    emitter = TraceEmitter("t")
+    emitter.emit("plan_created")
+    assert emitter.flush(10)
+    assert sequences("t") == [1]
+
+
+@override_settings(TRACE_STREAMING_RECORDER="inline")
+class InlineRecorderInTestCase(TestCase):
+    """``emit`` stores at once, inside the test's own transaction, in sync and async tests."""
+
+    def test_sync(self) -> None:
+        with TraceEmitter("t") as emitter:
+            emitter.emit("plan_created")
+            assert sequences("t") == [1]
+        assert Trace.objects.get().state == "success"
+
+    def test_inside_a_transaction_of_the_test(self) -> None:
+        with transaction.atomic():
+            TraceEmitter("t").emit("plan_created")
+        assert sequences("t") == [1]
+
+    async def test_async(self) -> None:
+        emitter = TraceEmitter("t")
+        emitter.emit("plan_created")
+        assert await Event.objects.acount() == 1
+        await emitter.aemit("plan_created")
+        assert await Event.objects.acount() == 2
+        assert await emitter.aflush()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_inline_recorder_in_an_async_pytest_test(settings: Settings) -> None:
+    """The same under pytest-asyncio: what was emitted is there for the next query."""
+    settings.TRACE_STREAMING_RECORDER = "inline"
+    await asyncio.gather(*(TraceEmitter("t").aemit("plan_created") for _ in range(10)))
+    assert await Event.objects.acount() == 10
+
+
+@pytest.mark.django_db
+def test_inline_recorder_survives_what_the_database_refuses(settings: Settings, failing_store: dict[str, Any]) -> None:
+    """Invariant 3 holds for inline recording too."""
+    settings.TRACE_STREAMING_RECORDER = "inline"
+
+    def error(records: list[TraceRecord]) -> None:
+        raise OperationalError
+
+    failing_store["error"] = error
+    lost = recorder.lost
+    TraceEmitter("t").emit("plan_created")
+    assert recorder.lost == lost + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_forked_child_stores_its_own_events_and_not_its_parents() -> None:
+    """After a fork each process has its own queue and writer; nothing is stored twice."""
+    with recorder_paused():
+        emitter = TraceEmitter("t")
+        emitter.emit("plan_created", {"by": "parent"})
+        child = os.fork()
+        if child == 0:
+            from django.db import connections
+
+            for connection in connections.all(initialized_only=True):
+                connection.connection = None  # the parent's: neither used nor closed here
+            emitter.emit("plan_created", {"by": "child"})
+            os._exit(0 if emitter.flush(10) and recorder.lost == 0 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert emitter.flush(10)
+    details = Event.objects.filter(trace__trace_id="t").order_by("sequence").values_list("details", flat=True)
+    assert list(details) == ['{"by":"child"}', '{"by":"parent"}']
+
+
+def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:
+    """What was emitted last is stored on the way out, without a flush."""
+    env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    env["DJANGO_SETTINGS_MODULE"] = "cuga_site.settings"
+    script = (
+        "import django; django.setup()\n"
+        "from trace_streaming import TraceEmitter\n"
+        "emitter = TraceEmitter('t')\n"
+        "for number in range(2000): emitter.emit('plan_created', {'number': number})\n"
+    )
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=env, check=True)
+    subprocess.run([sys.executable, "-c", script], env=env, check=True)
+    count = "from trace_streaming.models import Trace; print(Trace.objects.get().last_sequence)"
+    shell = [sys.executable, "manage.py", "shell", "-v0", "-c", count]
+    assert subprocess.run(shell, env=env, check=True, capture_output=True, text=True).stdout.strip() == "2000"
+
+
+def test_a_barrier_of_an_idle_recorder_is_done() -> None:
+    """Where nothing was ever emitted, nobody waits and no thread starts."""
+    idle = Recorder()
+    assert idle.flush(0)
+    assert idle.pending == 0

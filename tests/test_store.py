@@ -1,0 +1,167 @@
+"""The log: numbers without holes, and pages that are what was stored."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from trace_streaming import store
+from trace_streaming.emitter import make_event
+from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceOrigin
+from trace_streaming.frames import MAX_FRAME_BYTES
+from trace_streaming.models import Event, Trace
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def event(trace_id: str = "t", name: str = "plan_created", status: str = "success", **details: object) -> TraceEvent:
+    return make_event(trace_id, name, details, status, timestamp=NOW)[0]
+
+
+def stored(trace_id: str = "t", after: int = 0) -> list[EncodedEvent]:
+    head = store.read_heads([trace_id])[trace_id]
+    return store.read_page(trace_id, head.pk, after)
+
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_trace_begins_with_its_first_event() -> None:
+    """The row is made with the first batch, and says when the trace began."""
+    store.append([event(), event()])
+    trace = Trace.objects.get()
+    assert (trace.trace_id, trace.state, trace.last_sequence, trace.event_count) == ("t", "running", 2, 2)
+    assert trace.started_at == trace.last_event_at == NOW
+    assert len(trace.epoch) == 16
+
+
+def test_numbers_are_one_to_n_over_batches_and_traces() -> None:
+    """Invariant 1, with several traces in one batch and several batches per trace."""
+    for _ in range(3):
+        store.append([event("a"), event("b"), event("a")])
+    assert [e.sequence for e in stored("a")] == [1, 2, 3, 4, 5, 6]
+    assert [e.sequence for e in stored("b")] == [1, 2, 3]
+
+
+def test_what_is_replayed_is_what_was_sent_live() -> None:
+    """The text of a stored event equals the text that the live watchers got, byte for byte."""
+    awkward = event(tool="sök \U0001f50d \x00", duration_ms=12, nested={"z": 1, "a": [None, 1.0, "\x00"]}, z=1, a=2)
+    (batch,) = store.append([awkward, event(name="tool_call_error", status="error")])
+    assert stored() == list(batch.events)
+    assert orjson.loads(batch.events[0].text)["tool_name"] == "sök \U0001f50d \ufffd"
+
+
+def test_a_page_begins_after_the_cursor_and_ends_at_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page holds so many events, and no more than so many bytes."""
+    store.append([event(text="x" * 1000) for _ in range(20)])
+    monkeypatch.setattr(store, "PAGE_EVENTS", 8)
+    assert [e.sequence for e in stored(after=5)] == list(range(6, 14))
+    monkeypatch.setattr(store, "PAGE_BYTES", 2500)
+    assert [e.sequence for e in stored(after=5)] == [6, 7, 8]
+
+
+def test_errors_are_counted_by_their_status() -> None:
+    """The trace's error count is the number of events with status error."""
+    store.append([event(), event(name="tool_call_error", status="error"), event(status="warning")])
+    assert Trace.objects.get().error_count == 1
+
+
+def test_an_end_sets_the_state_behind_the_events() -> None:
+    """The last batch tells the watchers that the trace has ended."""
+    (batch,) = store.append([event(), TraceEnd("t", "success", NOW + timedelta(seconds=3))])
+    trace = Trace.objects.get()
+    assert (trace.state, trace.ended_at, trace.duration) == (
+        "success",
+        NOW + timedelta(seconds=3),
+        timedelta(seconds=3),
+    )
+    assert (batch.state, batch.last_sequence) == ("success", 1)
+
+
+def test_a_trace_without_events_can_end() -> None:
+    """An end alone makes the trace, and news without events."""
+    (batch,) = store.append([TraceEnd("t", "error", NOW)])
+    assert (batch.events, batch.state, batch.last_sequence) == ((), "error", 0)
+    assert Trace.objects.get().state == "error"
+
+
+def test_the_first_record_gives_owner_and_metadata(django_user_model: type) -> None:
+    """Later records do not change whose trace it is."""
+    user = django_user_model.objects.create_user("ada")  # type: ignore[attr-defined]
+    first = make_event("t", "plan_created", {}, "success", origin=TraceOrigin(user.pk, '{"job":7}'))[0]
+    store.append([first, event()])
+    store.append([event()])
+    trace = Trace.objects.get()
+    assert (trace.owner, trace.metadata) == (user, {"job": 7})
+
+
+def test_a_trace_that_was_deleted_begins_again_with_another_epoch() -> None:
+    """The numbers start at 1, and the epoch tells the two lives apart."""
+    store.append([event(), event()])
+    before = Trace.objects.get()
+    before.delete()
+    (batch,) = store.append([event()])
+    assert [e.sequence for e in batch.events] == [1]
+    assert batch.epoch != before.epoch
+
+
+def test_a_batch_costs_as_many_queries_as_one_event() -> None:
+    """Queries are per batch, never per event."""
+    store.append([event("a"), event("b")])
+    with CaptureQueriesContext(connection) as one:
+        store.append([event("a")])
+    with CaptureQueriesContext(connection) as many:
+        store.append([event(name) for name in ("a", "b") for _ in range(200)])
+    assert len(many) == len(one)
+
+
+def test_what_is_told_fits_the_channel_layer_and_a_frame() -> None:
+    """A large batch is told in pieces of at most one frame, in order and complete."""
+    batches = store.append([event(text="x" * 25_000) for _ in range(40)])
+    assert len(batches) > 1
+    assert all(batch.size <= MAX_FRAME_BYTES for batch in batches)
+    assert [e.sequence for batch in batches for e in batch.events] == list(range(1, 41))
+    assert [batch.last_sequence for batch in batches] == [batch.events[-1].sequence for batch in batches]
+
+
+def test_a_batch_is_stored_wholly_or_not_at_all() -> None:
+    """When the database refuses one event, the numbers of the others are not used up."""
+    store.append([event()])
+    refused = make_event("t", "plan_created", {}, "success", origin=None)[0]
+    broken = TraceEvent(refused.event, "t", NOW, refused.details, None)  # type: ignore[arg-type]
+    with pytest.raises(DatabaseError):
+        store.append([event(), broken])
+    assert Event.objects.count() == Trace.objects.get().last_sequence == 1
+
+
+def test_a_project_without_time_zones_stores_utc(settings: Settings) -> None:
+    """With USE_TZ off, the times are naive in the database and UTC on the wire."""
+    settings.USE_TZ = False
+    (batch,) = store.append([event()])
+    assert stored() == list(batch.events)
+    assert '"timestamp":"2026-01-05T12:00:00.000000+00:00"' in batch.events[0].text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_writers_leave_no_hole() -> None:
+    """Invariant 1, with four threads appending to the same two traces at once, each on its own connection."""
+    started = threading.Barrier(4)
+
+    def write() -> None:
+        started.wait()
+        for _ in range(25):
+            store.with_fresh_connection(store.append, [event("a"), event("b"), event("a")])
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [e.sequence for e in stored("a")] == list(range(1, 201))
+    assert [e.sequence for e in stored("b")] == list(range(1, 101))

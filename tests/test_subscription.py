@@ -1,0 +1,333 @@
+"""The cursor: every event after its place, in order, exactly once, whatever reaches it and in what order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trace_streaming.events import EncodedEvent
+from trace_streaming.frames import PLAIN, V1, WINDOW_BYTES, Batch, Profile
+from trace_streaming.protocol import EventFilter, WatchRequest
+from trace_streaming.subscription import MAX_WAITING_BYTES, Subscription
+
+
+class MemoryLog:
+    """A log in memory, with a head that may lag behind what is stored, as a hub's does."""
+
+    trace_id = "t"
+
+    def __init__(self) -> None:
+        self.epoch: str | None = "e1"
+        self.head = 0
+        self.state: str | None = "running"
+        self.stored: list[EncodedEvent] = []
+        self.reads = 0
+        self.page = 7
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+
+    def append(self, count: int = 1, size: int = 0, name: str = "plan_created") -> Batch:
+        """Store events; return the batch that tells of them."""
+        first = (self.stored[-1].sequence if self.stored else self.head) + 1
+        events = tuple(
+            EncodedEvent(n, name, "success", f'{{"sequence":{n},"text":"{"x" * size}"}}')
+            for n in range(first, first + count)
+        )
+        self.stored += events
+        return Batch("t", self.epoch or "", self.state or "", events[-1].sequence, events)
+
+    async def read(self, after: int) -> Sequence[EncodedEvent]:
+        self.reads += 1
+        await self.may_read.wait()
+        return [event for event in self.stored if event.sequence > after][: self.page]
+
+
+class Watcher:
+    """A subscription with its pump, and what its socket was sent."""
+
+    def __init__(
+        self, log: MemoryLog, profile: Profile = PLAIN, since: int | None = 0, epoch: str | None = None
+    ) -> None:
+        self.log = log
+        self.frames: list[str] = []
+        self.may_send = asyncio.Event()
+        self.may_send.set()
+        self.subscription = Subscription(log, profile, self._send)
+        self.subscription.open(WatchRequest("t", since, epoch))
+
+    async def _send(self, text: str) -> None:
+        self.frames.append(text)
+        await self.may_send.wait()
+
+    def tell(self, batch: Batch) -> None:
+        """What the hub does with a batch."""
+        self.log.head = max(self.log.head, batch.last_sequence)
+        self.subscription.offer(batch)
+
+    @property
+    def sequences(self) -> list[int]:
+        return [event["sequence"] for event in self._events()]
+
+    def _events(self) -> Iterator[dict[str, int]]:
+        for frame in map(orjson.loads, self.frames):
+            if frame.get("type") == "events":
+                yield from frame["events"]
+            elif "type" not in frame and frame.get("event") != "gap":
+                yield frame
+
+    def types(self) -> list[str]:
+        return [orjson.loads(frame).get("type") or orjson.loads(frame).get("event", "event") for frame in self.frames]
+
+
+@asynccontextmanager
+async def running(watcher: Watcher) -> AsyncIterator[Watcher]:
+    pump = asyncio.create_task(watcher.subscription.run())
+    try:
+        yield watcher
+    finally:
+        pump.cancel()
+        with suppress(asyncio.CancelledError):
+            await pump
+
+
+async def settled() -> None:
+    """Let everything that can run, run."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+async def test_replay_then_live_without_a_seam() -> None:
+    """Invariant 2: what was stored before, then what is told, each once."""
+    log = MemoryLog()
+    log.head = log.append(20).last_sequence
+    async with running(Watcher(log)) as watcher:
+        await settled()
+        watcher.tell(log.append(3))
+        await settled()
+    assert watcher.sequences == list(range(1, 24))
+
+
+async def test_live_only_starts_at_the_head() -> None:
+    """Without ``since`` nothing is replayed, and nothing is read."""
+    log = MemoryLog()
+    log.head = log.append(5).last_sequence
+    async with running(Watcher(log, since=None)) as watcher:
+        watcher.tell(log.append(1))
+        await settled()
+    assert watcher.sequences == [6]
+    assert log.reads == 0
+
+
+async def test_live_delivery_reads_nothing() -> None:
+    """Invariant 6: batches that follow each other are sent as they come, without a look at the store."""
+    log = MemoryLog()
+    async with running(Watcher(log)) as watcher:
+        await settled()
+        for _ in range(100):
+            watcher.tell(log.append(2))
+        await settled()
+    assert watcher.sequences == list(range(1, 201))
+    assert log.reads == 0
+
+
+async def test_a_lost_batch_is_read_from_the_store() -> None:
+    """Invariant 2: the next number that arrives shows the hole, and the log fills it."""
+    log = MemoryLog()
+    async with running(Watcher(log)) as watcher:
+        watcher.tell(log.append())
+        await settled()
+        log.append(4)
+        watcher.tell(log.append())
+        await settled()
+    assert watcher.sequences == [1, 2, 3, 4, 5, 6]
+
+
+async def test_repeated_and_overlapping_batches_are_sent_once() -> None:
+    """Invariant 2: a layer that repeats itself is not believed twice."""
+    log = MemoryLog()
+    async with running(Watcher(log)) as watcher:
+        await settled()
+        first, second = log.append(3), log.append(3)
+        both = Batch("t", "e1", "running", 6, first.events + second.events)
+        for batch in (first, first, both, second):
+            watcher.tell(batch)
+        await settled()
+    assert watcher.sequences == [1, 2, 3, 4, 5, 6]
+    assert log.reads == 0
+
+
+async def test_pruned_history_is_an_explicit_gap() -> None:
+    """Invariant 2: numbers that no longer exist are named, and the rest follows."""
+    log = MemoryLog()
+    log.head = log.append(10).last_sequence
+    del log.stored[2:6]
+    async with running(Watcher(log)) as watcher:
+        await settled()
+    assert watcher.sequences == [1, 2, 7, 8, 9, 10]
+    gaps = [orjson.loads(f)["details"] for f in watcher.frames if '"event":"gap"' in f]
+    assert gaps == [{"from": 3, "to": 6, "reason": "pruned", "epoch": "e1"}]
+
+
+async def test_a_log_that_was_pruned_to_its_end_is_one_gap() -> None:
+    """The head is known though no row is left."""
+    log = MemoryLog()
+    log.head = log.append(10).last_sequence
+    log.stored.clear()
+    async with running(Watcher(log, V1)) as watcher:
+        await settled()
+    assert watcher.types() == ["gap", "live"]
+    assert orjson.loads(watcher.frames[0]) == {"type": "gap", "from": 1, "to": 10, "reason": "pruned", "epoch": "e1"}
+
+
+@pytest.mark.parametrize(("since", "epoch"), [(2, "e0"), (9, None), (9, "e1")])
+async def test_a_resume_into_another_life_of_the_trace_starts_over(since: int, epoch: str | None) -> None:
+    """Another epoch, or a place beyond the head: the client is told, and gets everything from 1."""
+    log = MemoryLog()
+    log.head = log.append(3).last_sequence
+    async with running(Watcher(log, V1, since, epoch)) as watcher:
+        await settled()
+    assert watcher.types() == ["gap", "events", "live"]
+    assert orjson.loads(watcher.frames[0])["reason"] == "epoch"
+    assert watcher.sequences == [1, 2, 3]
+
+
+async def test_a_trace_that_begins_again_while_watched() -> None:
+    """The old events, a gap that says why, and the new ones from 1; a page of the old life read late is dropped."""
+    log = MemoryLog()
+    log.head = log.append(3).last_sequence
+    async with running(Watcher(log, V1, since=0, epoch="e1")) as watcher:
+        await settled()
+        log.may_read.clear()
+        log.head = log.append(3).last_sequence
+        watcher.subscription.fall_behind()
+        await settled()  # a page of the old life is being read
+        log.epoch, log.head, log.stored = "e2", 0, []
+        log.head = log.append(2).last_sequence
+        watcher.subscription.begin_again()
+        log.may_read.set()
+        await settled()
+    assert watcher.types() == ["events", "live", "gap", "events"]
+    assert watcher.sequences == [1, 2, 3, 1, 2]
+
+
+async def test_replay_and_live_use_the_same_filter() -> None:
+    """Invariant 8: the filter leaves the same events out, whichever way they come."""
+    log = MemoryLog()
+    log.append(2)
+    log.head = log.append(1, name="tool_call_error").last_sequence
+    watcher = Watcher(log)
+    watcher.subscription.filter = EventFilter(events=frozenset({"tool_call_error"}))
+    async with running(watcher):
+        await settled()
+        watcher.tell(log.append(2))
+        watcher.tell(log.append(1, name="tool_call_error"))
+        await settled()
+    assert watcher.sequences == [3, 6]
+
+
+async def test_sockets_with_the_same_filter_share_their_frames() -> None:
+    """A batch is put into a frame once, however many watch."""
+    log = MemoryLog()
+    one, other = Watcher(log, V1, None), Watcher(log, V1, None)
+    async with running(one), running(other):
+        await settled()
+        batch = log.append(5)
+        one.tell(batch)
+        other.tell(batch)
+        await settled()
+    assert one.frames[-1] is other.frames[-1]
+
+
+async def test_a_socket_that_takes_nothing_holds_bounded_memory_and_misses_nothing() -> None:
+    """Invariant 5: over the bound its backlog is the store; when it reads again, it gets everything."""
+    log = MemoryLog()
+    async with running(Watcher(log)) as watcher:
+        await settled()
+        watcher.may_send.clear()
+        for _ in range(100):
+            watcher.tell(log.append(1, size=MAX_WAITING_BYTES // 20))
+            await settled()
+            assert sum(batch.size for batch in watcher.subscription._waiting) <= MAX_WAITING_BYTES
+        watcher.may_send.set()
+        await settled()
+    assert watcher.sequences == list(range(1, 101))
+
+
+async def test_a_client_that_does_not_acknowledge_is_sent_one_window() -> None:
+    """Of a v1 client at most a window is on its way; heartbeats go on, and an acknowledgement lets the rest follow."""
+    log = MemoryLog()
+    async with running(Watcher(log, V1)) as watcher:
+        await settled()
+        for _ in range(30):
+            watcher.tell(log.append(1, size=WINDOW_BYTES // 10))
+            await settled()
+        assert len(watcher.sequences) == 9
+        watcher.subscription.heartbeat()
+        await settled()
+        assert orjson.loads(watcher.frames[-1]) == {"type": "heartbeat", "sequence": 30}
+        while len(watcher.sequences) < 30:
+            watcher.subscription.acknowledge(watcher.sequences[-1])
+            await settled()
+    assert watcher.sequences == list(range(1, 31))
+
+
+async def test_the_end_is_said_when_everything_was_sent() -> None:
+    """``live`` once, ``ended`` behind the last event, and again if more follows."""
+    log = MemoryLog()
+    log.head = log.append(10).last_sequence
+    log.state = "success"
+    async with running(Watcher(log, V1)) as watcher:
+        await settled()
+        assert watcher.types() == ["events", "events", "live", "ended"]
+        assert orjson.loads(watcher.frames[-1]) == {"type": "ended", "state": "success", "sequence": 10}
+        watcher.tell(log.append())
+        await settled()
+    assert watcher.types() == ["events", "events", "live", "ended", "events", "ended"]
+
+
+STEPS = ["emit", "tell", "repeat", "lose", "look", "block", "turn"]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_whatever_the_layer_does_each_event_arrives_once(data: st.DataObject) -> None:
+    """Invariant 2, against layers that lose, repeat, delay and reorder, sockets that block, and looks at the head."""
+
+    async def schedule() -> None:
+        log = MemoryLog()
+        log.page = data.draw(st.integers(1, 5))
+        log.head = log.append(data.draw(st.integers(1, 6))).last_sequence
+        since = data.draw(st.integers(0, log.head))
+        in_flight: list[Batch] = []
+        async with running(Watcher(log, data.draw(st.sampled_from([PLAIN, V1])), since)) as watcher:
+            for step in data.draw(
+                st.lists(st.sampled_from(["emit", "tell", "repeat", "lose", "look", "block", "turn"]))
+            ):
+                if step == "emit":
+                    in_flight.append(log.append(data.draw(st.integers(1, 4))))
+                elif step in ("tell", "repeat", "lose") and in_flight:
+                    batch = in_flight[data.draw(st.integers(0, len(in_flight) - 1))]
+                    if step != "repeat":
+                        in_flight.remove(batch)
+                    if step != "lose":
+                        watcher.tell(batch)
+                elif step == "look":
+                    log.head = log.stored[-1].sequence
+                    watcher.subscription.fall_behind()
+                elif step == "block":
+                    watcher.may_send.clear() if watcher.may_send.is_set() else watcher.may_send.set()
+                else:
+                    await asyncio.sleep(0)
+            watcher.may_send.set()
+            log.head = log.stored[-1].sequence
+            watcher.subscription.fall_behind()
+            await settled()
+            assert watcher.sequences == list(range(since + 1, log.head + 1))
+
+    asyncio.run(schedule())
