@@ -13,16 +13,17 @@ from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
-from django.contrib.auth.models import AbstractUser, Permission
+from django.contrib.auth.models import Permission, User
 from django.db import OperationalError
 from django.test import AsyncClient
 from pytest_django import Settings
 
-from trace_streaming import TraceEmitter, consumers, hub, is_trace_streaming, store
+from trace_streaming import TraceEmitter, hub, is_trace_streaming, store
 from trace_streaming.consumers import MAX_BAD_COMMANDS
 from trace_streaming.frames import WINDOW_BYTES
 from trace_streaming.protocol import MAX_COMMAND_CHARACTERS, SUBPROTOCOL
 from trace_streaming.routing import websocket_urlpatterns
+from trace_streaming.subscription import Subscription
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -333,7 +334,7 @@ async def test_a_failing_pump_closes_the_socket(monkeypatch: pytest.MonkeyPatch)
     async def broken(self: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(consumers.Subscription, "run", broken)
+    monkeypatch.setattr(Subscription, "run", broken)
     async with connect() as socket:
         await receive(socket)
         await assert_refused(socket, 4001)
@@ -348,7 +349,7 @@ class TestPermission:
         del settings.TRACE_STREAMING_PERMISSION_CLASSES
 
     @staticmethod
-    async def cookie(user: AbstractUser) -> list[tuple[bytes, bytes]]:
+    async def cookie(user: User) -> list[tuple[bytes, bytes]]:
         client = AsyncClient()
         await client.aforce_login(user)
         return [(b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())]
@@ -357,16 +358,16 @@ class TestPermission:
         async with connect("t", subprotocol) as socket:
             await assert_refused(socket, 4401, "Log in")
 
-    async def test_others_are_refused(self, subprotocol: str | None, django_user_model: type[AbstractUser]) -> None:
-        user = await django_user_model.objects.acreate(username="eve")  # type: ignore[attr-defined]
+    async def test_others_are_refused(self, subprotocol: str | None, django_user_model: type[User]) -> None:
+        user = await django_user_model.objects.acreate(username="eve")
         async with connect("t", subprotocol, await self.cookie(user)) as socket:
             await assert_refused(socket, 4403)
 
     async def test_owners_and_permitted_users_watch(
-        self, subprotocol: str | None, django_user_model: type[AbstractUser]
+        self, subprotocol: str | None, django_user_model: type[User]
     ) -> None:
-        owner = await django_user_model.objects.acreate(username="ada")  # type: ignore[attr-defined]
-        staff = await django_user_model.objects.acreate(username="ops")  # type: ignore[attr-defined]
+        owner = await django_user_model.objects.acreate(username="ada")
+        staff = await django_user_model.objects.acreate(username="ops")
         await staff.user_permissions.aadd(await Permission.objects.aget(codename="view_trace"))
         emitter = TraceEmitter("t", owner=owner)
         emitter.emit("plan_created")

@@ -214,7 +214,7 @@ async def test_a_trace_that_is_deleted_and_begins_again_while_watched(lossy: Los
         await until(lambda: hub.current_hub().topics["t"].head == 3)
         await sync_to_async(Trace.objects.all().delete)()
         await emit("t", 2)
-        frames = []
+        frames: list[dict[str, Any]] = []
         async with asyncio.timeout(10):
             while not frames or frames[-1]["type"] != "gap":
                 frames.append(await watcher.frames.get())

@@ -63,9 +63,12 @@ def test_everything_emitted_is_stored_in_order() -> None:
 def test_many_threads_emit_into_one_trace() -> None:
     """Invariant 1: numbers stay 1..n when threads share an emitter."""
     emitter = TraceEmitter("t")
-    threads = [
-        threading.Thread(target=lambda: [emitter.emit("plan_created", {}) for _ in range(100)]) for _ in range(8)
-    ]
+
+    def emit() -> None:
+        for _ in range(100):
+            emitter.emit("plan_created", {})
+
+    threads = [threading.Thread(target=emit) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

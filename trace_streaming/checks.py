@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -40,17 +40,18 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         checks.Warning(f"Unknown setting {name}.", hint="See the settings reference for its name.", id=W001)
         for name in sorted(ours - {PREFIX + known for known in SETTING_NAMES})
     ]
-    if bad := [name for name in conf.EXTRA_EVENTS if not _is_event_name(name)]:
-        hint = "A name has 1 to 64 of a-z 0-9 _ and begins with a letter."
-        messages.append(Error(f"TRACE_STREAMING_EXTRA_EVENTS has no event names: {bad!r}.", hint=hint, id=E001))
+    messages += _check_extra_events(getattr(settings, PREFIX + "EXTRA_EVENTS", ()))
     if conf.RECORDER not in ("thread", "inline"):
-        messages.append(Error('TRACE_STREAMING_RECORDER must be "thread" or "inline".', id=E002))
-    messages += _check_callable("REDACTOR", [conf.REDACTOR], E003)
-    messages += _check_callable("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
+        hint = 'Leave it away, or set it to "inline" in tests.'
+        messages.append(Error('TRACE_STREAMING_RECORDER must be "thread" or "inline".', hint=hint, id=E002))
+    messages += _check_callables("REDACTOR", [conf.REDACTOR], E003)
+    messages += _check_callables("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
     for name in ("HEAD_CHECK_SECONDS", "HEALTH_TIMEOUT_SECONDS", "HEARTBEAT_SECONDS", "QUEUE_SIZE"):
         value = getattr(conf, name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
-            messages.append(Error(f"TRACE_STREAMING_{name} must be a number above 0.", id=E005))
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (is_number and value > 0) and not (name == "HEAD_CHECK_SECONDS" and value is None):
+            hint = "Leave it away for the default, or set a number above 0."
+            messages.append(Error(f"TRACE_STREAMING_{name} must be a number above 0.", hint=hint, id=E005))
     return messages
 
 
@@ -58,14 +59,27 @@ def _is_event_name(name: object) -> bool:
     return isinstance(name, str) and EVENT_NAME_PATTERN.fullmatch(name) is not None
 
 
-def _check_callable(name: str, paths: Sequence[str], check_id: str) -> Iterator[CheckMessage]:
+def _check_extra_events(names: object) -> Iterator[CheckMessage]:
+    usable = isinstance(names, list | tuple | set | frozenset)
+    bad = [name for name in names if not _is_event_name(name)] if isinstance(names, Iterable) and usable else names
+    if bad or not usable:
+        hint = "Set a list; a name has 1 to 64 of a-z 0-9 _ and begins with a letter."
+        yield Error(f"TRACE_STREAMING_EXTRA_EVENTS has no event names: {bad!r}.", hint=hint, id=E001)
+
+
+def _check_callables(name: str, paths: object, check_id: str) -> Iterator[CheckMessage]:
+    if not isinstance(paths, list | tuple) or not paths:  # nobody would be asked, so everybody would be let in
+        hint = "Leave it away for the default."
+        yield Error(f"TRACE_STREAMING_{name} must be a list of dotted paths, and not empty.", hint=hint, id=check_id)
+        return
     for path in paths:
         try:
             usable = callable(import_string(path))
         except (ImportError, AttributeError, TypeError):
             usable = False
         if not usable:
-            yield Error(f"TRACE_STREAMING_{name} names {path!r}, which cannot be imported.", id=check_id)
+            hint = "Write the dotted path of something that can be called: package.module.name."
+            yield Error(f"TRACE_STREAMING_{name} names {path!r}, which cannot be imported.", hint=hint, id=check_id)
 
 
 def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -91,7 +105,7 @@ def check_redis_hosts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     config = layers.get("default", {})
     if not str(config.get("BACKEND", "")).startswith("channels_redis."):
         return []
-    hosts = config.get("CONFIG", {}).get("hosts", ["redis://localhost:6379"])
+    hosts = config.get("CONFIG", {}).get("hosts") or ["redis://localhost:6379"]
     if all(isinstance(host, dict) and host.get("socket_timeout", ...) is None for host in hosts):
         return []
     hint = 'Write each of CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] as {"address": url, "socket_timeout": None}.'

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 PREFIX = "TRACE_STREAMING_"
+DEFAULT_REDACTOR = "trace_streaming.redaction.redact"
 
 
 class Conf:
@@ -53,7 +54,7 @@ class Conf:
     @property
     def REDACTOR(self) -> str:
         """Dotted path of the callable that hides what must not be seen (``trace_streaming.redaction.Redactor``)."""
-        return self._get("REDACTOR", "trace_streaming.redaction.redact")  # type: ignore[no-any-return]
+        return self._get("REDACTOR", DEFAULT_REDACTOR)  # type: ignore[no-any-return]
 
     @staticmethod
     def _get(name: str, default: Any) -> Any:

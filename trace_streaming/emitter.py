@@ -7,7 +7,7 @@ import copy
 import logging
 import uuid
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.utils.module_loading import import_string
 
-from .conf import conf
+from .conf import DEFAULT_REDACTOR, conf
 from .events import (
     CANONICAL_EVENTS,
     END_STATES,
@@ -35,7 +35,7 @@ from .freezing import JSON, encode_details, freeze_details
 from .golden_signals import golden_signals
 from .redaction import REDACTION_FAILED, Redactor
 from .signals import event_emitted, flush_requested, trace_ended
-from .tool_calls import ToolCall, reset_token
+from .tool_calls import ToolCall
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -84,7 +84,6 @@ class TraceEmitter:
         )
         self._started = perf_counter()
         self._ended: float | None = None
-        self._tokens: list[Token[tuple[TraceEmitter, ...]]] = []
 
     def __bool__(self) -> bool:
         """Always true: callers write ``emitter or TraceEmitter()``."""
@@ -170,13 +169,14 @@ class TraceEmitter:
         return await asyncio.to_thread(self.flush, timeout)
 
     def __enter__(self) -> Self:
-        self._tokens.append(_entered.set((*_entered.get(), self)))
+        _entered.set((*(emitter for emitter in _entered.get() if not emitter.ended), self))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        reset_token(_entered, self._tokens.pop())
+        # Not a token's reset: generators leave their blocks in any order, and in another context than they entered.
+        _entered.set(tuple(emitter for emitter in _entered.get() if emitter is not self))
         # A generator that is closed early has not failed.
         self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
 
@@ -233,10 +233,12 @@ def _send(signal: Any, **record: object) -> None:
 
 def _safe_details(details: object) -> tuple[dict[str, JSON], str]:
     """Details frozen, redacted and short enough, and their JSON text."""
-    frozen = freeze_details(details)
     try:
-        return encode_details(_redactor(conf.REDACTOR)(frozen))
-    except Exception as error:  # a project's redactor: what it failed on must not be seen
+        redacted = _redactor(conf.REDACTOR)(freeze_details(details))
+        if conf.REDACTOR != DEFAULT_REDACTOR:  # a project's own may return what JSON cannot carry, or forget to return
+            redacted = freeze_details(dict(redacted))
+        return encode_details(redacted)
+    except Exception as error:  # what a redactor failed on must not be seen
         logger.error("The redactor fails (%s); details are replaced", type(error).__name__)
         return encode_details({"redacted": REDACTION_FAILED})
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -94,18 +95,26 @@ def event_names(extra: tuple[str, ...] = ()) -> Mapping[str, str]:
 _STATUS_NAMES: Final = {name: name for name in STATUSES}
 
 
+def _shown(value: object, text: Callable[[object], str] = str) -> str:
+    """A caller's mistake as text for an error message; its own ``__str__`` may be one, too."""
+    try:
+        return text(value)
+    except Exception:
+        return f"[unprintable {type(value).__name__}]"
+
+
 def check_event_name(event: object, names: Mapping[str, str]) -> str:
     """Return the plain name, or raise :exc:`NonCanonicalEventError`."""
-    if isinstance(event, str) and (name := names.get(event)) is not None:
+    if isinstance(event, str) and (name := names.get(str.__str__(event))) is not None:
         return name
-    raise NonCanonicalEventError(f"Non-canonical event: {event}. Must be one of {', '.join(names)}")
+    raise NonCanonicalEventError(f"Non-canonical event: {_shown(event)}. Must be one of {', '.join(names)}")
 
 
 def check_status(status: object) -> str:
     """Return the plain status, or raise :exc:`NonCanonicalStatusError`."""
-    if isinstance(status, str) and (name := _STATUS_NAMES.get(status)) is not None:
+    if isinstance(status, str) and (name := _STATUS_NAMES.get(str.__str__(status))) is not None:
         return name
-    raise NonCanonicalStatusError(f"Non-canonical status: {status}. Must be one of {', '.join(STATUSES)}")
+    raise NonCanonicalStatusError(f"Non-canonical status: {_shown(status)}. Must be one of {', '.join(STATUSES)}")
 
 
 def check_trace_id(trace_id: object) -> str:
@@ -113,7 +122,7 @@ def check_trace_id(trace_id: object) -> str:
     if isinstance(trace_id, str) and TRACE_ID_PATTERN.fullmatch(trace_id):
         return str.__str__(trace_id)
     raise InvalidTraceIdError(
-        f"Invalid trace id: {trace_id!r:.150}. Use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -"
+        f"Invalid trace id: {_shown(trace_id, repr):.150}. Use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -"
     )
 
 
@@ -131,12 +140,18 @@ def lifted_duration_ms(details: Mapping[str, Any]) -> float | None:
     duration = details.get("duration_ms")
     if isinstance(duration, bool) or not isinstance(duration, int | float):
         return None
-    return float(duration)
+    return float(duration) if math.isfinite(duration) else None
 
 
 def format_timestamp(timestamp: datetime) -> str:
-    """ISO 8601 in UTC with six digits, always."""
+    """ISO 8601 with six digits, of an aware time in UTC."""
     return timestamp.isoformat(timespec="microseconds")
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read ISO 8601; UTC when it names no zone. Raises ``ValueError`` or ``TypeError`` for anything else."""
+    timestamp = datetime.fromisoformat(text)
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 def encode_event(event: TraceEvent, sequence: int) -> EncodedEvent:

@@ -26,9 +26,12 @@ class ProtocolError(TraceStreamingError, ValueError):
     """
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
+        super().__init__(code, message)
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StorageUnavailableError(TraceStreamingError, ConnectionError):

@@ -34,7 +34,13 @@ class Gap(NamedTuple):
     last: int
     reason: str
     """``pruned`` or ``epoch``."""
-    epoch: str | None
+    epoch: str | None = None
+    """The new epoch, where that is the reason: the client resumes with it."""
+
+    def fields(self) -> dict[str, Any]:
+        """As both profiles say it."""
+        fields = {"from": self.first, "to": self.last, "reason": self.reason}
+        return fields if self.epoch is None else {**fields, "epoch": self.epoch}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,7 @@ class PlainProfile:
 
     def gap(self, trace_id: str, gap: Gap) -> str:
         """Numbers that no longer exist."""
-        return self._notice(
-            "gap", trace_id, "warning", {"from": gap.first, "to": gap.last, "reason": gap.reason, "epoch": gap.epoch}
-        )
+        return self._notice("gap", trace_id, "warning", gap.fields())
 
     def error(self, trace_id: str, code: int, message: str, id: object = None) -> str:  # noqa: A002
         """What went wrong, before a close."""
@@ -139,7 +143,7 @@ class V1Profile:
 
     def gap(self, trace_id: str, gap: Gap) -> str:
         """Numbers that no longer exist."""
-        return _json(**{"type": "gap", "from": gap.first, "to": gap.last, "reason": gap.reason, "epoch": gap.epoch})
+        return _json(type="gap", **gap.fields())
 
     def error(self, trace_id: str, code: int, message: str, id: object = None) -> str:  # noqa: A002
         """The answer to a command that failed, or what went wrong before a close."""

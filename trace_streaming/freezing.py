@@ -7,11 +7,12 @@ import dataclasses
 import enum
 import math
 import re
-from collections import deque
+from collections import UserString, deque
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, time
 from functools import singledispatchmethod
+from itertools import islice
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
@@ -26,10 +27,15 @@ MAX_BYTES: Final = 240 * 1024
 """Encoded size of one event's details: an event must fit a frame of 256 KiB."""
 KEPT_CHARACTERS: Final = 8 * 1024
 """How much is kept of a string that has to be shortened."""
+MAX_CHARACTERS: Final = 8 * MAX_BYTES
+"""Characters in one event's details before they are encoded; the strings after them are replaced by a marker."""
 
+_IDENTITY: Final = ("tool", "tool_name", "call_id", "parent_call_id", "approval_id", "duration_ms")
+"""What is kept of details that cannot be shortened enough: it pairs the event with others."""
 _TOO_DEEP: Final = f"[truncated: deeper than {MAX_DEPTH} levels]"
+_TOO_LONG: Final = f"[truncated: more than {MAX_CHARACTERS} characters]"
 _TOO_MANY: Final = f"[truncated: more than {MAX_VALUES} values]"
-_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+| id='[0-9]+'")
 _MAX_INTEGER: Final = 2**63 - 1
 
 
@@ -72,34 +78,45 @@ def encode_details(details: dict[str, JSON]) -> tuple[dict[str, JSON], str]:
         excess -= sizes[key] - len(orjson.dumps(details[key]))
         if excess <= 0:
             return details, encode(details)
-    details = {"truncated": f"[truncated: {len(encoded)} bytes in {len(sizes)} keys]"}
+    identity = {key: details[key] for key in _IDENTITY if sizes.get(key, MAX_BYTES) <= KEPT_CHARACTERS}
+    details = {**identity, "truncated": f"[truncated: {len(encoded)} bytes in {len(sizes)} keys]"}
     return details, encode(details)
 
 
 def _shortened(value: JSON, size: int) -> JSON:
     if isinstance(value, str) and len(value) > KEPT_CHARACTERS:
-        return f"{value[:KEPT_CHARACTERS]}[truncated: {len(value) - KEPT_CHARACTERS} more characters]"
+        return _shortened_text(value)
     marker = f"[truncated: {size} bytes]"
     return marker if len(marker) < size else value
 
 
+def _shortened_text(text: str) -> str:
+    """The beginning, cut at a blank where there is one: half a secret is none that a redactor knows."""
+    kept = text[:KEPT_CHARACTERS]
+    kept = kept[: kept.rfind(" ", KEPT_CHARACTERS // 2) + 1] or kept
+    return f"{kept}[truncated: {len(text) - len(kept)} more characters]"
+
+
 class _Freezer:
-    """One walk over one value, with the number of values it may still visit."""
+    """One walk over one value, with the number of values it may still visit and characters it may still keep."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUES
+        self._characters_left = MAX_CHARACTERS
 
     def freeze(self, value: Any, depth: int) -> JSON:
         self._left -= 1
         kind = type(value)
         # The types of almost all values, before the dispatch that all others take.
         if kind is str:
-            return _clean_text(value)
+            return self._text(value)
         if value is None or kind is bool:
             return cast("JSON", value)
         try:
-            if kind is dict and depth <= MAX_DEPTH:
+            if kind is dict:
                 return self._mapping(value, depth)
+            if _is_unevaluated(value):
+                return f"[unevaluated {kind.__name__}]"
             return self._other(value, depth)
         except Exception:  # whatever a stranger's __str__, __iter__ or __getattr__ raises
             return f"[unserialisable {kind.__name__}]"
@@ -110,9 +127,9 @@ class _Freezer:
             return _TOO_DEEP
         if dataclasses.is_dataclass(value):
             return self._mapping({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, depth)
-        if callable(dump := getattr(value, "model_dump", None)):  # pydantic
-            return self.freeze(dump(), depth + 1)
-        return _object_text(value)
+        if callable(getattr(type(value), "model_dump", None)):  # pydantic
+            return self.freeze(value.model_dump(), depth + 1)
+        return self._text(_object_text(value))
 
     @_other.register(int)
     def _int(self, value: int, depth: int) -> JSON:
@@ -124,13 +141,17 @@ class _Freezer:
 
     @_other.register(str)
     def _str(self, value: str, depth: int) -> JSON:
-        return _clean_text(str.__str__(value))
+        return self._text(str.__str__(value))
+
+    @_other.register(UserString)
+    def _user_string(self, value: UserString, depth: int) -> JSON:
+        return self._text(value.data)
 
     @_other.register(bytes)
     @_other.register(bytearray)
     @_other.register(memoryview)
     def _bytes(self, value: bytes | bytearray | memoryview, depth: int) -> JSON:
-        return _bytes_text(bytes(value))
+        return self._text(_bytes_text(bytes(value)))
 
     @_other.register(enum.Enum)
     def _enum(self, value: enum.Enum, depth: int) -> JSON:
@@ -143,7 +164,7 @@ class _Freezer:
 
     @_other.register(BaseException)
     def _exception(self, value: BaseException, depth: int) -> JSON:
-        return _clean_text(f"{type(value).__name__}: {value}")
+        return self._text(_ADDRESS.sub("", f"{type(value).__name__}: {value}"))
 
     @_other.register(type)
     def _type(self, value: type, depth: int) -> JSON:
@@ -154,11 +175,11 @@ class _Freezer:
         if depth > MAX_DEPTH:
             return _TOO_DEEP
         frozen: dict[str, JSON] = {}
-        for key, item in list(value.items()):
+        for key, item in list(islice(value.items(), self._left + 1)):
             if self._left <= 0:
                 frozen["truncated"] = _TOO_MANY
                 break
-            frozen[_clean_text(key) if type(key) is str else self._key(key)] = self.freeze(item, depth + 1)
+            frozen[self._text(key) if type(key) is str else self._key(key)] = self.freeze(item, depth + 1)
         return frozen
 
     @_other.register(Sequence)
@@ -167,7 +188,7 @@ class _Freezer:
         if depth > MAX_DEPTH:
             return _TOO_DEEP
         frozen: list[JSON] = []
-        for item in list(value):
+        for item in list(islice(value, self._left + 1)):
             if self._left <= 0:
                 frozen.append(_TOO_MANY)
                 break
@@ -179,14 +200,25 @@ class _Freezer:
         frozen = self._items(value, depth)
         return sorted(frozen, key=encode) if isinstance(frozen, list) else frozen
 
+    def _text(self, text: str) -> str:
+        if len(text) > MAX_BYTES:
+            text = _shortened_text(text)
+        self._characters_left -= len(text)
+        if self._characters_left < 0:
+            return _TOO_LONG
+        if text.isascii():
+            return text
+        # Lone surrogates, which UTF-8 cannot carry, become U+FFFD.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
     def _key(self, key: object) -> str:
         frozen = self.freeze(key, MAX_DEPTH)
         return frozen if isinstance(frozen, str) else encode(frozen)
 
 
-def _clean_text(text: str) -> str:
-    """Lone surrogates, which UTF-8 cannot carry, become U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _is_unevaluated(value: Any) -> bool:
+    """Whether this is a Django ``LazyObject``, such as ``request.user``, whose evaluation may query the database."""
+    return hasattr(type(value), "_setup") and type(vars(value).get("_wrapped")) is object
 
 
 def _bytes_text(data: bytes) -> str:
@@ -198,9 +230,10 @@ def _bytes_text(data: bytes) -> str:
 
 
 def _object_text(value: Any) -> str:
-    meta = getattr(value, "_meta", None)  # Django's, public by its documentation
+    kind = value.__class__  # of a lazy object, the class of what it wraps
+    meta = getattr(kind, "_meta", None)  # Django's, public by its documentation
     if meta is not None and hasattr(meta, "label") and hasattr(value, "pk"):  # a Django model instance
         return f"{meta.label}:{value.pk}"
-    if hasattr(value, "query") and hasattr(value, "model"):  # a Django query set: its text would run the query
-        return f"[{type(value).__name__} of {value.model.__name__}]"
-    return _clean_text(_ADDRESS.sub("", str(value)))
+    if hasattr(kind, "as_manager"):  # a Django query set: its text would run the query
+        return f"[{kind.__name__} of {value.model.__name__}]"
+    return _ADDRESS.sub("", str(value))

@@ -12,7 +12,7 @@ import orjson
 
 from .conf import conf
 from .emitter import TraceEmitter
-from .events import check_event_name, check_status, check_trace_id, event_names
+from .events import check_event_name, check_status, check_trace_id, event_names, parse_timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _parse(recorded: Any) -> RecordedEvent:
         check_trace_id(recorded["trace_id"]),
         details,
         check_status(recorded.get("status", "pending")),
-        None if timestamp is None else datetime.fromisoformat(timestamp),
+        None if timestamp is None else parse_timestamp(timestamp),
     )
 
 
@@ -73,7 +73,8 @@ def play(
 ) -> dict[str, TraceEmitter]:
     """Emit recorded events as live ones, at the recorded pace, and end their traces.
 
-    A trace ends with ``error`` when one of its events has that status, otherwise with ``success``.
+    A trace ends with ``error`` when one of its events has that status, with ``incomplete`` when the playing is
+    interrupted, otherwise with ``success``.
 
     :param rename: gives the trace id to play a recorded trace under
     :param speed: 2 is twice as fast as recorded, 0 is without pauses
@@ -82,13 +83,19 @@ def play(
     """
     emitters: dict[str, TraceEmitter] = {}
     last: datetime | None = None
-    for event in events:
-        if speed and last is not None and event.timestamp is not None:
-            sleep(max((event.timestamp - last).total_seconds(), 0) / speed)
-        last = event.timestamp or last
-        trace_id = rename(event.trace_id)
-        emitter = emitters.get(trace_id) or emitters.setdefault(trace_id, TraceEmitter(trace_id))
-        emitter.emit(event.event, event.details, event.status)
+    try:
+        for event in events:
+            if speed and last is not None and event.timestamp is not None:
+                sleep(max((event.timestamp - last).total_seconds(), 0) / speed)
+            if event.timestamp is not None:
+                last = event.timestamp if last is None else max(last, event.timestamp)
+            trace_id = rename(event.trace_id)
+            emitter = emitters.get(trace_id) or emitters.setdefault(trace_id, TraceEmitter(trace_id))
+            emitter.emit(event.event, event.details, event.status)
+    except BaseException:
+        for emitter in emitters.values():
+            emitter.end("incomplete")
+        raise
     for emitter in emitters.values():
         emitter.end("error" if any(event["status"] == "error" for event in emitter.events) else "success")
     return emitters

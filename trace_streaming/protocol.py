@@ -143,6 +143,8 @@ def parse_command(text: str | None) -> Command:
         raise ProtocolError(CloseCode.BAD_REQUEST, "A command is a JSON object; this is not JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ProtocolError(CloseCode.BAD_REQUEST, 'A command is a JSON object with a "type"')
+    if not isinstance(message.get("id"), str | int | float | None):
+        raise ProtocolError(CloseCode.BAD_REQUEST, "Bad id: a text or a number is expected")
     return Command(message.pop("type"), message.pop("id", None), message)
 
 

@@ -263,11 +263,15 @@ def connect() -> None:
     flush_requested.connect(flush, dispatch_uid=DISPATCH_UID)
 
 
-def disconnect() -> None:
-    """Leave storing to somebody else's receivers; what was emitted before is still stored."""
-    event_emitted.disconnect(dispatch_uid=DISPATCH_UID)
+def disconnect() -> bool:
+    """Leave storing to somebody else's receivers; what was emitted before is still stored.
+
+    :returns: whether the recorder was connected
+    """
+    connected = event_emitted.disconnect(dispatch_uid=DISPATCH_UID)
     trace_ended.disconnect(dispatch_uid=DISPATCH_UID)
     flush_requested.disconnect(dispatch_uid=DISPATCH_UID)
+    return connected
 
 
 atexit.register(recorder.close)

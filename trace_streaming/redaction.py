@@ -33,7 +33,7 @@ class Redactor(Protocol):
     """Replaces what must not be seen in frozen details; ``TRACE_STREAMING_REDACTOR`` names one by dotted path."""
 
     def __call__(self, details: dict[str, JSON], /) -> dict[str, JSON]:
-        """Return the details to keep. May change them in place: they are a copy. Called on every emit."""
+        """Return the details to keep: others, or the same, changed in place; they are a copy. Called on every emit."""
 
 
 def redact(details: dict[str, JSON]) -> dict[str, JSON]:
@@ -54,13 +54,18 @@ def _redact_inside(value: JSON) -> None:
             _redact_inside(item)
 
 
-@lru_cache(maxsize=4096)
 def is_secret_key(key: str) -> bool:
     """Whether a key names a secret, judged by whole segments: ``db.password``, ``X-Api-Key``, ``accessToken``.
 
     A token is secret when the key ends in it: ``access_token`` is, ``token_count`` and ``max_tokens`` are not.
     """
-    segments = [segment.lower() for segment in _SEGMENTS.findall(key[:256])]
+    # Of a very long key both ends are judged, and no more than them is kept in memory.
+    return _names_a_secret(key if len(key) <= 256 else f"{key[:128]} {key[-128:]}")
+
+
+@lru_cache(maxsize=4096)
+def _names_a_secret(key: str) -> bool:
+    segments = [segment.lower() for segment in _SEGMENTS.findall(key)]
     return (
         not _SECRET_SEGMENTS.isdisjoint(segments)
         or any(pair in _SECRET_PAIRS for pair in pairwise(segments))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from .emitter import announce, make_event
-from .events import check_trace_id
+from .events import check_trace_id, parse_timestamp
 from .hub import connections_by_trace
 from .recorder import recorder
 
@@ -52,25 +51,19 @@ def get_active_trace_streams() -> list[str]:
 
 def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
     try:
+        timestamp = event.get("timestamp")
         emitted, _ = make_event(
             check_trace_id(trace_id),
             event["event"],
             event.get("details"),
             event.get("status", "pending"),
-            timestamp=_parse_timestamp(event.get("timestamp")),
+            timestamp=None if timestamp is None else parse_timestamp(timestamp),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         logger.warning("Event not emitted: %s", error if isinstance(error, ValueError) else "it is no event")
         return False
     announce(emitted)
     return True
-
-
-def _parse_timestamp(text: Any) -> datetime | None:
-    if text is None:
-        return None
-    timestamp = text if isinstance(text, datetime) else datetime.fromisoformat(text)
-    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 async def _recorded() -> bool:

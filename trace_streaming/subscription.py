@@ -167,7 +167,7 @@ class Subscription:
         """The gap between two numbers; none where they follow each other."""
         if before == after + 1:
             return []
-        gap = Gap(after + 1, before - 1, "pruned", self._log.epoch)
+        gap = Gap(after + 1, before - 1, "pruned")
         return [Frame(self.profile.gap(self._log.trace_id, gap))]
 
     def _frames_of(self, batch: Batch) -> Sequence[Frame]:

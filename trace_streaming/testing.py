@@ -34,10 +34,11 @@ def capture_events() -> Iterator[list[dict[str, Any]]]:
             }
         )
 
-    recorder.disconnect()
+    connected = recorder.disconnect()
     event_emitted.connect(capture, weak=False)
     try:
         yield captured
     finally:
         event_emitted.disconnect(capture)
-        recorder.connect()
+        if connected:
+            recorder.connect()

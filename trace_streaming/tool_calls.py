@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -31,12 +31,11 @@ class ToolCall:
         self._args = args
         self._started = 0.0
         self._finished = False
-        self._token: Token[tuple[ToolCall, ...]] | None = None
 
     def __enter__(self) -> Self:
         entered = _entered.get()
         self.parent_call_id = next((call.call_id for call in reversed(entered) if call._encloses(self)), None)
-        self._token = _entered.set((*entered, self))
+        _entered.set((*(call for call in entered if not call._finished), self))
         self._emitter.emit("tool_call_start", {**self._identity(), "args": self._args}, "pending")
         self._started = perf_counter()
         return self
@@ -46,8 +45,8 @@ class ToolCall:
     ) -> None:
         duration_ms = round((perf_counter() - self._started) * 1000, 3)
         self._finished = True
-        if self._token is not None:
-            reset_token(_entered, self._token)
+        # Not a token's reset: generators leave their blocks in any order, and in another context than they entered.
+        _entered.set(tuple(call for call in _entered.get() if call is not self))
         details = {**self._identity(), "duration_ms": duration_ms}
         # A generator that is closed early has not failed.
         if error is None or isinstance(error, GeneratorExit):
@@ -81,14 +80,3 @@ def error_text(error: BaseException) -> str:
         return str(error)
     except Exception:
         return f"[unserialisable {type(error).__name__}]"
-
-
-def reset_token(variable: ContextVar[Any], token: Token[Any]) -> None:
-    """Restore a context variable, unless the block is left in another context than it was entered in.
-
-    That happens when an async generator is closed early: the event loop finishes it in a task of its own.
-    """
-    try:
-        variable.reset(token)
-    except ValueError:
-        pass

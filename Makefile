@@ -1,0 +1,59 @@
+# Everything runs in .venv, which is made when it is missing or older than the requirements.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check coverage wheel requirements clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/site ## serve the demonstration: recorded agent runs stream into a page
+	@exec $(BIN)/python manage.py demo
+
+test: .venv/site ## run all tests
+	$(BIN)/python -m pytest
+
+check: .venv/checks ## lint, types, layers, migrations, deployment settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	DJANGO_DEBUG=0 DJANGO_ALLOWED_HOSTS=example.com \
+	DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+	$(BIN)/python manage.py check --deploy --database default --fail-level WARNING
+
+coverage: .venv/checks ## run all tests and report the lines that none of them runs
+	$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+wheel: .venv/checks ## build the distribution into dist/
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+requirements: ## pin what setup.cfg asks for, from a fresh environment
+	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
+	.venv/pins/bin/pip install --quiet '.[redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
+	{ echo '# The site and the tests, exactly; made by `make requirements`.'; \
+	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming; } > requirements.txt
+	.venv/pins/bin/pip install --quiet '.[dev]'
+	{ echo '# What `make check` adds, exactly; made by `make requirements`.'; echo '-r requirements.txt'; \
+	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
+	  | grep -vxFf requirements.txt; } > requirements-dev.txt
+	rm -rf .venv/pins build *.egg-info
+
+clean: ## remove what was made
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/site: requirements.txt | .venv/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/checks: requirements-dev.txt requirements.txt | .venv/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/site

@@ -1,0 +1,137 @@
+"""Real servers: a daphne or uvicorn process on a free port, with a database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START_SECONDS = 30
+KINDS = ["daphne", "uvicorn"]
+
+
+class Server:
+    """One serving process; may be killed and started again on the same port."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.env = {
+            **os.environ,
+            "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+            "DJANGO_SETTINGS_MODULE": "tests.live.settings",
+        }
+        self.env.pop("REDIS_URL", None)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.manage("migrate", "-v0")
+
+    def start(self) -> None:
+        options = {
+            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port)],
+            "uvicorn": ["-m", "uvicorn", "--port", str(self.port), "--no-access-log"],
+        }[self.kind]
+        with (self.folder / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *options, "cuga_site.asgi:application"], env=self.env, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, self.log
+                assert time.monotonic() < deadline, self.log
+                time.sleep(0.02)  # between attempts to connect: a server does not say when it listens
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(signal_number)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    def manage(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run ``manage.py`` as in a second terminal."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            env=self.env,
+            check=True,
+            text=True,
+            capture_output=True,
+            **options,
+        )
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
+            return json.load(response)
+
+    async def emit(self, trace_id: str, events: Iterable[Sequence[Any]]) -> None:
+        """Emit [event, details, status] inside the serving process."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/emit/{trace_id}", json.dumps(list(events)).encode()
+        )
+
+        def post() -> Any:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+
+        assert (await asyncio.to_thread(post))["stored"]
+
+    def url(self, trace_id: str, **query: object) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/traces/{trace_id}?" + "&".join(f"{k}={v}" for k, v in query.items())
+
+
+def started(kind: str, folder: Path) -> Iterator[Server]:
+    server = Server(kind, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from started(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture
+async def server(shared_server: Server) -> AsyncIterator[Server]:
+    """A server that other tests use too. Invariant 7: after each test it has no connections."""
+    yield shared_server
+    async with asyncio.timeout(15):
+        while (await asyncio.to_thread(shared_server.get, "/ws/health"))["active_connections"]:
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(params=KINDS)
+def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """A server that a test may kill."""
+    yield from started(request.param, tmp_path)
+
+
+@pytest.fixture
+def trace_id(request: pytest.FixtureRequest) -> str:
+    """An id that no other test uses."""
+    return "".join(c if c.isalnum() else "-" for c in request.node.name)[:100]

@@ -1,0 +1,159 @@
+"""What is set up wrong is said at start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.db import connection
+from pytest_django import Settings
+
+from trace_streaming import checks
+from trace_streaming.checks import check_redis_hosts, check_settings, check_sqlite
+from trace_streaming.conf import PREFIX, SETTING_NAMES
+
+REDIS = "channels_redis.core.RedisChannelLayer"
+WAL = "PRAGMA journal_mode=WAL;"
+
+
+def found(settings: Settings, name: str, value: object) -> list[CheckMessage]:
+    setattr(settings, PREFIX + name, value)
+    return check_settings(None)
+
+
+def test_the_test_project_is_set_up_well() -> None:
+    """No check speaks without a reason."""
+    assert run_checks() + check_sqlite(None) == []
+
+
+def test_ids_are_unique_and_stable() -> None:
+    """A project silences a check by its id, so an id means one thing and stays."""
+    ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
+    assert ids == {name: f"trace_streaming.{name}" for name in ("E001", "E002", "E003", "E004", "E005")} | {
+        name: f"trace_streaming.{name}" for name in ("W001", "W002", "W003")
+    }
+
+
+VALUES: dict[str, list[Any]] = {
+    "E001 EXTRA_EVENTS": [["Memory"], ["a b"], ["x" * 65], [""], [1], [["a"]], "abc", 5, None],
+    "E002 RECORDER": ["threads", None, ["inline"]],
+    "E003 REDACTOR": ["no.such", "os.path", "redact", None, ["x"], "trace_streaming.PREFIX"],
+    "E004 PERMISSION_CLASSES": [["no.such"], [None], [int], None, 5, "rest_framework.permissions.AllowAny"],
+    "E005 HEAD_CHECK_SECONDS": [0, -1, "5", True, [], float("nan")],
+    "E005 HEALTH_TIMEOUT_SECONDS": [0, -1, "5", True, [], float("nan"), None],
+    "E005 HEARTBEAT_SECONDS": [0, -1, "5", True, [], float("nan"), None],
+    "E005 QUEUE_SIZE": [0, -1, "5", True, [], float("nan"), None],
+}
+BAD = [(key[5:], value, key[:4]) for key, values in VALUES.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value", "check_id"), BAD, ids=lambda value: repr(value)[:40])
+def test_a_bad_value_is_an_error_that_names_the_setting(
+    settings: Settings, name: str, value: object, check_id: str
+) -> None:
+    """Whatever the value is, the check speaks instead of failing, and says which setting to change."""
+    messages = found(settings, name, value)
+    assert {message.id for message in messages} == {f"trace_streaming.{check_id}"}
+    assert all(PREFIX + name in f"{message.msg} {message.hint}" and message.is_serious() for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EXTRA_EVENTS", ["memory_read", "a1"]),
+        ("EXTRA_EVENTS", ("x" * 64,)),
+        ("EXTRA_EVENTS", []),
+        ("RECORDER", "inline"),
+        ("REDACTOR", "trace_streaming.redaction.redact"),
+        ("PERMISSION_CLASSES", ("rest_framework.permissions.IsAuthenticated",)),
+        ("HEAD_CHECK_SECONDS", None),
+        ("HEAD_CHECK_SECONDS", 0.5),
+        ("QUEUE_SIZE", 1),
+    ],
+)
+def test_a_good_value_is_accepted(settings: Settings, name: str, value: object) -> None:
+    """What the documentation allows is not complained of."""
+    assert found(settings, name, value) == []
+
+
+@pytest.mark.parametrize("name", sorted(SETTING_NAMES))
+def test_every_known_name_is_known(settings: Settings, name: str) -> None:
+    """No setting of ours is taken for a typing error."""
+    assert "trace_streaming.W001" not in [message.id for message in found(settings, name, "x")]
+
+
+def test_an_unknown_name_is_a_warning(settings: Settings) -> None:
+    """A setting that has no effect is told by its name."""
+    (message,) = found(settings, "QUEUESIZE", 5)
+    assert (message.id, message.is_serious()) == ("trace_streaming.W001", False)
+    assert "TRACE_STREAMING_QUEUESIZE" in message.msg
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"transaction_mode": "IMMEDIATE", "init_command": WAL}, False),
+        ({"transaction_mode": "immediate", "init_command": "pragma journal_mode = wal"}, False),
+        ({"transaction_mode": "IMMEDIATE"}, True),
+        ({"init_command": WAL}, True),
+        ({"transaction_mode": None, "init_command": WAL}, True),
+        ({}, True),
+    ],
+)
+def test_sqlite_without_wal_and_immediate_transactions_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], warned: bool
+) -> None:
+    """Both are needed, in any spelling that SQLite takes."""
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+    assert [message.id for message in check_sqlite(None)] == ["trace_streaming.W002"] * warned
+
+
+def test_the_sqlite_warning_is_seen_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``runserver`` and ``check`` show it, not only ``migrate``: it opens no connection."""
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
+    assert "trace_streaming.W002" in [message.id for message in run_checks()]
+
+
+def test_another_database_is_none_of_sqlites_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL has no such options."""
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
+    assert check_sqlite(None) == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "warned"),
+    [
+        ([{"address": "redis://h", "socket_timeout": None}], False),
+        ([{"address": "redis://h"}], True),
+        ([{"address": "redis://h", "socket_timeout": 5}], True),
+        ([{"address": "redis://h", "socket_timeout": None}, "redis://i"], True),
+        (["redis://h"], True),
+        ([("h", 6379)], True),
+        ([], True),  # channels_redis then takes redis://localhost:6379
+        (None, True),  # the same
+    ],
+)
+def test_a_redis_host_with_a_read_timeout_is_a_warning(settings: Settings, hosts: Any, warned: bool) -> None:
+    """Every form that channels_redis takes is understood; only one of them is safe."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": {"hosts": hosts}}}
+    messages = check_redis_hosts(None)
+    assert [message.id for message in messages] == ["trace_streaming.W003"] * warned
+    assert all("socket_timeout" in str(message.hint) for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("layers", "warned"),
+    [
+        ({}, False),
+        ({"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}, False),
+        ({"other": {"BACKEND": REDIS}}, False),
+        ({"default": {"BACKEND": REDIS}}, True),
+        ({"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer"}}, True),
+    ],
+)
+def test_only_redis_layers_are_looked_at(settings: Settings, layers: dict[str, Any], warned: bool) -> None:
+    """Without hosts, channels_redis takes one that has the timeout."""
+    settings.CHANNEL_LAYERS = layers
+    assert [message.id for message in check_redis_hosts(None)] == ["trace_streaming.W003"] * warned

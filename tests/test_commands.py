@@ -1,0 +1,126 @@
+"""``manage.py``: recordings played, mistakes named, and one suite for both ways to test."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from cuga_site.management.commands import demo
+from cuga_site.test_runner import PytestRunner
+from trace_streaming.models import Event, Trace
+
+
+def play(*arguments: str) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    call_command("play_trace", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_recording_is_played_into_one_trace(recording: Path) -> None:
+    """Every line becomes an event, in order, and the trace ends."""
+    out, err = play(str(recording), "--trace-id", "t", "--speed", "0")
+    recorded = [orjson.loads(line) for line in recording.read_bytes().splitlines()]
+    events = Event.objects.order_by("sequence").values_list("event", "status", "details")
+    assert [(e, s, orjson.loads(d)) for e, s, d in events] == [
+        (e["event"], e["status"], e["details"]) for e in recorded
+    ]
+    assert Trace.objects.get().state in ("success", "error")
+    assert (out, err) == (f"t: {len(recorded)} events\n", "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_recorded_traces_keep_their_ids() -> None:
+    """Without ``--trace-id`` a file with several traces is played as several."""
+    play(str(demo.RECORDINGS / "cuga-orchestrator.jsonl"), "--speed", "0")
+    assert Trace.objects.count() == 8
+    assert Trace.objects.get(trace_id="A-enterprise").event_count == 11
+    assert Trace.objects.get(trace_id="F-tool-error").state == "error"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bad_lines_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """Each with its number and what is wrong; the command fails, the good events are stored."""
+    good = '{"event":"plan_created","trace_id":"t","details":{"n":1}}'
+    lines = [good, "{", "", "[]", '{"event":"dance","trace_id":"t"}', '{"trace_id":"t"}', '{"event":"plan_created"}']
+    lines += ['{"event":"plan_created","trace_id":"a b"}', '{"event":"plan_created","trace_id":"t","details":[]}']
+    lines += ['{"event":"plan_created","trace_id":"t","timestamp":"noon"}', good]
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    err = io.StringIO()
+    with pytest.raises(CommandError, match=r"8 bad line\(s\)"):
+        call_command("play_trace", str(tmp_path / "r.jsonl"), "--speed", "0", stdout=io.StringIO(), stderr=err)
+    named = err.getvalue().splitlines()
+    assert [line.split(":")[0] for line in named] == [f"line {n}" for n in (2, 4, 5, 6, 7, 8, 9, 10)]
+    words = ["not JSON", "object", "dance", "event is missing", "trace_id is missing", "a b", "details", "noon"]
+    assert all(word in line for word, line in zip(words, named, strict=True))
+    assert Event.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_standard_input_is_a_recording_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``-`` for pipes."""
+    lines = io.BytesIO(b'{"event":"plan_created","trace_id":"t"}\n')
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=lines))
+    assert play("-")[0] == "t: 1 events\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.jsonl"], "Cannot read missing.jsonl: No such file"),
+        (["x", "--trace-id", "a b"], "trace id"),
+        (["x", "--speed", "-1"], "number of 0 or more"),
+        (["x", "--speed", "fast"], "number of 0 or more"),
+        (["x", "--speed", "inf"], "number of 0 or more"),
+        (["x", "--speed", "nan"], "number of 0 or more"),
+    ],
+)
+def test_mistakes_are_explained(arguments: list[str], words: str) -> None:
+    """What cannot be played is said in one line."""
+    with pytest.raises(CommandError, match=words):
+        play(*arguments)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demonstration_plays_fresh_runs_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each recording in turn, under a new trace id; old runs go."""
+    monkeypatch.setattr(demo, "KEPT_TRACES", 9)
+    waited: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        return waited.count(demo.PAUSE_SECONDS) == 3
+
+    demo.play_in_a_loop(wait)
+    traces = Trace.objects.all()
+    assert [trace.trace_id.startswith("swe-agent-ctf-katy-") for trace in traces[:1]] == [True]
+    assert traces.count() == 9
+    assert {trace.state for trace in traces} <= {"success", "error"}
+
+
+def test_the_demonstration_refuses_to_run_without_debug(settings: Settings) -> None:
+    """Its password is known to everybody."""
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="DJANGO_DEBUG=1"):
+        call_command("demo")
+
+
+def test_manage_py_test_hands_everything_to_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels and options reach pytest, and its exit code comes back."""
+    calls: list[Any] = []
+
+    def main(arguments: list[str]) -> int:
+        calls.append(arguments)
+        return 3
+
+    monkeypatch.setattr(pytest, "main", main)
+    runner = PytestRunner(verbosity=2, failfast=True, keepdb=True, test_name_patterns=["socket"])
+    assert runner.run_tests(["tests/test_store.py"]) == 3
+    assert calls == [["--verbose", "--exitfirst", "--reuse-db", "-k=socket", "tests/test_store.py"]]
