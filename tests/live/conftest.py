@@ -21,22 +21,28 @@ START_SECONDS = 30
 KINDS = ["daphne", "uvicorn"]
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
 class Server:
     """One serving process; may be killed and started again on the same port."""
+
+    project = ROOT
+    application = "cuga_site.asgi:application"
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
         self.folder = folder
-        self.env = {
-            **os.environ,
-            "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
-            "DJANGO_SETTINGS_MODULE": "tests.live.settings",
-        }
-        self.env.pop("REDIS_URL", None)
+        self.env = self.environment()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.manage("migrate", "-v0")
+
+    def environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+        database = f"sqlite:///{self.folder / 'db.sqlite3'}"
+        return {**inherited, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "tests.live.settings"}
 
     def start(self) -> None:
         options = {
@@ -45,7 +51,7 @@ class Server:
         }[self.kind]
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *options, "cuga_site.asgi:application"], env=self.env, stdout=log, stderr=log
+                [sys.executable, *options, self.application], cwd=self.project, env=self.env, stdout=log, stderr=log
             )
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -70,16 +76,10 @@ class Server:
     def log(self) -> str:
         return (self.folder / "server.log").read_text()
 
-    def manage(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``manage.py`` as in a second terminal."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            env=self.env,
-            check=True,
-            text=True,
-            capture_output=True,
-            **options,
-        )
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=self.project, env=self.env, check=True, text=True, capture_output=True)
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:

@@ -1,0 +1,41 @@
+"""Settings, their checks and their page say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pytest_django import Settings
+
+from trace_streaming import checks
+from trace_streaming.conf import PREFIX, SETTING_NAMES, conf
+
+PAGE = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
+
+
+def test_every_setting_has_its_row_and_its_default(settings: Settings) -> None:
+    """The reference lists each setting with the value that the code has."""
+    del settings.TRACE_STREAMING_PERMISSION_CLASSES  # the site's own
+    rows = dict(re.findall(r"^\| `TRACE_STREAMING_(\w+)` \| (.+?) \|", PAGE, re.MULTILINE))
+    assert set(rows) == SETTING_NAMES
+    for name, default in rows.items():
+        value = getattr(conf, name)
+        assert default.strip("`").replace('"', "'") == (str(value) if not isinstance(value, str) else f"'{value}'")
+
+
+def test_check_ids_are_unique_and_documented() -> None:
+    """Each id names one check, for ever."""
+    ids = [value for name, value in vars(checks).items() if re.fullmatch(r"[EW]\d{3}", name)]
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"^\| `(trace_streaming\.[EW]\d{3})`", PAGE, re.MULTILINE)) == set(ids)
+    source = Path(checks.__file__).read_text()
+    assert all(source.count(f"id={check.split('.')[1]}") + source.count(f", {check.split('.')[1]})") for check in ids)
+
+
+def test_a_setting_may_change_at_any_time(settings: Settings) -> None:
+    """It is read on every access, so ``override_settings`` just works."""
+    settings.TRACE_STREAMING_QUEUE_SIZE = 7
+    assert conf.QUEUE_SIZE == 7
+    del settings.TRACE_STREAMING_QUEUE_SIZE
+    assert conf.QUEUE_SIZE == 100_000
+    assert PREFIX == "TRACE_STREAMING_"
