@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import string
+import threading
 from typing import Any
 
 import msgpack
@@ -89,6 +90,24 @@ def test_without_a_configured_layer_one_in_memory_is_used(settings: Settings) ->
     settings.CHANNEL_LAYERS = {}
     assert publisher.is_in_memory(publisher.channel_layer())
     assert publisher.channel_layer() is publisher.channel_layer()
+
+
+async def test_in_memory_news_are_put_on_the_hubs_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A put from another thread would be seen only when the loop next wakes, seconds later."""
+    sent_in: asyncio.Queue[int] = asyncio.Queue()
+
+    class Layer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no annotations
+        async def group_send(self, group: str, message: dict[str, Any]) -> None:
+            sent_in.put_nowait(threading.get_ident())
+
+    monkeypatch.setitem(channel_layers.backends, "default", Layer())
+    loop = asyncio.get_running_loop()
+    publisher.attach(loop)
+    try:
+        await asyncio.to_thread(Publisher().publish, [BATCH])
+        assert await asyncio.wait_for(sent_in.get(), 5) == threading.get_ident()
+    finally:
+        publisher.detach(loop)
 
 
 def test_news_for_a_loop_that_has_gone_disturb_nobody(caplog: pytest.LogCaptureFixture) -> None:

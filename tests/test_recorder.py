@@ -129,13 +129,15 @@ class recorder_paused:
 
     def __enter__(self) -> None:
         self._entered, self._go_on = threading.Event(), threading.Event()
+        self._process = os.getpid()
         events_recorded.connect(self._hold)
         TraceEmitter("pause").emit("plan_created")
         assert self._entered.wait(5)
 
     def _hold(self, **kwargs: Any) -> None:
         self._entered.set()
-        self._go_on.wait(5)
+        if os.getpid() == self._process:  # a forked child is not held
+            self._go_on.wait(5)
 
     def __exit__(self, *error: object) -> None:
         events_recorded.disconnect(self._hold)
