@@ -2,7 +2,7 @@
 
 const PERIOD_MS = 2000;
 const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
-const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const RELATIVE = new Intl.RelativeTimeFormat("en", { style: "narrow" });
 
 const body = document.querySelector("#traces tbody");
 const freshness = document.querySelector("#freshness");

@@ -40,7 +40,7 @@ function duration(milliseconds) {
 }
 
 function asText(value, indent) {
-  return typeof value === "string" ? value : JSON.stringify(value, null, indent);
+  return typeof value === "string" && value !== "" ? value : JSON.stringify(value, null, indent);
 }
 
 function preview(event) {
@@ -135,12 +135,14 @@ watch(list.dataset.traceId, {
         return say("Live", "running");
       case "ended":
         growing = false;
+        waiting.textContent = "The trace ended without an event.";
         say(`Ended: ${state}`, state);
         return refresh();
       case "reconnecting":
         return say("Connection lost, reconnecting", "warning");
       case "refused":
         growing = false;
+        waiting.hidden = true;
         if (notice.hidden) this.error(`The server closed the connection (code ${state}).`);
         say("Disconnected", "error");
         return refresh();
@@ -180,10 +182,11 @@ watch(list.dataset.traceId, {
 let lastScroll = 0;
 document.addEventListener("scroll", () => {
   const atEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 40;
-  following = growing && (atEnd || (following && window.scrollY >= lastScroll));
+  following = atEnd ? following || growing : following && window.scrollY >= lastScroll;
   lastScroll = window.scrollY;
-  refresh();
+  refresh(); // rows that come into view may turn out to be taller than was assumed
 });
+window.addEventListener("resize", refresh);
 list.addEventListener(
   "toggle",
   (event) => {

@@ -1,0 +1,203 @@
+"""A real server process, a real Chromium, and a run whose events the test hands out one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = ("chromium", "google-chrome", "chromium-browser")
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # A page whose response a test has changed has no address; Chromium would keep it from the loopback interface.
+    "--disable-features=LocalNetworkAccessChecks",
+]
+PROCESS_SECONDS = 60
+"""How long a process may take to start serving, or to end."""
+
+
+def manage_command(*arguments: str) -> list[str]:
+    """The command line of a management command."""
+    return [sys.executable, "manage.py", *arguments]
+
+
+async def finish(process: Process) -> None:
+    """Wait until a process has ended well."""
+    async with asyncio.timeout(PROCESS_SECONDS):
+        output, errors = await process.communicate()
+    assert process.returncode == 0, (output + errors).decode()
+
+
+class Run:
+    """A process that emits the lines it is given, each at once, under one trace id."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def emit(self, lines: Iterable[bytes]) -> None:
+        """Emit these lines now."""
+        assert self._process.stdin is not None
+        self._process.stdin.writelines(line.rstrip(b"\n") + b"\n" for line in lines)
+        await self._process.stdin.drain()
+
+    async def end(self) -> None:
+        """End the trace, and wait until all of it is stored."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await finish(self._process)
+
+    async def stop(self) -> None:
+        """End the process if the test has not."""
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.communicate()
+
+
+class Site:
+    """The demonstration site in a process of its own, on its own database and always the same port."""
+
+    def __init__(self, database: Path, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._log = log
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")},
+            "DATABASE_URL": f"sqlite:///{database}",
+            "REDIS_URL": "",
+        }
+        self._server: Process | None = None
+        self._runs: list[Run] = []
+
+    def url(self, path: str) -> str:
+        """The address of a page."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    async def start(self, **environment: str) -> None:
+        """Start the server, and wait until it takes connections."""
+        with self._log.open("ab") as log:
+            self._server = await asyncio.create_subprocess_exec(
+                *manage_command("runserver", "--noreload", f"127.0.0.1:{self.port}"),
+                cwd=ROOT,
+                env={**self._environment, **environment},
+                stdout=log,
+                stderr=log,
+            )
+        async with asyncio.timeout(PROCESS_SECONDS):
+            while not await self._answers():
+                assert self._server.returncode is None, self._log.read_text()
+                await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """End the server as a crash would."""
+        if self._server is not None and self._server.returncode is None:
+            self._server.send_signal(signal.SIGKILL)
+            await self._server.wait()
+
+    async def close(self) -> None:
+        """End all processes."""
+        for run in self._runs:
+            await run.stop()
+        await self.kill()
+
+    async def play(self, recording: Path, trace_id: str) -> None:
+        """Emit a whole recording without pauses, from another process."""
+        await self.manage("play_trace", str(recording), "--trace-id", trace_id, "--speed", "0")
+
+    async def begin_run(self, trace_id: str) -> Run:
+        """A process that emits what it is told, when it is told."""
+        process = await self._spawn("play_trace", "-", "--trace-id", trace_id, "--speed", "0")
+        self._runs.append(Run(process))
+        return self._runs[-1]
+
+    async def manage(self, *arguments: str) -> None:
+        """Run a management command to its end."""
+        process = await self._spawn(*arguments)
+        await finish(process)
+
+    async def _spawn(self, *arguments: str) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *manage_command(*arguments), cwd=ROOT, env=self._environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, to be copied."""
+    database = tmp_path_factory.mktemp("browser") / "migrated.sqlite3"
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{database}"}
+    subprocess.run(manage_command("migrate", "--verbosity", "0"), cwd=ROOT, env=environment, check=True)
+    return database
+
+
+@pytest.fixture
+async def site(migrated_database: Path, tmp_path: Path) -> AsyncIterator[Site]:
+    """The running demonstration site; nothing has been emitted yet."""
+    site = Site(Path(shutil.copy(migrated_database, tmp_path / "site.sqlite3")), tmp_path / "server.log")
+    try:
+        await site.start()
+        yield site
+    finally:
+        await site.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """The system's Chromium, headless."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"No browser: none of {', '.join(BROWSERS)} is installed")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=BROWSER_ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def tolerated() -> list[str]:
+    """Patterns of console errors that the test provokes; it adds its own."""
+    return []
+
+
+@pytest.fixture
+async def page(browser: Browser, tolerated: Sequence[str]) -> AsyncIterator[Page]:
+    """An empty page, which in the end must have had no error that the test did not provoke."""
+    problems: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            problems.append(message.text)
+
+    page = await browser.new_page(viewport={"width": 1280, "height": 800})
+    page.on("console", listen)
+    page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
+    yield page
+    await page.close()
+    assert [text for text in problems if not any(re.search(pattern, text) for pattern in tolerated)] == []
