@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from itertools import cycle
+from itertools import cycle, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def play_in_a_loop(wait: Callable[[float], bool]) -> None:
             suffix = datetime.now().strftime("%H%M%S")  # noqa: DTZ005  for people to read
             lines = (RECORDINGS / name).read_bytes().splitlines()
             events = [event for event in read_recording(lines) if isinstance(event, RecordedEvent)]
-            play(events, lambda trace_id, suffix=suffix: f"{trace_id}-{suffix}", pace, sleep)  # type: ignore[misc]
+            for trace_id, run in groupby(events, attrgetter("trace_id")):  # so that each trace ends with its own run
+                play(run, f"{trace_id}-{suffix}".format, pace, sleep)
             recorder.flush(timeout=PAUSE_SECONDS)
             _forget_old_traces()
             sleep(PAUSE_SECONDS)
