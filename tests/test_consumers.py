@@ -121,7 +121,7 @@ async def test_plain_profile_answers_ping_and_close_and_ignores_the_rest() -> No
         assert await socket.receive_from(timeout=5) == "pong"
         await socket.send_to(text_data="close")
         closing = await socket.receive_output(timeout=5)
-        assert closing == {"type": "websocket.close"}
+        assert closing == {"type": "websocket.close", "code": 1000}
 
 
 async def test_v1_greets_replays_and_goes_live() -> None:
@@ -328,6 +328,22 @@ async def test_a_cancelled_application_frees_its_place() -> None:
     assert not is_trace_streaming("t")
 
 
+@pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])
+async def test_nothing_is_sent_behind_a_close(subprotocol: str | None) -> None:
+    """The place is free before the close goes out, so events that come in that moment are for others."""
+    async with connect("t", subprotocol) as socket:
+        await receive(socket)
+        if subprotocol:
+            await receive(socket)
+        await socket.send_to(text_data='{"type":"close"}' if subprotocol else "close")
+        assert (await socket.receive_output(timeout=5))["type"] == "websocket.close"
+        assert not is_trace_streaming("t")
+        emitter = TraceEmitter("t")
+        emitter.emit("plan_created")
+        assert await emitter.aflush(10)
+        assert await socket.receive_nothing()
+
+
 async def test_a_failing_pump_closes_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 2: a bug ends in a close that asks to reconnect, never in a silent socket."""
 
@@ -362,6 +378,15 @@ class TestPermission:
         user = await django_user_model.objects.acreate(username="eve")
         async with connect("t", subprotocol, await self.cookie(user)) as socket:
             await assert_refused(socket, 4403)
+
+    async def test_owners_watch_before_the_first_event(
+        self, subprotocol: str | None, django_user_model: type[User]
+    ) -> None:
+        owner = await django_user_model.objects.acreate(username="ada")
+        emitter = TraceEmitter("t", owner=owner)
+        assert await emitter.aflush(10)
+        async with connect("t", subprotocol, await self.cookie(owner)) as socket:
+            assert (await receive(socket))["sequence"] == 0
 
     async def test_owners_and_permitted_users_watch(
         self, subprotocol: str | None, django_user_model: type[User]

@@ -21,10 +21,10 @@ from pytest_django import Settings
 
 from trace_streaming import CANONICAL_EVENTS, TraceEmitter, current_emitter, event_emitted, trace_ended
 from trace_streaming.emitter import make_event
-from trace_streaming.events import TraceEnd, TraceEvent
+from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
 from trace_streaming.exceptions import InvalidTraceIdError, NonCanonicalEventError, NonCanonicalStatusError
 from trace_streaming.freezing import JSON
-from trace_streaming.signals import flush_requested
+from trace_streaming.signals import flush_requested, trace_started
 from trace_streaming.testing import capture_events
 
 
@@ -310,15 +310,28 @@ async def test_a_block_ends_its_trace(error: type[BaseException] | None, state: 
 def test_the_first_end_counts() -> None:
     """Who ends a trace inside its block has the last word, and the duration stops there."""
     found, receive = ends()
-    with receiving(trace_ended, receive), TraceEmitter(owner=User(pk=7), metadata={"model": "x"}) as emitter:
+    with receiving(trace_ended, receive), TraceEmitter() as emitter:
         emitter.end("incomplete")
         duration = emitter.get_duration_ms()
         emitter.end("error")
     assert [end.state for end in found] == ["incomplete"]
-    assert found[0].origin is not None
-    assert (found[0].origin.owner_id, json.loads(found[0].origin.metadata)) == (7, {"model": "x"})
     assert emitter.ended
     assert emitter.get_duration_ms() == duration > 0
+
+
+def test_owner_and_metadata_are_announced_before_any_event() -> None:
+    """The owner may watch before the first event; metadata is redacted like details. Invariant 4."""
+    starts: list[TraceStart] = []
+
+    def receive(start: TraceStart, **kwargs: object) -> None:
+        starts.append(start)
+
+    with receiving(trace_started, receive):
+        TraceEmitter("of-nobody")
+        TraceEmitter("t", owner=User(pk=7), metadata={"model": "x", "password": "hunter2"})
+    (start,) = starts
+    assert (start.trace_id, start.owner_id) == ("t", 7)
+    assert json.loads(start.metadata) == {"model": "x", "password": "[redacted:key]"}
 
 
 def test_an_unknown_end_state_is_refused() -> None:

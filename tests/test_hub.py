@@ -198,13 +198,112 @@ async def test_a_layer_that_forgets_the_group_is_joined_again(lossy: LossyLayer)
         await until(lambda: bool(lossy.groups))
 
 
-async def test_a_message_of_another_version_is_survived(lossy: LossyLayer) -> None:
-    """In a rolling update the hub reads the store instead."""
+@pytest.mark.parametrize("message", [{}, {"trace_id": "t", "epoch": "e", "state": "running", "last_sequence": None}])
+async def test_a_message_of_another_version_is_survived(lossy: LossyLayer, message: dict[str, Any]) -> None:
+    """In a rolling update the hub reads the store instead, and goes on reading the layer."""
     async with watching("t") as watcher:
-        await until(lambda: bool(lossy.groups))
-        await lossy.group_send(publisher.group_name("t"), {"type": "trace.batch", "shape": "unknown"})
         await emit("t")
         assert await watcher.sequences(1) == [1]
+        message |= {"type": "trace.batch", "events": [], "epoch": hub.current_hub().topics["t"].epoch}
+        await lossy.group_send(publisher.group_name("t"), message)
+        await emit("t")
+        assert await watcher.sequences(1) == [2]
+        assert not hub.current_hub()._receiver.done()
+
+
+async def test_an_end_whose_events_were_lost(lossy: LossyLayer) -> None:
+    """Invariant 2: the news of the end arrives, those of the last events did not: they are read from the store."""
+    async with watching("t") as watcher:
+        await emit("t", 3)
+        assert await watcher.sequences(3) == [1, 2, 3]
+        lossy.losing = True
+        await emit("t", 2)
+        lossy.losing = False
+        emitter = TraceEmitter("t")
+        emitter.end()
+        assert await watcher.sequences(2) == [4, 5]
+
+
+async def test_a_resume_that_knows_more_than_the_hub(lossy: LossyLayer, settings: Settings) -> None:
+    """Invariant 2: the hub has missed news; a client that has not is resumed where it stopped, not started over."""
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
+    async with watching("t") as stays:
+        await until(lambda: hub.current_hub()._channel is not None)
+        lossy.losing = True
+        await emit("t", 5)
+        epoch = (await sync_to_async(store.read_heads)(["t"]))["t"].epoch
+        resumed = Watcher("t", since=5)
+        resumed.request = WatchRequest("t", 5, epoch)
+        subscription = await hub.current_hub().subscribe(resumed.request, PLAIN, resumed.send)
+        pump = asyncio.create_task(subscription.run())
+        lossy.losing = False
+        await emit("t")
+        assert await resumed.sequences(1) == [6]
+        assert await stays.sequences(6) == [1, 2, 3, 4, 5, 6]
+        pump.cancel()
+        hub.current_hub().unsubscribe(subscription)
+
+
+class SlowToLeave(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no annotations
+    """A layer whose ``group_discard`` waits for a test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaving = asyncio.Semaphore(0)
+        self.may_leave = asyncio.Semaphore(0)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        self.leaving.release()
+        await self.may_leave.acquire()
+        await super().group_discard(group, channel)
+
+
+async def test_a_watcher_that_comes_while_two_others_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariants 2 and 7: the slow end of an earlier watcher takes nothing from a later one."""
+    layer = SlowToLeave()
+    monkeypatch.setitem(channel_layers.backends, "default", layer)
+    current = hub.current_hub()
+    keep = await current.subscribe(WatchRequest("keep"), PLAIN, _ignore)
+    current.unsubscribe(await current.subscribe(WatchRequest("t"), PLAIN, _ignore))
+    await layer.leaving.acquire()  # the first is leaving
+    cancelled = asyncio.create_task(current.subscribe(WatchRequest("t"), PLAIN, _ignore))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    layer.may_leave.release()
+    async with watching("t") as watcher:
+        for _ in range(8):
+            layer.may_leave.release()
+        await emit("t")
+        assert await watcher.sequences(1) == [1]
+        assert hub.connections_by_trace() == {"keep": 1, "t": 1}
+    current.unsubscribe(keep)
+
+
+async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> None:
+    """The lost channel is forgotten, and all groups are joined with another one; nothing is missed meanwhile."""
+    async with watching("a") as one:
+        await until(lambda: bool(lossy.groups))
+        lost = hub.current_hub()._channel
+        lossy.broken = True
+        async with watching("b") as other:
+            lossy.broken = False
+            await emit("a")
+            await emit("b")
+            assert await one.sequences(1) == await other.sequences(1) == [1]
+            await until(lambda: len(lossy.groups) == 2)
+            channels = {channel for members in lossy.groups.values() for channel in members}
+            assert channels == {hub.current_hub()._channel} != {lost}
+
+
+async def test_the_last_watcher_leaves_in_the_moment_of_a_look() -> None:
+    """Invariant 7: the hub stops, whatever its tasks are at; the fixture waits for the end of all of them."""
+    current = hub.current_hub()
+    subscription = await current.subscribe(WatchRequest("t"), PLAIN, _ignore)
+    current.unsubscribe(subscription)
+    while current._tasks:
+        current._look_now.set()
+        await asyncio.sleep(0)
 
 
 async def test_a_trace_that_is_deleted_and_begins_again_while_watched(lossy: LossyLayer) -> None:
@@ -257,13 +356,13 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     await emit("t")  # the first event of a trace makes the hub ask the store for its row
     assert [await watcher.sequences(1) for watcher in watchers] == [[1]] * 100
     reads: list[object] = []
-    in_thread = hub.Hub.in_thread
+    in_thread = hub.Hub._in_thread
 
     async def counted(self: hub.Hub, function: Callable[..., Any], *args: Any) -> Any:
         reads.append(function)
         return await in_thread(self, function, *args)
 
-    monkeypatch.setattr(hub.Hub, "in_thread", counted)
+    monkeypatch.setattr(hub.Hub, "_in_thread", counted)
     await emit("t", 1000)
     assert [await watcher.sequences(1000) for watcher in watchers] == [list(range(2, 1002))] * 100
     assert reads == []

@@ -85,6 +85,13 @@ def test_a_layer_that_fails_is_logged_once_and_used_again(layer: SilentLayer, ca
     assert len(layer.sent) == 1
 
 
+def test_a_layer_that_cannot_be_made_is_survived(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """A misspelt backend is logged; what was emitted is stored all the same."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "no.such.Layer"}}
+    Publisher().publish([BATCH])
+    assert "Publishing fails" in caplog.text
+
+
 def test_without_a_configured_layer_one_in_memory_is_used(settings: Settings) -> None:
     """An empty project works."""
     settings.CHANNEL_LAYERS = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError, transaction
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.test import TestCase, override_settings
 from pytest_django import Settings
 
-from trace_streaming import TraceEmitter, store
+from trace_streaming import TraceEmitter, inline, store
 from trace_streaming import recorder as module
 from trace_streaming.events import TraceRecord
 from trace_streaming.frames import Batch
@@ -272,8 +275,6 @@ def test_a_forked_child_stores_its_own_events_and_not_its_parents() -> None:
         emitter.emit("plan_created", {"by": "parent"})
         child = os.fork()
         if child == 0:
-            from django.db import connections
-
             for connection in connections.all(initialized_only=True):
                 connection.connection = None  # the parent's: neither used nor closed here
             emitter.emit("plan_created", {"by": "child"})
@@ -282,6 +283,92 @@ def test_a_forked_child_stores_its_own_events_and_not_its_parents() -> None:
     assert emitter.flush(10)
     details = Event.objects.filter(trace__trace_id="t").order_by("sequence").values_list("details", flat=True)
     assert list(details) == ['{"by":"child"}', '{"by":"parent"}']
+
+
+def _emit_in_a_child() -> None:
+    emitter = TraceEmitter("child")
+    for _ in range(100):
+        emitter.emit("plan_created")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_multiprocessing_child_that_ends_loses_nothing() -> None:
+    """Such a child ends without ``atexit``; what it emitted is stored all the same."""
+    recorder.close()
+    connections.close_all()
+    child = multiprocessing.get_context("fork").Process(target=_emit_in_a_child)
+    child.start()
+    child.join(10)
+    assert sequences("child") == list(range(1, 101))
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_whoever_gives_up_waiting_disturbs_nobody() -> None:
+    """A cancelled wait for the recorder leaves the writer thread alive, and the waits of others."""
+    with recorder_paused():
+        emitter = TraceEmitter("t")
+        emitter.emit("plan_created")
+        waiting = asyncio.wrap_future(recorder.barrier())
+        await asyncio.sleep(0)
+        waiting.cancel()
+    assert await emitter.aflush(10)
+    writer = recorder._thread
+    emitter.emit("plan_created")
+    assert await emitter.aflush(10)
+    assert recorder._thread is writer
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_that_the_database_refuses_costs_no_event() -> None:
+    """The owner is gone when the trace is stored: the trace has none, and all of its events."""
+    lost = recorder.lost
+    with recorder_paused():
+        emitter = TraceEmitter("t", owner=User(pk=987654))
+        for _ in range(3):
+            emitter.emit("plan_created")
+    assert emitter.flush(10)
+    assert sequences("t") == [1, 2, 3]
+    assert (Trace.objects.get(trace_id="t").owner, recorder.lost) == (None, lost + 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_cannot_wait_for_its_own_thread() -> None:
+    """``flush`` in a receiver of ``events_recorded`` says no instead of waiting for ever."""
+    answers: list[bool] = []
+
+    def hear(**kwargs: Any) -> None:
+        answers.append(emitter.flush())
+
+    emitter = TraceEmitter("t")
+    events_recorded.connect(hear)
+    try:
+        emitter.emit("plan_created")
+        assert emitter.flush(10)
+    finally:
+        events_recorded.disconnect(hear)
+    assert answers == [False]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_inline_recording_never_hangs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 3: where the storing thread waits for the loop, the event is counted as lost, and the emit returns."""
+    settings.TRACE_STREAMING_RECORDER = "inline"
+    monkeypatch.setattr(inline, "TIMEOUT_SECONDS", 0.05)
+    loop, lost = asyncio.get_running_loop(), recorder.lost
+    entered = asyncio.Event()
+
+    async def answer() -> None:
+        entered.set()
+
+    def wait_for_the_loop() -> None:
+        asyncio.run_coroutine_threadsafe(answer(), loop).result()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+
+    blocked = asyncio.ensure_future(sync_to_async(wait_for_the_loop)())
+    await entered.wait()
+    TraceEmitter("t").emit("plan_created")
+    assert recorder.lost == lost + 1
+    await blocked
 
 
 def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:

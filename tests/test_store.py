@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from trace_streaming import store
 from trace_streaming.emitter import make_event
-from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceOrigin
+from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceStart
 from trace_streaming.frames import MAX_FRAME_BYTES
 from trace_streaming.models import Event, Trace
 
@@ -91,14 +91,14 @@ def test_a_trace_without_events_can_end() -> None:
     assert Trace.objects.get().state == "error"
 
 
-def test_the_first_record_gives_owner_and_metadata(django_user_model: type) -> None:
-    """Later records do not change whose trace it is."""
+def test_a_start_gives_owner_and_metadata(django_user_model: type) -> None:
+    """A trace may begin without an event; later starts do not change whose it is."""
     user = django_user_model.objects.create_user("ada")  # type: ignore[attr-defined]
-    first = make_event("t", "plan_created", {}, "success", origin=TraceOrigin(user.pk, '{"job":7}'))[0]
-    store.append([first, event()])
-    store.append([event()])
+    (batch,) = store.append([TraceStart("t", NOW, user.pk, '{"job":7,"nul":"\\u0000"}')])
+    assert (batch.events, batch.state, batch.last_sequence) == ((), "running", 0)
+    store.append([event(), TraceStart("t", NOW, None, '{"job":8}')])
     trace = Trace.objects.get()
-    assert (trace.owner, trace.metadata) == (user, {"job": 7})
+    assert (trace.owner, trace.metadata, trace.last_sequence) == (user, {"job": 7, "nul": "\ufffd"}, 1)
 
 
 def test_a_trace_that_was_deleted_begins_again_with_another_epoch() -> None:
@@ -130,10 +130,16 @@ def test_what_is_told_fits_the_channel_layer_and_a_frame() -> None:
     assert [batch.last_sequence for batch in batches] == [batch.events[-1].sequence for batch in batches]
 
 
+def test_only_the_last_piece_says_that_the_trace_has_ended() -> None:
+    """Watchers are told of the end behind the last event, and not before."""
+    batches = store.append([*(event(text="x" * 25_000) for _ in range(40)), TraceEnd("t", "success", NOW)])
+    assert [batch.state for batch in batches] == ["running"] * (len(batches) - 1) + ["success"]
+
+
 def test_a_batch_is_stored_wholly_or_not_at_all() -> None:
     """When the database refuses one event, the numbers of the others are not used up."""
     store.append([event()])
-    refused = make_event("t", "plan_created", {}, "success", origin=None)[0]
+    refused = make_event("t", "plan_created", {}, "success")[0]
     broken = TraceEvent(refused.event, "t", NOW, refused.details, None)  # type: ignore[arg-type]
     with pytest.raises(DatabaseError):
         store.append([event(), broken])

@@ -71,6 +71,7 @@ async def test_an_unwatched_event_is_recorded_and_false() -> None:
         ("t", {"event": "plan_created", "status": "dead"}),
         ("t", {"event": "plan_created", "timestamp": "yesterday"}),
         ("t", {"event": "plan_created", "timestamp": 12}),
+        ("t", {"event": "plan_created", "timestamp": "0001-01-01T00:00:00+05:00"}),
         ("bad id", EVENT),
         (None, EVENT),
         ("t", "no event"),

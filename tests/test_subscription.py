@@ -279,6 +279,22 @@ async def test_a_client_that_does_not_acknowledge_is_sent_one_window() -> None:
     assert watcher.sequences == list(range(1, 31))
 
 
+async def test_a_new_life_of_the_trace_has_a_window_of_its_own() -> None:
+    """What was unacknowledged of the life before does not hold back the new one."""
+    log = MemoryLog()
+    async with running(Watcher(log, V1)) as watcher:
+        await settled()
+        watcher.tell(log.append(1, size=WINDOW_BYTES - 1000))
+        await settled()
+        log.epoch, log.head, log.stored = "e2", 0, []
+        watcher.subscription.begin_again()
+        await settled()
+        for _ in range(3):
+            watcher.tell(log.append(1, size=WINDOW_BYTES // 4))
+            await settled()
+    assert watcher.sequences == [1, 1, 2, 3]
+
+
 async def test_the_end_is_said_when_everything_was_sent() -> None:
     """``live`` once, ``ended`` behind the last event, and again if more follows."""
     log = MemoryLog()

@@ -99,7 +99,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         elif text_data == "ping":
             await self._send_text("pong")
         elif text_data == "close":
-            await self.close()
+            await self._close()
         else:
             self.ignored_frames += 1
 
@@ -141,7 +141,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
                 self._subscription.filter = parse_filter(command.arguments, event_names(conf.EXTRA_EVENTS))
                 await self._send_text(V1.result(command.id))
             case "close":
-                await self.close()
+                await self._close()
             case _:
                 raise ProtocolError(CloseCode.BAD_REQUEST, f"Unknown command: {command.type[:64]}")
 
@@ -155,10 +155,15 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await self._refuse(CloseCode.GOING_AWAY, "The server failed; connect again")
 
     async def _refuse(self, code: int, message: str) -> None:
-        """Say why, close, and free the place."""
-        await self._send_text(self._profile.error(self._trace_id[:128], code, message))
-        await self.close(int(code))  # daphne refuses an IntEnum
+        """Say why, and close."""
         self._free()
+        await self._send_text(self._profile.error(self._trace_id[:128], code, message))
+        await self._close(code)
+
+    async def _close(self, code: int = CloseCode.NORMAL) -> None:
+        """Free the place before the close: nothing may be sent behind it."""
+        self._free()
+        await self.close(int(code))  # daphne refuses an IntEnum
 
     async def _send_text(self, text: str) -> None:
         await self.base_send({"type": "websocket.send", "text": text})

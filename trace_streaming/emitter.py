@@ -22,7 +22,7 @@ from .events import (
     END_STATES,
     TraceEnd,
     TraceEvent,
-    TraceOrigin,
+    TraceStart,
     check_event_name,
     check_status,
     check_trace_id,
@@ -34,7 +34,7 @@ from .events import (
 from .freezing import JSON, encode_details, freeze_details
 from .golden_signals import golden_signals
 from .redaction import REDACTION_FAILED, Redactor
-from .signals import event_emitted, flush_requested, trace_ended
+from .signals import event_emitted, flush_requested, trace_ended, trace_started
 from .tool_calls import ToolCall
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class TraceEmitter:
     ``error`` when an exception passes.
 
     :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
-    :param owner: the user whose trace this is
+    :param owner: the user whose trace this is, and who may watch it from now on
     :param metadata: what else is to be known of the trace; redacted like details
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
@@ -77,13 +77,12 @@ class TraceEmitter:
     ) -> None:
         self.trace_id = check_trace_id(trace_id or str(uuid.uuid4()))
         self.events: list[dict[str, Any]] = []
-        self._origin = (
-            None
-            if owner is None and metadata is None
-            else TraceOrigin(None if owner is None else owner.pk, _safe_details(metadata)[1])
-        )
         self._started = perf_counter()
         self._ended: float | None = None
+        if owner is not None or metadata is not None:
+            owner_id = None if owner is None else owner.pk
+            start = TraceStart(self.trace_id, datetime.now(UTC), owner_id, _safe_details(metadata)[1])
+            _send(trace_started, start=start)
 
     def __bool__(self) -> bool:
         """Always true: callers write ``emitter or TraceEmitter()``."""
@@ -106,7 +105,7 @@ class TraceEmitter:
         :raises NonCanonicalEventError: a ``ValueError``
         :raises NonCanonicalStatusError: a ``ValueError``
         """
-        emitted, frozen = make_event(self.trace_id, event, details, status, origin=self._origin)
+        emitted, frozen = make_event(self.trace_id, event, details, status)
         self.events.append(
             {
                 "event": emitted.event,
@@ -140,7 +139,7 @@ class TraceEmitter:
             raise ValueError(f"Not an end state: {state}. Must be one of {', '.join(END_STATES)}")
         if self._ended is None:
             self._ended = perf_counter()
-            end = TraceEnd(self.trace_id, state, datetime.now(UTC), self._origin)
+            end = TraceEnd(self.trace_id, state, datetime.now(UTC))
             _send(trace_ended, end=end)
 
     def get_trace(self) -> list[dict[str, Any]]:
@@ -196,7 +195,6 @@ def make_event(
     status: str,
     *,
     timestamp: datetime | None = None,
-    origin: TraceOrigin | None = None,
 ) -> tuple[TraceEvent, dict[str, JSON]]:
     """Validate, freeze and redact: the only way to an event. Returns it, and its details as they were frozen.
 
@@ -215,7 +213,6 @@ def make_event(
         checked_status,
         lifted_tool_name(frozen),
         lifted_duration_ms(frozen),
-        origin,
     ), frozen
 
 

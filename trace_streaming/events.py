@@ -35,9 +35,12 @@ MAX_TOOL_NAME_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class TraceOrigin:
-    """What a trace is created with, once, by the first of its records that is stored."""
+class TraceStart:
+    """What is known of a trace before its first event; travels ahead of it, through the same queue."""
 
+    trace_id: str
+    timestamp: datetime
+    """Aware, UTC, microseconds."""
     owner_id: Any = None
     """Primary key of the owning user, or None."""
     metadata: str = "{}"
@@ -58,7 +61,6 @@ class TraceEvent:
     tool_name: str | None = None
     duration_ms: float | None = None
     """Milliseconds."""
-    origin: TraceOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,9 @@ class TraceEnd:
     """One of ``END_STATES``."""
     timestamp: datetime
     """Aware, UTC, microseconds."""
-    origin: TraceOrigin | None = None
 
 
-TraceRecord = TraceEvent | TraceEnd
+TraceRecord = TraceStart | TraceEvent | TraceEnd
 
 
 class EncodedEvent(NamedTuple):

@@ -184,7 +184,7 @@ class Batch:
     epoch: str
     state: str
     last_sequence: int
-    """The log's head after this batch."""
+    """Of the last event up to here, in this batch or before it."""
     events: tuple[EncodedEvent, ...] = ()
 
     @cached_property

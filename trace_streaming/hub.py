@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+import os
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -16,9 +17,10 @@ from . import publisher, store
 from .conf import conf
 from .events import EncodedEvent
 from .exceptions import StorageUnavailableError
-from .frames import Batch, Profile
+from .frames import Profile
 from .protocol import WatchRequest
 from .subscription import Send, Subscription
+from .topics import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -26,79 +28,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READ_THREADS: Final = 4
-RING_EVENTS: Final = 256
-RING_BYTES: Final = 512 * 1024
 RETRY_SECONDS: Final = 1.0
 LAYER_TIMEOUT_SECONDS: Final = 2.0
-
-
-class Topic:
-    """One watched trace: its subscriptions, what is known of its log, and the log's newest events."""
-
-    def __init__(self, hub: Hub, trace_id: str) -> None:
-        self.trace_id = trace_id
-        self.epoch: str | None = None
-        self.head = 0
-        self.state: str | None = None
-        self.subscriptions: set[Subscription] = set()
-        self.membership = asyncio.Lock()
-        """Held while the group is joined or left."""
-        self.ready = False
-        """Whether the log was looked at after the group was joined."""
-        self._hub = hub
-        self._pk = 0
-        self._ring: deque[EncodedEvent] = deque()
-        self._ring_bytes = 0
-
-    async def read(self, after: int) -> Sequence[EncodedEvent]:
-        """The next events after a sequence, from the ring when it has them; waits while the database is away."""
-        if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
-            return [event for event in self._ring if event.sequence > after]
-        while True:
-            try:
-                return await self._hub.in_thread(store.read_page, self.trace_id, self._pk, after)
-            except DatabaseError as error:
-                logger.warning("Reading a trace fails (%s)", type(error).__name__, extra={"trace_id": self.trace_id})
-                await asyncio.sleep(RETRY_SECONDS)
-
-    def deliver(self, batch: Batch) -> bool:
-        """Take a batch from the channel layer; False when only the store can say what it means."""
-        if batch.epoch != self.epoch:
-            return False  # the trace has just begun, or began again, or this is late news of an earlier life
-        self.state = batch.state
-        if batch.last_sequence > self.head:
-            if batch.events and batch.events[0].sequence > self.head + 1:
-                self._clear_ring()
-            self._remember(batch.events)
-            self.head = batch.last_sequence
-        for subscription in self.subscriptions:
-            subscription.offer(batch)
-        return True
-
-    def look(self, head: store.Head | None) -> bool:
-        """Take what the store says; True when it knew more than the channel layer had told."""
-        if head is None or (head.epoch == self.epoch and head.sequence <= self.head and head.state == self.state):
-            return False
-        began_again = self.epoch is not None and head.epoch != self.epoch
-        if began_again or head.sequence > self.head:
-            self._clear_ring()
-        self._pk, self.epoch, self.state = head.pk, head.epoch, head.state
-        self.head = head.sequence if began_again else max(head.sequence, self.head)
-        for subscription in self.subscriptions:
-            subscription.begin_again() if began_again else subscription.fall_behind()
-        return True
-
-    def _remember(self, events: Sequence[EncodedEvent]) -> None:
-        for event in events:
-            if event.sequence > self.head:
-                self._ring.append(event)
-                self._ring_bytes += len(event.text)
-        while self._ring and (len(self._ring) > RING_EVENTS or self._ring_bytes > RING_BYTES):
-            self._ring_bytes -= len(self._ring.popleft().text)
-
-    def _clear_ring(self) -> None:
-        self._ring.clear()
-        self._ring_bytes = 0
 
 
 class Hub:
@@ -112,25 +43,27 @@ class Hub:
         """Ours, while the channel layer answers."""
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="trace-reader")
         self._look_now = asyncio.Event()
+        self._failing: set[str] = set()
+        """What is failing now, and has been logged."""
         self._tasks: set[asyncio.Task[None]] = set()
-        for service in (self._receive, self._look, self._beat):
-            self._spawn(service())
+        self._receiver = self._spawn(self._receive())
+        self._spawn(self._look())
+        self._spawn(self._beat())
         publisher.attach(loop)
 
     async def subscribe(self, request: WatchRequest, profile: Profile, send: Send) -> Subscription:
         """Give a watcher its place; :exc:`StorageUnavailableError` when the database does not answer."""
         topic = self.topics.get(request.trace_id)
         if topic is None:
-            topic = self.topics[request.trace_id] = Topic(self, request.trace_id)
+            topic = self.topics[request.trace_id] = Topic(request.trace_id, self._read_page)
         subscription = Subscription(topic, profile, send)
         topic.subscriptions.add(subscription)  # before anything is awaited: from here on topic and hub stay
         try:
             async with topic.membership:
                 if not topic.ready:
-                    # Join first, look second: nothing can fall in between.
-                    await self._join(topic)
-                    heads = await self.in_thread(store.read_heads, [topic.trace_id])
-                    topic.look(heads.get(topic.trace_id))
+                    await self._join(topic)  # first join, then look: nothing can fall in between
+                if not topic.ready or topic.contradicts(request):
+                    await self._look_at([topic])
                     topic.ready = True
         except BaseException as error:
             self.unsubscribe(subscription)
@@ -149,18 +82,45 @@ class Hub:
         if not topic.subscriptions:
             self._spawn(self._leave(topic))
 
-    async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run database code in the hub's own threads: the one that all sync code shares may be busy for seconds."""
         work = partial(store.with_fresh_connection, function, *args, **kwargs)
         return await self._loop.run_in_executor(self._threads, work)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _read_page(self, trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+        """A page of the log; waits while the database is away."""
+        while True:
+            try:
+                page = await self._in_thread(store.read_page, trace_id, trace_pk, after)
+            except DatabaseError as error:
+                self._log_failing("Reading traces", error)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._failing.discard("Reading traces")
+                return page
+
+    async def _look_at(self, topics: Iterable[Topic]) -> list[Topic]:
+        """Ask the store where logs end; return the topics that had missed something."""
+        watched = {topic.trace_id: topic for topic in topics}
+        heads = await self._in_thread(store.read_heads, list(watched))
+        return [topic for trace_id, topic in watched.items() if topic.look(heads.get(trace_id))]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("A task of the hub failed", exc_info=error)
 
     async def _join(self, topic: Topic) -> None:
-        """Join the trace's group. Where that fails, the looks at the heads serve the trace until it succeeds."""
+        """Join the trace's group. Where that fails, the looks at the heads serve the trace until it succeeds.
+
+        Called with ``topic.membership`` held.
+        """
         if self._channel is None:
             return
         try:
@@ -169,21 +129,28 @@ class Hub:
         except Exception as error:
             self._lose_layer(error)
 
+    async def _join_again(self, topic: Topic) -> None:
+        async with topic.membership:
+            if topic.subscriptions and self.topics.get(topic.trace_id) is topic:
+                await self._join(topic)
+
     async def _leave(self, topic: Topic) -> None:
         async with topic.membership:
-            if topic.subscriptions:
+            if topic.subscriptions or self.topics.get(topic.trace_id) is not topic:
                 return
             topic.ready = False
-            if self._channel is not None:
-                try:
-                    async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
-                        await self._layer.group_discard(publisher.group_name(topic.trace_id), self._channel)
-                except Exception as error:
-                    self._lose_layer(error)
+            await self._discard(topic, self._channel)
             if not topic.subscriptions:
                 del self.topics[topic.trace_id]
         if not self.topics:
             self._stop()
+
+    async def _discard(self, topic: Topic, channel: str | None) -> None:
+        """Leave the trace's group, if the layer answers; if not, nobody reads what it sends there."""
+        if channel is not None:
+            with suppress(Exception):
+                async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
+                    await self._layer.group_discard(publisher.group_name(topic.trace_id), channel)
 
     def _stop(self) -> None:
         publisher.detach(self._loop)
@@ -192,61 +159,69 @@ class Hub:
             task.cancel()
         self._threads.shutdown(wait=False)
 
-    async def _receive(self) -> None:
-        """Read the channel layer, and come back to it after any failure."""
+    async def _receive(self, lost_channel: str | None = None) -> None:
+        """Read the channel layer, and come back to it after any failure.
+
+        :param lost_channel: the channel that failed before, which is to be forgotten
+        """
+        if lost_channel is not None:
+            await asyncio.sleep(RETRY_SECONDS)
         while True:
             try:
                 if self._channel is None:
-                    await self._connect()
+                    await self._connect(lost_channel)
                 message = await self._layer.receive(self._channel)
             except Exception as error:
-                self._lose_layer(error)
+                self._log_failing("The channel layer", error)
+                lost_channel, self._channel = self._channel or lost_channel, None
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._deliver(message)
 
-    async def _connect(self) -> None:
+    async def _connect(self, lost_channel: str | None) -> None:
         """Take a channel and join the groups of all topics; what was missed meanwhile is found by a look."""
         async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
-            channel = await self._layer.new_channel()
-            for trace_id in list(self.topics):
-                await self._layer.group_add(publisher.group_name(trace_id), channel)
-        self._channel = channel
-        for topic in self.topics.values():  # topics that came while the others joined
-            await self._join(topic)
+            self._channel = await self._layer.new_channel()
+        for topic in list(self.topics.values()):
+            await self._discard(topic, lost_channel)
+            await self._join_again(topic)
+        self._failing.discard("The channel layer")
         self._look_now.set()
 
     def _lose_layer(self, error: Exception) -> None:
-        if self._channel is not None:
-            logger.warning("The channel layer fails (%s); reading from the database", type(error).__name__)
-        self._channel = None
+        """Begin anew with another channel; ending the ``receive`` lets the layer forget the lost one."""
+        self._log_failing("The channel layer", error)
+        if self._channel is None:
+            return
+        lost, self._channel = self._channel, None
+        self._receiver.cancel()
+        self._receiver = self._spawn(self._receive(lost))
 
     def _deliver(self, message: dict[str, Any]) -> None:
         try:
             batch = publisher.from_message(message)
-        except (KeyError, TypeError):  # from another version of this app, in a rolling update
-            self._look_now.set()
-            return
-        topic = self.topics.get(batch.trace_id)
-        if topic is not None and not topic.deliver(batch):
+            topic = self.topics.get(batch.trace_id)
+            understood = topic is None or topic.deliver(batch)
+        except Exception:  # from another version of this app, in a rolling update
+            understood = False
+        if not understood:
             self._look_now.set()
 
     async def _look(self) -> None:
         """Ask the store from time to time where the watched logs end: the layer may have lost the last word."""
         while True:
-            try:
-                await asyncio.wait_for(self._look_now.wait(), self._look_interval())
-            except TimeoutError:
-                pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._look_interval()):
+                    await self._look_now.wait()
             self._look_now.clear()
             try:
-                heads = await self.in_thread(store.read_heads, list(self.topics))
+                missed = await self._look_at(list(self.topics.values()))
             except Exception as error:
-                logger.warning("Looking at the heads of the watched traces fails (%s)", type(error).__name__)
+                self._log_failing("Looking at the heads of the watched traces", error)
                 continue
-            for topic in list(self.topics.values()):
-                if topic.look(heads.get(topic.trace_id)):
-                    await self._join(topic)  # the layer may have forgotten that we are in the group
+            self._failing.discard("Looking at the heads of the watched traces")
+            for topic in missed:
+                await self._join_again(topic)  # the layer may have forgotten that we are in the group
 
     def _look_interval(self) -> float:
         if conf.HEAD_CHECK_SECONDS is not None:
@@ -260,8 +235,15 @@ class Hub:
                 for subscription in topic.subscriptions:
                     subscription.heartbeat()
 
+    def _log_failing(self, what: str, error: Exception) -> None:
+        if what not in self._failing:
+            self._failing.add(what)
+            logger.warning("%s fails (%s); tried again until it works", what, type(error).__name__)
+
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
+# A forked child has its parent's sockets as little as its loops.
+os.register_at_fork(after_in_child=_hubs.clear)
 
 
 def current_hub() -> Hub:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
 from django.utils.module_loading import import_string
+from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -25,7 +28,8 @@ class IsOwnerOrMayViewTraces(BasePermission):
         user = request.user
         if not user.is_active:  # an anonymous user is not active either
             return False
-        return obj.owner_id == user.pk or user.has_perm(VIEW_TRACE) or user.has_perm(VIEW_TRACE, obj)
+        is_owner = obj.owner_id is not None and obj.owner_id == user.pk
+        return is_owner or user.has_perm(VIEW_TRACE) or user.has_perm(VIEW_TRACE, obj)
 
 
 def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
@@ -36,7 +40,12 @@ def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
     :param request: anything with ``user`` and ``method``: a Django or DRF request, or a :class:`Watcher`
     """
     permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
-    return all(p.has_permission(request, view) and p.has_object_permission(request, view, trace) for p in permissions)
+    try:
+        return all(
+            p.has_permission(request, view) and p.has_object_permission(request, view, trace) for p in permissions
+        )
+    except (APIException, PermissionDenied, Http404):  # how a permission class may say no, too
+        return False
 
 
 class Watcher:

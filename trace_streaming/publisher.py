@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _fallback = InMemoryChannelLayer()
 
 _loops: list[asyncio.AbstractEventLoop] = []
 """Loops with a hub, newest last."""
+# A forked child has its parent's loops no more.
+os.register_at_fork(after_in_child=_loops.clear)
 
 
 def channel_layer() -> BaseChannelLayer:
@@ -81,8 +84,8 @@ class Publisher:
 
     def publish(self, batches: Sequence[Batch]) -> None:
         """Tell the watchers. What fails is logged once per burst: watchers find the events in the store."""
-        layer = channel_layer()
         try:
+            layer = channel_layer()
             run = _run_on_a_hubs_loop if is_in_memory(layer) else self._run
             run(_send(layer, batches))
         except Exception as error:

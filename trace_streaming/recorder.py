@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
+import multiprocessing.util
 import os
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Final, ParamSpec
+from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError, connections
 
 from . import store
 from .conf import conf
-from .events import TraceEnd, TraceEvent, TraceRecord
+from .events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from .frames import Batch
+from .inline import run_blocking
 from .publisher import Publisher
-from .signals import event_emitted, events_recorded, flush_requested, trace_ended
+from .signals import event_emitted, events_recorded, flush_requested, trace_ended, trace_started
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
 
 MAX_BATCH: Final = 5_000
 """Records in one transaction: bounds how long other writers wait for it."""
@@ -48,14 +46,14 @@ class Recorder:
 
     def _reset(self) -> None:
         self.lost = 0
-        """Events that could not be stored, since the process started."""
+        """Records that could not be stored, since the process started."""
         self._queue: deque[TraceRecord | Barrier] = deque()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._overflowing = False
-        self._failing = False
+        self._logged: set[str] = set()
+        """What has gone wrong and was logged in this burst."""
 
     def forget(self) -> None:
         """In a forked child: what is queued here is the parent's to store."""
@@ -69,14 +67,22 @@ class Recorder:
     def record(self, record: TraceRecord) -> None:
         """Take a record; returns at once, and never raises."""
         if conf.RECORDER == "inline":
-            _run_blocking(self._append_inline, record)
+            try:
+                run_blocking(self._append_inline, record)
+            except TimeoutError:
+                self._lose(1, "its thread waits for the event loop", record)
         elif len(self._queue) >= conf.QUEUE_SIZE:
-            self._lose(1, "the queue is full")
+            self._lose(1, "the queue is full", record)
         else:
             self._put(record)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was recorded before is stored; False when ``timeout`` seconds did not suffice."""
+        """Wait until all that was recorded before is stored; False when ``timeout`` seconds did not suffice.
+
+        False at once in the writer thread itself, that is, in a receiver of ``events_recorded``.
+        """
+        if threading.current_thread() is self._thread:
+            return False
         try:
             self.barrier().result(timeout)
         except TimeoutError:
@@ -130,7 +136,7 @@ class Recorder:
                 self._wake.clear()  # before the queue is read: a record put after this wakes us again
                 while self._queue:
                     self._write_batch(publisher)
-                self._overflowing = False
+                self._logged.clear()
         finally:
             publisher.close()
             connections.close_all()
@@ -148,7 +154,8 @@ class Recorder:
         if records:
             self._store(records, publisher)
         for barrier in barriers:
-            barrier.set_result(None)
+            if barrier.set_running_or_notify_cancel():  # whoever waited may have given up
+                barrier.set_result(None)
 
     def _store(self, records: Sequence[TraceRecord], publisher: Publisher) -> None:
         """Store and publish; while the database does not answer, wait for it; give up only on what it refuses."""
@@ -157,7 +164,7 @@ class Recorder:
             try:
                 batches = store.append(records)
             except _TRANSIENT as error:
-                self._log_failing(error)
+                self._log("Storing trace events fails (%s); they are kept and tried again", type(error).__name__)
                 connections[store.database()].close()
                 self._stop.wait(wait * random.uniform(0.5, 1.5))
                 wait = min(wait * 2, longest)
@@ -165,15 +172,14 @@ class Recorder:
                 self._give_up_on_the_poisoned(records, publisher, error)
                 return
             else:
-                self._failing = False
                 _announce(batches, publisher)
                 return
-        self._lose(len(records), "the process is ending")
+        self._lose(len(records), "the process is ending", records[0])
 
     def _give_up_on_the_poisoned(self, records: Sequence[TraceRecord], publisher: Publisher, error: Exception) -> None:
         """Halve the batch until what the database refuses stands alone; everything else is stored."""
         if len(records) == 1:
-            self._lose(1, f"the database refuses it ({type(error).__name__})", records[0].trace_id)
+            self._lose(1, f"the database refuses it ({type(error).__name__})", records[0])
             return
         middle = len(records) // 2
         self._store(records[:middle], publisher)
@@ -183,7 +189,7 @@ class Recorder:
         try:
             batches = store.append([record])
         except Exception as error:
-            self._lose(1, f"the database refuses it ({type(error).__name__})", record.trace_id)
+            self._lose(1, f"the database refuses it ({type(error).__name__})", record)
             return
         publisher = Publisher()
         try:
@@ -191,18 +197,15 @@ class Recorder:
         finally:
             publisher.close()
 
-    def _lose(self, count: int, reason: str, trace_id: str | None = None) -> None:
+    def _lose(self, count: int, reason: str, record: TraceRecord) -> None:
         self.lost += count
-        if reason == "the queue is full":
-            if self._overflowing:
-                return
-            self._overflowing = True
-        logger.error("%d trace event(s) lost: %s", count, reason, extra={"trace_id": trace_id})
+        self._log("Trace events are lost: %s", reason, extra={"trace_id": record.trace_id})
 
-    def _log_failing(self, error: Exception) -> None:
-        if not self._failing:
-            logger.error("Storing trace events fails (%s); they are kept and tried again", type(error).__name__)
-        self._failing = True
+    def _log(self, message: str, reason: str, **options: Any) -> None:
+        """Log once per burst: until the queue is empty again."""
+        if reason not in self._logged:
+            self._logged.add(reason)
+            logger.error(message, reason, **options)
 
 
 def _announce(batches: list[Batch], publisher: Publisher) -> None:
@@ -210,32 +213,12 @@ def _announce(batches: list[Batch], publisher: Publisher) -> None:
     events_recorded.send_robust(sender=Recorder, batches=batches)
 
 
-def _run_blocking(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Run synchronous database code now, wherever the caller is.
-
-    Under a running loop Django's database code refuses to run, so it goes where ``sync_to_async`` sends the async
-    ORM, to see the same connection and transaction; only that here the loop waits for it.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        function(*args, **kwargs)
-        return
-    done = Future[None]()
-
-    def call() -> None:
-        try:
-            function(*args, **kwargs)
-        finally:
-            done.set_result(None)
-
-    call_elsewhere = sync_to_async(call)()
-    call_elsewhere.send(None)  # hands the call to its thread, and would now wait for it on the loop
-    done.result()
-    call_elsewhere.close()
-
-
 recorder = Recorder()
+
+
+def record_start(sender: object, start: TraceStart, **kwargs: Any) -> None:
+    """Receiver of ``trace_started``."""
+    recorder.record(start)
 
 
 def record_event(sender: object, event: TraceEvent, **kwargs: Any) -> None:
@@ -256,11 +239,18 @@ def flush(sender: object, timeout: float | None, **kwargs: Any) -> bool:
 DISPATCH_UID: Final = "trace_streaming.recorder"
 
 
+_RECEIVERS: Final = (
+    (trace_started, record_start),
+    (event_emitted, record_event),
+    (trace_ended, record_end),
+    (flush_requested, flush),
+)
+
+
 def connect() -> None:
     """Make the recorder the receiver of what is emitted."""
-    event_emitted.connect(record_event, dispatch_uid=DISPATCH_UID)
-    trace_ended.connect(record_end, dispatch_uid=DISPATCH_UID)
-    flush_requested.connect(flush, dispatch_uid=DISPATCH_UID)
+    for signal, receiver in _RECEIVERS:
+        signal.connect(receiver, dispatch_uid=DISPATCH_UID)
 
 
 def disconnect() -> bool:
@@ -268,11 +258,15 @@ def disconnect() -> bool:
 
     :returns: whether the recorder was connected
     """
-    connected = event_emitted.disconnect(dispatch_uid=DISPATCH_UID)
-    trace_ended.disconnect(dispatch_uid=DISPATCH_UID)
-    flush_requested.disconnect(dispatch_uid=DISPATCH_UID)
-    return connected
+    connected = [signal.disconnect(dispatch_uid=DISPATCH_UID) for signal, _ in _RECEIVERS]
+    return any(connected)
+
+
+def _after_fork(recorder: Recorder) -> None:
+    # A multiprocessing child ends with os._exit, without atexit, but calls its own finalizers.
+    multiprocessing.util.Finalize(None, recorder.close, exitpriority=100)
 
 
 atexit.register(recorder.close)
 os.register_at_fork(after_in_child=recorder.forget)
+multiprocessing.util.register_after_fork(recorder, _after_fork)

@@ -3,6 +3,8 @@
 ``event_emitted(sender, event)``
     A :class:`~trace_streaming.events.TraceEvent` was emitted; nothing is stored yet. Sent in the emitting thread,
     on every emit: a receiver must be quick and synchronous. The recorder is the default receiver.
+``trace_started(sender, start)``
+    An emitter with an owner or metadata was made: a :class:`~trace_streaming.events.TraceStart`. Same rules.
 ``trace_ended(sender, end)``
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
 ``events_recorded(sender, batches)``
@@ -17,6 +19,7 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 event_emitted = Signal(use_caching=True)
+trace_started = Signal(use_caching=True)
 trace_ended = Signal(use_caching=True)
 events_recorded = Signal(use_caching=True)
 flush_requested = Signal()

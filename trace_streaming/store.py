@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .events import EncodedEvent, TraceEnd, TraceEvent, TraceOrigin, TraceRecord, encode_event
+from .events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart, encode_event
 from .frames import Batch, byte_length, chunked
 from .models import Event, Trace
 
@@ -39,7 +39,7 @@ class _Appended:
 
     started_at: datetime
     """Time of the first record."""
-    origin: TraceOrigin | None
+    start: TraceStart | None = None
     events: list[TraceEvent] = field(default_factory=list)
     end: TraceEnd | None = None
 
@@ -66,15 +66,19 @@ def append(records: Iterable[TraceRecord]) -> list[Batch]:
     """Number the events and store them, all in one transaction; return what watchers are to be told.
 
     Raising ``last_sequence`` takes the trace's row lock until the commit, so number order is commit order, whatever
-    number of processes append. Traces are locked in one order, so two batches cannot deadlock.
+    number of processes append. Traces are locked in one order; where a new trace breaks it, the database ends the
+    deadlock with an ``OperationalError``, and the batch may be appended again.
     """
     appended: dict[str, _Appended] = {}
     for record in records:
-        new = appended.setdefault(record.trace_id, _Appended(record.timestamp, record.origin))
-        if isinstance(record, TraceEnd):
-            new.end = record
-        else:
-            new.events.append(record)
+        new = appended.setdefault(record.trace_id, _Appended(record.timestamp))
+        match record:
+            case TraceEvent():
+                new.events.append(record)
+            case TraceEnd():
+                new.end = record
+            case TraceStart():
+                new.start = new.start or record
     appended = dict(sorted(appended.items()))
     alias = database()
     with transaction.atomic(using=alias):
@@ -111,15 +115,13 @@ def _raise_heads(alias: str, appended: dict[str, _Appended]) -> dict[str, Head]:
 
 
 def _new_trace(trace_id: str, new: _Appended) -> Trace:
-    origin = new.origin or TraceOrigin()
     started_at = _stored_time(new.started_at)
-    return Trace(
-        trace_id=trace_id,
-        started_at=started_at,
-        last_event_at=started_at,
-        owner_id=origin.owner_id,
-        metadata=json.loads(origin.metadata),
-    )
+    trace = Trace(trace_id=trace_id, started_at=started_at, last_event_at=started_at)
+    if new.start is not None:
+        trace.owner_id = new.start.owner_id
+        # PostgreSQL's jsonb refuses NUL, even escaped.
+        trace.metadata = json.loads(new.start.metadata.replace("\\u0000", "\\ufffd"))
+    return trace
 
 
 def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended]) -> None:
@@ -146,10 +148,10 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
 
 
 def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[Batch]:
-    """Cut into pieces that the channel layer and one frame can carry."""
-    if not events:
-        return [Batch(trace_id, head.epoch, head.state, head.sequence)]
-    return [Batch(trace_id, head.epoch, head.state, chunk[-1].sequence, tuple(chunk)) for chunk in chunked(events)]
+    """Cut into pieces that the channel layer and one frame can carry; only behind the last has the trace ended."""
+    pieces = [tuple(chunk) for chunk in chunked(events)] or [()]
+    batches = [Batch(trace_id, head.epoch, Trace.State.RUNNING, piece[-1].sequence, piece) for piece in pieces[:-1]]
+    return [*batches, Batch(trace_id, head.epoch, head.state, head.sequence, pieces[-1])]
 
 
 _COLUMNS: Final = ("trace_id", "sequence", "event", "status", "timestamp", "details", "tool_name", "duration_ms")

@@ -59,7 +59,7 @@ def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
             event.get("status", "pending"),
             timestamp=None if timestamp is None else parse_timestamp(timestamp),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         logger.warning("Event not emitted: %s", error if isinstance(error, ValueError) else "it is no event")
         return False
     announce(emitted)

@@ -100,8 +100,6 @@ class Subscription:
         if self._position > 0:
             self._gap = Gap(1, self._position, "epoch", self._log.epoch)
         self._position = 0
-        self._unacknowledged.clear()
-        self._unacknowledged_bytes = 0
         self.fall_behind()
 
     def heartbeat(self) -> None:
@@ -136,6 +134,8 @@ class Subscription:
         """The next frames; None when all is sent. The cursor moves here, before its frames are sent."""
         if self._gap is not None:
             gap, self._gap = self._gap, None
+            self._unacknowledged.clear()  # numbers of the life before
+            self._unacknowledged_bytes = 0
             return [Frame(self.profile.gap(self._log.trace_id, gap))]
         if self._behind:
             return await self._catch_up()

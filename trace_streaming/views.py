@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from time import monotonic
 from typing import Any
 
@@ -55,18 +56,27 @@ class HealthView(APIView):
 
 
 class _Probe:
-    """One check in its own thread. While it hangs, everybody waits for that one: requests pile up no threads."""
+    """One check in a thread. While it hangs, everybody waits for that one: requests pile up no threads."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=check.__name__)
         self._running: Future[None] | None = None
 
     def start(self) -> Future[None]:
         """The check that is running, or a new one."""
         if self._running is None or self._running.done():
-            self._running = self._thread.submit(self._check)
+            self._running = Future()
+            # A daemon, which a pool's threads are not: a check that hangs must not keep the process from ending.
+            threading.Thread(target=self._run, args=(self._running,), name="trace-health", daemon=True).start()
         return self._running
+
+    def _run(self, result: Future[None]) -> None:
+        try:
+            self._check()
+        except Exception as error:
+            result.set_exception(error)
+        else:
+            result.set_result(None)
 
 
 def _answers(probe: Future[Any], deadline: float) -> bool:

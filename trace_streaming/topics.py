@@ -1,0 +1,97 @@
+"""A watched trace, as a hub knows it: who watches, where the log ends, and its newest events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from . import store
+from .events import END_STATES, EncodedEvent
+from .frames import Batch
+from .protocol import WatchRequest
+from .subscription import Subscription
+
+RING_EVENTS: Final = 256
+RING_BYTES: Final = 512 * 1024
+
+ReadPage = Callable[[str, int, int], Awaitable[Sequence[EncodedEvent]]]
+
+
+class Topic:
+    """One watched trace; the log that its subscriptions are cursors over."""
+
+    def __init__(self, trace_id: str, read_page: ReadPage) -> None:
+        self.trace_id = trace_id
+        self.epoch: str | None = None
+        self.head = 0
+        self.state: str | None = None
+        self.subscriptions: set[Subscription] = set()
+        self.membership = asyncio.Lock()
+        """Held while the group is joined or left."""
+        self.ready = False
+        """Whether the log was looked at after the group was joined."""
+        self._read_page = read_page
+        self._pk = 0
+        self._ring: deque[EncodedEvent] = deque()
+        self._ring_bytes = 0
+
+    async def read(self, after: int) -> Sequence[EncodedEvent]:
+        """The next events after a sequence: from the ring when it has them, otherwise a page of the store."""
+        if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
+            return [event for event in self._ring if event.sequence > after]
+        return await self._read_page(self.trace_id, self._pk, after)
+
+    def contradicts(self, request: WatchRequest) -> bool:
+        """Whether the request knows of more than this topic, or of another life: the store must decide."""
+        return request.since is not None and (
+            request.since > self.head or (request.epoch is not None and request.epoch != self.epoch)
+        )
+
+    def deliver(self, batch: Batch) -> bool:
+        """Take a batch from the channel layer; False when only the store can say what it means."""
+        if batch.epoch != self.epoch:
+            return False  # the trace has just begun, or began again, or this is late news of an earlier life
+        if not batch.events and batch.last_sequence > self.head:
+            return False  # an end, whose events were lost
+        if batch.last_sequence >= self.head:
+            self.state = batch.state
+        if batch.last_sequence > self.head:
+            if batch.events[0].sequence > self.head + 1:
+                self._clear_ring()
+            self._remember(batch.events)
+            self.head = batch.last_sequence
+        for subscription in self.subscriptions:
+            subscription.offer(batch)
+        return True
+
+    def look(self, head: store.Head | None) -> bool:
+        """Take what the store says; True when it knew more than the channel layer had told."""
+        if head is None:
+            return False
+        began_again = self.epoch is not None and head.epoch != self.epoch
+        is_news = head.epoch != self.epoch or head.sequence > self.head
+        # The look may be older than the end that the channel layer has told meanwhile.
+        is_end = head.sequence == self.head and head.state != self.state and head.state in END_STATES
+        if not (is_news or is_end):
+            return False
+        if is_news:
+            self._clear_ring()
+        self._pk, self.epoch, self.state = head.pk, head.epoch, head.state
+        self.head = head.sequence
+        for subscription in self.subscriptions:
+            subscription.begin_again() if began_again else subscription.fall_behind()
+        return True
+
+    def _remember(self, events: Sequence[EncodedEvent]) -> None:
+        for event in events:
+            if event.sequence > self.head:
+                self._ring.append(event)
+                self._ring_bytes += len(event.text)
+        while self._ring and (len(self._ring) > RING_EVENTS or self._ring_bytes > RING_BYTES):
+            self._ring_bytes -= len(self._ring.popleft().text)
+
+    def _clear_ring(self) -> None:
+        self._ring.clear()
+        self._ring_bytes = 0
