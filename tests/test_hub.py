@@ -211,9 +211,11 @@ async def test_a_message_of_another_version_is_survived(lossy: LossyLayer, messa
         assert not hub.current_hub()._receiver.done()
 
 
-async def test_an_end_whose_events_were_lost(lossy: LossyLayer) -> None:
+async def test_an_end_whose_events_were_lost(lossy: LossyLayer, settings: Settings) -> None:
     """Invariant 2: the news of the end arrives, those of the last events did not: they are read from the store."""
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     async with watching("t") as watcher:
+        await until(lambda: hub.current_hub()._channel is not None)
         await emit("t", 3)
         assert await watcher.sequences(3) == [1, 2, 3]
         lossy.losing = True
@@ -271,6 +273,7 @@ async def test_a_watcher_that_comes_while_two_others_leave(monkeypatch: pytest.M
     cancelled.cancel()
     await asyncio.gather(cancelled, return_exceptions=True)
     layer.may_leave.release()
+    await until(lambda: "t" not in current.topics)
     async with watching("t") as watcher:
         for _ in range(8):
             layer.may_leave.release()

@@ -12,7 +12,7 @@ from .exceptions import (
     NonCanonicalStatusError,
     TraceStreamingError,
 )
-from .signals import event_emitted, events_recorded, trace_ended
+from .signals import event_emitted, events_recorded, trace_ended, trace_started
 
 if TYPE_CHECKING:
     from .streams import broadcast_trace_events, emit_trace_event, get_active_trace_streams, is_trace_streaming
@@ -34,6 +34,7 @@ __all__ = [
     "get_active_trace_streams",
     "is_trace_streaming",
     "trace_ended",
+    "trace_started",
 ]
 
 
