@@ -279,6 +279,27 @@ async def test_a_client_that_does_not_acknowledge_is_sent_one_window() -> None:
     assert watcher.sequences == list(range(1, 31))
 
 
+@pytest.mark.parametrize("profile", [PLAIN, V1])
+async def test_a_client_that_takes_nothing_for_too_long_is_given_up(profile: Profile) -> None:
+    """Invariant 5: neither a socket that blocks nor a window that stays full is waited for without end."""
+    log = MemoryLog()
+    watcher = Watcher(log, profile)
+    pump = asyncio.create_task(watcher.subscription.run())
+    await settled()
+    watcher.subscription.give_up_if_stalled(0)
+    assert not watcher.subscription.stalled  # nothing waits for it
+    if profile is PLAIN:
+        watcher.may_send.clear()
+    for _ in range(3):
+        watcher.tell(log.append(1, size=WINDOW_BYTES // 2))
+        await settled()
+    watcher.subscription.give_up_if_stalled(1000)
+    assert not watcher.subscription.stalled
+    watcher.subscription.give_up_if_stalled(0)
+    await asyncio.gather(pump, return_exceptions=True)
+    assert (watcher.subscription.stalled, pump.cancelled()) == (True, True)
+
+
 async def test_a_new_life_of_the_trace_has_a_window_of_its_own() -> None:
     """What was unacknowledged of the life before does not hold back the new one."""
     log = MemoryLog()

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class TraceStreamingConfig(AppConfig):
-    """Connects the recorder and registers the system checks."""
+    """Connects the recorder, registers the system checks, and gives daphne backpressure."""
 
     name = "trace_streaming"
     verbose_name = _("Trace streaming")
@@ -15,7 +15,8 @@ class TraceStreamingConfig(AppConfig):
 
     def ready(self) -> None:
         """Run once, when all models are loaded."""
-        from . import checks, recorder
+        from . import backpressure, checks, recorder
 
         checks.register_checks()
         recorder.connect()
+        backpressure.install()

@@ -46,7 +46,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         messages.append(Error('TRACE_STREAMING_RECORDER must be "thread" or "inline".', hint=hint, id=E002))
     messages += _check_callables("REDACTOR", [conf.REDACTOR], E003)
     messages += _check_callables("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
-    for name in ("HEAD_CHECK_SECONDS", "HEALTH_TIMEOUT_SECONDS", "HEARTBEAT_SECONDS", "QUEUE_SIZE"):
+    for name in ("HEAD_CHECK_SECONDS", "HEALTH_TIMEOUT_SECONDS", "HEARTBEAT_SECONDS", "QUEUE_SIZE", "STALL_SECONDS"):
         value = getattr(conf, name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (is_number and value > 0) and not (name == "HEAD_CHECK_SECONDS" and value is None):

@@ -56,6 +56,11 @@ class Conf:
         """Dotted path of the callable that hides what must not be seen (``trace_streaming.redaction.Redactor``)."""
         return self._get("REDACTOR", DEFAULT_REDACTOR)  # type: ignore[no-any-return]
 
+    @property
+    def STALL_SECONDS(self) -> float:
+        """How long a client may take nothing of what waits for it, before its socket is closed with 4008."""
+        return self._get("STALL_SECONDS", 60.0)  # type: ignore[no-any-return]
+
     @staticmethod
     def _get(name: str, default: Any) -> Any:
         return getattr(settings, PREFIX + name, default)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any, Final
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error as DatabaseError
 
+from .backpressure import SCOPE_KEY, WriteGate
 from .conf import conf
 from .events import event_names
 from .exceptions import ProtocolError, StorageUnavailableError
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BAD_COMMANDS: Final = 32
 """So many malformed commands in a row close the socket."""
+CLOSE_SECONDS: Final = 1.0
+"""How long a client that takes nothing is asked to take its close."""
 
 
 class TraceConsumer(AsyncWebsocketConsumer):
@@ -53,6 +57,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._hub: Hub | None = None
         self._subscription: Subscription | None = None
         self._pump: asyncio.Task[None] | None = None
+        self._gate: WriteGate | None = None
         self._bad_commands = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -61,6 +66,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await super().__call__(scope, receive, send)
         finally:
             self._free()
+            if self._gate is not None:
+                self._gate.close()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Frames go straight to their handler: Channels would hop to a thread for each."""
@@ -75,6 +82,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
         offered = SUBPROTOCOL in self.scope.get("subprotocols", ())
         self._profile = V1 if offered else PLAIN
         await self.accept(SUBPROTOCOL if offered else None)
+        if (transport := self.scope.get(SCOPE_KEY)) is not None:
+            self._gate = WriteGate(transport)
         try:
             request = parse_watch_request(
                 self._trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
@@ -148,6 +157,10 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def _run_pump(self, subscription: Subscription) -> None:
         try:
             await subscription.run()
+        except asyncio.CancelledError:
+            if not subscription.stalled:
+                raise
+            await self._give_up()
         except OSError:
             pass  # the socket has gone; the server's disconnect message follows
         except Exception:
@@ -160,12 +173,23 @@ class TraceConsumer(AsyncWebsocketConsumer):
         await self._send_text(self._profile.error(self._trace_id[:128], code, message))
         await self._close(code)
 
+    async def _give_up(self) -> None:
+        """Close on a client that takes nothing; its place is free whether it takes the close or not."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.close()
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._refuse(CloseCode.TOO_SLOW, "Too slow: nothing was taken for too long; connect again")
+
     async def _close(self, code: int = CloseCode.NORMAL) -> None:
         """Free the place before the close: nothing may be sent behind it."""
         self._free()
         await self.close(int(code))  # daphne refuses an IntEnum
 
     async def _send_text(self, text: str) -> None:
+        if self._gate is not None:
+            await self._gate.wait()
         await self.base_send({"type": "websocket.send", "text": text})
 
     def _free(self) -> None:

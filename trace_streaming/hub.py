@@ -234,6 +234,7 @@ class Hub:
             for topic in self.topics.values():
                 for subscription in topic.subscriptions:
                     subscription.heartbeat()
+                    subscription.give_up_if_stalled(conf.STALL_SECONDS)
 
     def _log_failing(self, what: str, error: Exception) -> None:
         if what not in self._failing:

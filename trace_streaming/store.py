@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAGE_EVENTS: Final = 500
-PAGE_BYTES: Final = 1024 * 1024
+PAGE_BYTES: Final = 256 * 1024
 
 
 class Head(NamedTuple):

@@ -54,6 +54,11 @@ class Subscription:
         self._said_live = False
         self._said_ended: tuple[str | None, int] | None = None
         self._heartbeat_due = False
+        self.stalled = False
+        """Whether the client has taken nothing for too long, and was given up."""
+        self._task: asyncio.Task[None] | None = None
+        self._blocked_since: float | None = None
+        """When the frame was ready that the client is to take now, in the loop's time."""
         self._unacknowledged: deque[tuple[int, int]] = deque()
         self._unacknowledged_bytes = 0
 
@@ -107,6 +112,14 @@ class Subscription:
         self._heartbeat_due = True
         self._wake.set()
 
+    def give_up_if_stalled(self, seconds: float) -> None:
+        """End the pump, if the client has taken nothing for longer than this."""
+        if self._task is None or self._blocked_since is None:
+            return
+        if self._task.get_loop().time() - self._blocked_since > seconds:
+            self.stalled = True
+            self._task.cancel()
+
     def acknowledge(self, sequence: int) -> None:
         """The client has received everything up to here."""
         while self._unacknowledged and self._unacknowledged[0][0] <= sequence:
@@ -121,6 +134,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Send what there is to send, in order, until cancelled."""
+        self._task = asyncio.current_task()
         while True:
             frames = await self._next_frames()
             if frames is None:
@@ -191,12 +205,14 @@ class Subscription:
         return [Frame(text) for text in notices if text is not None] or None
 
     async def _send_frame(self, frame: Frame) -> None:
+        self._blocked_since = asyncio.get_running_loop().time()
         if frame.sequence and self.profile.acknowledges:
             size = byte_length(frame.text)
             await self._window_for(size)
             self._unacknowledged.append((frame.sequence, size))
             self._unacknowledged_bytes += size
         await self._send(frame.text)
+        self._blocked_since = None
 
     async def _window_for(self, size: int) -> None:
         """Wait until the client has acknowledged enough; only heartbeats go past a full window."""

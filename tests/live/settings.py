@@ -1,6 +1,10 @@
 """The site, with a way for tests to emit inside the serving process."""
 
+import os
+
 from cuga_site.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.live.urls"
+if seconds := os.environ.get("STALL_SECONDS"):
+    TRACE_STREAMING_STALL_SECONDS = TRACE_STREAMING_HEARTBEAT_SECONDS = float(seconds)
 DATA_UPLOAD_MAX_MEMORY_SIZE = None

@@ -1,0 +1,78 @@
+"""Readers that stop reading: what they cost the server, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.live.conftest import KINDS, Server, started
+from tests.live.test_delivery import PROFILES, collect, watch
+
+EVENT = ("tool_call_complete", {"result": "x" * 25_000}, "success")
+READERS, EVENTS = 50, 1600
+BOUND_MEBIBYTES = 128
+"""What they may add to the server, while 40 MB are on their way to each of them: 2 GB in all."""
+
+
+def resident_mebibytes(server: Server) -> float:
+    ps = ["ps", "-o", "rss=", "-p", str(server.process.pid)]
+    return int(subprocess.run(ps, check=True, capture_output=True, text=True).stdout) / 1024
+
+
+@PROFILES
+async def test_readers_that_stop_reading_cost_bounded_memory(
+    own_server: Server, trace_id: str, profile: str | None
+) -> None:
+    """Invariant 5, on daphne too: their backlog is the database; when they read again, they have lost nothing."""
+    async with AsyncExitStack() as stack:
+        warm = await watch(stack, own_server.url("warm-up"), profile)
+        await own_server.emit("warm-up", [EVENT] * EVENTS)  # what emitting itself costs the server is not counted
+        await collect(warm, EVENTS, seconds=60)
+        # A receive queue of one frame: the client reads no further than that until it is asked to.
+        stalled = [await watch(stack, own_server.url(trace_id), profile, max_queue=1) for _ in range(READERS)]
+        before = resident_mebibytes(own_server)
+        reader = await watch(stack, own_server.url(trace_id), profile)
+        receiving = asyncio.create_task(collect(reader, EVENTS, seconds=60))
+        for _ in range(4):
+            await own_server.emit(trace_id, [EVENT] * (EVENTS // 4))
+        assert len(await receiving) == EVENTS  # by now the server has tried to send all of it to everybody
+        grown = resident_mebibytes(own_server) - before
+        assert grown < BOUND_MEBIBYTES
+        late = await asyncio.gather(*(collect(socket, EVENTS, seconds=60) for socket in stalled[:3]))
+        assert all([event["sequence"] for event in got] == list(range(1, EVENTS + 1)) for got in late)
+        for socket in stalled:
+            socket.transport.abort()
+
+
+@pytest.fixture(params=KINDS)
+def impatient_server(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """A server that gives a client up after a fifth of a second."""
+    monkeypatch.setenv("STALL_SECONDS", "0.2")
+    yield from started(request.param, tmp_path)
+
+
+@PROFILES
+async def test_a_reader_that_takes_nothing_is_given_up(
+    impatient_server: Server, trace_id: str, profile: str | None
+) -> None:
+    """Its place is free while it still holds the connection; a reader beside it is served; it may come back."""
+    server = impatient_server
+    async with AsyncExitStack() as stack:
+        stalled = await watch(stack, server.url(trace_id), profile, max_queue=1)
+        reader = await watch(stack, server.url(trace_id), profile)
+        receiving = asyncio.create_task(collect(reader, 400))
+        await server.emit(trace_id, [EVENT] * 400)
+        assert len(await receiving) == 400
+        async with asyncio.timeout(15):
+            while (await asyncio.to_thread(server.get, "/ws/health"))["active_connections"] != 1:
+                await asyncio.sleep(0.02)
+        stalled.transport.abort()
+        again = await collect(await watch(stack, server.url(trace_id, since=0), profile), 400)
+        assert [event["sequence"] for event in again] == list(range(1, 401))
