@@ -176,6 +176,55 @@ def test_a_full_queue_refuses_counts_and_logs_once(settings: Settings, caplog: p
 
 
 @pytest.mark.django_db(transaction=True)
+async def test_with_sync_durability_an_emit_returns_when_its_event_is_stored(settings: Settings) -> None:
+    """From sync code, from several threads at once, and from a task, without blocking the loop."""
+    settings.TRACE_STREAMING_DURABILITY = "sync"
+    emitter = TraceEmitter("t")
+    await asyncio.to_thread(emitter.emit, "plan_created")
+    assert await Event.objects.acount() == 1
+    await asyncio.gather(*(emitter.aemit("plan_created") for _ in range(20)))
+    assert await Event.objects.acount() == 21
+
+
+@pytest.mark.django_db(transaction=True)
+def test_concurrent_emits_that_wait_share_a_transaction(settings: Settings, failing_store: dict[str, Any]) -> None:
+    """Group commit: as many callers as there are wait for one transaction, not for one each."""
+    emitter = TraceEmitter("t")
+    threads = [threading.Thread(target=emitter.emit, args=("plan_created",)) for _ in range(30)]
+    with recorder_paused():
+        settings.TRACE_STREAMING_DURABILITY = "sync"
+        before = failing_store["attempts"]
+        for thread in threads:
+            thread.start()
+        while recorder.pending < 60:  # 30 events, and 30 callers that wait
+            threads[0].join(0.001)
+    for thread in threads:
+        thread.join()
+    assert failing_store["attempts"] == before + 1
+    assert sequences("t") == list(range(1, 31))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_emit_does_not_wait_for_ever(
+    settings: Settings, failing_store: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invariant 3: with the database away, it returns in the end; the event is kept and stored later."""
+    settings.TRACE_STREAMING_DURABILITY = "sync"
+    monkeypatch.setattr(module, "SYNC_SECONDS", 0.05)
+
+    def error(records: list[TraceRecord]) -> None:
+        raise OperationalError
+
+    failing_store["error"] = error
+    emitter = TraceEmitter("t")
+    emitter.emit("plan_created")
+    assert "not stored in time" in caplog.text
+    failing_store["error"] = lambda records: None
+    assert emitter.flush(10)
+    assert sequences("t") == [1]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_writer_that_has_ended_starts_again() -> None:
     """Closing stores everything; the next emit starts another writer."""
     TraceEmitter("t").emit("plan_created")

@@ -21,6 +21,7 @@ E002 = "trace_streaming.E002"
 E003 = "trace_streaming.E003"
 E004 = "trace_streaming.E004"
 E005 = "trace_streaming.E005"
+E006 = "trace_streaming.E006"
 W001 = "trace_streaming.W001"
 W002 = "trace_streaming.W002"
 W003 = "trace_streaming.W003"
@@ -44,6 +45,9 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     if conf.RECORDER not in ("thread", "inline"):
         hint = 'Leave it away, or set it to "inline" in tests.'
         messages.append(Error('TRACE_STREAMING_RECORDER must be "thread" or "inline".', hint=hint, id=E002))
+    if conf.DURABILITY not in ("async", "sync"):
+        hint = 'Leave it away, or set it to "sync" where no event may be lost with the process.'
+        messages.append(Error('TRACE_STREAMING_DURABILITY must be "async" or "sync".', hint=hint, id=E006))
     messages += _check_callables("REDACTOR", [conf.REDACTOR], E003)
     messages += _check_callables("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
     for name in ("HEAD_CHECK_SECONDS", "HEALTH_TIMEOUT_SECONDS", "HEARTBEAT_SECONDS", "QUEUE_SIZE", "STALL_SECONDS"):

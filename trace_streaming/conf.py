@@ -15,6 +15,11 @@ class Conf:
     """The settings of this app; the project's setting has the prefix ``TRACE_STREAMING_``."""
 
     @property
+    def DURABILITY(self) -> str:
+        """``async``: ``emit`` returns at once. ``sync``: it waits until the event is stored."""
+        return self._get("DURABILITY", "async")  # type: ignore[no-any-return]
+
+    @property
     def EXTRA_EVENTS(self) -> tuple[str, ...]:
         """Event names that this project emits beside the canonical ones."""
         return tuple(self._get("EXTRA_EVENTS", ()))

@@ -118,9 +118,15 @@ class TraceEmitter:
         announce(emitted)
 
     async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
-        """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody."""
-        self.emit(event, details, status)
-        await asyncio.sleep(0)
+        """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody.
+
+        Where ``emit`` waits for the database, this waits in a thread.
+        """
+        if conf.DURABILITY == "sync":
+            await asyncio.to_thread(self.emit, event, details, status)
+        else:
+            self.emit(event, details, status)
+            await asyncio.sleep(0)
 
     def tool_call(self, tool: str, /, **args: Any) -> ToolCall:
         """A ``with`` or ``async with`` block that emits a tool call's start, and its completion or error.

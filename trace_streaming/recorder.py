@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 MAX_BATCH: Final = 5_000
 """Records in one transaction: bounds how long other writers wait for it."""
 EXIT_FLUSH_SECONDS: Final = 5.0
+SYNC_SECONDS: Final = 10.0
+"""How long ``emit`` waits at most until its event is stored, with ``TRACE_STREAMING_DURABILITY = "sync"``."""
 IDLE_SECONDS: Final = 2.0
 """After this long without an event, the writer gives its database connection back."""
 _RETRY_SECONDS: Final = (0.05, 5.0)
@@ -65,7 +67,7 @@ class Recorder:
         return len(self._queue)
 
     def record(self, record: TraceRecord) -> None:
-        """Take a record; returns at once, and never raises."""
+        """Take a record; never raises. Returns at once, unless ``TRACE_STREAMING_DURABILITY`` asks to wait."""
         if conf.RECORDER == "inline":
             try:
                 run_blocking(self._append_inline, record)
@@ -75,6 +77,8 @@ class Recorder:
             self._lose(1, "the queue is full", record)
         else:
             self._put(record)
+            if conf.DURABILITY == "sync" and not self.flush(SYNC_SECONDS):
+                self._log("Trace events are not stored in time: %s", "the database is slow or away")
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was recorded before is stored; False when ``timeout`` seconds did not suffice.

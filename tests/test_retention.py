@@ -1,0 +1,99 @@
+"""Pruning: what is old goes, what is wanted stays, and nobody who emits or watches is harmed."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from trace_streaming import retention, store
+from trace_streaming.emitter import make_event
+from trace_streaming.events import TraceEnd, TraceEvent
+from trace_streaming.models import Event, Trace
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=40)
+
+
+def event(trace_id: str, timestamp: datetime, status: str = "success") -> TraceEvent:
+    return make_event(trace_id, "plan_created", {}, status, timestamp=timestamp)[0]
+
+
+def prune(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("prune_traces", *arguments, stdout=out)
+    return out.getvalue().strip()
+
+
+@pytest.fixture(autouse=True)
+def _traces() -> None:
+    """Old ones: fine, with an error event, ended with error, still running. And a young one."""
+    store.append([event("old", LONG_AGO), event("old", LONG_AGO), TraceEnd("old", "success", LONG_AGO)])
+    store.append([event("old-with-error", LONG_AGO, "error"), TraceEnd("old-with-error", "success", LONG_AGO)])
+    store.append([event("old-failed", LONG_AGO), TraceEnd("old-failed", "error", LONG_AGO)])
+    store.append([event("old-running", LONG_AGO)])
+    store.append([event("young", LONG_AGO), event("young", NOW)])
+
+
+def remaining() -> set[str]:
+    return set(Trace.objects.values_list("trace_id", flat=True))
+
+
+def test_silent_traces_go_with_their_events() -> None:
+    """A trace with one young event keeps all of its events."""
+    assert prune("--older-than", "30d") == "Deleted 4 traces with 5 events."
+    assert (remaining(), Event.objects.count()) == ({"young"}, 2)
+
+
+def test_traces_with_errors_may_be_kept() -> None:
+    """Those that hold an error, and those that ended with one."""
+    assert prune("--older-than", "30d", "--keep-errors") == "Deleted 2 traces with 3 events."
+    assert remaining() == {"young", "old-with-error", "old-failed"}
+
+
+def test_a_dry_run_deletes_nothing() -> None:
+    """It only says how much would go."""
+    assert prune("--older-than", "30d", "--dry-run") == "Would delete 4 traces with 5 events."
+    assert len(remaining()) == 5
+
+
+def test_young_traces_stay() -> None:
+    """The age counts from the last event."""
+    assert prune("--older-than", "8w") == "Deleted 0 traces with 0 events."
+
+
+@pytest.mark.parametrize("age", ["", "30", "0d", "-1d", "1y", "1.5d", "d", "9999999d"])
+def test_a_bad_age_is_explained(age: str) -> None:
+    """Nothing is deleted by a typing error."""
+    with pytest.raises(CommandError, match="is no age"):
+        prune(f"--older-than={age}")
+    assert len(remaining()) == 5
+
+
+def test_no_statement_deletes_more_than_a_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emitters never wait for a long lock: a large trace goes a range at a time."""
+    monkeypatch.setattr(retention, "RANGE_EVENTS", 10)
+    store.append([event("large", LONG_AGO) for _ in range(95)])
+    with CaptureQueriesContext(connection) as queries:
+        deleted = list(retention.prune(Trace.objects.get(trace_id="large"), NOW - timedelta(days=30)))
+    assert deleted == [10] * 9 + [5]
+    assert sum("DELETE" in query["sql"] and "BETWEEN" in query["sql"] for query in queries) == 10
+    assert "large" not in remaining()
+
+
+def test_a_trace_that_goes_on_meanwhile_keeps_its_place() -> None:
+    """Invariants 1 and 2: its numbers go on, and what was deleted is a gap, not another life."""
+    trace = Trace.objects.get(trace_id="old-running")
+    pruning = retention.prune(trace, NOW - timedelta(days=30))
+    assert next(pruning) == 1
+    (batch,) = store.append([event("old-running", NOW)])
+    assert list(pruning) == []
+    head = store.read_heads(["old-running"])["old-running"]
+    assert (head.pk, head.epoch, head.sequence) == (trace.pk, trace.epoch, 2)
+    assert store.read_page("old-running", head.pk, 0) == list(batch.events)

@@ -1,0 +1,58 @@
+"""``manage.py prune_traces --older-than 30d``: delete traces that have long been silent."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db.models import Sum
+from django.utils import timezone
+
+from trace_streaming.retention import prune, silent_traces
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Command(BaseCommand):
+    """Deletes in small ranges, so that emitters and watchers go on beside it; may be stopped at any time."""
+
+    help = "Delete traces, with all their events, that have had no event for some time."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``--older-than``, ``--keep-errors`` and ``--dry-run``."""
+        parser.add_argument(
+            "--older-than",
+            type=_age,
+            required=True,
+            metavar="AGE",
+            help="in minutes, hours, days, weeks: 90m 12h 30d 8w",
+        )
+        parser.add_argument("--keep-errors", action="store_true", help="keep traces with errors")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+
+    def handle(self, *args: Any, older_than: timedelta, keep_errors: bool, dry_run: bool, **options: Any) -> None:
+        """Delete, oldest first, and say how much."""
+        before = timezone.now() - older_than
+        traces = silent_traces(before, keep_errors)
+        if dry_run:
+            events = traces.aggregate(total=Sum("event_count"))["total"] or 0
+            self.stdout.write(f"Would delete {traces.count()} traces with {events} events.")
+            return
+        traces_deleted = events_deleted = 0
+        for trace in traces.iterator(chunk_size=500):
+            for deleted in prune(trace, before):
+                events_deleted += deleted
+                if options["verbosity"] > 1:
+                    self.stdout.write(f"{trace.trace_id}: {deleted} events")
+            traces_deleted += 1
+        self.stdout.write(f"Deleted {traces_deleted} traces with {events_deleted} events.")
+
+
+def _age(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no age: write 90m, 12h, 30d or 8w")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
