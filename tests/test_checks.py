@@ -44,6 +44,8 @@ VALUES: dict[str, list[Any]] = {
     "E005 HEALTH_TIMEOUT_SECONDS": [0, -1, "5", True, [], float("nan"), None],
     "E005 HEARTBEAT_SECONDS": [0, -1, "5", True, [], float("nan"), None],
     "E005 QUEUE_SIZE": [0, -1, "5", True, [], float("nan"), None],
+    "E005 STALL_SECONDS": [0, -1, "5", True, [], float("nan"), None],
+    "E006 DURABILITY": ["fsync", None, ["sync"]],
 }
 BAD = [(key[5:], value, key[:4]) for key, values in VALUES.items() for value in values]
 
@@ -65,6 +67,7 @@ def test_a_bad_value_is_an_error_that_names_the_setting(
         ("EXTRA_EVENTS", ("x" * 64,)),
         ("EXTRA_EVENTS", []),
         ("RECORDER", "inline"),
+        ("DURABILITY", "sync"),
         ("REDACTOR", "trace_streaming.redaction.redact"),
         ("PERMISSION_CLASSES", ("rest_framework.permissions.IsAuthenticated",)),
         ("HEAD_CHECK_SECONDS", None),

@@ -252,3 +252,14 @@ def test_a_protocol_error_can_be_copied() -> None:
     """An error that crosses a process or thread pool arrives with its code."""
     copied = copy.copy(ProtocolError(CloseCode.TOO_MANY, "slow down"))
     assert (copied.code, copied.message) == (4029, "slow down")
+
+
+@pytest.mark.parametrize(
+    ("since", "epoch", "contradicts"),
+    [(None, None, False), (3, None, False), (3, "e1", False), (4, "e1", True), (1, "e0", True), (None, "e0", False)],
+)
+def test_a_resume_beyond_the_head_or_of_another_epoch_is_of_another_life(
+    since: int | None, epoch: str | None, contradicts: bool
+) -> None:
+    """Against a log that ends at 3, in epoch e1."""
+    assert WatchRequest("t", since, epoch).contradicts(3, "e1") is contradicts

@@ -8,7 +8,6 @@ import pytest
 
 from trace_streaming.events import EncodedEvent
 from trace_streaming.frames import Batch
-from trace_streaming.protocol import WatchRequest
 from trace_streaming.store import Head
 from trace_streaming.topics import RING_BYTES, RING_EVENTS, Topic
 
@@ -72,14 +71,3 @@ def test_the_ring_is_bounded(topic: Topic) -> None:
     assert len(topic._ring) == RING_EVENTS
     topic.deliver(batch(topic.head + 1, topic.head + 50, size=RING_BYTES // 10))
     assert topic._ring_bytes == sum(len(event.text) for event in topic._ring) <= RING_BYTES
-
-
-@pytest.mark.parametrize(
-    ("since", "epoch", "contradicts"),
-    [(None, None, False), (3, None, False), (3, "e1", False), (4, "e1", True), (1, "e0", True), (None, "e0", False)],
-)
-def test_a_request_that_knows_more_is_not_contradicted_unasked(
-    topic: Topic, since: int | None, epoch: str | None, contradicts: bool
-) -> None:
-    """The hub may have missed news; only the store may start a client over."""
-    assert topic.contradicts(WatchRequest("t", since, epoch)) is contradicts

@@ -62,7 +62,8 @@ class Hub:
             async with topic.membership:
                 if not topic.ready:
                     await self._join(topic)  # first join, then look: nothing can fall in between
-                if not topic.ready or topic.contradicts(request):
+                # A client that seems to be of another life may only know of more than we were told.
+                if not topic.ready or request.contradicts(topic.head, topic.epoch):
                     await self._look_at([topic])
                     topic.ready = True
         except BaseException as error:
@@ -185,6 +186,7 @@ class Hub:
         for topic in list(self.topics.values()):
             await self._discard(topic, lost_channel)
             await self._join_again(topic)
+        await asyncio.sleep(0)  # where a join failed, this task ends here: another has taken its place
         self._failing.discard("The channel layer")
         self._look_now.set()
 

@@ -61,6 +61,10 @@ class WatchRequest:
     """The epoch that ``since`` belongs to, when the client knows it."""
     filter: EventFilter = EVERYTHING
 
+    def contradicts(self, head: int, epoch: str | None) -> bool:
+        """Whether this request is of another life of the trace than one that has this head and epoch."""
+        return self.since is not None and (self.since > head or (self.epoch is not None and self.epoch != epoch))
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

@@ -9,7 +9,8 @@ import os
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
-from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers, get_channel_layer
 
 from .events import EncodedEvent
 from .frames import Batch
@@ -29,6 +30,14 @@ os.register_at_fork(after_in_child=_loops.clear)
 def channel_layer() -> BaseChannelLayer:
     """The project's default channel layer, or one in memory where none is configured."""
     return get_channel_layer() or _fallback
+
+
+def new_channel_layer() -> BaseChannelLayer:
+    """Another instance of it: only one event loop at a time may read an instance of channels_redis' core layer."""
+    if DEFAULT_CHANNEL_LAYER not in channel_layers:
+        return InMemoryChannelLayer()
+    layer: BaseChannelLayer = channel_layers.make_backend(DEFAULT_CHANNEL_LAYER)
+    return layer
 
 
 def is_in_memory(layer: BaseChannelLayer) -> bool:

@@ -68,9 +68,7 @@ class Subscription:
         """Take the place that the request asks for; the log's head is known now."""
         self.filter = request.filter
         self._position = self._log.head if request.since is None else request.since
-        if request.since is not None and (
-            request.since > self._log.head or (request.epoch is not None and request.epoch != self._log.epoch)
-        ):
+        if request.contradicts(self._log.head, self._log.epoch):
             self.begin_again()
         if self._position == self._log.head:
             self._go_live()

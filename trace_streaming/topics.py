@@ -10,7 +10,6 @@ from typing import Final
 from . import store
 from .events import END_STATES, EncodedEvent
 from .frames import Batch
-from .protocol import WatchRequest
 from .subscription import Subscription
 
 RING_EVENTS: Final = 256
@@ -42,12 +41,6 @@ class Topic:
         if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
             return [event for event in self._ring if event.sequence > after]
         return await self._read_page(self.trace_id, self._pk, after)
-
-    def contradicts(self, request: WatchRequest) -> bool:
-        """Whether the request knows of more than this topic, or of another life: the store must decide."""
-        return request.since is not None and (
-            request.since > self.head or (request.epoch is not None and request.epoch != self.epoch)
-        )
 
     def deliver(self, batch: Batch) -> bool:
         """Take a batch from the channel layer; False when only the store can say what it means."""

@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from .conf import conf
 from .hub import connections_by_trace
-from .publisher import channel_layer
+from .publisher import new_channel_layer
 from .store import database
 
 
@@ -104,7 +104,7 @@ def check_channel_layer() -> None:
 
 
 async def _round_trip() -> None:
-    layer = channel_layer()
+    layer = new_channel_layer()
     word = secrets.token_hex(4)
     async with asyncio.timeout(conf.HEALTH_TIMEOUT_SECONDS):
         channel = await layer.new_channel()
