@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import multiprocessing
 import os
@@ -160,19 +161,46 @@ def test_batches_grow_while_the_writer_is_busy(failing_store: dict[str, Any]) ->
     assert sequences("t") == list(range(1, 301))
 
 
+def numbers() -> list[int]:
+    """The ``n`` of the stored events that have one."""
+    details = map(json.loads, Event.objects.order_by("sequence").values_list("details", flat=True))
+    return [detail["n"] for detail in details if "n" in detail]
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_full_queue_refuses_counts_and_logs_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    """Invariants 3 and 9: memory is bounded, the emit does not fail, and a burst is logged once."""
-    settings.TRACE_STREAMING_QUEUE_SIZE = 5
+def test_a_full_queue_gives_up_the_oldest_informational_events(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invariants 3 and 9: memory is bounded; approvals and errors stay, in order; the trace counts what is missing."""
+    settings.TRACE_STREAMING_QUEUE_SIZE = 10
     lost = recorder.lost
     with recorder_paused(), caplog.at_level(logging.ERROR):
         emitter = TraceEmitter("t")
-        for _ in range(9):
-            emitter.emit("plan_created", {})
+        emitter.emit("approval_requested", {"n": 0})
+        for number in range(1, 40):
+            emitter.emit("plan_created", {"n": number}, "error" if number == 5 else "success")
+        assert recorder.pending <= 10
     assert emitter.flush(10)
-    assert sequences("t") == [1, 2, 3, 4, 5]
-    assert recorder.lost == lost + 4
+    kept = numbers()
+    assert kept[:2] == [0, 5]
+    assert kept[2:] == list(range(42 - len(kept), 40))
+    assert Trace.objects.get(trace_id="t").lost_count == recorder.lost - lost == 40 - len(kept)
+    assert sequences("t") == list(range(1, len(kept) + 1))
     assert caplog.text.count("the queue is full") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_full_of_approvals_gives_up_the_oldest(settings: Settings) -> None:
+    """Approvals go last, but memory stays bounded."""
+    settings.TRACE_STREAMING_QUEUE_SIZE = 10
+    with recorder_paused():
+        emitter = TraceEmitter("t")
+        for number in range(30):
+            emitter.emit("approval_requested", {"n": number})
+    assert emitter.flush(10)
+    kept = numbers()
+    assert kept == list(range(30 - len(kept), 30))
+    assert 5 <= len(kept) <= 10
 
 
 @pytest.mark.django_db(transaction=True)

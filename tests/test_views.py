@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from channels.layers import InMemoryChannelLayer, channel_layers
+from channels.layers import InMemoryChannelLayer
 from channels.testing import WebsocketCommunicator
 from django.test import AsyncClient, Client
 from pytest_django import Settings
@@ -78,12 +78,10 @@ class DeafLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_layer_that_takes_messages_and_gives_none_is_unhealthy(
-    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_layer_that_takes_messages_and_gives_none_is_unhealthy(client: Client, settings: Settings) -> None:
     """The round trip counts, not the ping."""
     settings.TRACE_STREAMING_HEALTH_TIMEOUT_SECONDS = 0.2
-    monkeypatch.setitem(channel_layers.backends, "default", DeafLayer())
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.DeafLayer"}}
     assert client.get("/ws/health").status_code == 503
 
 

@@ -57,7 +57,7 @@ class TraceAdmin(ReadOnlyAdmin):
         "owner",
         ("started_at", "last_event_at", "ended_at"),
         "duration_text",
-        ("event_count", "error_count"),
+        ("event_count", "error_count", "lost_count"),
         "epoch",
         "metadata",
         "newest_events",
@@ -77,7 +77,7 @@ class TraceAdmin(ReadOnlyAdmin):
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
             (
-                (e.sequence, e.timestamp.strftime("%H:%M:%S.%f")[:-3], e.event, e.status, e.details[:300])
+                (e.sequence, e.timestamp.strftime("%H:%M:%S.%f")[:-3], e.event, e.status, e.details[:120])
                 for e in newest
             ),
         )

@@ -26,6 +26,7 @@ CANONICAL_EVENTS: Final = (
     "approval_received",
     "approval_timeout",
 )
+APPROVAL_EVENTS: Final = frozenset({"approval_requested", "approval_received", "approval_timeout"})
 STATUSES: Final = ("pending", "running", "success", "warning", "error")
 END_STATES: Final = ("success", "error", "incomplete")
 
@@ -74,7 +75,17 @@ class TraceEnd:
     """Aware, UTC, microseconds."""
 
 
-TraceRecord = TraceStart | TraceEvent | TraceEnd
+@dataclass(frozen=True, slots=True)
+class TraceLoss:
+    """Events of a trace that were given up before they had a number; what is left of them is their count."""
+
+    trace_id: str
+    timestamp: datetime
+    """Aware, UTC, microseconds."""
+    count: int
+
+
+TraceRecord = TraceStart | TraceEvent | TraceLoss | TraceEnd
 
 
 class EncodedEvent(NamedTuple):

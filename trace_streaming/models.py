@@ -35,6 +35,9 @@ class Trace(models.Model):
     last_sequence = models.PositiveBigIntegerField(_("last sequence"), default=0)
     event_count = models.PositiveBigIntegerField(_("events"), default=0)
     error_count = models.PositiveBigIntegerField(_("errors"), default=0)
+    lost_count = models.PositiveBigIntegerField(
+        _("lost"), default=0, help_text=_("Events that were emitted and could not be kept: the queue was full.")
+    )
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -8,16 +8,17 @@ import multiprocessing.util
 import os
 import random
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, TypeGuard
 
 from django.db import InterfaceError, OperationalError, connections
 
 from . import store
 from .conf import conf
-from .events import TraceEnd, TraceEvent, TraceRecord, TraceStart
+from .events import APPROVAL_EVENTS, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
 from .frames import Batch
 from .inline import run_blocking
 from .publisher import Publisher
@@ -50,6 +51,10 @@ class Recorder:
         self.lost = 0
         """Records that could not be stored, since the process started."""
         self._queue: deque[TraceRecord | Barrier] = deque()
+        self._queue_lock = threading.Lock()
+        """Held for every change of the queue, so that making room keeps its order."""
+        self._losses: Counter[str] = Counter()
+        """Events given up since the last batch, by trace."""
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._start_lock = threading.Lock()
@@ -72,10 +77,10 @@ class Recorder:
             try:
                 run_blocking(self._append_inline, record)
             except TimeoutError:
-                self._lose(1, "its thread waits for the event loop", record)
-        elif len(self._queue) >= conf.QUEUE_SIZE:
-            self._lose(1, "the queue is full", record)
+                self._lose(1, "its thread waits for the event loop", record.trace_id)
         else:
+            if len(self._queue) >= conf.QUEUE_SIZE:
+                self._make_room(conf.QUEUE_SIZE)
             self._put(record)
             if conf.DURABILITY == "sync" and not self.flush(SYNC_SECONDS):
                 self._log("Trace events are not stored in time: %s", "the database is slow or away")
@@ -116,8 +121,28 @@ class Recorder:
         self._wake.set()
         thread.join(timeout)
 
+    def _make_room(self, size: int) -> None:
+        """Give up a tenth of a full queue: the oldest informational events, and others only where those do not do.
+
+        A tenth, because each time the whole queue is walked. What is left of them is a count for each trace.
+        """
+        lost: Counter[str] = Counter()
+        with self._queue_lock:
+            excess = len(self._queue) - size * 9 // 10
+            for may_go in (_is_informational, _is_event):
+                for _ in range(len(self._queue)):
+                    item = self._queue.popleft()
+                    if lost.total() < excess and may_go(item):
+                        lost[item.trace_id] += 1
+                    else:
+                        self._queue.append(item)
+            self._losses.update(lost)
+        for trace_id, count in lost.items():
+            self._lose(count, "the queue is full", trace_id)
+
     def _put(self, item: TraceRecord | Barrier) -> None:
-        self._queue.append(item)
+        with self._queue_lock:
+            self._queue.append(item)
         if self._thread is None or not self._thread.is_alive():
             self._start()
         if not self._wake.is_set():
@@ -149,12 +174,16 @@ class Recorder:
     def _write_batch(self, publisher: Publisher) -> None:
         records: list[TraceRecord] = []
         barriers: list[Barrier] = []
-        for _ in range(min(len(self._queue), MAX_BATCH)):
-            item = self._queue.popleft()
+        with self._queue_lock:
+            items = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
+            losses, self._losses = self._losses, Counter()
+        for item in items:
             if isinstance(item, Future):
                 barriers.append(item)
             else:
                 records.append(item)
+        now = datetime.now(UTC)
+        records += [TraceLoss(trace_id, now, count) for trace_id, count in losses.items()]
         if records:
             self._store(records, publisher)
         for barrier in barriers:
@@ -178,12 +207,12 @@ class Recorder:
             else:
                 _announce(batches, publisher)
                 return
-        self._lose(len(records), "the process is ending", records[0])
+        self._lose(len(records), "the process is ending", records[0].trace_id)
 
     def _give_up_on_the_poisoned(self, records: Sequence[TraceRecord], publisher: Publisher, error: Exception) -> None:
         """Halve the batch until what the database refuses stands alone; everything else is stored."""
         if len(records) == 1:
-            self._lose(1, f"the database refuses it ({type(error).__name__})", records[0])
+            self._lose(1, f"the database refuses it ({type(error).__name__})", records[0].trace_id)
             return
         middle = len(records) // 2
         self._store(records[:middle], publisher)
@@ -193,7 +222,7 @@ class Recorder:
         try:
             batches = store.append([record])
         except Exception as error:
-            self._lose(1, f"the database refuses it ({type(error).__name__})", record)
+            self._lose(1, f"the database refuses it ({type(error).__name__})", record.trace_id)
             return
         publisher = Publisher()
         try:
@@ -201,15 +230,23 @@ class Recorder:
         finally:
             publisher.close()
 
-    def _lose(self, count: int, reason: str, record: TraceRecord) -> None:
+    def _lose(self, count: int, reason: str, trace_id: str) -> None:
         self.lost += count
-        self._log("Trace events are lost: %s", reason, extra={"trace_id": record.trace_id})
+        self._log("Trace events are lost: %s", reason, extra={"trace_id": trace_id})
 
     def _log(self, message: str, reason: str, **options: Any) -> None:
         """Log once per burst: until the queue is empty again."""
         if reason not in self._logged:
             self._logged.add(reason)
             logger.error(message, reason, **options)
+
+
+def _is_event(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
+    return isinstance(item, TraceEvent)
+
+
+def _is_informational(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
+    return isinstance(item, TraceEvent) and item.status != "error" and item.event not in APPROVAL_EVENTS
 
 
 def _announce(batches: list[Batch], publisher: Publisher) -> None:

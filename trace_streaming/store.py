@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart, encode_event
+from .events import EncodedEvent, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart, encode_event
 from .frames import Batch, byte_length, chunked
 from .models import Event, Trace
 
@@ -42,6 +42,7 @@ class _Appended:
     start: TraceStart | None = None
     events: list[TraceEvent] = field(default_factory=list)
     end: TraceEnd | None = None
+    lost: int = 0
 
     @property
     def last_event_at(self) -> datetime:
@@ -79,6 +80,8 @@ def append(records: Iterable[TraceRecord]) -> list[Batch]:
                 new.end = record
             case TraceStart():
                 new.start = new.start or record
+            case TraceLoss():
+                new.lost += record.count
     appended = dict(sorted(appended.items()))
     alias = database()
     with transaction.atomic(using=alias):
@@ -129,7 +132,8 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
     # One statement for all traces of the batch; the ORM would need one each.
     sql = (
         f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only
-        " event_count = event_count + %s, error_count = error_count + %s, last_event_at = %s WHERE trace_id = %s"
+        " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s,"
+        " last_event_at = %s WHERE trace_id = %s"
     )
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -139,6 +143,7 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
                     len(new.events),
                     len(new.events),
                     sum(event.status == "error" for event in new.events),
+                    new.lost,
                     _column_time(connection, new.last_event_at),
                     trace_id,
                 )

@@ -37,6 +37,9 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        self.migrate()
+
+    def migrate(self) -> None:
         self.manage("migrate", "-v0")
 
     def environment(self) -> dict[str, str]:
