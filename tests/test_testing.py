@@ -14,8 +14,8 @@ from trace_streaming.testing import capture_events
 
 @pytest.fixture(autouse=True)
 def _nothing_is_stored(settings: Settings) -> Iterator[None]:
-    """With a queue of no places, what reaches the recorder is counted as lost, and needs no database."""
-    settings.TRACE_STREAMING_QUEUE_SIZE = 0
+    """Recorded inline, without a database, what reaches the recorder is refused at once and counted as lost."""
+    settings.TRACE_STREAMING_RECORDER = "inline"
     yield
     connect()
 
