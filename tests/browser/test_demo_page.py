@@ -159,6 +159,7 @@ async def test_hostile_content_is_shown_as_text(site: Site, page: Page, tmp_path
         shown = text.replace("\0", "\ufffd")
         assert await row.locator(".tool").text_content() == shown
         assert await row.locator(".preview .key").first.text_content() == text
+        await expect(row.locator("dt")).to_have_count(3)  # built when the row says that it is open, a moment later
         assert await row.locator("dt").all_text_contents() == ["tool", text, "nested"]
         assert (await row.locator("dd").all_text_contents())[:2] == [text, text]
     assert await page.locator("#events").locator("img, script, h2, b").count() == 0
