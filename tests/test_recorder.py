@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -224,7 +225,9 @@ def test_concurrent_emits_that_wait_share_a_transaction(settings: Settings, fail
         before = failing_store["attempts"]
         for thread in threads:
             thread.start()
+        deadline = time.monotonic() + 4  # the pause ends after 5 seconds
         while recorder.pending < 60:  # 30 events, and 30 callers that wait
+            assert time.monotonic() < deadline
             threads[0].join(0.001)
     for thread in threads:
         thread.join()
