@@ -8,20 +8,18 @@ import multiprocessing.util
 import os
 import random
 import threading
-from collections import Counter, deque
 from collections.abc import Sequence
-from concurrent.futures import Future
-from datetime import UTC, datetime
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, connections
 
 from . import store
 from .conf import conf
-from .events import APPROVAL_EVENTS, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
+from .events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from .frames import Batch
 from .inline import run_blocking
 from .publisher import Publisher
+from .record_queue import Barrier, RecordQueue
 from .signals import event_emitted, events_recorded, flush_requested, trace_ended, trace_started
 
 logger = logging.getLogger(__name__)
@@ -37,9 +35,6 @@ _RETRY_SECONDS: Final = (0.05, 5.0)
 """First and longest wait between attempts while the database does not answer."""
 _TRANSIENT = (OperationalError, InterfaceError)
 
-Barrier = Future[None]
-"""In the queue: resolved when everything before it is stored or given up."""
-
 
 class Recorder:
     """Queue and writer thread of one process. The module has one, ``recorder``."""
@@ -50,11 +45,7 @@ class Recorder:
     def _reset(self) -> None:
         self.lost = 0
         """Records that could not be stored, since the process started."""
-        self._queue: deque[TraceRecord | Barrier] = deque()
-        self._queue_lock = threading.Lock()
-        """Held for every change of the queue, so that making room keeps its order."""
-        self._losses: Counter[str] = Counter()
-        """Events given up since the last batch, by trace."""
+        self._queue = RecordQueue()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._start_lock = threading.Lock()
@@ -80,7 +71,8 @@ class Recorder:
                 self._lose(1, "its thread waits for the event loop", record.trace_id)
         else:
             if len(self._queue) >= conf.QUEUE_SIZE:
-                self._make_room(conf.QUEUE_SIZE)
+                for trace_id, count in self._queue.make_room(conf.QUEUE_SIZE).items():
+                    self._lose(count, "the queue is full", trace_id)
             self._put(record)
             if conf.DURABILITY == "sync" and not self.flush(SYNC_SECONDS):
                 self._log("Trace events are not stored in time: %s", "the database is slow or away")
@@ -121,28 +113,8 @@ class Recorder:
         self._wake.set()
         thread.join(timeout)
 
-    def _make_room(self, size: int) -> None:
-        """Give up a tenth of a full queue: the oldest informational events, and others only where those do not do.
-
-        A tenth, because each time the whole queue is walked. What is left of them is a count for each trace.
-        """
-        lost: Counter[str] = Counter()
-        with self._queue_lock:
-            excess = len(self._queue) - size * 9 // 10
-            for may_go in (_is_informational, _is_event):
-                for _ in range(len(self._queue)):
-                    item = self._queue.popleft()
-                    if lost.total() < excess and may_go(item):
-                        lost[item.trace_id] += 1
-                    else:
-                        self._queue.append(item)
-            self._losses.update(lost)
-        for trace_id, count in lost.items():
-            self._lose(count, "the queue is full", trace_id)
-
     def _put(self, item: TraceRecord | Barrier) -> None:
-        with self._queue_lock:
-            self._queue.append(item)
+        self._queue.put(item)
         if self._thread is None or not self._thread.is_alive():
             self._start()
         if not self._wake.is_set():
@@ -172,18 +144,7 @@ class Recorder:
             self._thread = None
 
     def _write_batch(self, publisher: Publisher) -> None:
-        records: list[TraceRecord] = []
-        barriers: list[Barrier] = []
-        with self._queue_lock:
-            items = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
-            losses, self._losses = self._losses, Counter()
-        for item in items:
-            if isinstance(item, Future):
-                barriers.append(item)
-            else:
-                records.append(item)
-        now = datetime.now(UTC)
-        records += [TraceLoss(trace_id, now, count) for trace_id, count in losses.items()]
+        records, barriers = self._queue.take(MAX_BATCH)
         if records:
             self._store(records, publisher)
         for barrier in barriers:
@@ -239,14 +200,6 @@ class Recorder:
         if reason not in self._logged:
             self._logged.add(reason)
             logger.error(message, reason, **options)
-
-
-def _is_event(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
-    return isinstance(item, TraceEvent)
-
-
-def _is_informational(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
-    return isinstance(item, TraceEvent) and item.status != "error" and item.event not in APPROVAL_EVENTS
 
 
 def _announce(batches: list[Batch], publisher: Publisher) -> None:

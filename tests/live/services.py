@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 from pwd import getpwnam
@@ -45,7 +46,7 @@ def checked(command: list[str], **options: Any) -> None:
         pytest.skip(f"{command[0]} does not run here: {getattr(error, 'stderr', None) or error}")
 
 
-class Service:
+class Service(ABC):
     """A process that listens on one port for all its lives."""
 
     crash = signal.SIGKILL
@@ -57,11 +58,13 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.options: dict[str, Any] = {}
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """The command line of the process."""
 
+    @abstractmethod
     def answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it takes requests now."""
 
     def start(self) -> None:
         """Start, if it does not run, and wait until it answers."""
