@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import daphne.server
 import pytest
 from twisted.internet.testing import StringTransport
 
-from trace_streaming import backpressure
 from trace_streaming.backpressure import WriteGate
 
 
@@ -50,11 +48,3 @@ async def test_the_transport_is_let_go(transport: StringTransport) -> None:
     gate = WriteGate(transport)
     gate.close()
     assert transport.producer is None
-
-
-def test_daphne_is_changed_once() -> None:
-    """However often the app is set up."""
-    changed = daphne.server.Server.create_application
-    assert hasattr(changed, "__wrapped__")
-    backpressure.install()
-    assert daphne.server.Server.create_application is changed

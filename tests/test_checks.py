@@ -30,9 +30,8 @@ def test_the_test_project_is_set_up_well() -> None:
 def test_ids_are_unique_and_stable() -> None:
     """A project silences a check by its id, so an id means one thing and stays."""
     ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
-    assert ids == {name: f"trace_streaming.{name}" for name in ("E001", "E002", "E003", "E004", "E005", "E006")} | {
-        name: f"trace_streaming.{name}" for name in ("W001", "W002", "W003")
-    }
+    names = [f"E{number:03}" for number in range(1, 8)] + [f"W{number:03}" for number in range(1, 4)]
+    assert ids == {name: f"trace_streaming.{name}" for name in names}
 
 
 VALUES: dict[str, list[Any]] = {
@@ -43,9 +42,11 @@ VALUES: dict[str, list[Any]] = {
     "E005 HEAD_CHECK_SECONDS": [0, -1, "5", True, [], float("nan")],
     "E005 HEALTH_TIMEOUT_SECONDS": [0, -1, "5", True, [], float("nan"), None],
     "E005 HEARTBEAT_SECONDS": [0, -1, "5", True, [], float("nan"), None],
+    "E005 INCOMPLETE_AFTER_SECONDS": [0, -1, "5", True, [], float("nan")],
     "E005 QUEUE_SIZE": [0, -1, "5", True, [], float("nan"), None],
     "E005 STALL_SECONDS": [0, -1, "5", True, [], float("nan"), None],
     "E006 DURABILITY": ["fsync", None, ["sync"]],
+    "E007 SPOOL_DIR": [5, "", ["/tmp"], __file__, f"{__file__}/folder", b""],
 }
 BAD = [(key[5:], value, key[:4]) for key, values in VALUES.items() for value in values]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -70,7 +71,7 @@ async def _nothing_stays() -> AsyncIterator[None]:
     """Invariant 7: after each test no topic, task, loop or thread of a hub is left."""
     yield
     await until(lambda: not hub._hubs)
-    await until(lambda: not any("hub" in str(task.get_coro()) for task in asyncio.all_tasks()))
+    await until(lambda: not any(re.search("Hub|Listener", str(task.get_coro())) for task in asyncio.all_tasks()))
     assert not publisher._loops
     assert hub.connections_by_trace() == {}
     await until(lambda: not any(thread.name.startswith("trace-reader") for thread in threading.enumerate()))
@@ -182,7 +183,7 @@ async def test_a_layer_that_breaks_and_comes_back(lossy: LossyLayer) -> None:
         assert await watcher.sequences(2) == [1, 2]
         lossy.broken = False
         current = hub.current_hub()
-        await until(lambda: current._channel is not None and bool(lossy.groups))
+        await until(lambda: current._listener.channel is not None and bool(lossy.groups))
         await emit("t")
         assert await watcher.sequences(1) == [3]
 
@@ -198,6 +199,20 @@ async def test_a_layer_that_forgets_the_group_is_joined_again(lossy: LossyLayer)
         await until(lambda: bool(lossy.groups))
 
 
+async def test_groups_are_joined_again_before_the_layer_forgets_them(lossy: LossyLayer, settings: Settings) -> None:
+    """A socket that is open for longer than ``group_expiry`` goes on being told at once."""
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 0.005
+    async with watching("t"):
+        await until(lambda: bool(lossy.groups))
+        (memberships,) = lossy.groups.values()
+        lossy.group_expiry = 0.1
+        for _ in range(3):
+            joined = dict(memberships)
+            await until(lambda joined=joined: dict(memberships) != joined)  # type: ignore[misc]
+        (channel,) = memberships
+        assert channel == hub.current_hub()._listener.channel
+
+
 @pytest.mark.parametrize("message", [{}, {"trace_id": "t", "epoch": "e", "state": "running", "last_sequence": None}])
 async def test_a_message_of_another_version_is_survived(lossy: LossyLayer, message: dict[str, Any]) -> None:
     """In a rolling update the hub reads the store instead, and goes on reading the layer."""
@@ -208,14 +223,14 @@ async def test_a_message_of_another_version_is_survived(lossy: LossyLayer, messa
         await lossy.group_send(publisher.group_name("t"), message)
         await emit("t")
         assert await watcher.sequences(1) == [2]
-        assert not hub.current_hub()._receiver.done()
+        assert not hub.current_hub()._listener._receiver.done()
 
 
 async def test_an_end_whose_events_were_lost(lossy: LossyLayer, settings: Settings) -> None:
     """Invariant 2: the news of the end arrives, those of the last events did not: they are read from the store."""
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     async with watching("t") as watcher:
-        await until(lambda: hub.current_hub()._channel is not None)
+        await until(lambda: hub.current_hub()._listener.channel is not None)
         await emit("t", 3)
         assert await watcher.sequences(3) == [1, 2, 3]
         lossy.losing = True
@@ -230,7 +245,7 @@ async def test_a_resume_that_knows_more_than_the_hub(lossy: LossyLayer, settings
     """Invariant 2: the hub has missed news; a client that has not is resumed where it stopped, not started over."""
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     async with watching("t") as stays:
-        await until(lambda: hub.current_hub()._channel is not None)
+        await until(lambda: hub.current_hub()._listener.channel is not None)
         lossy.losing = True
         await emit("t", 5)
         epoch = (await sync_to_async(store.read_heads)(["t"]))["t"].epoch
@@ -287,7 +302,7 @@ async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> 
     """The lost channel is forgotten, and all groups are joined with another one; nothing is missed meanwhile."""
     async with watching("a") as one:
         await until(lambda: bool(lossy.groups))
-        lost = hub.current_hub()._channel
+        lost = hub.current_hub()._listener.channel
         lossy.broken = True
         async with watching("b") as other:
             lossy.broken = False
@@ -296,7 +311,7 @@ async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> 
             assert await one.sequences(1) == await other.sequences(1) == [1]
             await until(lambda: len(lossy.groups) == 2)
             channels = {channel for members in lossy.groups.values() for channel in members}
-            assert channels == {hub.current_hub()._channel} != {lost}
+            assert channels == {hub.current_hub()._listener.channel} != {lost}
 
 
 async def test_the_last_watcher_leaves_in_the_moment_of_a_look() -> None:

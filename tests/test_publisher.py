@@ -17,7 +17,7 @@ from pytest_django import Settings
 from trace_streaming import publisher
 from trace_streaming.events import EncodedEvent
 from trace_streaming.frames import Batch
-from trace_streaming.publisher import Publisher
+from trace_streaming.publisher import RETRY_SECONDS, Publisher
 
 BATCH = Batch("t", "e1", "running", 2, (EncodedEvent(1, "plan_created", "success", '{"a":1}'),) * 2)
 
@@ -71,14 +71,22 @@ def test_batches_are_sent_to_their_traces_groups(layer: SilentLayer) -> None:
     assert publisher.from_message(layer.sent[0][1]) == BATCH
 
 
-def test_a_layer_that_fails_is_logged_once_and_used_again(layer: SilentLayer, caplog: pytest.LogCaptureFixture) -> None:
-    """Invariant 3: Redis may be down; the recorder goes on."""
+def test_a_layer_that_fails_is_logged_once_left_alone_for_a_second_and_used_again(
+    layer: SilentLayer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 3: Redis may be down; the recorder goes on, and does not wait for it with every batch."""
+    now = 100.0
+    monkeypatch.setattr(publisher, "monotonic", lambda: now)
     sender = Publisher()
     layer.error = ConnectionError("no redis")
     with caplog.at_level(logging.WARNING):
         sender.publish([BATCH])
+        now += RETRY_SECONDS + 0.01
         sender.publish([BATCH])
         layer.error = None
+        sender.publish([BATCH])
+        assert layer.sent == []
+        now += RETRY_SECONDS + 0.01
         sender.publish([BATCH])
     sender.close()
     assert caplog.text.count("Publishing fails") == 1

@@ -12,22 +12,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from pytest_django import Settings
 
-from trace_streaming import TraceEmitter, inline, store
+from trace_streaming import TraceEmitter, backlog, inline, store
 from trace_streaming import recorder as module
-from trace_streaming.events import TraceRecord
+from trace_streaming.events import TraceEnd, TraceRecord
 from trace_streaming.frames import Batch
-from trace_streaming.models import Event, Trace
+from trace_streaming.models import Event, SpoolSegment, Trace
 from trace_streaming.recorder import Recorder, recorder
 from trace_streaming.signals import events_recorded
+from trace_streaming.spool import Spool
 
 Append = Callable[[list[TraceRecord]], list[Batch]]
 
@@ -38,10 +42,10 @@ def failing_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     state: dict[str, Any] = {"error": lambda records: None, "attempts": 0}
     append = store.append
 
-    def flaky(records: list[TraceRecord]) -> list[Batch]:
+    def flaky(records: list[TraceRecord], *options: Any) -> list[Batch]:
         state["attempts"] += 1
         state["error"](records)
-        return append(records)
+        return append(records, *options)
 
     monkeypatch.setattr(store, "append", flaky)
     monkeypatch.setattr(module, "_RETRY_SECONDS", (0.001, 0.01))
@@ -473,3 +477,129 @@ def test_a_barrier_of_an_idle_recorder_is_done() -> None:
     idle = Recorder()
     assert idle.flush(0)
     assert idle.pending == 0
+
+
+def emit_numbers(first: int, last: int, trace_id: str = "t") -> TraceEmitter:
+    emitter = TraceEmitter(trace_id)
+    for number in range(first, last + 1):
+        emitter.emit("plan_created", {"number": number})
+    return emitter
+
+
+def stored_numbers(trace_id: str = "t") -> list[int]:
+    details = Event.objects.filter(trace__trace_id=trace_id).order_by("sequence").values_list("details", flat=True)
+    return [json.loads(text)["number"] for text in details]
+
+
+@pytest.fixture
+def spool(tmp_path: Path, settings: Settings) -> Path:
+    """A spool beside a small queue."""
+    settings.TRACE_STREAMING_QUEUE_SIZE = 100
+    settings.TRACE_STREAMING_SPOOL_DIR = tmp_path
+    return tmp_path
+
+
+def away(records: list[TraceRecord]) -> None:
+    raise OperationalError("the database is away")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_does_not_fit_into_the_queue_goes_through_the_spool(
+    failing_store: dict[str, Any], spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost or repeated, and the order holds; the files go when they are stored."""
+    monkeypatch.setattr(backlog, "MAX_BATCH", 30)
+    failing_store["error"] = away
+    lost = recorder.lost
+    for first in range(1, 1001, 40):  # the emitter is no quicker than the disk: otherwise it gives up events
+        emit_numbers(first, first + 39)
+        for thread in threading.enumerate():
+            if thread.name == "trace-spool":
+                thread.join(10)
+    assert len(list(spool.glob("*.spool"))) > 20
+    failing_store["error"] = lambda records: None
+    assert recorder.flush(30)
+    assert stored_numbers() == list(range(1, 1001))
+    assert (recorder.lost, recorder.pending) == (lost, 0)
+    assert [path.suffix for path in spool.iterdir()] == [".lock"]
+    assert not SpoolSegment.objects.exists()
+    recorder.close()
+    assert list(spool.iterdir()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_not_stored_when_a_process_ends_is_stored_by_the_next(
+    failing_store: dict[str, Any], spool: Path
+) -> None:
+    """Also what the writer had in hand; in the same order, before what is emitted then."""
+    failing_store["error"] = away
+    lost = recorder.lost
+    emit_numbers(1, 30)
+    recorder.close(0.05)
+    assert (recorder.lost, recorder.pending) == (lost, 0)
+    assert stored_numbers() == []
+    failing_store["error"] = lambda records: None
+    assert emit_numbers(31, 40).flush(10)
+    assert stored_numbers() == list(range(1, 41))
+    recorder.close()
+    assert list(spool.iterdir()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_database_refuses_of_a_file_blocks_nothing(failing_store: dict[str, Any], spool: Path) -> None:
+    """The rest is stored once, though the file is stored in pieces and the database goes away between them."""
+    failing_store["error"] = away
+    emit_numbers(1, 20)
+    recorder.close(0.05)
+    attempts = 0
+
+    def error(records: list[TraceRecord]) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts % 3 == 0:
+            raise OperationalError
+        if any('"number":7}' in getattr(record, "details", "") for record in records):
+            raise IntegrityError("no")
+
+    failing_store["error"] = error
+    lost = recorder.lost
+    assert emit_numbers(21, 25).flush(10)
+    assert stored_numbers() == [*range(1, 7), *range(8, 26)]
+    assert recorder.lost == lost + 1
+    recorder.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_unreadable_file_blocks_nothing(spool: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Invariant 9: it is counted, logged, and kept."""
+    dead = Spool(spool)
+    dead.write(1, [TraceEnd("t", "success", datetime.now(UTC))] * 3, ()).path.write_bytes(b"\x00\n\x00\n\x00\n")
+    dead.close()
+    lost = recorder.lost
+    assert emit_numbers(1, 2).flush(10)
+    assert stored_numbers() == [1, 2]
+    assert recorder.lost == lost + 3
+    assert "holds no trace events of this version" in caplog.text
+    assert [path.suffix for path in spool.iterdir() if path.suffix != ".lock"] == [".unreadable"]
+    recorder.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_in_a_commit_stores_each_event_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 2: the commit was carried out, and its answer was lost."""
+    monkeypatch.setattr(module, "_RETRY_SECONDS", (0.001, 0.01))
+    commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]  # the call that the server answers
+    unanswered = threading.Event()
+
+    def commit_without_an_answer(connection: BaseDatabaseWrapper) -> None:
+        commit(connection)
+        if threading.current_thread().name == "trace-recorder" and not unanswered.is_set():
+            unanswered.set()
+            raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "_commit", commit_without_an_answer)
+    assert emit_numbers(1, 5).flush(10)
+    assert unanswered.is_set()
+    assert emit_numbers(6, 10).flush(10)
+    assert stored_numbers() == list(range(1, 11))
+    assert sequences("t") == list(range(1, 11))

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from trace_streaming import retention, store
 from trace_streaming.emitter import make_event
@@ -76,6 +77,30 @@ def test_a_bad_age_is_explained(age: str) -> None:
     assert len(remaining()) == 5
 
 
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stderr", "verbosity", "is_shown"), [(Terminal, 1, 1), (Terminal, 0, 0), (io.StringIO, 1, 0)])
+def test_a_person_sees_how_far_it_is(stderr: type[io.StringIO], verbosity: int, is_shown: int) -> None:
+    """On a terminal; a cron job's mail holds the result alone."""
+    shown = stderr()
+    call_command("prune_traces", "--older-than", "30d", stdout=io.StringIO(), stderr=shown, verbosity=verbosity)
+    assert ("Pruning" in shown.getvalue()) == is_shown
+    assert ("5/5" in shown.getvalue()) == is_shown
+
+
+def test_pruning_marks_what_is_silent(settings: Settings) -> None:
+    """Where no server runs that would do it."""
+    settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 60
+    store.append([event("silent", NOW - timedelta(hours=1))])
+    assert prune("--older-than", "30d") == "Deleted 4 traces with 5 events."
+    assert Trace.objects.get(trace_id="silent").state == "incomplete"
+
+
 def test_no_statement_deletes_more_than_a_range(monkeypatch: pytest.MonkeyPatch) -> None:
     """Emitters never wait for a long lock: a large trace goes a range at a time."""
     monkeypatch.setattr(retention, "RANGE_EVENTS", 10)
@@ -97,3 +122,24 @@ def test_a_trace_that_goes_on_meanwhile_keeps_its_place() -> None:
     head = store.read_heads(["old-running"])["old-running"]
     assert (head.pk, head.epoch, head.sequence) == (trace.pk, trace.epoch, 2)
     assert store.read_page("old-running", head.pk, 0) == list(batch.events)
+
+
+def test_running_traces_that_are_silent_become_incomplete(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that ended stay as they ended; however many there are, a thousand at a time."""
+    monkeypatch.setattr(retention, "CHUNK_TRACES", 2)
+    for number in range(5):
+        store.append([event(f"silent-{number}", LONG_AGO)])
+    settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 3600
+    assert retention.mark_incomplete() == 6
+    assert retention.mark_incomplete() == 0
+    states = dict(Trace.objects.values_list("trace_id", "state"))
+    assert states["old-running"] == states["silent-4"] == "incomplete"
+    assert (states["young"], states["old"], states["old-failed"]) == ("running", "success", "error")
+    trace = Trace.objects.get(trace_id="old-running")
+    assert trace.ended_at == trace.last_event_at == LONG_AGO
+
+
+def test_traces_may_run_for_ever(settings: Settings) -> None:
+    """None: silence means nothing."""
+    settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = None
+    assert retention.mark_incomplete() == 0

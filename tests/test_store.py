@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, IntegrityError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from trace_streaming import store
 from trace_streaming.emitter import make_event
-from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceStart
-from trace_streaming.frames import MAX_FRAME_BYTES
-from trace_streaming.models import Event, Trace
+from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart
+from trace_streaming.frames import MAX_FRAME_BYTES, Batch
+from trace_streaming.models import Event, SpoolSegment, Trace
+from trace_streaming.store import Spooled
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -171,3 +172,72 @@ def test_many_writers_leave_no_hole() -> None:
         thread.join()
     assert [e.sequence for e in stored("a")] == list(range(1, 201))
     assert [e.sequence for e in stored("b")] == list(range(1, 101))
+
+
+def test_what_is_in_a_file_too_is_stored_once_however_often_it_is_tried() -> None:
+    """How far a file is stored is kept in the same transaction; halves of it are what is left of a poisoned one."""
+    records = [event(number=number) for number in range(4)]
+    assert store.append(records[:2], Spooled("f", 0))[0].last_sequence == 2
+    assert store.append(records[:2], Spooled("f", 0)) == []
+    (batch,) = store.append(records, Spooled("f", 0))
+    assert [e.sequence for e in batch.events] == [3, 4]
+    assert store.append(records[2:], Spooled("f", 2)) == []
+    assert [orjson.loads(e.text)["details"]["number"] for e in stored()] == [0, 1, 2, 3]
+    store.forget_segment("f")
+    assert not SpoolSegment.objects.exists()
+
+
+def test_a_file_and_its_events_are_stored_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the insert fails, the file counts as not stored."""
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_insert", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.append([event()], Spooled("f", 0))
+    assert store.append([event()], Spooled("f", 0))[0].last_sequence == 1
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False])
+@pytest.mark.parametrize("spooled", [None, Spooled("f", 0)])
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_that_is_not_answered(
+    monkeypatch: pytest.MonkeyPatch, is_carried_out: bool, spooled: Spooled | None
+) -> None:
+    """Invariant 2: the next attempt finds out whether it was carried out, and stores each event once."""
+    store.append([event(number=0)])
+    commit = connection._commit  # type: ignore[attr-defined]  # the call that the server answers
+
+    def unanswered() -> None:
+        if is_carried_out:
+            commit()
+        raise OperationalError("server closed the connection unexpectedly")
+
+    records: list[TraceRecord] = [event(number=1), event(number=2), TraceEnd("t", "success", NOW)]
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "_commit", unanswered)
+        with pytest.raises(store.InDoubtError) as doubt:
+            store.append(records, spooled)
+        connection.close()
+    (batch,) = store.append(records, spooled, doubt.value.batches)
+    assert [orjson.loads(e.text)["details"]["number"] for e in stored()] == [0, 1, 2]
+    assert batch == Batch("t", batch.epoch, "success", 3, tuple(stored(after=1)))
+    assert Trace.objects.get().event_count == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_that_is_refused_is_not_in_doubt() -> None:
+    """The database answered: a constraint is broken."""
+    with pytest.raises(IntegrityError):
+        store.append([TraceStart("t", NOW, owner_id=987654)])
+
+
+def test_a_trace_that_was_taken_for_incomplete_goes_on() -> None:
+    """Its next event says that it was only silent; one that ended otherwise stays ended."""
+    for trace_id, state in (("silent", "incomplete"), ("done", "success")):
+        store.append([event(trace_id), TraceEnd(trace_id, state, NOW)])
+        (batch,) = store.append([event(trace_id)])
+        trace = Trace.objects.get(trace_id=trace_id)
+        is_running = state == "incomplete"
+        assert trace.state == batch.state == ("running" if is_running else state)
+        assert trace.ended_at == (None if is_running else NOW)
+    (batch,) = store.append([event("silent"), TraceEnd("silent", "incomplete", NOW)])
+    assert batch.state == "incomplete"

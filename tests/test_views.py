@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from cuga_site.asgi import application
 from trace_streaming import views
+from trace_streaming.presence import alone
 
 HEALTHY = {"status": "healthy", "service": "trace-streaming", "active_connections": 0, "active_traces": []}
 
@@ -42,7 +43,7 @@ async def test_connections_are_counted_and_at_most_ten_traces_named() -> None:
     assert (await client.get("/ws/health")).json() == HEALTHY
 
 
-@pytest.mark.parametrize("probe", ["_database_probe", "_layer_probe"])
+@pytest.mark.parametrize("probe", ["_fleet_probe", "_layer_probe"])
 def test_what_does_not_answer_is_unhealthy_in_time(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, probe: str
 ) -> None:
@@ -54,7 +55,7 @@ def test_what_does_not_answer_is_unhealthy_in_time(
         release.wait()
 
     settings.TRACE_STREAMING_HEALTH_TIMEOUT_SECONDS = 0.05
-    monkeypatch.setattr(views, "_database_probe", views._Probe(lambda_ok))
+    monkeypatch.setattr(views, "_fleet_probe", views._Probe(alone))
     monkeypatch.setattr(views, "_layer_probe", views._Probe(lambda_ok))
     monkeypatch.setattr(views, probe, views._Probe(hang))
     try:

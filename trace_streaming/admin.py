@@ -13,7 +13,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from .models import Event, Trace
+from .models import Event, StreamServer, Trace
+from .presence import living
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Model]
@@ -123,3 +124,14 @@ class EventAdmin(ReadOnlyAdmin):
         """The JSON, indented."""
         text = orjson.dumps(orjson.loads(event.details), option=orjson.OPT_INDENT_2).decode()
         return format_html("<pre>{}</pre>", text)
+
+
+@admin.register(StreamServer)
+class StreamServerAdmin(ReadOnlyAdmin):
+    """The processes that serve sockets now."""
+
+    list_display = ("host", "pid", "started_at", "seen_at", "connections", "traces")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        """Without those that died."""
+        return super().get_queryset(request) & living()

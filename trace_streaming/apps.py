@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class TraceStreamingConfig(AppConfig):
-    """Connects the recorder, registers the system checks, and gives daphne backpressure."""
+    """Connects the recorder, registers the system checks, and prepares the server that is loaded."""
 
     name = "trace_streaming"
     verbose_name = _("Trace streaming")
@@ -15,8 +15,8 @@ class TraceStreamingConfig(AppConfig):
 
     def ready(self) -> None:
         """Run once, when all models are loaded."""
-        from . import backpressure, checks, recorder
+        from . import checks, recorder, servers
 
         checks.register_checks()
         recorder.connect()
-        backpressure.install()
+        servers.install()

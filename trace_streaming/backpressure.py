@@ -8,11 +8,10 @@ producer is told when the write buffer is full (64 KiB) and when it is empty aga
 from __future__ import annotations
 
 import asyncio
-import functools
-import sys
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 SCOPE_KEY: Final = "trace_streaming.transport"
+"""Where a scope has the transport of its socket; see ``servers``."""
 
 
 class Transport(Protocol):
@@ -61,22 +60,3 @@ class WriteGate:
     def stopProducing(self) -> None:  # noqa: N802
         """Called by the transport: the connection is lost."""
         self._open.set()
-
-
-def install() -> None:
-    """Have daphne put a socket's transport into its scope, if daphne is what serves this process.
-
-    Nothing else leads from a scope to its transport, and not every daphne is started by a command of ours.
-    """
-    module = sys.modules.get("daphne.server")
-    if module is None or hasattr(module.Server.create_application, "__wrapped__"):
-        return
-    create_application = module.Server.create_application
-
-    @functools.wraps(create_application)
-    def create_application_with_transport(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
-        if scope["type"] == "websocket":
-            scope[SCOPE_KEY] = protocol.transport
-        return create_application(server, protocol, scope)
-
-    module.Server.create_application = create_application_with_transport

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -22,9 +24,12 @@ E003 = "trace_streaming.E003"
 E004 = "trace_streaming.E004"
 E005 = "trace_streaming.E005"
 E006 = "trace_streaming.E006"
+E007 = "trace_streaming.E007"
 W001 = "trace_streaming.W001"
 W002 = "trace_streaming.W002"
 W003 = "trace_streaming.W003"
+
+_MAY_BE_NONE: Final = ("HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS")
 
 
 def register_checks() -> None:
@@ -50,13 +55,34 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         messages.append(Error('TRACE_STREAMING_DURABILITY must be "async" or "sync".', hint=hint, id=E006))
     messages += _check_callables("REDACTOR", [conf.REDACTOR], E003)
     messages += _check_callables("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
-    for name in ("HEAD_CHECK_SECONDS", "HEALTH_TIMEOUT_SECONDS", "HEARTBEAT_SECONDS", "QUEUE_SIZE", "STALL_SECONDS"):
+    messages += _check_spool_dir(conf.SPOOL_DIR)
+    for name in (
+        "HEAD_CHECK_SECONDS",
+        "HEALTH_TIMEOUT_SECONDS",
+        "HEARTBEAT_SECONDS",
+        "INCOMPLETE_AFTER_SECONDS",
+        "QUEUE_SIZE",
+        "STALL_SECONDS",
+    ):
         value = getattr(conf, name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (is_number and value > 0) and not (name == "HEAD_CHECK_SECONDS" and value is None):
+        if not (is_number and value > 0) and not (name in _MAY_BE_NONE and value is None):
             hint = "Leave it away for the default, or set a number above 0."
             messages.append(Error(f"TRACE_STREAMING_{name} must be a number above 0.", hint=hint, id=E005))
     return messages
+
+
+def _check_spool_dir(folder: object) -> Iterator[CheckMessage]:
+    if folder is None:
+        return
+    usable = isinstance(folder, str | os.PathLike) and bool(folder)
+    if usable:
+        path = Path(str(folder)).absolute()
+        nearest = next(existing for existing in (path, *path.parents) if existing.exists())
+        usable = nearest.is_dir() and os.access(nearest, os.W_OK)
+    if not usable:
+        hint = "Set the path of a folder on this machine that the process may write to, or make."
+        yield Error(f"TRACE_STREAMING_SPOOL_DIR is no writable folder: {folder!r}.", hint=hint, id=E007)
 
 
 def _is_event_name(name: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +41,11 @@ class Conf:
         return self._get("HEARTBEAT_SECONDS", 15.0)  # type: ignore[no-any-return]
 
     @property
+    def INCOMPLETE_AFTER_SECONDS(self) -> float | None:
+        """A trace that is silent for so long is taken for ``incomplete``; None: never."""
+        return self._get("INCOMPLETE_AFTER_SECONDS", 86_400.0)  # type: ignore[no-any-return]
+
+    @property
     def PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide who may watch a trace."""
         return self._get(  # type: ignore[no-any-return]
@@ -60,6 +66,11 @@ class Conf:
     def REDACTOR(self) -> str:
         """Dotted path of the callable that hides what must not be seen (``trace_streaming.redaction.Redactor``)."""
         return self._get("REDACTOR", DEFAULT_REDACTOR)  # type: ignore[no-any-return]
+
+    @property
+    def SPOOL_DIR(self) -> str | os.PathLike[str] | None:
+        """A folder of this machine for events that do not fit into memory; None: they are given up."""
+        return self._get("SPOOL_DIR", None)  # type: ignore[no-any-return]
 
     @property
     def STALL_SECONDS(self) -> float:

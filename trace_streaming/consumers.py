@@ -19,10 +19,12 @@ from .frames import PLAIN, V1, Profile
 from .hub import Hub, current_hub
 from .models import Trace
 from .permissions import Watcher, may_watch
+from .presence import presence
 from .protocol import (
     SUBPROTOCOL,
     CloseCode,
     Command,
+    Ending,
     WatchRequest,
     parse_acknowledged,
     parse_command,
@@ -38,6 +40,7 @@ MAX_BAD_COMMANDS: Final = 32
 """So many malformed commands in a row close the socket."""
 CLOSE_SECONDS: Final = 1.0
 """How long a client that takes nothing is asked to take its close."""
+GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
 
 
 class TraceConsumer(AsyncWebsocketConsumer):
@@ -62,9 +65,12 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Whatever ends the connection, its place is freed: ``disconnect`` is not called for every end."""
+        task = asyncio.current_task()
+        _open[task] = self
         try:
             await super().__call__(scope, receive, send)
         finally:
+            del _open[task]
             self._free()
             if self._gate is not None:
                 self._gate.close()
@@ -82,6 +88,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
         offered = SUBPROTOCOL in self.scope.get("subprotocols", ())
         self._profile = V1 if offered else PLAIN
         await self.accept(SUBPROTOCOL if offered else None)
+        if "server" in self.scope:  # a real one
+            presence.start()
         if (transport := self.scope.get(SCOPE_KEY)) is not None:
             self._gate = WriteGate(transport)
         try:
@@ -111,6 +119,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await self._close()
         else:
             self.ignored_frames += 1
+
+    def end(self, ending: Ending) -> None:
+        """Close the socket soon; nothing is awaited here."""
+        if self._subscription is not None:
+            self._subscription.end(ending)
 
     async def disconnect(self, code: int) -> None:
         """The client has gone, or the close is done."""
@@ -158,9 +171,9 @@ class TraceConsumer(AsyncWebsocketConsumer):
         try:
             await subscription.run()
         except asyncio.CancelledError:
-            if not subscription.stalled:
+            if subscription.ending is None:
                 raise
-            await self._give_up()
+            await self._end(subscription.ending)
         except OSError:
             pass  # the socket has gone; the server's disconnect message follows
         except Exception:
@@ -173,14 +186,14 @@ class TraceConsumer(AsyncWebsocketConsumer):
         await self._send_text(self._profile.error(self._trace_id[:128], code, message))
         await self._close(code)
 
-    async def _give_up(self) -> None:
-        """Close on a client that takes nothing; its place is free whether it takes the close or not."""
+    async def _end(self, ending: Ending) -> None:
+        """Close a socket whose time is over; its place is free whether the client takes the close or not."""
         gate, self._gate = self._gate, None
         if gate is not None:
             gate.close()
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._refuse(CloseCode.TOO_SLOW, "Too slow: nothing was taken for too long; connect again")
+                await self._refuse(*ending)
 
     async def _close(self, code: int = CloseCode.NORMAL) -> None:
         """Free the place before the close: nothing may be sent behind it."""
@@ -199,6 +212,19 @@ class TraceConsumer(AsyncWebsocketConsumer):
             self._hub.unsubscribe(subscription)
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
+
+
+_open: dict[asyncio.Task[Any] | None, TraceConsumer] = {}
+
+
+async def close_all() -> None:
+    """The server is ending: tell all clients of the running loop to connect again, and give them a second to go."""
+    loop = asyncio.get_running_loop()
+    here = {task: consumer for task, consumer in _open.items() if task is not None and task.get_loop() is loop}
+    for consumer in here.values():
+        consumer.end(GOING_AWAY)
+    if here:
+        await asyncio.wait(here, timeout=CLOSE_SECONDS)
 
 
 def _may_watch(scope: dict[str, Any], user: Any, trace_id: str) -> bool:

@@ -14,10 +14,12 @@ from typing import Any, Final, ParamSpec, TypeVar
 from django.db import Error as DatabaseError
 
 from . import publisher, store
+from .burst_log import BurstLog
 from .conf import conf
 from .events import EncodedEvent
 from .exceptions import StorageUnavailableError
 from .frames import Profile
+from .listener import Listener
 from .protocol import WatchRequest
 from .subscription import Send, Subscription
 from .topics import Topic
@@ -29,7 +31,6 @@ T = TypeVar("T")
 
 READ_THREADS: Final = 4
 RETRY_SECONDS: Final = 1.0
-LAYER_TIMEOUT_SECONDS: Final = 2.0
 
 
 class Hub:
@@ -38,15 +39,11 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.topics: dict[str, Topic] = {}
         self._loop = loop
-        self._layer = publisher.channel_layer()
-        self._channel: str | None = None
-        """Ours, while the channel layer answers."""
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="trace-reader")
         self._look_now = asyncio.Event()
-        self._failing: set[str] = set()
-        """What is failing now, and has been logged."""
+        self._log = BurstLog(logger)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._receiver = self._spawn(self._receive())
+        self._listener = Listener(self._spawn, self._deliver, self._rejoin)
         self._spawn(self._look())
         self._spawn(self._beat())
         publisher.attach(loop)
@@ -97,7 +94,7 @@ class Hub:
                 self._log_failing("Reading traces", error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self._failing.discard("Reading traces")
+                self._log.works("Reading traces")
                 return page
 
     async def _look_at(self, topics: Iterable[Topic]) -> list[Topic]:
@@ -122,13 +119,7 @@ class Hub:
 
         Called with ``topic.membership`` held.
         """
-        if self._channel is None:
-            return
-        try:
-            async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
-                await self._layer.group_add(publisher.group_name(topic.trace_id), self._channel)
-        except Exception as error:
-            self._lose_layer(error)
+        await self._listener.join(publisher.group_name(topic.trace_id))
 
     async def _join_again(self, topic: Topic) -> None:
         async with topic.membership:
@@ -140,18 +131,11 @@ class Hub:
             if topic.subscriptions or self.topics.get(topic.trace_id) is not topic:
                 return
             topic.ready = False
-            await self._discard(topic, self._channel)
+            await self._listener.leave(publisher.group_name(topic.trace_id))
             if not topic.subscriptions:
                 del self.topics[topic.trace_id]
         if not self.topics:
             self._stop()
-
-    async def _discard(self, topic: Topic, channel: str | None) -> None:
-        """Leave the trace's group, if the layer answers; if not, nobody reads what it sends there."""
-        if channel is not None:
-            with suppress(Exception):
-                async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
-                    await self._layer.group_discard(publisher.group_name(topic.trace_id), channel)
 
     def _stop(self) -> None:
         publisher.detach(self._loop)
@@ -160,44 +144,13 @@ class Hub:
             task.cancel()
         self._threads.shutdown(wait=False)
 
-    async def _receive(self, lost_channel: str | None = None) -> None:
-        """Read the channel layer, and come back to it after any failure.
-
-        :param lost_channel: the channel that failed before, which is to be forgotten
-        """
-        if lost_channel is not None:
-            await asyncio.sleep(RETRY_SECONDS)
-        while True:
-            try:
-                if self._channel is None:
-                    await self._connect(lost_channel)
-                message = await self._layer.receive(self._channel)
-            except Exception as error:
-                self._log_failing("The channel layer", error)
-                lost_channel, self._channel = self._channel or lost_channel, None
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self._deliver(message)
-
-    async def _connect(self, lost_channel: str | None) -> None:
-        """Take a channel and join the groups of all topics; what was missed meanwhile is found by a look."""
-        async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
-            self._channel = await self._layer.new_channel()
+    async def _rejoin(self, lost_channel: str | None = None) -> None:
+        """Join the groups of all topics; what was missed meanwhile is found by a look."""
         for topic in list(self.topics.values()):
-            await self._discard(topic, lost_channel)
+            if lost_channel is not None:
+                await self._listener.leave(publisher.group_name(topic.trace_id), lost_channel)
             await self._join_again(topic)
-        await asyncio.sleep(0)  # where a join failed, this task ends here: another has taken its place
-        self._failing.discard("The channel layer")
         self._look_now.set()
-
-    def _lose_layer(self, error: Exception) -> None:
-        """Begin anew with another channel; ending the ``receive`` lets the layer forget the lost one."""
-        self._log_failing("The channel layer", error)
-        if self._channel is None:
-            return
-        lost, self._channel = self._channel, None
-        self._receiver.cancel()
-        self._receiver = self._spawn(self._receive(lost))
 
     def _deliver(self, message: dict[str, Any]) -> None:
         try:
@@ -211,24 +164,28 @@ class Hub:
 
     async def _look(self) -> None:
         """Ask the store from time to time where the watched logs end: the layer may have lost the last word."""
+        joined_at = self._loop.time()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._look_interval()):
                     await self._look_now.wait()
             self._look_now.clear()
+            if self._loop.time() - joined_at > self._listener.membership_seconds / 2:
+                joined_at = self._loop.time()
+                await self._rejoin()
             try:
                 missed = await self._look_at(list(self.topics.values()))
             except Exception as error:
                 self._log_failing("Looking at the heads of the watched traces", error)
                 continue
-            self._failing.discard("Looking at the heads of the watched traces")
+            self._log.works("Looking at the heads of the watched traces")
             for topic in missed:
                 await self._join_again(topic)  # the layer may have forgotten that we are in the group
 
     def _look_interval(self) -> float:
         if conf.HEAD_CHECK_SECONDS is not None:
             return conf.HEAD_CHECK_SECONDS
-        return 1.0 if self._channel is None or publisher.is_in_memory(self._layer) else 10.0
+        return 10.0 if self._listener.is_quick else 1.0
 
     async def _beat(self) -> None:
         while True:
@@ -239,9 +196,7 @@ class Hub:
                     subscription.give_up_if_stalled(conf.STALL_SECONDS)
 
     def _log_failing(self, what: str, error: Exception) -> None:
-        if what not in self._failing:
-            self._failing.add(what)
-            logger.warning("%s fails (%s); tried again until it works", what, type(error).__name__)
+        self._log.failed(what, "%s fails (%s); tried again until it works", what, type(error).__name__)
 
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}

@@ -91,3 +91,41 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.event}"
+
+
+class SpoolSegment(models.Model):
+    """How far a file of the spool is stored: kept in the transaction that stores its records, so none is stored twice.
+
+    There is a row only while a file is being stored.
+    """
+
+    name = models.CharField(_("name"), max_length=400, primary_key=True)
+    position = models.PositiveBigIntegerField(_("records stored"))
+
+    class Meta:
+        verbose_name = _("spool segment")
+        verbose_name_plural = _("spool segments")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StreamServer(models.Model):
+    """A process that serves sockets. It says every few seconds that it lives; its row is deleted when it ends."""
+
+    name = models.CharField(_("name"), max_length=32, unique=True)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveIntegerField(_("process id"))
+    started_at = models.DateTimeField(_("started"))
+    seen_at = models.DateTimeField(_("last seen"))
+    connections = models.PositiveIntegerField(_("connections"), default=0)
+    traces = models.PositiveIntegerField(_("watched traces"), default=0)
+    first_traces = models.JSONField(_("first traces"), default=list, help_text=_("The first ten, in order of name."))
+
+    class Meta:
+        verbose_name = _("stream server")
+        verbose_name_plural = _("stream servers")
+        ordering = ["host", "pid"]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

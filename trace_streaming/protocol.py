@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import orjson
@@ -31,6 +31,13 @@ class CloseCode(IntEnum):
     NOT_AUTHENTICATED = 4401
     NOT_ALLOWED = 4403
     TOO_LARGE = 4413
+
+
+class Ending(NamedTuple):
+    """Why the server closes a socket."""
+
+    code: CloseCode
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,21 @@ import hashlib
 import logging
 import os
 from collections.abc import Coroutine, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers, get_channel_layer
 
+from .burst_log import BurstLog
 from .events import EncodedEvent
 from .frames import Batch
 
 logger = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 1.0
+"""Between attempts while the channel layer fails."""
 
 _fallback = InMemoryChannelLayer()
 
@@ -89,20 +93,27 @@ class Publisher:
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
-        self._failing = False
+        self._log = BurstLog(logger)
+        self._failed_at: float | None = None
 
     def publish(self, batches: Sequence[Batch]) -> None:
-        """Tell the watchers. What fails is logged once per burst: watchers find the events in the store."""
+        """Tell the watchers. What fails is logged once per burst: watchers find the events in the store.
+
+        After a failure nothing is sent for a second: a layer that hangs would hold up the writer with each batch.
+        """
+        if self._failed_at is not None and monotonic() - self._failed_at < RETRY_SECONDS:
+            return
         try:
             layer = channel_layer()
             run = _run_on_a_hubs_loop if is_in_memory(layer) else self._run
             run(_send(layer, batches))
         except Exception as error:
-            if not self._failing:
-                logger.warning("Publishing fails (%s); watchers read from the database", type(error).__name__)
-            self._failing = True
+            name = type(error).__name__
+            self._log.failed("publish", "Publishing fails (%s); watchers read from the database", name)
+            self._failed_at = monotonic()
         else:
-            self._failing = False
+            self._failed_at = None
+            self._log.works("publish")
 
     def close(self) -> None:
         """Close the loop and the connections it holds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TypeGuard
@@ -42,6 +43,11 @@ class RecordQueue:
         records = [item for item in items if not isinstance(item, Future)]
         records += [TraceLoss(trace_id, now, count) for trace_id, count in losses.items()]
         return records, [item for item in items if isinstance(item, Future)]
+
+    def put_back(self, records: Sequence[TraceRecord], barriers: Sequence[Barrier]) -> None:
+        """Undo a ``take``."""
+        with self._lock:
+            self._items.extendleft(reversed([*records, *barriers]))
 
     def make_room(self, size: int) -> Counter[str]:
         """Give up a tenth of a full queue: the oldest informational events, and others only where those do not do.

@@ -1,17 +1,20 @@
-"""What is deleted in time: whole traces that have long been silent, a range of events at a time."""
+"""What happens to traces in time: those that fall silent are incomplete, and old ones are deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import F, Max, Min, Q, QuerySet
+from django.utils import timezone
 
+from .conf import conf
 from .models import Event, Trace
 from .store import database
 
+CHUNK_TRACES: Final = 1_000
 RANGE_EVENTS: Final = 5_000
 """Events in one DELETE: bounds how long emitters wait for its locks."""
 
@@ -42,3 +45,20 @@ def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
         silent = Trace.objects.using(database()).select_for_update()
         if (unchanged := silent.filter(pk=trace.pk, last_event_at__lt=older_than).first()) is not None:
             unchanged.delete()
+
+
+def mark_incomplete() -> int:
+    """Take running traces that are silent for ``TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS`` for incomplete.
+
+    Their processes may have died, or never said that they were done; a trace that goes on is running again.
+    Returns how many there were.
+    """
+    if conf.INCOMPLETE_AFTER_SECONDS is None:
+        return 0
+    cutoff = timezone.now() - timedelta(seconds=conf.INCOMPLETE_AFTER_SECONDS)
+    silent = Trace.objects.using(database()).filter(state=Trace.State.RUNNING, last_event_at__lt=cutoff)
+    total = 0
+    # Some at a time, and each judged again as it is locked: no emitter waits long, and none that goes on is marked.
+    while chunk := list(silent.values_list("pk", flat=True)[:CHUNK_TRACES]):
+        total += silent.filter(pk__in=chunk).update(state=Trace.State.INCOMPLETE, ended_at=F("last_event_at"))
+    return total

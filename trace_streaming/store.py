@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections, connections, router, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .events import EncodedEvent, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart, encode_event
 from .frames import Batch, byte_length, chunked
-from .models import Event, Trace
+from .models import Event, SpoolSegment, Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 256 * 1024
+TRANSIENT_ERRORS: Final = (OperationalError, InterfaceError)
+"""What a database raises that is away or locked; everything else will fail again."""
 
 
 class Head(NamedTuple):
@@ -63,13 +65,53 @@ def with_fresh_connection(function: Callable[P, T], *args: P.args, **kwargs: P.k
         close_old_connections()
 
 
-def append(records: Iterable[TraceRecord]) -> list[Batch]:
+class InDoubtError(Exception):
+    """The database did not answer to a commit: what was appended may be stored or not."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        super().__init__("The commit was not answered")
+        self.batches = batches
+
+
+class Spooled(NamedTuple):
+    """Where records come from that are in a file, too."""
+
+    segment: str
+    first: int
+    """Place of the first of them in the file."""
+
+
+def append(
+    records: Sequence[TraceRecord], spooled: Spooled | None = None, in_doubt: Sequence[Batch] = ()
+) -> list[Batch]:
     """Number the events and store them, all in one transaction; return what watchers are to be told.
 
     Raising ``last_sequence`` takes the trace's row lock until the commit, so number order is commit order, whatever
     number of processes append. Traces are locked in one order; where a new trace breaks it, the database ends the
     deadlock with an ``OperationalError``, and the batch may be appended again.
+
+    :param spooled: the file of the spool that holds them; how far it is stored is kept in the same transaction
+    :param in_doubt: of the attempt before this, when it ended with :exc:`InDoubtError`
+    :raises InDoubtError: the database went away in the commit; append again with what it holds
     """
+    is_committing = False
+    try:
+        with transaction.atomic(using=database()):
+            if spooled is not None:
+                records = _not_stored(records, spooled)
+            batches = _append(records, in_doubt)
+            is_committing = True
+    except TRANSIENT_ERRORS as error:
+        if is_committing:
+            raise InDoubtError(batches) from error
+        raise
+    return batches
+
+
+def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[Batch]:
+    """Within the transaction."""
+    if not records:
+        return list(in_doubt)
     appended: dict[str, _Appended] = {}
     for record in records:
         new = appended.setdefault(record.trace_id, _Appended(record.timestamp))
@@ -82,20 +124,47 @@ def append(records: Iterable[TraceRecord]) -> list[Batch]:
                 new.start = new.start or record
             case TraceLoss():
                 new.lost += record.count
-    appended = dict(sorted(appended.items()))
     alias = database()
-    with transaction.atomic(using=alias):
-        heads = _raise_heads(alias, appended)
-        batches: list[Batch] = []
-        rows: list[tuple[Any, ...]] = []
-        connection = connections[alias]
-        for trace_id, new in appended.items():
-            head = heads[trace_id]
-            first = head.sequence - len(new.events) + 1
-            batches += _batches(trace_id, head, [encode_event(e, n) for n, e in enumerate(new.events, first)])
-            rows += [_row(connection, head.pk, number, event) for number, event in enumerate(new.events, first)]
-        _insert(connection, rows)
+    heads = _raise_heads(alias, dict(sorted(appended.items())))
+    if _are_stored(in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
+        transaction.set_rollback(True, using=alias)
+        return list(in_doubt)
+    batches: list[Batch] = []
+    rows: list[tuple[Any, ...]] = []
+    connection = connections[alias]
+    for trace_id, new in appended.items():
+        head = heads[trace_id]
+        first = head.sequence - len(new.events) + 1
+        batches += _batches(trace_id, head, [encode_event(e, n) for n, e in enumerate(new.events, first)])
+        rows += [_row(connection, head.pk, number, event) for number, event in enumerate(new.events, first)]
+    _insert(connection, rows)
     return batches
+
+
+def _not_stored(records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[TraceRecord]:
+    """Those that no transaction has stored; with this one, all are."""
+    segments = SpoolSegment.objects.using(database())
+    last = spooled.first + len(records)
+    segment, is_new = segments.get_or_create(name=spooled.segment, defaults={"position": last})
+    if is_new:
+        return records
+    stored, segment.position = segment.position, max(segment.position, last)
+    segment.save(update_fields=["position"])
+    return records[max(stored - spooled.first, 0) :]
+
+
+def forget_segment(name: str) -> None:
+    """A file of the spool is gone: nobody will ask how far it is stored."""
+    SpoolSegment.objects.using(database()).filter(name=name).delete()
+
+
+def _are_stored(batches: Sequence[Batch], heads: dict[str, Head]) -> bool:
+    """Whether they were committed: then the log has their first event under its number, to the microsecond."""
+    for batch in batches:
+        if batch.events:
+            page = read_page(batch.trace_id, heads[batch.trace_id].pk, batch.events[0].sequence - 1)
+            return page[:1] == [batch.events[0]]
+    return False
 
 
 def _raise_heads(alias: str, appended: dict[str, _Appended]) -> dict[str, Head]:
@@ -133,8 +202,11 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
     sql = (
         f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only
         " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s,"
-        " last_event_at = %s WHERE trace_id = %s"
+        " last_event_at = %s, ended_at = CASE WHEN state = %s THEN NULL ELSE ended_at END,"
+        " state = CASE WHEN state = %s THEN %s ELSE state END WHERE trace_id = %s"
     )
+    # A trace that was silent for too long goes on.
+    goes_on = (Trace.State.INCOMPLETE, Trace.State.INCOMPLETE, Trace.State.RUNNING)
     with connection.cursor() as cursor:
         cursor.executemany(
             sql,
@@ -145,6 +217,7 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
                     sum(event.status == "error" for event in new.events),
                     new.lost,
                     _column_time(connection, new.last_event_at),
+                    *goes_on,
                     trace_id,
                 )
                 for trace_id, new in appended.items()

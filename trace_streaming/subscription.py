@@ -9,10 +9,12 @@ from typing import Final, Protocol
 
 from .events import END_STATES, EncodedEvent
 from .frames import WINDOW_BYTES, Batch, Connected, Frame, Gap, Profile, byte_length, event_frames
-from .protocol import EVERYTHING, WatchRequest
+from .protocol import EVERYTHING, CloseCode, Ending, WatchRequest
 
 MAX_WAITING_BYTES: Final = 1024 * 1024
 """What may wait for a slow socket before its subscription falls behind and reads from the store instead."""
+
+STALLED: Final = Ending(CloseCode.TOO_SLOW, "Too slow: nothing was taken for too long; connect again")
 
 Send = Callable[[str], Awaitable[None]]
 
@@ -54,8 +56,8 @@ class Subscription:
         self._said_live = False
         self._said_ended: tuple[str | None, int] | None = None
         self._heartbeat_due = False
-        self.stalled = False
-        """Whether the client has taken nothing for too long, and was given up."""
+        self.ending: Ending | None = None
+        """Why the socket is to be closed, if it is."""
         self._task: asyncio.Task[None] | None = None
         self._blocked_since: float | None = None
         """When the frame was ready that the client is to take now, in the loop's time."""
@@ -115,7 +117,12 @@ class Subscription:
         if self._task is None or self._blocked_since is None:
             return
         if self._task.get_loop().time() - self._blocked_since > seconds:
-            self.stalled = True
+            self.end(STALLED)
+
+    def end(self, ending: Ending) -> None:
+        """End the pump; the socket is to be closed."""
+        self.ending = ending
+        if self._task is not None:
             self._task.cancel()
 
     def acknowledge(self, sequence: int) -> None:
@@ -133,6 +140,8 @@ class Subscription:
     async def run(self) -> None:
         """Send what there is to send, in order, until cancelled."""
         self._task = asyncio.current_task()
+        if self.ending is not None:
+            raise asyncio.CancelledError
         while True:
             frames = await self._next_frames()
             if frames is None:

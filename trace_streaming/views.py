@@ -1,4 +1,4 @@
-"""What speaks HTTP: the health of this process."""
+"""What speaks HTTP: the health of the process that answers, and of the fleet it belongs to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from time import monotonic
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import connections
 from rest_framework import status
@@ -20,13 +20,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .conf import conf
-from .hub import connections_by_trace
+from .presence import Fleet, alone, fleet
 from .publisher import new_channel_layer
 from .store import database
 
+T = TypeVar("T")
+
 
 class HealthView(APIView):
-    """Whether this process can serve, and whom it serves. Never slower than its timeout, whatever hangs."""
+    """Whether this process can serve, and whom all serve. Never slower than its timeout, whatever hangs."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = ()  # would need the database
     permission_classes = (AllowAny,)
@@ -40,29 +42,29 @@ class HealthView(APIView):
     def get(self, request: Request) -> Response:
         """200 when the database and the channel layer answer in time, otherwise 503."""
         deadline = monotonic() + conf.HEALTH_TIMEOUT_SECONDS
-        probes = [_database_probe.start(), _layer_probe.start()]
-        healthy = all(_answers(probe, deadline) for probe in probes)
-        connections_now = connections_by_trace()
+        fleet, layer = _fleet_probe.start(), _layer_probe.start()
+        healthy = _answers(fleet, deadline) and _answers(layer, deadline)
+        watched = fleet.result() if _answers(fleet, deadline) else alone()
         return Response(
             {
                 "status": "healthy" if healthy else "unhealthy",
                 "service": "trace-streaming",
-                "active_connections": sum(connections_now.values()),
-                "active_traces": sorted(connections_now)[:10],
+                "active_connections": watched.connections,
+                "active_traces": watched.first_traces,
             },
             status=status.HTTP_200_OK if healthy else status.HTTP_503_SERVICE_UNAVAILABLE,
             headers={"Cache-Control": "no-store"},
         )
 
 
-class _Probe:
+class _Probe(Generic[T]):
     """One check in a thread. While it hangs, everybody waits for that one: requests pile up no threads."""
 
-    def __init__(self, check: Callable[[], None]) -> None:
+    def __init__(self, check: Callable[[], T]) -> None:
         self._check = check
-        self._running: Future[None] | None = None
+        self._running: Future[T] | None = None
 
-    def start(self) -> Future[None]:
+    def start(self) -> Future[T]:
         """The check that is running, or a new one."""
         if self._running is None or self._running.done():
             self._running = Future()
@@ -70,13 +72,13 @@ class _Probe:
             threading.Thread(target=self._run, args=(self._running,), name="trace-health", daemon=True).start()
         return self._running
 
-    def _run(self, result: Future[None]) -> None:
+    def _run(self, result: Future[T]) -> None:
         try:
-            self._check()
+            found = self._check()
         except Exception as error:
             result.set_exception(error)
         else:
-            result.set_result(None)
+            result.set_result(found)
 
 
 def _answers(probe: Future[Any], deadline: float) -> bool:
@@ -87,15 +89,12 @@ def _answers(probe: Future[Any], deadline: float) -> bool:
     return True
 
 
-def check_database() -> None:
-    """Run a query; raises what the database raises."""
-    connection = connections[database()]
+def ask_database() -> Fleet:
+    """Count the fleet; raises what the database raises."""
     try:
-        connection.ensure_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        return fleet()
     finally:
-        connection.close()
+        connections[database()].close()
 
 
 def check_channel_layer() -> None:
@@ -113,5 +112,5 @@ async def _round_trip() -> None:
             pass
 
 
-_database_probe = _Probe(check_database)
+_fleet_probe = _Probe(ask_database)
 _layer_probe = _Probe(check_channel_layer)

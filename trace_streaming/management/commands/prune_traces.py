@@ -10,8 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import Sum
 from django.utils import timezone
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trace_streaming.retention import prune, silent_traces
+from trace_streaming.retention import mark_incomplete, prune, silent_traces
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -42,13 +44,25 @@ class Command(BaseCommand):
             self.stdout.write(f"Would delete {traces.count()} traces with {events} events.")
             return
         traces_deleted = events_deleted = 0
-        for trace in traces.iterator(chunk_size=500):
-            for deleted in prune(trace, before):
-                events_deleted += deleted
+        with Progress(
+            TextColumn("Pruning"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=self.stderr),  # type: ignore[arg-type]  # it writes and flushes, which is what is used
+            disable=options["verbosity"] == 0 or not self.stderr.isatty(),
+            transient=True,
+        ) as progress:
+            task = progress.add_task("", total=traces.aggregate(total=Sum("event_count"))["total"] or 0)
+            for trace in traces.iterator(chunk_size=500):
+                for deleted in prune(trace, before):
+                    events_deleted += deleted
+                    progress.advance(task, deleted)
                 if options["verbosity"] > 1:
-                    self.stdout.write(f"{trace.trace_id}: {deleted} events")
-            traces_deleted += 1
+                    self.stdout.write(f"{trace.trace_id}: {trace.event_count} events")
+                traces_deleted += 1
         self.stdout.write(f"Deleted {traces_deleted} traces with {events_deleted} events.")
+        mark_incomplete()
 
 
 def _age(text: str) -> timedelta:

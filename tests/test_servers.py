@@ -1,0 +1,26 @@
+"""The servers are changed where they are loaded, once."""
+
+from __future__ import annotations
+
+import daphne.server
+import pytest
+import uvicorn.server
+
+from trace_streaming import servers
+
+
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [
+        (daphne.server.Server, "create_application"),
+        (daphne.server.Server, "kill_all_applications"),
+        (uvicorn.server.Server, "shutdown"),
+    ],
+)
+def test_a_server_is_changed_once(server: type, name: str) -> None:
+    """However often the app is set up; a method that is gone would be an error at start, not a silent loss."""
+    servers.install()
+    changed = getattr(server, name)
+    assert hasattr(changed, "__wrapped__")
+    servers.install()
+    assert getattr(server, name) is changed

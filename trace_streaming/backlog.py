@@ -1,0 +1,156 @@
+"""What waits to be stored, in order: first the files of the spool, then the queue in memory."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from .burst_log import BurstLog
+from .conf import conf
+from .events import TraceRecord
+from .record_queue import Barrier, RecordQueue
+from .spool import Segment, Spool
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH: Final = 5_000
+"""Records in one transaction: bounds how long other writers wait for it. Also those of one file of the spool."""
+RETRY_SECONDS: Final = 1.0
+"""Between attempts while the disk does not take the spool."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What the writer takes in hand at a time."""
+
+    number: int
+    """Its place in the order of this process."""
+    records: Sequence[TraceRecord]
+    barriers: Sequence[Barrier]
+    segment: Segment | None = None
+    """The file that holds it, too."""
+
+
+class Backlog:
+    """Records of one process, put by any thread and taken by the writer's; with a spool, only the disk bounds them."""
+
+    def __init__(self) -> None:
+        self._queue = RecordQueue()
+        self._segments: deque[Segment] = deque()
+        self._order = threading.Lock()
+        """Held by whoever takes from the queue, so that what is in a file is older than what is in memory."""
+        self._numbers = itertools.count()
+        self._spool: Spool | None = None
+        self._spilling = threading.Lock()
+        self._log = BurstLog(logger, logging.ERROR)
+        self._failed_at: float | None = None
+        """When the disk refused."""
+
+    def __len__(self) -> int:
+        return len(self._queue) + sum(segment.count for segment in list(self._segments))
+
+    def put(self, item: TraceRecord | Barrier) -> None:
+        """Append a record or a barrier."""
+        self._queue.put(item)
+
+    def relieve(self) -> Counter[str]:
+        """Keep the queue from outgrowing its bound: half full, it goes to files, if there is a spool.
+
+        Full nevertheless, it gives up a tenth; returns how many events went, by trace.
+        """
+        size, waiting = conf.QUEUE_SIZE, len(self._queue)
+        if waiting * 2 >= size and self._may_spill() and self._spilling.acquire(blocking=False):
+            threading.Thread(target=self._spill, args=(size // 4,), name="trace-spool", daemon=True).start()
+        return self._queue.make_room(size) if waiting >= size else Counter()
+
+    def take(self) -> Load:
+        """The oldest that waits."""
+        with self._order:
+            if self._segments:
+                segment = self._segments.popleft()
+                return Load(next(self._numbers), (), segment.barriers, segment)
+            records, barriers = self._queue.take(MAX_BATCH)
+            return Load(next(self._numbers), records, barriers)
+
+    def done(self, load: Load) -> None:
+        """It is stored: its file is needed no more."""
+        if load.segment is not None:
+            load.segment.path.unlink(missing_ok=True)
+
+    def keep(self, load: Load) -> bool:
+        """At the end of the process: leave it to the next one, if there is a spool."""
+        if load.segment is None and conf.SPOOL_DIR is not None:
+            load.segment = self._write(load.number, load.records, ())
+        return load.segment is not None
+
+    def adopt(self) -> None:
+        """Take over what processes that are dead have left in the spool."""
+        if conf.SPOOL_DIR is None:
+            return
+        try:
+            self._segments.extendleft(reversed(list(self._open_spool().adopt())))
+        except OSError as error:
+            self._log_failing(error)
+
+    def close(self) -> int:
+        """At the end of the process: the queue goes to the spool. Returns how many records could not."""
+        while conf.SPOOL_DIR is not None and len(self._queue) and self._spill_one():
+            pass
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+        self._segments.clear()
+        return len(self._queue)
+
+    def forget(self) -> None:
+        """In a forked child: all of it is the parent's."""
+        if self._spool is not None:
+            self._spool.forget()
+
+    def _may_spill(self) -> bool:
+        is_refused = self._failed_at is not None and monotonic() - self._failed_at < RETRY_SECONDS
+        return conf.SPOOL_DIR is not None and not is_refused
+
+    def _spill(self, down_to: int) -> None:
+        try:
+            while len(self._queue) > down_to and self._spill_one():
+                pass
+        finally:
+            self._spilling.release()
+
+    def _spill_one(self) -> bool:
+        """Move the oldest of the queue into a file; False when the disk does not take it."""
+        with self._order:
+            records, barriers = self._queue.take(MAX_BATCH)
+            segment = self._write(next(self._numbers), records, barriers)
+            if segment is None:
+                self._queue.put_back(records, barriers)
+                return False
+            self._segments.append(segment)
+        return True
+
+    def _write(self, number: int, records: Sequence[TraceRecord], barriers: Sequence[Barrier]) -> Segment | None:
+        try:
+            segment = self._open_spool().write(number, records, barriers)
+        except OSError as error:
+            self._log_failing(error)
+            return None
+        self._failed_at = None
+        self._log.works("spool")
+        return segment
+
+    def _open_spool(self) -> Spool:
+        if self._spool is None:
+            self._spool = Spool(Path(conf.SPOOL_DIR or ""))
+        return self._spool
+
+    def _log_failing(self, error: OSError) -> None:
+        self._log.failed("spool", "Spooling trace events fails (%s)", error.strerror or type(error).__name__)
+        self._failed_at = monotonic()

@@ -1,0 +1,53 @@
+"""How a process may end without losing what it emitted a moment ago: each end that still lets Python speak."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing.util
+import os
+import signal
+import threading
+from typing import Protocol
+
+
+class Recording(Protocol):
+    """What is called when a process ends or forks."""
+
+    def close(self) -> None:
+        """Store what waits, and return soon."""
+
+    def forget(self) -> None:
+        """Forget what is the parent's to store."""
+
+
+def install(recorder: Recording) -> None:
+    """Have what waits be stored when this process, or one that it forks, ends by itself."""
+    atexit.register(recorder.close)
+    os.register_at_fork(after_in_child=recorder.forget)
+    multiprocessing.util.register_after_fork(recorder, _after_multiprocessing_fork)
+
+
+def _after_multiprocessing_fork(recorder: Recording) -> None:
+    # Such a child ends with os._exit, without atexit, but calls its own finalizers. So do those of Celery.
+    multiprocessing.util.Finalize(None, recorder.close, exitpriority=100)
+
+
+def outlive_sigterm(recorder: Recording) -> None:
+    """Have what waits be stored before SIGTERM ends the process, where nobody else handles it.
+
+    Servers handle it themselves, and end in order. A script would be gone at once. Only the main thread can set this.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: _end(recorder))
+
+
+def _end(recorder: Recording) -> None:
+    """Die of the signal, as before, a moment later; a second one is not waited for."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def close_and_die() -> None:
+        recorder.close()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # Not here: the signal may have come while this thread holds a lock that closing needs.
+    threading.Thread(target=close_and_die, name="trace-sigterm", daemon=True).start()
