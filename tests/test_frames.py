@@ -10,6 +10,11 @@ import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from trace_streaming.events import MAX_TOOL_NAME_LENGTH, EncodedEvent, TraceEvent, encode_event
 from trace_streaming.frames import (
@@ -19,11 +24,14 @@ from trace_streaming.frames import (
     WINDOW_BYTES,
     Batch,
     Connected,
+    Frame,
     Gap,
+    Packet,
     Profile,
     byte_length,
     chunked,
-    event_frames,
+    event_packet,
+    merge,
 )
 from trace_streaming.freezing import MAX_BYTES
 from trace_streaming.protocol import EVERYTHING, CloseCode, EventFilter
@@ -123,24 +131,57 @@ def test_a_v1_frame_carries_many_events_and_names_the_last() -> None:
 @pytest.mark.parametrize("profile", [PLAIN, V1], ids=["plain", "v1"])
 def test_no_events_are_no_frames(profile: Profile) -> None:
     """A batch of which nothing is wanted sends nothing, not an empty frame."""
-    assert event_frames(profile, EVERYTHING, ()) == []
-    assert event_frames(profile, EventFilter(frozenset({"tool_call_start"})), EVENTS) == []
+    for packet in (
+        event_packet(profile, EVERYTHING, ()),
+        event_packet(profile, EventFilter(frozenset({"tool_call_start"})), EVENTS),
+    ):
+        assert (packet.frames, packet.sequence, packet.size, packet.data) == ([], 0, 0, b"")
 
 
 def test_frames_carry_only_what_is_wanted() -> None:
     """Invariant 8: replay and live make their frames here, with the same filter."""
     wanted = EventFilter(statuses=frozenset({"error"}))
-    assert [frame.sequence for frame in event_frames(PLAIN, wanted, EVENTS)] == [2]
-    assert [frame.sequence for frame in Batch("t-1", "e", "running", 3, EVENTS).frames(PLAIN, wanted)] == [2]
+    assert [frame.sequence for frame in event_packet(PLAIN, wanted, EVENTS).frames] == [2]
+    batch = Batch("t-1", "e", "running", 3, EVENTS)
+    assert [frame.sequence for frame in batch.packet(PLAIN, wanted).frames] == [2]
 
 
 def test_a_batch_makes_its_frames_once_for_all_sockets() -> None:
     """A hundred sockets share one text; another profile or filter has its own."""
     batch = Batch("t-1", "ab12", "running", 3, EVENTS)
-    frames = batch.frames(V1, EventFilter(frozenset({"plan_created"})))
-    assert batch.frames(V1, EventFilter(frozenset({"plan_created"}))) is frames
-    assert batch.frames(V1, EVERYTHING) is not frames
-    assert len(batch.frames(PLAIN, EVERYTHING)) == 3
+    packet = batch.packet(V1, EventFilter(frozenset({"plan_created"})))
+    assert batch.packet(V1, EventFilter(frozenset({"plan_created"}))) is packet
+    assert packet.data is packet.data
+    assert batch.packet(V1, EVERYTHING) is not packet
+    assert len(batch.packet(PLAIN, EVERYTHING).frames) == 3
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+def test_a_packet_is_what_a_websocket_library_writes(length: int) -> None:
+    """RFC 6455, 5.2: read back by another implementation, the texts are the same, in every size of header."""
+    texts = ["x" * length, "é" * length, "last"]
+    protocol = ClientProtocol(parse_uri("ws://host"), state=State.OPEN, max_size=None)
+    protocol.receive_data(Packet([Frame(text, n) for n, text in enumerate(texts)]).data)
+    frames = [event for event in protocol.events_received() if isinstance(event, WebSocketFrame)]
+    assert [(frame.opcode, frame.fin, bytes(frame.data).decode()) for frame in frames] == [
+        (Opcode.TEXT, True, text) for text in texts
+    ]
+
+
+def piece(first: int, last: int, state: str = "running", epoch: str = "e", size: int = 2, trace_id: str = "t") -> Batch:
+    return Batch(trace_id, epoch, state, last, tuple(encoded(n, "x" * size) for n in range(first, last + 1)))
+
+
+def test_batches_that_follow_each_other_are_told_as_one() -> None:
+    """Each trace for itself, the end with its events; nothing is joined over a hole, another life or a full frame."""
+    joined = [piece(1, 2), piece(1, 1, trace_id="u"), piece(3, 3), Batch("t", "e", "success", 3)]
+    assert list(merge(joined)) == [piece(1, 3, "success"), piece(1, 1, trace_id="u")]
+    for apart in (
+        [piece(1, 2), piece(4, 4)],
+        [piece(1, 2), piece(3, 3, epoch="f")],
+        [piece(1, 1, size=MAX_FRAME_BYTES), piece(2, 2)],
+    ):
+        assert list(merge(apart)) == apart
 
 
 def test_a_batch_knows_its_bytes() -> None:

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from trace_streaming import TraceEmitter, hub, publisher, store
 from trace_streaming.exceptions import StorageUnavailableError
-from trace_streaming.frames import PLAIN, V1, Profile
+from trace_streaming.frames import PLAIN, V1, Packet, Profile
 from trace_streaming.models import Event, Trace
 from trace_streaming.protocol import WatchRequest
 from trace_streaming.recorder import recorder
@@ -36,8 +36,13 @@ class Watcher:
         self.profile = profile
         self.subscription: Subscription | None = None
 
-    async def send(self, text: str) -> None:
-        self.frames.put_nowait(orjson.loads(text))
+    def send_now(self, packet: Packet) -> bool:
+        for frame in packet.frames:
+            self.frames.put_nowait(orjson.loads(frame.text))
+        return True
+
+    async def send_packet(self, packet: Packet) -> None:
+        self.send_now(packet)
 
     async def sequences(self, count: int) -> list[int]:
         async with asyncio.timeout(10):
@@ -48,7 +53,7 @@ class Watcher:
 async def watching(trace_id: str, since: int | None = 0, profile: Profile = PLAIN) -> AsyncIterator[Watcher]:
     watcher = Watcher(trace_id, since, profile)
     current = hub.current_hub()
-    watcher.subscription = await current.subscribe(watcher.request, profile, watcher.send)
+    watcher.subscription = await current.subscribe(watcher.request, profile, watcher)
     pump = asyncio.create_task(watcher.subscription.run())
     try:
         yield watcher
@@ -72,7 +77,7 @@ async def _nothing_stays() -> AsyncIterator[None]:
     yield
     await until(lambda: not hub._hubs)
     await until(lambda: not any(re.search("Hub|Listener", str(task.get_coro())) for task in asyncio.all_tasks()))
-    assert not publisher._loops
+    assert not publisher._inboxes
     assert hub.connections_by_trace() == {}
     await until(lambda: not any(thread.name.startswith("trace-reader") for thread in threading.enumerate()))
 
@@ -251,7 +256,7 @@ async def test_a_resume_that_knows_more_than_the_hub(lossy: LossyLayer, settings
         epoch = (await sync_to_async(store.read_heads)(["t"]))["t"].epoch
         resumed = Watcher("t", since=5)
         resumed.request = WatchRequest("t", 5, epoch)
-        subscription = await hub.current_hub().subscribe(resumed.request, PLAIN, resumed.send)
+        subscription = await hub.current_hub().subscribe(resumed.request, PLAIN, resumed)
         pump = asyncio.create_task(subscription.run())
         lossy.losing = False
         await emit("t")
@@ -280,10 +285,10 @@ async def test_a_watcher_that_comes_while_two_others_leave(monkeypatch: pytest.M
     layer = SlowToLeave()
     monkeypatch.setitem(channel_layers.backends, "default", layer)
     current = hub.current_hub()
-    keep = await current.subscribe(WatchRequest("keep"), PLAIN, _ignore)
-    current.unsubscribe(await current.subscribe(WatchRequest("t"), PLAIN, _ignore))
+    keep = await current.subscribe(WatchRequest("keep"), PLAIN, Ignoring())
+    current.unsubscribe(await current.subscribe(WatchRequest("t"), PLAIN, Ignoring()))
     await layer.leaving.acquire()  # the first is leaving
-    cancelled = asyncio.create_task(current.subscribe(WatchRequest("t"), PLAIN, _ignore))
+    cancelled = asyncio.create_task(current.subscribe(WatchRequest("t"), PLAIN, Ignoring()))
     await asyncio.sleep(0)
     cancelled.cancel()
     await asyncio.gather(cancelled, return_exceptions=True)
@@ -317,7 +322,7 @@ async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> 
 async def test_the_last_watcher_leaves_in_the_moment_of_a_look() -> None:
     """Invariant 7: the hub stops, whatever its tasks are at; the fixture waits for the end of all of them."""
     current = hub.current_hub()
-    subscription = await current.subscribe(WatchRequest("t"), PLAIN, _ignore)
+    subscription = await current.subscribe(WatchRequest("t"), PLAIN, Ignoring())
     current.unsubscribe(subscription)
     while current._tasks:
         current._look_now.set()
@@ -369,7 +374,7 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     current = hub.current_hub()
     pumps = []
     for watcher in watchers:
-        watcher.subscription = await current.subscribe(watcher.request, PLAIN, watcher.send)
+        watcher.subscription = await current.subscribe(watcher.request, PLAIN, watcher)
         pumps.append(asyncio.create_task(watcher.subscription.run()))
     await emit("t")  # the first event of a trace makes the hub ask the store for its row
     assert [await watcher.sequences(1) for watcher in watchers] == [[1]] * 100
@@ -401,7 +406,7 @@ async def test_a_database_that_is_away_refuses_the_watcher_and_frees_its_place(
 
     monkeypatch.setattr(store, "read_heads", away)
     with pytest.raises(StorageUnavailableError):
-        await hub.current_hub().subscribe(WatchRequest("t"), PLAIN, _ignore)
+        await hub.current_hub().subscribe(WatchRequest("t"), PLAIN, Ignoring())
 
 
 async def test_a_replay_waits_for_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,14 +426,20 @@ async def test_a_replay_waits_for_a_database_that_is_away(monkeypatch: pytest.Mo
         assert await watcher.sequences(3) == [1, 2, 3]
 
 
-async def _ignore(text: str) -> None:
-    pass
+class Ignoring:
+    """A client that takes everything."""
+
+    def send_now(self, packet: Packet) -> bool:
+        return True
+
+    async def send_packet(self, packet: Packet) -> None:
+        """Nothing to wait for."""
 
 
 @pytest.mark.parametrize("awaits", range(8))
 async def test_a_watcher_that_is_cancelled_while_it_subscribes_leaves_nothing(awaits: int) -> None:
     """Invariant 7: cancelled at each moment of the way, its place is freed, and the next one can watch."""
-    subscribing = asyncio.create_task(hub.current_hub().subscribe(WatchRequest("t", 0), PLAIN, _ignore))
+    subscribing = asyncio.create_task(hub.current_hub().subscribe(WatchRequest("t", 0), PLAIN, Ignoring()))
     for _ in range(awaits):
         await asyncio.sleep(0)
     subscribing.cancel()

@@ -7,6 +7,7 @@ import logging
 import re
 import string
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgpack
@@ -16,8 +17,8 @@ from pytest_django import Settings
 
 from trace_streaming import publisher
 from trace_streaming.events import EncodedEvent
-from trace_streaming.frames import Batch
-from trace_streaming.publisher import RETRY_SECONDS, Publisher
+from trace_streaming.frames import MAX_FRAME_BYTES, Batch
+from trace_streaming.publisher import MAX_WAITING_BATCHES, RETRY_SECONDS, Inbox, Publisher
 
 BATCH = Batch("t", "e1", "running", 2, (EncodedEvent(1, "plan_created", "success", '{"a":1}'),) * 2)
 
@@ -107,7 +108,60 @@ def test_without_a_configured_layer_one_in_memory_is_used(settings: Settings) ->
     assert publisher.channel_layer() is publisher.channel_layer()
 
 
-async def test_in_memory_news_are_put_on_the_hubs_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+async def inbox() -> AsyncIterator[tuple[Inbox, asyncio.Queue[Batch]]]:
+    """A hub's, as long as a test lasts."""
+    delivered: asyncio.Queue[Batch] = asyncio.Queue()
+    inbox = Inbox(asyncio.get_running_loop(), delivered.put_nowait)
+    publisher.attach(inbox)
+    yield inbox, delivered
+    publisher.detach(inbox)
+
+
+async def test_hubs_of_this_process_are_handed_the_batches_themselves(
+    inbox: tuple[Inbox, asyncio.Queue[Batch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the writer's thread, without a copy, and without the in-memory layer, which drops what is over 100."""
+    monkeypatch.setitem(channel_layers.backends, "default", InMemoryChannelLayer())
+    await asyncio.to_thread(Publisher().publish, [BATCH])
+    assert await asyncio.wait_for(inbox[1].get(), 5) is BATCH
+
+
+async def test_a_loop_that_is_busy_is_handed_the_newest(inbox: tuple[Inbox, asyncio.Queue[Batch]]) -> None:
+    """Joined where they follow each other, and bounded: what is left out is seen by the number."""
+    events = [EncodedEvent(n, "plan_created", "success", "x" * MAX_FRAME_BYTES) for n in range(1, 1001)]
+    for event in events:
+        inbox[0].put([Batch("t", "e", "running", event.sequence, (event,))])
+    batches = [await asyncio.wait_for(inbox[1].get(), 5) for _ in range(MAX_WAITING_BATCHES)]
+    assert [batch.last_sequence for batch in batches] == list(range(1001 - MAX_WAITING_BATCHES, 1001))
+    for event in events[:10]:
+        inbox[0].put([Batch("t", "e", "running", event.sequence, (event._replace(text="{}"),))])
+    assert len((await asyncio.wait_for(inbox[1].get(), 5)).events) == 10
+    assert inbox[1].empty()
+
+
+async def test_whoever_else_is_in_the_group_hears_of_it_through_the_layer(
+    inbox: tuple[Inbox, asyncio.Queue[Batch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer of the project may join a trace's group, in memory too; the hub itself is told once."""
+    layer = InMemoryChannelLayer()
+    monkeypatch.setitem(channel_layers.backends, "default", layer)
+    inbox[0].channel = await layer.new_channel()
+    own = await layer.new_channel()
+    for channel in (inbox[0].channel, own):
+        await layer.group_add(publisher.group_name(BATCH.trace_id), channel)
+    await asyncio.to_thread(Publisher().publish, [BATCH])
+    message = await asyncio.wait_for(layer.receive(own), 5)
+    assert publisher.from_message(message) == BATCH
+    await layer.group_discard(publisher.group_name(BATCH.trace_id), own)
+    await asyncio.to_thread(Publisher().publish, [BATCH])
+    assert [await inbox[1].get(), await inbox[1].get()] == [BATCH, BATCH]
+    assert layer.channels[inbox[0].channel].qsize() == 1
+
+
+async def test_a_layer_in_memory_that_is_somebodys_own_is_told_on_the_hubs_loop(
+    inbox: tuple[Inbox, asyncio.Queue[Batch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A put from another thread would be seen only when the loop next wakes, seconds later."""
     sent_in: asyncio.Queue[int] = asyncio.Queue()
 
@@ -116,22 +170,19 @@ async def test_in_memory_news_are_put_on_the_hubs_own_loop(monkeypatch: pytest.M
             sent_in.put_nowait(threading.get_ident())
 
     monkeypatch.setitem(channel_layers.backends, "default", Layer())
-    loop = asyncio.get_running_loop()
-    publisher.attach(loop)
-    try:
-        await asyncio.to_thread(Publisher().publish, [BATCH])
-        assert await asyncio.wait_for(sent_in.get(), 5) == threading.get_ident()
-    finally:
-        publisher.detach(loop)
+    await asyncio.to_thread(Publisher().publish, [BATCH])
+    assert await asyncio.wait_for(sent_in.get(), 5) == threading.get_ident()
+    assert inbox[1].empty()
 
 
 def test_news_for_a_loop_that_has_gone_disturb_nobody(caplog: pytest.LogCaptureFixture) -> None:
     """A hub's loop may be closed at any moment."""
     loop = asyncio.new_event_loop()
-    publisher.attach(loop)
+    inbox = Inbox(loop, lambda batch: None)
+    publisher.attach(inbox)
     loop.close()
     try:
         Publisher().publish([BATCH])
     finally:
-        publisher.detach(loop)
+        publisher.detach(inbox)
     assert not caplog.records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import daphne.server
 import pytest
 import uvicorn.server
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from trace_streaming import servers
 
@@ -15,6 +16,7 @@ from trace_streaming import servers
         (daphne.server.Server, "create_application"),
         (daphne.server.Server, "kill_all_applications"),
         (uvicorn.server.Server, "shutdown"),
+        (WebSocketsSansIOProtocol, "run_asgi"),
     ],
 )
 def test_a_server_is_changed_once(server: type, name: str) -> None:

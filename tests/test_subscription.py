@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import orjson
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trace_streaming.events import EncodedEvent
-from trace_streaming.frames import PLAIN, V1, WINDOW_BYTES, Batch, Profile
+from trace_streaming.frames import PLAIN, V1, WINDOW_BYTES, Batch, Packet, Profile
 from trace_streaming.protocol import Ending, EventFilter, WatchRequest
 from trace_streaming.subscription import MAX_WAITING_BYTES, STALLED, Subscription
 
@@ -42,27 +42,41 @@ class MemoryLog:
         self.stored += events
         return Batch("t", self.epoch or "", self.state or "", events[-1].sequence, events)
 
-    async def read(self, after: int) -> Sequence[EncodedEvent]:
+    async def read(self, after: int) -> Batch:
         self.reads += 1
         await self.may_read.wait()
-        return [event for event in self.stored if event.sequence > after][: self.page]
+        events = [event for event in self.stored if event.sequence > after][: self.page]
+        return Batch("t", self.epoch or "", self.state or "", self.head, tuple(events))
 
 
 class Watcher:
     """A subscription with its pump, and what its socket was sent."""
 
     def __init__(
-        self, log: MemoryLog, profile: Profile = PLAIN, since: int | None = 0, epoch: str | None = None
+        self,
+        log: MemoryLog,
+        profile: Profile = PLAIN,
+        since: int | None = 0,
+        epoch: str | None = None,
+        *,
+        has_wire: bool = False,
     ) -> None:
         self.log = log
+        self.has_wire = has_wire
         self.frames: list[str] = []
         self.may_send = asyncio.Event()
         self.may_send.set()
-        self.subscription = Subscription(log, profile, self._send)
+        self.subscription = Subscription(log, profile, self)
         self.subscription.open(WatchRequest("t", since, epoch))
 
-    async def _send(self, text: str) -> None:
-        self.frames.append(text)
+    def send_now(self, packet: Packet) -> bool:
+        if not self.has_wire or not self.may_send.is_set():
+            return False
+        self.frames += [frame.text for frame in packet.frames]
+        return True
+
+    async def send_packet(self, packet: Packet) -> None:
+        self.frames += [frame.text for frame in packet.frames]
         await self.may_send.wait()
 
     def tell(self, batch: Batch) -> None:
@@ -250,6 +264,56 @@ async def test_sockets_with_the_same_filter_share_their_frames() -> None:
     assert one.frames[-1] is other.frames[-1]
 
 
+async def test_live_events_go_to_a_wire_at_once() -> None:
+    """Without a switch to another task; with all that is said beside them in its place."""
+    log = MemoryLog()
+    async with running(Watcher(log, V1, has_wire=True)) as watcher:
+        await settled()
+        for _ in range(3):
+            watcher.tell(log.append(2))
+        assert watcher.sequences == [1, 2, 3, 4, 5, 6]
+        watcher.subscription.heartbeat()
+        watcher.tell(log.append(1))
+        await settled()
+        log.state = "success"
+        watcher.tell(log.append(1))
+        await settled()
+    assert watcher.types() == ["live", *["events"] * 4, "heartbeat", "events", "ended"]
+    assert log.reads == 0
+
+
+async def test_a_wire_that_is_full_is_waited_for() -> None:
+    """What comes meanwhile waits behind it, in order."""
+    log = MemoryLog()
+    async with running(Watcher(log, has_wire=True)) as watcher:
+        await settled()
+        watcher.tell(log.append(1))
+        watcher.may_send.clear()
+        watcher.tell(log.append(1))
+        await settled()
+        watcher.tell(log.append(1))
+        watcher.may_send.set()
+        watcher.tell(log.append(1))
+        await settled()
+        watcher.tell(log.append(1))
+        assert watcher.sequences == [1, 2, 3, 4, 5]
+
+
+async def test_a_wire_ends_where_the_window_ends() -> None:
+    """A v1 client that does not acknowledge is sent a window, and its acknowledgement opens the way again."""
+    log = MemoryLog()
+    log.page = 1
+    async with running(Watcher(log, V1, has_wire=True)) as watcher:
+        await settled()
+        for _ in range(30):
+            watcher.tell(log.append(1, size=WINDOW_BYTES // 10))
+        await settled()
+        assert watcher.sequences == list(range(1, 10))
+        watcher.subscription.acknowledge(9)
+        await settled()
+        assert watcher.sequences == list(range(1, 19))
+
+
 async def test_a_socket_that_takes_nothing_holds_bounded_memory_and_misses_nothing() -> None:
     """Invariant 5: over the bound its backlog is the store; when it reads again, it gets everything."""
     log = MemoryLog()
@@ -350,7 +414,7 @@ def test_whatever_the_layer_does_each_event_arrives_once(data: st.DataObject) ->
         since = data.draw(st.integers(0, log.head))
         in_flight: list[Batch] = []
         told: list[Batch] = []
-        async with running(Watcher(log, data.draw(PROFILES), since)) as watcher:
+        async with running(Watcher(log, data.draw(PROFILES), since, has_wire=data.draw(st.booleans()))) as watcher:
             for step in data.draw(
                 st.lists(st.sampled_from(["emit", "tell", "repeat", "lose", "look", "block", "turn"]))
             ):

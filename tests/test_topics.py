@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -57,12 +58,53 @@ def test_late_news_do_not_take_back_the_end(topic: Topic) -> None:
 async def test_the_ring_holds_no_hole(topic: Topic) -> None:
     """Invariant 2: after a hole only what follows it is remembered; the rest is read from the store."""
     topic.deliver(batch(4, 5))
-    assert [event.sequence for event in await topic.read(3)] == [4, 5]
+    assert [event.sequence for event in (await topic.read(3)).events] == [4, 5]
     topic.deliver(batch(7, 8))
-    assert [event.sequence for event in await topic.read(6)] == [7, 8]
+    assert [event.sequence for event in (await topic.read(6)).events] == [7, 8]
     for after in (3, 5, 8):
         with pytest.raises(LookupError):
             await topic.read(after)
+
+
+async def test_those_who_miss_the_same_read_it_once() -> None:
+    """After a hole all sockets of a trace ask at once; one reads, even when the one that began is cut off."""
+    reads: list[int] = []
+    may_read = asyncio.Event()
+
+    async def read_page(trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+        reads.append(after)
+        await may_read.wait()
+        return batch(after + 1, after + 2).events
+
+    topic = Topic("t", read_page)
+    topic.look(Head(1, "e1", 10, "running"))
+    readers = [asyncio.create_task(topic.read(4)) for _ in range(10)]
+    another = asyncio.create_task(topic.read(5))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert reads == [4, 5]
+    readers[0].cancel()
+    readers[5].cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert reads == [4, 5, 4]
+    may_read.set()
+    pages = await asyncio.gather(*readers, return_exceptions=True)
+    pages = [page for page in pages if isinstance(page, Batch)]
+    assert len(pages) == 8
+    assert all(page is pages[0] for page in pages)
+    assert [event.sequence for event in (await another).events] == [6, 7]
+    assert topic._reading == {}
+
+
+async def test_those_who_miss_the_same_of_the_ring_share_its_packet(topic: Topic) -> None:
+    """Until the log goes on."""
+    topic.deliver(batch(4, 6))
+    assert await topic.read(4) is await topic.read(4)
+    before = await topic.read(4)
+    topic.deliver(batch(7, 7))
+    assert [event.sequence for event in (await topic.read(4)).events] == [5, 6, 7]
+    assert [event.sequence for event in before.events] == [5, 6]
 
 
 def test_the_ring_is_bounded(topic: Topic) -> None:

@@ -11,11 +11,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error as DatabaseError
 
-from .backpressure import SCOPE_KEY, WriteGate
 from .conf import conf
 from .events import event_names
 from .exceptions import ProtocolError, StorageUnavailableError
-from .frames import PLAIN, V1, Profile
+from .frames import PLAIN, V1, Packet, Profile
 from .hub import Hub, current_hub
 from .models import Trace
 from .permissions import Watcher, may_watch
@@ -33,6 +32,7 @@ from .protocol import (
 )
 from .store import database, with_fresh_connection
 from .subscription import Subscription
+from .wires import SCOPE_KEY, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._hub: Hub | None = None
         self._subscription: Subscription | None = None
         self._pump: asyncio.Task[None] | None = None
-        self._gate: WriteGate | None = None
+        self._wire: Wire | None = None
         self._bad_commands = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -72,8 +72,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
         finally:
             del _open[task]
             self._free()
-            if self._gate is not None:
-                self._gate.close()
+            if self._wire is not None:
+                self._wire.close()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Frames go straight to their handler: Channels would hop to a thread for each."""
@@ -90,15 +90,15 @@ class TraceConsumer(AsyncWebsocketConsumer):
         await self.accept(SUBPROTOCOL if offered else None)
         if "server" in self.scope:  # a real one
             presence.start()
-        if (transport := self.scope.get(SCOPE_KEY)) is not None:
-            self._gate = WriteGate(transport)
+        if (new_wire := self.scope.get(SCOPE_KEY)) is not None:
+            self._wire = new_wire()
         try:
             request = parse_watch_request(
                 self._trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
             )
             await self._check_permission(request)
             self._hub = current_hub()
-            self._subscription = await self._hub.subscribe(request, self._profile, self._send_text)
+            self._subscription = await self._hub.subscribe(request, self._profile, self)
         except ProtocolError as error:
             await self._refuse(error.code, error.message)
         except (DatabaseError, StorageUnavailableError):
@@ -128,6 +128,19 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         """The client has gone, or the close is done."""
         self._free()
+
+    def send_now(self, packet: Packet) -> bool:
+        """Events for the client, at once, if it takes them."""
+        return self._wire is not None and self._wire.write(packet.data)
+
+    async def send_packet(self, packet: Packet) -> None:
+        """Events and notices for the client, as soon as it takes them."""
+        if self._wire is None:
+            for frame in packet.frames:
+                await self._send_text(frame.text)
+            return
+        while not self._wire.write(packet.data):
+            await self._wire.wait()
 
     async def _check_permission(self, request: WatchRequest) -> None:
         user = self.scope.get("user") or AnonymousUser()
@@ -188,9 +201,9 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
     async def _end(self, ending: Ending) -> None:
         """Close a socket whose time is over; its place is free whether the client takes the close or not."""
-        gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._refuse(*ending)
@@ -201,8 +214,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
         await self.close(int(code))  # daphne refuses an IntEnum
 
     async def _send_text(self, text: str) -> None:
-        if self._gate is not None:
-            await self._gate.wait()
+        if self._wire is not None:
+            await self._wire.wait()
         await self.base_send({"type": "websocket.send", "text": text})
 
     def _free(self) -> None:

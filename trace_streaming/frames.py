@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,6 +25,38 @@ class Frame(NamedTuple):
     text: str
     sequence: int = 0
     """The last event it carries; 0 for a frame without events."""
+
+
+class Packet:
+    """Frames that are sent together, encoded once for any number of sockets."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self.frames = frames
+        self.sequence = frames[-1].sequence if frames else 0
+        """The last event it carries; 0 for frames without events."""
+
+    @cached_property
+    def data(self) -> bytes:
+        """The WebSocket frames, as a server writes them to its transport."""
+        parts: list[bytes] = []
+        for frame in self.frames:
+            payload = frame.text.encode()
+            parts += (_frame_header(len(payload)), payload)
+        return b"".join(parts)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the texts."""
+        return sum(byte_length(frame.text) for frame in self.frames)
+
+
+def _frame_header(length: int) -> bytes:
+    """Of a text frame from a server: final, not masked, not compressed (RFC 6455, 5.2)."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 1 << 16:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
 
 
 class Gap(NamedTuple):
@@ -192,21 +224,45 @@ class Batch:
         """Bytes of the encoded events."""
         return sum(byte_length(event.text) for event in self.events)
 
+    def is_followed_by(self, batch: Batch) -> bool:
+        """Whether the other can be told together with this one."""
+        return (
+            self.epoch == batch.epoch
+            and self.last_sequence + len(batch.events) == batch.last_sequence
+            and self.size + batch.size <= MAX_FRAME_BYTES
+        )
+
     @cached_property
-    def _frames(self) -> dict[tuple[Profile, EventFilter], list[Frame]]:
+    def _packets(self) -> dict[tuple[Profile, EventFilter], Packet]:
         return {}
 
-    def frames(self, profile: Profile, wanted: EventFilter) -> list[Frame]:
-        """The frames for one kind of client and filter, made once for all of its sockets."""
-        frames = self._frames.get((profile, wanted))
-        if frames is None:
-            frames = self._frames[profile, wanted] = event_frames(profile, wanted, self.events)
-        return frames
+    def packet(self, profile: Profile, wanted: EventFilter) -> Packet:
+        """What one kind of client with one filter is sent, made once for all of their sockets."""
+        packet = self._packets.get((profile, wanted))
+        if packet is None:
+            packet = self._packets[profile, wanted] = event_packet(profile, wanted, self.events)
+        return packet
 
 
-def event_frames(profile: Profile, wanted: EventFilter, events: Sequence[EncodedEvent]) -> list[Frame]:
-    """The frames that carry those of the events that are wanted."""
-    return list(profile.events([event for event in events if wanted.matches(event.event, event.status)]))
+def merge(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Join batches that follow each other, as far as one frame can carry them: each costs every socket a write."""
+    joined: dict[str, Batch] = {}
+    for batch in batches:
+        before = joined.get(batch.trace_id)
+        if before is None:
+            joined[batch.trace_id] = batch
+        elif before.is_followed_by(batch):
+            events = before.events + batch.events
+            joined[batch.trace_id] = Batch(batch.trace_id, batch.epoch, batch.state, batch.last_sequence, events)
+        else:
+            yield joined.pop(batch.trace_id)
+            joined[batch.trace_id] = batch
+    yield from joined.values()
+
+
+def event_packet(profile: Profile, wanted: EventFilter, events: Sequence[EncodedEvent]) -> Packet:
+    """What carries those of the events that are wanted."""
+    return Packet(list(profile.events([event for event in events if wanted.matches(event.event, event.status)])))
 
 
 def chunked(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:

@@ -18,10 +18,10 @@ from .burst_log import BurstLog
 from .conf import conf
 from .events import EncodedEvent
 from .exceptions import StorageUnavailableError
-from .frames import Profile
+from .frames import Batch, Profile
 from .listener import Listener
 from .protocol import WatchRequest
-from .subscription import Send, Subscription
+from .subscription import Client, Subscription
 from .topics import Topic
 
 logger = logging.getLogger(__name__)
@@ -46,14 +46,15 @@ class Hub:
         self._listener = Listener(self._spawn, self._deliver, self._rejoin)
         self._spawn(self._look())
         self._spawn(self._beat())
-        publisher.attach(loop)
+        self._inbox = publisher.Inbox(loop, self._hand_out)
+        publisher.attach(self._inbox)
 
-    async def subscribe(self, request: WatchRequest, profile: Profile, send: Send) -> Subscription:
+    async def subscribe(self, request: WatchRequest, profile: Profile, client: Client) -> Subscription:
         """Give a watcher its place; :exc:`StorageUnavailableError` when the database does not answer."""
         topic = self.topics.get(request.trace_id)
         if topic is None:
             topic = self.topics[request.trace_id] = Topic(request.trace_id, self._read_page)
-        subscription = Subscription(topic, profile, send)
+        subscription = Subscription(topic, profile, client)
         topic.subscriptions.add(subscription)  # before anything is awaited: from here on topic and hub stay
         try:
             async with topic.membership:
@@ -138,7 +139,7 @@ class Hub:
             self._stop()
 
     def _stop(self) -> None:
-        publisher.detach(self._loop)
+        publisher.detach(self._inbox)
         _hubs.pop(self._loop, None)
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
@@ -150,16 +151,18 @@ class Hub:
             if lost_channel is not None:
                 await self._listener.leave(publisher.group_name(topic.trace_id), lost_channel)
             await self._join_again(topic)
+        self._inbox.channel = self._listener.channel
         self._look_now.set()
 
     def _deliver(self, message: dict[str, Any]) -> None:
         try:
-            batch = publisher.from_message(message)
-            topic = self.topics.get(batch.trace_id)
-            understood = topic is None or topic.deliver(batch)
+            self._hand_out(publisher.from_message(message))
         except Exception:  # from another version of this app, in a rolling update
-            understood = False
-        if not understood:
+            self._look_now.set()
+
+    def _hand_out(self, batch: Batch) -> None:
+        topic = self.topics.get(batch.trace_id)
+        if topic is not None and not topic.deliver(batch):
             self._look_now.set()
 
     async def _look(self) -> None:

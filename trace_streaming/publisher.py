@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import Coroutine, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -15,20 +17,56 @@ from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_laye
 
 from .burst_log import BurstLog
 from .events import EncodedEvent
-from .frames import Batch
+from .frames import Batch, merge
 
 logger = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT_SECONDS: Final = 2.0
+MAX_WAITING_BATCHES: Final = 256
+"""What a loop that is busy with something else is handed at most."""
 RETRY_SECONDS: Final = 1.0
 """Between attempts while the channel layer fails."""
 
 _fallback = InMemoryChannelLayer()
 
-_loops: list[asyncio.AbstractEventLoop] = []
-"""Loops with a hub, newest last."""
+
+class Inbox:
+    """Where the hub of one loop is handed batches of its own process, from any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Batch], None]) -> None:
+        self.channel: str | None = None
+        """The hub's channel in the layer."""
+        self._loop = loop
+        self._deliver = deliver
+        # The oldest go first: a hole is seen by the next number, and filled from the store.
+        self._batches: deque[Batch] = deque(maxlen=MAX_WAITING_BATCHES)
+        self._is_waking = False
+
+    def put(self, batches: Sequence[Batch]) -> None:
+        """Hand over, and return at once."""
+        self._batches.extend(batches)
+        if not self._is_waking:
+            self._is_waking = True
+            with suppress(RuntimeError):  # the loop has just closed
+                self._loop.call_soon_threadsafe(self._empty)
+
+    def run(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Run on the hub's loop, and do not wait for it."""
+        try:
+            asyncio.run_coroutine_threadsafe(sending, self._loop)
+        except RuntimeError:  # the loop has just closed
+            sending.close()
+
+    def _empty(self) -> None:
+        self._is_waking = False  # before the first is taken: what is put after the last wakes the loop again
+        waiting = [self._batches.popleft() for _ in range(len(self._batches))]
+        for batch in merge(waiting):
+            self._deliver(batch)
+
+
+_inboxes: list[Inbox] = []
 # A forked child has its parent's loops no more.
-os.register_at_fork(after_in_child=_loops.clear)
+os.register_at_fork(after_in_child=_inboxes.clear)
 
 
 def channel_layer() -> BaseChannelLayer:
@@ -77,15 +115,14 @@ def from_message(message: dict[str, Any]) -> Batch:
     )
 
 
-def attach(loop: asyncio.AbstractEventLoop) -> None:
-    """A hub reads the channel layer on this loop from now on."""
-    _loops.append(loop)
+def attach(inbox: Inbox) -> None:
+    """A hub of this process wants to be told."""
+    _inboxes.append(inbox)
 
 
-def detach(loop: asyncio.AbstractEventLoop) -> None:
-    """The loop's hub has stopped."""
-    if loop in _loops:
-        _loops.remove(loop)
+def detach(inbox: Inbox) -> None:
+    """The hub has stopped."""
+    _inboxes.remove(inbox)
 
 
 class Publisher:
@@ -105,8 +142,10 @@ class Publisher:
             return
         try:
             layer = channel_layer()
-            run = _run_on_a_hubs_loop if is_in_memory(layer) else self._run
-            run(_send(layer, batches))
+            if is_in_memory(layer):
+                _tell_this_process(layer, batches)
+            else:
+                self._run(_send(layer, batches))
         except Exception as error:
             name = type(error).__name__
             self._log.failed("publish", "Publishing fails (%s); watchers read from the database", name)
@@ -127,12 +166,20 @@ class Publisher:
         self._runner.run(sending)
 
 
-def _run_on_a_hubs_loop(sending: Coroutine[Any, Any, None]) -> None:
-    """The hub's queue belongs to the hub's loop: a put from another would be seen only when that next wakes."""
-    try:
-        asyncio.run_coroutine_threadsafe(sending, _loops[-1])
-    except (IndexError, RuntimeError):  # nobody in this process watches, or the last watcher's loop has just closed
-        sending.close()
+def _tell_this_process(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:
+    """Hand batches to the hubs directly; whoever else has joined a trace's group gets them through the layer.
+
+    The in-memory layer drops what is over its capacity, and copies the rest. Other layers in memory are somebody's own,
+    and get everything.
+    """
+    if type(layer) is InMemoryChannelLayer:
+        for inbox in _inboxes:
+            inbox.put(batches)
+        hubs = {inbox.channel for inbox in _inboxes}
+        batches = [batch for batch in batches if layer.groups.get(group_name(batch.trace_id), {}).keys() - hubs]
+    if batches and _inboxes:
+        # The layer's queues belong to a loop: a put from another would be seen only when that next wakes.
+        _inboxes[-1].run(_send(layer, batches))
 
 
 async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:

@@ -1,8 +1,8 @@
 """What daphne and uvicorn do not do by themselves for a socket: they are changed where they are loaded.
 
-daphne puts no transport into the scope, so nobody could ask it for backpressure; and when it ends, its clients see
-their connections break. uvicorn ends the process by the signal that it got, so nothing runs ``atexit``. Both are asked
-to close the sockets with 4001 first, and to store what was emitted.
+Neither leads from a scope to the socket's transport, which a wire needs. When daphne ends, its clients see their
+connections break; uvicorn ends the process by the signal that it got, so nothing runs ``atexit``. Both are asked to
+close the sockets with 4001 first, and to store what was emitted.
 """
 
 from __future__ import annotations
@@ -11,21 +11,26 @@ import asyncio
 import functools
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from .backpressure import SCOPE_KEY
 from .consumers import close_all
 from .presence import presence
 from .recorder import recorder
+from .wires import SCOPE_KEY, DaphneWire, UvicornWire
 
 
 def install() -> None:
     """Change the servers whose modules are loaded, once. Called when the app is set up, before anything is served."""
     if (daphne := sys.modules.get("daphne.server")) is not None:
-        _replace(daphne.Server, "create_application", _with_transport)
+        _replace(daphne.Server, "create_application", _with_daphne_wire)
         _replace(daphne.Server, "kill_all_applications", _after_closing)
     if (uvicorn := sys.modules.get("uvicorn.server")) is not None:
         _replace(uvicorn.Server, "shutdown", _between_closing_and_storing)
+        with suppress(ImportError):  # without websockets: uvicorn serves none, or with another library
+            from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+            _replace(WebSocketsSansIOProtocol, "run_asgi", _with_uvicorn_wire)
 
 
 def _replace(server: Any, name: str, change: Callable[[Any], Any]) -> None:
@@ -34,14 +39,23 @@ def _replace(server: Any, name: str, change: Callable[[Any], Any]) -> None:
         setattr(server, name, change(method))
 
 
-def _with_transport(create_application: Any) -> Any:
+def _with_daphne_wire(create_application: Any) -> Any:
     @functools.wraps(create_application)
-    def create_application_with_transport(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
+    def create_application_with_wire(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
-            scope[SCOPE_KEY] = protocol.transport
+            scope[SCOPE_KEY] = functools.partial(DaphneWire, protocol)
         return create_application(server, protocol, scope)
 
-    return create_application_with_transport
+    return create_application_with_wire
+
+
+def _with_uvicorn_wire(run_asgi: Any) -> Any:
+    @functools.wraps(run_asgi)
+    async def run_asgi_with_wire(protocol: Any) -> None:
+        protocol.scope[SCOPE_KEY] = functools.partial(UvicornWire, protocol)
+        await run_asgi(protocol)
+
+    return run_asgi_with_wire
 
 
 def _after_closing(kill_all_applications: Any) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from .events import END_STATES, EncodedEvent
-from .frames import WINDOW_BYTES, Batch, Connected, Frame, Gap, Profile, byte_length, event_frames
+from .frames import WINDOW_BYTES, Batch, Connected, Frame, Gap, Packet, Profile, event_packet
 from .protocol import EVERYTHING, CloseCode, Ending, WatchRequest
 
 MAX_WAITING_BYTES: Final = 1024 * 1024
@@ -16,7 +16,15 @@ MAX_WAITING_BYTES: Final = 1024 * 1024
 
 STALLED: Final = Ending(CloseCode.TOO_SLOW, "Too slow: nothing was taken for too long; connect again")
 
-Send = Callable[[str], Awaitable[None]]
+
+class Client(Protocol):
+    """Whom a subscription sends to."""
+
+    def send_now(self, packet: Packet) -> bool:
+        """Send at once; False, and nothing is sent, where the client has to be waited for."""
+
+    async def send_packet(self, packet: Packet) -> None:
+        """Send, and wait as long as the client takes no more; :exc:`OSError` when it has gone."""
 
 
 class Log(Protocol):
@@ -27,7 +35,7 @@ class Log(Protocol):
     head: int
     state: str | None
 
-    async def read(self, after: int) -> Sequence[EncodedEvent]:
+    async def read(self, after: int) -> Batch:
         """The next stored events after a sequence."""
 
 
@@ -38,12 +46,12 @@ class Subscription:
     it meets the head. First replay, resume, a hole and a slow socket are all the same thing: being BEHIND.
     """
 
-    def __init__(self, log: Log, profile: Profile, send: Send) -> None:
+    def __init__(self, log: Log, profile: Profile, client: Client) -> None:
         self.trace_id = log.trace_id
         self.filter = EVERYTHING
         self.profile = profile
         self._log = log
-        self._send = send
+        self._client = client
         self._wake = asyncio.Event()
         self._waiting: deque[Batch] = deque()
         self._waiting_bytes = 0
@@ -59,6 +67,8 @@ class Subscription:
         self.ending: Ending | None = None
         """Why the socket is to be closed, if it is."""
         self._task: asyncio.Task[None] | None = None
+        self._is_idle = False
+        """Whether all is sent, and the pump waits for more."""
         self._blocked_since: float | None = None
         """When the frame was ready that the client is to take now, in the loop's time."""
         self._unacknowledged: deque[tuple[int, int]] = deque()
@@ -85,6 +95,8 @@ class Subscription:
         if not self._behind and batch.events and batch.last_sequence > self._tail:
             follows = batch.events[0].sequence <= self._tail + 1
             fits = not self._waiting or self._waiting_bytes + batch.size <= MAX_WAITING_BYTES
+            if follows and self._is_idle and self._send_now(batch):
+                return
             if follows and fits:
                 self._waiting.append(batch)
                 self._waiting_bytes += batch.size
@@ -92,6 +104,18 @@ class Subscription:
             else:
                 self.fall_behind()
         self._wake.set()
+
+    def _send_now(self, batch: Batch) -> bool:
+        """Send without waking the pump: a switch to its task costs more than all else that an event costs."""
+        if batch.events[0].sequence != self._tail + 1 or batch.state in END_STATES:
+            return False
+        packet = batch.packet(self.profile, self.filter)
+        if packet.frames:
+            if not self._fits_window(packet) or not self._client.send_now(packet):
+                return False
+            self._await_acknowledgement(packet)
+        self._position = self._tail = batch.last_sequence
+        return True
 
     def fall_behind(self) -> None:
         """Read from the store until the head is met."""
@@ -143,46 +167,50 @@ class Subscription:
         if self.ending is not None:
             raise asyncio.CancelledError
         while True:
-            frames = await self._next_frames()
-            if frames is None:
+            packet = await self._next_packet()
+            if packet is not None:
+                await self._send(packet)
+            else:
+                self._is_idle = True
                 await self._wake.wait()
+                self._is_idle = False
                 self._wake.clear()
-                continue
-            for frame in frames:
-                await self._send_frame(frame)
 
-    async def _next_frames(self) -> Sequence[Frame] | None:
-        """The next frames; None when all is sent. The cursor moves here, before its frames are sent."""
+    async def _next_packet(self) -> Packet | None:
+        """What comes next; None when all is sent. The cursor moves here, before its events are sent."""
         if self._gap is not None:
             gap, self._gap = self._gap, None
             self._unacknowledged.clear()  # numbers of the life before
             self._unacknowledged_bytes = 0
-            return [Frame(self.profile.gap(self._log.trace_id, gap))]
+            return Packet([Frame(self.profile.gap(self._log.trace_id, gap))])
         if self._behind:
             return await self._catch_up()
         if self._waiting:
             batch = self._waiting.popleft()
             self._waiting_bytes -= batch.size
-            return self._frames_of(batch)
+            return self._packet_of(batch)
         return self._notices()
 
-    async def _catch_up(self) -> Sequence[Frame]:
+    async def _catch_up(self) -> Packet:
         """The next page of the log; LIVE once there is none."""
         if self._position >= self._log.head:
             # Nothing is awaited between this look at the head and being live, so no batch falls in between.
             self._go_live()
-            return []
+            return _NOTHING
         epoch, head, after = self._log.epoch, self._log.head, self._position
-        events = await self._log.read(after)
+        page = await self._log.read(after)
         if self._log.epoch != epoch or self._position != after:
-            return []  # the trace began again while its old events were read
+            return _NOTHING  # the trace began again while its old events were read
+        events = page.events
         self._position = events[-1].sequence if events else head
+        if events and self._position == after + len(events):
+            return page.packet(self.profile, self.filter)
         frames: list[Frame] = []
         for run in _runs(events):
             frames += self._pruned(after, run[0].sequence)
-            frames += event_frames(self.profile, self.filter, run)
+            frames += event_packet(self.profile, self.filter, run).frames
             after = run[-1].sequence
-        return frames if events else self._pruned(after, head + 1)
+        return Packet(frames if events else self._pruned(after, head + 1))
 
     def _pruned(self, after: int, before: int) -> list[Frame]:
         """The gap between two numbers; none where they follow each other."""
@@ -191,13 +219,13 @@ class Subscription:
         gap = Gap(after + 1, before - 1, "pruned")
         return [Frame(self.profile.gap(self._log.trace_id, gap))]
 
-    def _frames_of(self, batch: Batch) -> Sequence[Frame]:
+    def _packet_of(self, batch: Batch) -> Packet:
         after, self._position = self._position, batch.last_sequence
         if batch.events[0].sequence == after + 1:
-            return batch.frames(self.profile, self.filter)
-        return event_frames(self.profile, self.filter, batch.events[after + 1 - batch.events[0].sequence :])
+            return batch.packet(self.profile, self.filter)
+        return event_packet(self.profile, self.filter, batch.events[after + 1 - batch.events[0].sequence :])
 
-    def _notices(self) -> Sequence[Frame] | None:
+    def _notices(self) -> Packet | None:
         """What is said at the head of the log; None when there is nothing to say."""
         notices: list[str | None] = []
         if not self._said_live:
@@ -209,27 +237,37 @@ class Subscription:
         if self._heartbeat_due:
             self._heartbeat_due = False
             notices.append(self.profile.heartbeat(self._log.head))
-        return [Frame(text) for text in notices if text is not None] or None
+        frames = [Frame(text) for text in notices if text is not None]
+        return Packet(frames) if frames else None
 
-    async def _send_frame(self, frame: Frame) -> None:
+    async def _send(self, packet: Packet) -> None:
+        if not packet.frames:
+            return
         self._blocked_since = asyncio.get_running_loop().time()
-        if frame.sequence and self.profile.acknowledges:
-            size = byte_length(frame.text)
-            await self._window_for(size)
-            self._unacknowledged.append((frame.sequence, size))
-            self._unacknowledged_bytes += size
-        await self._send(frame.text)
-        self._blocked_since = None
-
-    async def _window_for(self, size: int) -> None:
-        """Wait until the client has acknowledged enough; only heartbeats go past a full window."""
-        while self._unacknowledged and self._unacknowledged_bytes + size > WINDOW_BYTES:
+        while not self._fits_window(packet):
+            # Only heartbeats go past a full window.
             if self._heartbeat_due:
                 self._heartbeat_due = False
                 if (heartbeat := self.profile.heartbeat(self._log.head)) is not None:
-                    await self._send(heartbeat)
+                    await self._client.send_packet(Packet([Frame(heartbeat)]))
             self._wake.clear()
             await self._wake.wait()
+        self._await_acknowledgement(packet)
+        await self._client.send_packet(packet)
+        self._blocked_since = None
+
+    def _fits_window(self, packet: Packet) -> bool:
+        if not (self.profile.acknowledges and packet.sequence and self._unacknowledged):
+            return True
+        return self._unacknowledged_bytes + packet.size <= WINDOW_BYTES
+
+    def _await_acknowledgement(self, packet: Packet) -> None:
+        if self.profile.acknowledges and packet.sequence:
+            self._unacknowledged.append((packet.sequence, packet.size))
+            self._unacknowledged_bytes += packet.size
+
+
+_NOTHING: Final = Packet(())
 
 
 def _runs(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:

@@ -33,14 +33,43 @@ class Topic:
         """Whether the log was looked at after the group was joined."""
         self._read_page = read_page
         self._pk = 0
+        self._reading: dict[tuple[int, int, int], asyncio.Future[Batch | None]] = {}
+        """Pages that are being read, by the trace's row, the place after which, and the head."""
+        self._read_last: tuple[tuple[int, int, int], Batch] | None = None
         self._ring: deque[EncodedEvent] = deque()
         self._ring_bytes = 0
 
-    async def read(self, after: int) -> Sequence[EncodedEvent]:
-        """The next events after a sequence: from the ring when it has them, otherwise a page of the store."""
-        if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
-            return [event for event in self._ring if event.sequence > after]
-        return await self._read_page(self.trace_id, self._pk, after)
+    async def read(self, after: int) -> Batch:
+        """The next events after a sequence: from the ring when it has them, otherwise a page of the store.
+
+        Those who miss the same get the same: after a hole all sockets of a trace ask at once.
+        """
+        while True:
+            key = (self._pk, after, self.head)
+            if self._read_last is not None and self._read_last[0] == key:
+                return self._read_last[1]
+            if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
+                page = self._batch([event for event in self._ring if event.sequence > after])
+                self._read_last = key, page
+                return page
+            if key not in self._reading:
+                return await self._read_for_all(key)
+            if (shared := await asyncio.shield(self._reading[key])) is not None:
+                return shared
+
+    async def _read_for_all(self, key: tuple[int, int, int]) -> Batch:
+        pk, after, _ = key
+        reading = self._reading[key] = asyncio.get_running_loop().create_future()
+        page: Batch | None = None
+        try:
+            page = self._batch(await self._read_page(self.trace_id, pk, after))
+            return page
+        finally:
+            del self._reading[key]
+            reading.set_result(page)  # None where this reader was cancelled: one of those who wait reads instead
+
+    def _batch(self, events: Sequence[EncodedEvent]) -> Batch:
+        return Batch(self.trace_id, self.epoch or "", self.state or "", self.head, tuple(events))
 
     def deliver(self, batch: Batch) -> bool:
         """Take a batch from the channel layer; False when only the store can say what it means."""
@@ -87,4 +116,5 @@ class Topic:
 
     def _clear_ring(self) -> None:
         self._ring.clear()
+        self._read_last = None
         self._ring_bytes = 0

@@ -1,0 +1,140 @@
+"""A load client that is never the bottleneck: picows, and no parsing beyond a search for the event's number.
+
+Reads one command a line, answers one line of JSON each: ``connect URL COUNT SUBPROTOCOL``, ``expect COUNT TIMEOUT``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+ACKNOWLEDGE_BYTES = 256 * 1024
+
+
+class Client(WSListener):  # type: ignore[misc]
+    """Counts what one socket receives."""
+
+    run: Run
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+        self.received = 0
+        self.last = 0
+        self.disordered = 0
+        self.bytes = 0
+        self.unacknowledged = 0
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.TEXT:
+            return
+        payload = frame.get_payload_as_bytes()
+        self.bytes += len(payload)
+        start = payload.find(b'"n":')
+        if start < 0:
+            return
+        is_batch = payload.startswith(b'{"type"')
+        first = int(payload[start + 4 : payload.find(b",", start)])
+        count = payload.count(b'"n":') if is_batch else 1
+        self.disordered += first != self.last + 1
+        self.received += count
+        self.last = first + count - 1
+        if self.run.is_timed:
+            self.run.times[self.last] = time.time_ns()
+            if self.last not in self.run.sent:
+                start = payload.rfind(b'"sent":')
+                self.run.sent[self.last] = int(payload[start + 7 : payload.find(b",", start)])
+        if is_batch:
+            self.unacknowledged += len(payload)
+            if self.unacknowledged > ACKNOWLEDGE_BYTES:
+                self.unacknowledged = 0
+                start = payload.rfind(b'"sequence":')
+                sequence = payload[start + 11 :].split(b"}")[0].split(b",")[0]
+                transport.send(WSMsgType.TEXT, b'{"type":"ack","sequence":%b}' % sequence)
+        if self.received >= self.run.expected:
+            self.run.has_all(self)
+
+
+class Run:
+    """All sockets of this process."""
+
+    def __init__(self) -> None:
+        self.clients: list[Client] = []
+        self.expected = 1 << 60
+        self.complete: set[Client] = set()
+        self.done = asyncio.Event()
+        self.is_timed = False
+        self.times: dict[int, int] = {}
+        self.sent: dict[int, int] = {}
+
+    def has_all(self, client: Client) -> None:
+        self.complete.add(client)
+        if len(self.complete) == len(self.clients):
+            self.done.set()
+
+    async def connect(self, url: str, count: str, subprotocol: str = "") -> dict[str, Any]:
+        def new() -> Client:
+            client = Client()
+            client.run = self
+            return client
+
+        headers = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol else {}
+        for start in range(0, int(count), 50):
+            size = min(50, int(count) - start)
+            made = await asyncio.gather(
+                *(
+                    ws_connect(new, url.replace("{n}", str(start + n)), extra_headers=headers, max_frame_size=1 << 24)
+                    for n in range(size)
+                )
+            )
+            self.clients += [client for _, client in made]
+        return {"connected": len(self.clients)}
+
+    async def expect(self, count: str, timeout: str, timed: str = "") -> dict[str, Any]:
+        """Wait until each socket has so many more events, or the time is over without anything new."""
+        self.complete.clear()
+        self.done.clear()
+        self.times.clear()
+        self.sent.clear()
+        self.is_timed = bool(timed)
+        for client in self.clients:
+            client.received = client.last = client.disordered = client.bytes = 0
+        self.expected = int(count)
+        print(json.dumps({"ready": True}), flush=True)  # noqa: T201
+        started = time.perf_counter()
+        seen = -1
+        while not self.done.is_set():
+            try:
+                await asyncio.wait_for(self.done.wait(), float(timeout))
+            except TimeoutError:
+                received = sum(client.received for client in self.clients)
+                if received == seen:
+                    break
+                seen = received
+        received = sum(client.received for client in self.clients)
+        delays = sorted(self.times[n] - self.sent[n] for n in self.times)
+        return {
+            "seconds": time.perf_counter() - started,
+            "received": received,
+            "lost": int(count) * len(self.clients) - received,
+            "disordered": sum(client.disordered for client in self.clients),
+            "bytes": sum(client.bytes for client in self.clients),
+            "p50_ms": delays[len(delays) // 2] / 1e6 if delays else None,
+            "p99_ms": delays[len(delays) * 99 // 100] / 1e6 if delays else None,
+        }
+
+
+async def main() -> None:
+    run = Run()
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        name, *arguments = line.split()
+        print(json.dumps(await getattr(run, name)(*arguments)), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,33 @@
+"""trace_streaming on the demonstration site's settings: it redacts, stores and numbers every event."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from cuga_site.asgi import application as site
+from trace_streaming import TraceEmitter
+
+from bench.peers import Order, answer, details
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """The site, and ``/emit``."""
+    if scope["type"] == "http" and scope["path"] == "/emit":
+        order = Order(scope["query_string"].decode())
+        await asyncio.to_thread(emit, order)
+        await answer(send)
+    else:
+        await site(scope, receive, send)
+
+
+def emit(order: Order) -> None:
+    """As an agent does, in a thread of its own."""
+    import time
+
+    emitter = TraceEmitter(order.trace)
+    for number in range(1, order.count + 1):
+        emitter.emit("tool_call_complete", details(number, order.size), "success")
+        if order.pause:
+            time.sleep(order.pause)
+    emitter.flush(60)

@@ -1,0 +1,102 @@
+"""Straight to a client's transport, where the server is known: many frames in one write, and backpressure on daphne.
+
+ASGI sends one frame at a time, through every layer of the server and, on daphne, without ever waiting for a client that
+does not read. A wire writes the same bytes to all sockets that watch a trace. Without one, under a server that is not
+known, frames go through ASGI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Protocol
+
+SCOPE_KEY: Final = "trace_streaming.wire"
+"""Where a socket's scope has what makes its wire; see ``servers``."""
+
+
+class Wire(Protocol):
+    """The sending side of one open WebSocket."""
+
+    def write(self, data: bytes) -> bool:
+        """Write whole frames; False, and nothing is written, while the client has to be waited for, or is gone."""
+
+    async def wait(self) -> None:
+        """Wait until the client takes more; :exc:`ConnectionError` when it is gone."""
+
+    def close(self) -> None:
+        """Nothing more is written here; what goes through ASGI is not waited for."""
+
+
+class UvicornWire:
+    """Of uvicorn's ``WebSocketsSansIOProtocol``, which waits for slow clients by itself."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._write = protocol.transport.write
+
+    def write(self, data: bytes) -> bool:
+        """Write, if the transport's buffer is below its high-water mark."""
+        protocol = self._protocol
+        if protocol.close_sent or protocol.disconnected or not protocol.writable.is_set():
+            return False
+        self._write(data)
+        return True
+
+    async def wait(self) -> None:
+        """Wait for the transport's buffer to be taken."""
+        await self._protocol.writable.wait()
+        if self._protocol.close_sent or self._protocol.disconnected:
+            raise ConnectionError
+
+    def close(self) -> None:
+        """The protocol goes on by itself."""
+
+
+class DaphneWire:
+    """Of daphne's ``WebSocketProtocol``; a streaming producer in Twisted's terms.
+
+    daphne's ``send`` takes everything at once, however little the client reads. So the transport is asked, as Twisted
+    offers it: a producer is told when the write buffer is full (64 KiB) and when it is empty again. While it is full,
+    nothing is read from the client either: what it says without listening would gather instead.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._transport = protocol.transport
+        self._open = asyncio.Event()
+        self._open.set()
+        self._transport.unregisterProducer()  # the HTTP channel that the handshake came through
+        self._transport.registerProducer(self, True)  # noqa: FBT003
+
+    def write(self, data: bytes) -> bool:
+        """Write, unless the transport's buffer is full."""
+        if not self._open.is_set() or self._protocol.state != self._protocol.STATE_OPEN:
+            return False
+        self._transport.write(data)
+        return True
+
+    async def wait(self) -> None:
+        """Wait for the transport's buffer to be empty."""
+        await self._open.wait()
+        if self._protocol.state != self._protocol.STATE_OPEN:
+            raise ConnectionError
+
+    def close(self) -> None:
+        """Let the transport go: it would wait for its producer before it closes."""
+        self._open.set()
+        self._transport.unregisterProducer()
+        self._transport.resumeProducing()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Called by the transport: its write buffer is full."""
+        self._open.clear()
+        self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """Called by the transport: its write buffer is empty."""
+        self._open.set()
+        self._transport.resumeProducing()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """Called by the transport: the connection is lost."""
+        self._open.set()
