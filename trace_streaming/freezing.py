@@ -8,7 +8,7 @@ import enum
 import math
 import re
 from collections import UserString, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, time
 from functools import singledispatchmethod
@@ -110,11 +110,11 @@ class _Freezer:
         # The types of almost all values, before the dispatch that all others take.
         if kind is str:
             return self._text(value)
-        if value is None or kind is bool:
+        if value is None or kind is bool or (kind is int and -_MAX_INTEGER <= value <= _MAX_INTEGER):
             return cast("JSON", value)
         try:
-            if kind is dict:
-                return self._mapping(value, depth)
+            if (quick := _QUICK.get(kind)) is not None:
+                return quick(self, value, depth)
             if _is_unevaluated(value):
                 return f"[unevaluated {kind.__name__}]"
             return self._other(value, depth)
@@ -214,6 +214,13 @@ class _Freezer:
     def _key(self, key: object) -> str:
         frozen = self.freeze(key, MAX_DEPTH)
         return frozen if isinstance(frozen, str) else encode(frozen)
+
+
+_QUICK: Final[dict[type, Callable[[_Freezer, Any, int], JSON]]] = {
+    dict: _Freezer._mapping,
+    list: _Freezer._items,
+    float: _Freezer._float,
+}
 
 
 def _is_unevaluated(value: Any) -> bool:
