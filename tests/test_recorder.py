@@ -24,7 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from pytest_django import Settings
 
-from trace_streaming import TraceEmitter, backlog, inline, store
+from trace_streaming import TraceEmitter, backlog, inline, store, writer
 from trace_streaming import recorder as module
 from trace_streaming.events import TraceEnd, TraceRecord
 from trace_streaming.frames import Batch
@@ -48,7 +48,7 @@ def failing_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         return append(records, *options)
 
     monkeypatch.setattr(store, "append", flaky)
-    monkeypatch.setattr(module, "_RETRY_SECONDS", (0.001, 0.01))
+    monkeypatch.setattr(writer, "_RETRY_SECONDS", (0.001, 0.01))
     yield state
     state["error"] = lambda records: None
 
@@ -396,10 +396,10 @@ async def test_whoever_gives_up_waiting_disturbs_nobody() -> None:
         await asyncio.sleep(0)
         waiting.cancel()
     assert await emitter.aflush(10)
-    writer = recorder._thread
+    thread = recorder._writer
     emitter.emit("plan_created")
     assert await emitter.aflush(10)
-    assert recorder._thread is writer
+    assert recorder._writer is thread
 
 
 @pytest.mark.django_db(transaction=True)
@@ -587,7 +587,7 @@ def test_an_unreadable_file_blocks_nothing(spool: Path, caplog: pytest.LogCaptur
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_goes_away_in_a_commit_stores_each_event_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 2: the commit was carried out, and its answer was lost."""
-    monkeypatch.setattr(module, "_RETRY_SECONDS", (0.001, 0.01))
+    monkeypatch.setattr(writer, "_RETRY_SECONDS", (0.001, 0.01))
     commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]  # the call that the server answers
     unanswered = threading.Event()
 
@@ -603,3 +603,33 @@ def test_a_database_that_goes_away_in_a_commit_stores_each_event_once(monkeypatc
     assert emit_numbers(6, 10).flush(10)
     assert stored_numbers() == list(range(1, 11))
     assert sequences("t") == list(range(1, 11))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_writer_that_hangs_in_the_database_holds_up_neither_the_end_nor_what_comes_after(
+    failing_store: dict[str, Any], spool: Path
+) -> None:
+    """What it had in hand is left to the next, once; an emit after that has a writer of its own."""
+    hangs, release = threading.Event(), threading.Event()
+
+    def hang(records: list[TraceRecord]) -> None:
+        hangs.set()
+        release.wait(10)
+        raise OperationalError("the database has come back, and cut us off")
+
+    failing_store["error"] = hang
+    emit_numbers(1, 3)
+    assert hangs.wait(10)
+    hanging = recorder._writer
+    emit_numbers(4, 6)
+    recorder.close(0.01)
+    failing_store["error"] = lambda records: None
+    assert emit_numbers(7, 9).flush(10)
+    assert hanging is not None
+    assert hanging.is_alive()
+    release.set()
+    hanging.join(10)
+    assert not hanging.is_alive()
+    assert stored_numbers() == list(range(1, 10))
+    recorder.close()
+    assert list(spool.iterdir()) == []

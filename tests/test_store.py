@@ -11,7 +11,7 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from trace_streaming import store
+from trace_streaming import event_rows, store
 from trace_streaming.emitter import make_event
 from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.frames import MAX_FRAME_BYTES, Batch
@@ -61,9 +61,9 @@ def test_what_is_replayed_is_what_was_sent_live() -> None:
 def test_a_page_begins_after_the_cursor_and_ends_at_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page holds so many events, and no more than so many bytes."""
     store.append([event(text="x" * 1000) for _ in range(20)])
-    monkeypatch.setattr(store, "PAGE_EVENTS", 8)
+    monkeypatch.setattr(event_rows, "PAGE_EVENTS", 8)
     assert [e.sequence for e in stored(after=5)] == list(range(6, 14))
-    monkeypatch.setattr(store, "PAGE_BYTES", 2500)
+    monkeypatch.setattr(event_rows, "PAGE_BYTES", 2500)
     assert [e.sequence for e in stored(after=5)] == [6, 7, 8]
 
 
@@ -190,7 +190,7 @@ def test_what_is_in_a_file_too_is_stored_once_however_often_it_is_tried() -> Non
 def test_a_file_and_its_events_are_stored_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the insert fails, the file counts as not stored."""
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_insert", lambda *args: 1 / 0)
+        patch.setattr(event_rows, "insert", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             store.append([event()], Spooled("f", 0))
     assert store.append([event()], Spooled("f", 0))[0].last_sequence == 1

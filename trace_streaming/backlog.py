@@ -49,7 +49,11 @@ class Backlog:
         self._numbers = itertools.count()
         self._spool: Spool | None = None
         self._spilling = threading.Lock()
-        self._log = BurstLog(logger, logging.ERROR)
+        self.log = BurstLog(logger, logging.ERROR)
+        """Of storing; a burst ends when nothing waits any more."""
+        self.lost = 0
+        """Records that could not be stored."""
+        self._spool_log = BurstLog(logger, logging.ERROR)
         self._failed_at: float | None = None
         """When the disk refused."""
 
@@ -86,9 +90,15 @@ class Backlog:
 
     def keep(self, load: Load) -> bool:
         """At the end of the process: leave it to the next one, if there is a spool."""
-        if load.segment is None and conf.SPOOL_DIR is not None:
-            load.segment = self._write(load.number, load.records, ())
-        return load.segment is not None
+        with self._order:  # the writer may ask for it, and whoever no longer waits for the writer
+            if load.segment is None and conf.SPOOL_DIR is not None:
+                load.segment = self._write(load.number, load.records, ())
+            return load.segment is not None
+
+    def lose(self, count: int, reason: str, trace_id: str = "") -> None:
+        """Count records that are given up, and say so once per burst."""
+        self.lost += count
+        self.log.failed(reason, "Trace events are lost: %s", reason, extra={"trace_id": trace_id})
 
     def adopt(self) -> None:
         """Take over what processes that are dead have left in the spool."""
@@ -143,7 +153,7 @@ class Backlog:
             self._log_failing(error)
             return None
         self._failed_at = None
-        self._log.works("spool")
+        self._spool_log.works()
         return segment
 
     def _open_spool(self) -> Spool:
@@ -152,5 +162,5 @@ class Backlog:
         return self._spool
 
     def _log_failing(self, error: OSError) -> None:
-        self._log.failed("spool", "Spooling trace events fails (%s)", error.strerror or type(error).__name__)
+        self._spool_log.failed("spool", "Spooling trace events fails (%s)", error.strerror or type(error).__name__)
         self._failed_at = monotonic()

@@ -166,16 +166,42 @@ def parse_timestamp(text: str) -> datetime:
     return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
-def encode_event(event: TraceEvent, sequence: int) -> EncodedEvent:
-    """Number and encode an event: the only place where an event becomes text.
+def event_text(
+    event: str,
+    trace_id: str,
+    timestamp: str,
+    details: str,
+    status: str,
+    sequence: int,
+    tool_name: str | None,
+    duration_ms: float | None,
+) -> str:
+    """An event as every watcher gets it: the only place where one becomes text.
 
     Names, statuses and trace ids hold no character that JSON escapes, so they are spliced, as the details are.
+
+    :param timestamp: as of :func:`format_timestamp`
+    :param details: JSON object text
     """
-    tool = "" if event.tool_name is None else f',"tool_name":{orjson.dumps(event.tool_name).decode()}'
-    duration = "" if event.duration_ms is None else f',"duration_ms":{event.duration_ms!r}'
-    text = (
-        f'{{"event":"{event.event}","trace_id":"{event.trace_id}","timestamp":"{format_timestamp(event.timestamp)}",'
-        f'"details":{event.details},"status":"{event.status}","sequence":{sequence}{tool}{duration}}}'
+    tool = "" if tool_name is None else f',"tool_name":{orjson.dumps(tool_name).decode()}'
+    duration = "" if duration_ms is None else f',"duration_ms":{duration_ms!r}'
+    return (
+        f'{{"event":"{event}","trace_id":"{trace_id}","timestamp":"{timestamp}",'
+        f'"details":{details},"status":"{status}","sequence":{sequence}{tool}{duration}}}'
+    )
+
+
+def encode_event(event: TraceEvent, sequence: int) -> EncodedEvent:
+    """Number and encode an event."""
+    text = event_text(
+        event.event,
+        event.trace_id,
+        format_timestamp(event.timestamp),
+        event.details,
+        event.status,
+        sequence,
+        event.tool_name,
+        event.duration_ms,
     )
     return EncodedEvent(sequence, event.event, event.status, text)
 

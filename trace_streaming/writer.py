@@ -1,0 +1,135 @@
+"""The thread that stores what waits: one transaction after the other, each with whatever has gathered meanwhile."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from . import store
+from .backlog import Backlog, Load
+from .events import TraceRecord
+from .frames import Batch
+from .publisher import Publisher
+from .signals import events_recorded
+from .spool import Segment, UnreadableSegmentError
+
+IDLE_SECONDS: Final = 2.0
+"""After this long without an event, the writer gives its database connection back."""
+_RETRY_SECONDS: Final = (0.05, 5.0)
+"""First and longest wait between attempts while the database does not answer."""
+
+
+class Writer(threading.Thread):
+    """Takes from a backlog until it is stopped."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        super().__init__(name="trace-recorder", daemon=True)
+        self.wake = threading.Event()
+        """Set by whoever puts something into the backlog."""
+        self.stop = threading.Event()
+        """Set to end the thread, as soon as the database lets it."""
+        self._backlog = backlog
+        self._in_hand: Load | None = None
+        self._publisher = Publisher()
+
+    def run(self) -> None:
+        """The thread itself."""
+        try:
+            self._backlog.adopt()
+            while not self.stop.is_set():
+                while self._backlog and not self.stop.is_set():
+                    self._write_load()
+                self._backlog.log.works()
+                if not self.wake.wait(IDLE_SECONDS):
+                    connections[store.database()].close()
+                    self.wake.wait()
+                self.wake.clear()  # before the backlog is asked: a record put after this wakes us again
+        finally:
+            self._publisher.close()
+            connections.close_all()
+
+    def end(self, timeout: float) -> None:
+        """Stop; what it has in hand stays in the spool, or is lost, where the database hangs."""
+        self.stop.set()
+        self.wake.set()
+        self.join(timeout)
+        if (load := self._in_hand) is not None:
+            self._keep(load)
+
+    def _write_load(self) -> None:
+        self._in_hand = load = self._backlog.take()
+        if load.segment is not None:
+            self._store_segment(load, load.segment)
+        elif load.records and not self._store(load.records):
+            self._keep(load)
+        else:
+            self._backlog.done(load)
+        self._in_hand = None
+        for barrier in load.barriers:
+            if barrier.set_running_or_notify_cancel():  # whoever waited may have given up
+                barrier.set_result(None)
+
+    def _store_segment(self, load: Load, segment: Segment) -> None:
+        try:
+            records = segment.read()
+        except (OSError, UnreadableSegmentError) as error:
+            self._backlog.lose(segment.count, str(error))
+            segment.set_aside()
+            return
+        if self._store(records, store.Spooled(segment.name, 0)):
+            self._backlog.done(load)
+            with suppress(DatabaseError):
+                store.forget_segment(segment.name)
+
+    def _store(self, records: Sequence[TraceRecord], spooled: store.Spooled | None = None) -> bool:
+        """Store and publish; while the database does not answer, wait for it; give up only on what it refuses.
+
+        False when the thread is stopped before the database answers.
+        """
+        wait, longest = _RETRY_SECONDS
+        in_doubt: Sequence[Batch] = ()
+        while not self.stop.is_set():
+            try:
+                batches = store.append(records, spooled, in_doubt)
+            except (*store.TRANSIENT_ERRORS, store.InDoubtError) as error:
+                if isinstance(error, store.InDoubtError):
+                    in_doubt = error.batches
+                name = type(error).__name__
+                self._backlog.log.failed(name, "Storing trace events fails (%s); they are kept and tried again", name)
+                connections[store.database()].close()
+                self.stop.wait(wait * random.uniform(0.5, 1.5))
+                wait = min(wait * 2, longest)
+            except Exception as error:
+                return self._give_up_on_the_poisoned(records, spooled, error)
+            else:
+                announce(batches, self._publisher)
+                return True
+        return False
+
+    def _give_up_on_the_poisoned(
+        self, records: Sequence[TraceRecord], spooled: store.Spooled | None, error: Exception
+    ) -> bool:
+        """Halve the batch until what the database refuses stands alone; everything else is stored."""
+        if len(records) <= 1:
+            self._backlog.lose(1, f"the database refuses it ({type(error).__name__})", records[0].trace_id)
+            return True
+        middle = len(records) // 2
+        behind = None if spooled is None else spooled._replace(first=spooled.first + middle)
+        return self._store(records[:middle], spooled) and self._store(records[middle:], behind)
+
+    def _keep(self, load: Load) -> None:
+        """The process is ending before the database answers."""
+        if load.records and not self._backlog.keep(load):
+            self._backlog.lose(len(load.records), "the process is ending", load.records[0].trace_id)
+
+
+def announce(batches: list[Batch], publisher: Publisher) -> None:
+    """Tell the watchers, and the receivers of ``events_recorded``, what was committed."""
+    publisher.publish(batches)
+    events_recorded.send_robust(sender=Writer, batches=batches)
