@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -241,3 +242,15 @@ def test_a_trace_that_was_taken_for_incomplete_goes_on() -> None:
         assert trace.ended_at == (None if is_running else NOW)
     (batch,) = store.append([event("silent"), TraceEnd("silent", "incomplete", NOW)])
     assert batch.state == "incomplete"
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 123456])
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_times_are_columns_as_django_writes_them(settings: Settings, use_tz: bool, microsecond: int) -> None:
+    """A query by time finds what was written beside the models, and what is read beside them is what was sent."""
+    settings.USE_TZ = use_tz
+    time = NOW.replace(microsecond=microsecond)
+    (batch,) = store.append([replace(event(), timestamp=time)])
+    assert Event.objects.filter(timestamp=time if use_tz else time.replace(tzinfo=None)).count() == 1
+    assert stored() == list(batch.events)
+    assert f'"timestamp":"2026-01-05T12:00:00.{microsecond:06}+00:00"' in batch.events[0].text

@@ -30,13 +30,19 @@ class Numbered(NamedTuple):
     first: int
     """The number of the first of them; the others follow."""
     events: Sequence[TraceEvent]
+    times: Sequence[str]
+    """When they happened, as of ``format_timestamp``."""
     encoded: Sequence[EncodedEvent]
 
 
 def encode(trace_pk: int, first: int, events: Sequence[TraceEvent]) -> Numbered:
     """Number and encode events."""
-    encoded = [encode_event(event, sequence) for sequence, event in enumerate(events, first)]
-    return Numbered(trace_pk, first, events, encoded)
+    times = [format_timestamp(event.timestamp) for event in events]
+    encoded = [
+        encode_event(event, sequence, time)
+        for sequence, (event, time) in enumerate(zip(events, times, strict=True), first)
+    ]
+    return Numbered(trace_pk, first, events, times, encoded)
 
 
 def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> None:
@@ -48,13 +54,13 @@ def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> Non
             sequence,
             event.event,
             event.status,
-            as_column(event.timestamp),
+            as_column(time),
             event.details,
             event.tool_name,
             event.duration_ms,
         )
-        for trace_pk, first, events, _ in numbered
-        for sequence, event in enumerate(events, first)
+        for trace_pk, first, events, times, _ in numbered
+        for sequence, (event, time) in enumerate(zip(events, times, strict=True), first)
     ]
     if not rows:
         return
@@ -107,11 +113,13 @@ _TIME_TEXTS: Final[dict[str, Callable[[], str]]] = {
 }
 
 
-def _time_column(connection: BaseDatabaseWrapper) -> Callable[[datetime], Any]:
-    """What a column takes for a time in UTC."""
-    if connection.vendor == "sqlite":  # as Django writes it
-        return lambda time: str(time.replace(tzinfo=None))
-    return lambda time: connection.ops.adapt_datetimefield_value(stored_time(time))
+def _time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
+    """What a column takes for a time of ``format_timestamp``: the same that Django would write."""
+    if connection.vendor == "sqlite":
+        return lambda time: f"{time[:10]} {time[11:26]}".removesuffix(".000000")
+    if connection.vendor == "postgresql":
+        return (lambda time: time) if settings.USE_TZ else (lambda time: time[:26])
+    return lambda time: connection.ops.adapt_datetimefield_value(stored_time(datetime.fromisoformat(time)))
 
 
 def stored_time(time: datetime) -> datetime:

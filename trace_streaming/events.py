@@ -191,12 +191,15 @@ def event_text(
     )
 
 
-def encode_event(event: TraceEvent, sequence: int) -> EncodedEvent:
-    """Number and encode an event."""
+def encode_event(event: TraceEvent, sequence: int, timestamp: str | None = None) -> EncodedEvent:
+    """Number and encode an event.
+
+    :param timestamp: its own, as of :func:`format_timestamp`, where that is known already
+    """
     text = event_text(
         event.event,
         event.trace_id,
-        format_timestamp(event.timestamp),
+        timestamp or format_timestamp(event.timestamp),
         event.details,
         event.status,
         sequence,
