@@ -1,6 +1,6 @@
 """A load client that is never the bottleneck: picows, and no parsing beyond a search for the event's number.
 
-Reads one command a line, answers one line of JSON each: ``connect URL COUNT SUBPROTOCOL``, ``expect COUNT TIMEOUT``.
+Reads one command a line, answers one line of JSON each: the methods of ``Run``.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import asyncio
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 ACKNOWLEDGE_BYTES = 256 * 1024
 
 
-class Client(WSListener):  # type: ignore[misc]
+class Client(WSListener):
     """Counts what one socket receives."""
 
     run: Run
@@ -91,11 +91,21 @@ class Run:
                     for n in range(size)
                 )
             )
-            self.clients += [client for _, client in made]
+            self.clients += [cast("Client", client) for _, client in made]
         return {"connected": len(self.clients)}
 
-    async def expect(self, count: str, timeout: str, timed: str = "") -> dict[str, Any]:
-        """Wait until each socket has so many more events, or the time is over without anything new."""
+    async def replay(self, url: str, count: str, subprotocol: str = "") -> dict[str, Any]:
+        """Connect one socket, and wait until it has so many events."""
+        self.expected = int(count)
+        started = time.perf_counter()
+        await self.connect(url, "1", subprotocol)
+        if self.clients[-1].received >= self.expected:
+            self.has_all(self.clients[-1])
+        await asyncio.wait_for(self.done.wait(), 120)
+        return {"seconds": time.perf_counter() - started, "received": self.clients[-1].received}
+
+    async def expect(self, count: str, patience: str, timed: str = "") -> dict[str, Any]:
+        """Wait until each socket has so many more events, or nothing new has come for so many seconds."""
         self.complete.clear()
         self.done.clear()
         self.times.clear()
@@ -104,12 +114,12 @@ class Run:
         for client in self.clients:
             client.received = client.last = client.disordered = client.bytes = 0
         self.expected = int(count)
-        print(json.dumps({"ready": True}), flush=True)  # noqa: T201
+        print(json.dumps({"ready": True}), flush=True)
         started = time.perf_counter()
         seen = -1
         while not self.done.is_set():
             try:
-                await asyncio.wait_for(self.done.wait(), float(timeout))
+                await asyncio.wait_for(self.done.wait(), float(patience))
             except TimeoutError:
                 received = sum(client.received for client in self.clients)
                 if received == seen:
@@ -133,7 +143,7 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         name, *arguments = line.split()
-        print(json.dumps(await getattr(run, name)(*arguments)), flush=True)  # noqa: T201
+        print(json.dumps(await getattr(run, name)(*arguments)), flush=True)
 
 
 if __name__ == "__main__":

@@ -111,10 +111,15 @@ class Client:
         self._send("connect", url, count, subprotocol)
         self.answer()
 
-    def expect(self, count: int, timeout: float = 5, *, timed: bool = False) -> None:
+    def expect(self, count: int, patience: float = 5, *, timed: bool = False) -> None:
         """From now on, count; ``answer`` waits until each socket has so many events, or nothing comes any more."""
-        self._send("expect", count, timeout, "timed" if timed else "")
+        self._send("expect", count, patience, "timed" if timed else "")
         self.answer()
+
+    def replay(self, url: str, count: int, subprotocol: str = "") -> dict[str, Any]:
+        """Connect one socket, and wait until it has so many events."""
+        self._send("replay", url, count, subprotocol)
+        return self.answer()
 
     def answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -1,12 +1,13 @@
 """What is measured: each an ASGI application or a script, written in the plainest way that its documentation teaches.
 
-All of them serve a WebSocket at any path but ``/emit``; ``/emit?count=&size=&pause_ms=`` makes them send events to every
-client, and answers when they have been handed over. An event is the text of ``event_text`` wherever the peer has no
-format of its own.
+All of them serve a WebSocket at any path but ``/emit``; ``/emit?count=&size=&pause_ms=`` makes them send events to
+every client, and answers when they have been handed over. An event is the text of ``event_text`` wherever the peer has
+no format of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -47,8 +48,6 @@ class Order:
 
     async def numbers(self) -> AsyncIterator[int]:
         """1 to count, at the pace that was asked for."""
-        import asyncio
-
         for number in range(1, self.count + 1):
             yield number
             if self.pause:

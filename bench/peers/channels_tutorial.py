@@ -57,6 +57,4 @@ async def emit(scope: Any, receive: Any, send: Any) -> None:
     await answer(send)
 
 
-application = ProtocolTypeRouter(
-    {"http": emit, "websocket": URLRouter([re_path(r"", ChatConsumer.as_asgi())])}  # type: ignore[list-item]
-)
+application = ProtocolTypeRouter({"http": emit, "websocket": URLRouter([re_path(r"", ChatConsumer.as_asgi())])})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from bench.peers import Order, answer, details
 from cuga_site.asgi import application as site
 from trace_streaming import TraceEmitter
-
-from bench.peers import Order, answer, details
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

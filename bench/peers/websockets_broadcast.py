@@ -10,7 +10,8 @@ import sys
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from websockets.asyncio.server import Request, Response, ServerConnection, broadcast, serve
+from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.http11 import Request, Response
 
 from bench.peers import Order, event_text
 

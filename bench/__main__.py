@@ -1,0 +1,73 @@
+"""``python -m bench [--quick] [ROWS …]``: measure, and write ``bench/RESULTS.md`` and ``bench/results.json``.
+
+``--quick`` does a little of everything, once, to see that it works and that ours loses nothing; it writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.report import as_markdown
+from bench.rows import GROUPS, Row, Scale, compared
+
+HERE = Path(__file__).parent
+PACKAGES = ("django", "channels", "daphne", "uvicorn", "websockets", "fastapi", "channels-redis", "psycopg", "picows")
+
+
+def measure(row: Row, runs: int) -> dict[str, Any]:
+    """All peers in turn, so many times over: the machine's moods fall on all of them."""
+    values: dict[str, list[Any]] = {peer.name: [] for peer in row.peers}
+    for _ in range(runs):
+        for peer in row.peers:
+            values[peer.name].append(dict(peer.measure()))
+    result = {
+        "name": row.name,
+        "unit": row.unit,
+        "less_is_better": row.less_is_better,
+        "goals": dict(row.goals),
+        "peers": {name: {"runs": runs_, "value": compared(runs_, row.value)} for name, runs_ in values.items()},
+    }
+    for name, peer_values in values.items():
+        print(f"  {name}: {compared(peer_values, row.value)} {row.unit}", flush=True)
+        if name.startswith("ours") and any(each.get("lost_percent") or each.get("lost") for each in peer_values):
+            sys.exit(f"{row.name}: {name} loses events: {peer_values}")
+    return result
+
+
+def main() -> None:
+    """Run the groups that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="ROWS", help=f"of {', '.join(GROUPS)}; all, if none is named")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    if unknown := set(options.groups) - set(GROUPS):
+        parser.error(f"no such rows: {', '.join(sorted(unknown))}")
+    results = []
+    for name in options.groups or GROUPS:
+        with GROUPS[name](Scale(options.quick)) as rows:
+            for row in rows:
+                print(row.name, flush=True)
+                results.append(measure(row, runs=1 if options.quick else 3))
+    if options.quick or options.groups:
+        return
+    run = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "packages": {name: version(name) for name in PACKAGES},
+        "rows": results,
+    }
+    (HERE / "results.json").write_text(json.dumps(run, indent=1) + "\n")
+    (HERE / "RESULTS.md").write_text(as_markdown(run))
+
+
+if __name__ == "__main__":
+    main()
