@@ -47,7 +47,7 @@ class Server:
         self.env = {
             **os.environ,
             "DATABASE_URL": f"sqlite:///{self.folder}/db.sqlite3",
-            "DJANGO_SETTINGS_MODULE": "cuga_site.settings",
+            "DJANGO_SETTINGS_MODULE": "bench.settings",
             **environment,
         }
         if application.startswith("bench.peers.ours"):

@@ -94,16 +94,16 @@ def paced(kind: str, application: str, sockets: int, events: int, pause_ms: floa
 def idle(kind: str, application: str, sockets: int) -> Values:
     """Sockets that nothing is sent to: memory of the server for each."""
     with Server(kind, application) as server, Client() as client:
-        client.connect(server.url("/ws/traces/t-{n}"), 50)
+        client.connect(server.url(), 50)
         before = server.memory_bytes()
-        client.connect(server.url("/ws/traces/i-{n}"), sockets)
+        client.connect(server.url(), sockets)
         return {"bytes_each": (server.memory_bytes() - before) / sockets}
 
 
 def script(name: str, *arguments: object, **environment: str) -> Values:
     """A measurement that runs in a process of its own, and prints its values as JSON."""
     command = [sys.executable, "-m", f"bench.scripts.{name}", *map(str, arguments)]
-    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "cuga_site.settings", **environment}
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings", **environment}
     done = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
     values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return values

@@ -44,6 +44,14 @@ class Watcher:
     async def send_packet(self, packet: Packet) -> None:
         self.send_now(packet)
 
+    def pump(self) -> None:
+        assert self.subscription is not None
+        self.pumping = asyncio.create_task(self.subscription.run())
+
+    async def stop(self) -> None:
+        self.pumping.cancel()
+        await asyncio.gather(self.pumping, return_exceptions=True)
+
     async def sequences(self, count: int) -> list[int]:
         async with asyncio.timeout(10):
             return [(await self.frames.get())["sequence"] for _ in range(count)]
@@ -54,13 +62,11 @@ async def watching(trace_id: str, since: int | None = 0, profile: Profile = PLAI
     watcher = Watcher(trace_id, since, profile)
     current = hub.current_hub()
     watcher.subscription = await current.subscribe(watcher.request, profile, watcher)
-    pump = asyncio.create_task(watcher.subscription.run())
+    watcher.pump()
     try:
         yield watcher
     finally:
-        pump.cancel()
-        with suppress(asyncio.CancelledError):
-            await pump
+        await watcher.stop()
         current.unsubscribe(watcher.subscription)
 
 
@@ -256,13 +262,13 @@ async def test_a_resume_that_knows_more_than_the_hub(lossy: LossyLayer, settings
         epoch = (await sync_to_async(store.read_heads)(["t"]))["t"].epoch
         resumed = Watcher("t", since=5)
         resumed.request = WatchRequest("t", 5, epoch)
-        subscription = await hub.current_hub().subscribe(resumed.request, PLAIN, resumed)
-        pump = asyncio.create_task(subscription.run())
+        subscription = resumed.subscription = await hub.current_hub().subscribe(resumed.request, PLAIN, resumed)
+        resumed.pump()
         lossy.losing = False
         await emit("t")
         assert await resumed.sequences(1) == [6]
         assert await stays.sequences(6) == [1, 2, 3, 4, 5, 6]
-        pump.cancel()
+        await resumed.stop()
         hub.current_hub().unsubscribe(subscription)
 
 
@@ -372,10 +378,9 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     watchers = [Watcher("t") for _ in range(100)]
     current = hub.current_hub()
-    pumps = []
     for watcher in watchers:
         watcher.subscription = await current.subscribe(watcher.request, PLAIN, watcher)
-        pumps.append(asyncio.create_task(watcher.subscription.run()))
+        watcher.pump()
     await emit("t")  # the first event of a trace makes the hub ask the store for its row
     assert [await watcher.sequences(1) for watcher in watchers] == [[1]] * 100
     reads: list[object] = []
@@ -389,11 +394,10 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     await emit("t", 1000)
     assert [await watcher.sequences(1000) for watcher in watchers] == [list(range(2, 1002))] * 100
     assert reads == []
-    for watcher, pump in zip(watchers, pumps, strict=True):
-        pump.cancel()
+    for watcher in watchers:
+        await watcher.stop()
         assert watcher.subscription is not None
         current.unsubscribe(watcher.subscription)
-    await asyncio.gather(*pumps, return_exceptions=True)
 
 
 async def test_a_database_that_is_away_refuses_the_watcher_and_frees_its_place(
@@ -434,6 +438,9 @@ class Ignoring:
 
     async def send_packet(self, packet: Packet) -> None:
         """Nothing to wait for."""
+
+    def pump(self) -> None:
+        """It is never started."""
 
 
 @pytest.mark.parametrize("awaits", range(8))

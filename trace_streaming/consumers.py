@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 from typing import Any, Final
 
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error as DatabaseError
@@ -49,8 +50,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
     The trace's group is joined by the process's hub, once for all sockets that watch it.
     """
 
-    # No such layer: Channels would otherwise open a channel of its own for every socket.
-    channel_layer_alias = "trace_streaming.hub"
+    channel_layer = None  # Channels would open a channel of its own for every socket
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,8 +67,12 @@ class TraceConsumer(AsyncWebsocketConsumer):
         """Whatever ends the connection, its place is freed: ``disconnect`` is not called for every end."""
         task = asyncio.current_task()
         _open[task] = self
+        self.scope, self.base_send = scope, send
         try:
-            await super().__call__(scope, receive, send)
+            # Channels would read the client in a task of its own, beside a channel of the layer.
+            with suppress(StopConsumer):
+                while True:
+                    await self.dispatch(await receive())
         finally:
             del _open[task]
             self._free()
@@ -90,7 +94,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         await self.accept(SUBPROTOCOL if offered else None)
         if "server" in self.scope:  # a real one
             presence.start()
-        if (new_wire := self.scope.get(SCOPE_KEY)) is not None:
+        if (new_wire := self.scope.pop(SCOPE_KEY, None)) is not None:
             self._wire = new_wire()
         try:
             request = parse_watch_request(
@@ -105,7 +109,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await self._refuse(CloseCode.GOING_AWAY, "The database does not answer; connect again")
         else:
             await self._send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
-            self._pump = asyncio.create_task(self._run_pump(self._subscription))
+            self.pump()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """A frame from the client."""
@@ -141,6 +145,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
             return
         while not self._wire.write(packet.data):
             await self._wire.wait()
+
+    def pump(self) -> None:
+        """There is something to send that may have to be waited for."""
+        if self._subscription is not None:
+            self._pump = asyncio.create_task(self._run_pump(self._subscription))
 
     async def _check_permission(self, request: WatchRequest) -> None:
         user = self.scope.get("user") or AnonymousUser()
@@ -183,6 +192,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def _run_pump(self, subscription: Subscription) -> None:
         try:
             await subscription.run()
+            self._pump = None
         except asyncio.CancelledError:
             if subscription.ending is None:
                 raise

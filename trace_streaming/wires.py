@@ -30,6 +30,8 @@ class Wire(Protocol):
 class UvicornWire:
     """Of uvicorn's ``WebSocketsSansIOProtocol``, which waits for slow clients by itself."""
 
+    __slots__ = ("_protocol", "_write")
+
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._write = protocol.transport.write
@@ -59,6 +61,8 @@ class DaphneWire:
     offers it: a producer is told when the write buffer is full (64 KiB) and when it is empty again. While it is full,
     nothing is read from the client either: what it says without listening would gather instead.
     """
+
+    __slots__ = ("_open", "_protocol", "_transport")
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
