@@ -10,12 +10,13 @@ import json
 import os
 import platform
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.report import as_markdown
+from bench.report import as_markdown, number
 from bench.rows import GROUPS, Row, Scale, compared
 
 HERE = Path(__file__).parent
@@ -28,18 +29,25 @@ def measure(row: Row, runs: int) -> dict[str, Any]:
     for _ in range(runs):
         for peer in row.peers:
             values[peer.name].append(dict(peer.measure()))
-    result = {
-        "name": row.name,
-        "unit": row.unit,
-        "less_is_better": row.less_is_better,
-        "goals": dict(row.goals),
-        "peers": {name: {"runs": runs_, "value": compared(runs_, row.value)} for name, runs_ in values.items()},
-    }
     for name, peer_values in values.items():
-        print(f"  {name}: {compared(peer_values, row.value)} {row.unit}", flush=True)
+        shown = ", ".join(
+            f"{number(compared(peer_values, measure.value)[0])} {measure.unit}" for measure in row.measures
+        )
+        print(f"  {name}: {shown}", flush=True)
         if name.startswith("ours") and any(each.get("lost_percent") or each.get("lost") for each in peer_values):
             sys.exit(f"{row.name}: {name} loses events: {peer_values}")
-    return result
+    return {
+        "name": row.name,
+        "measures": [asdict(measure) for measure in row.measures],
+        "peers": [
+            {
+                "name": name,
+                "runs": peer_values,
+                "values": {measure.value: compared(peer_values, measure.value) for measure in row.measures},
+            }
+            for name, peer_values in values.items()
+        ],
+    }
 
 
 def main() -> None:

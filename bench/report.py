@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 HEAD = """# Benchmark results
@@ -25,20 +26,28 @@ def as_markdown(run: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in run["packages"].items())
     lines = [HEAD.format(**{**run, "packages": packages})]
     for row in run["rows"]:
-        ours = next(iter(row["peers"].values()))["value"]
-        for name, goal in row["goals"].items():
-            theirs = row["peers"][name]["value"]
-            ratio = ours[0] / theirs[0]
-            reached = ratio <= goal if row["less_is_better"] else ratio >= goal
-            sign = "≤" if row["less_is_better"] else "≥"
-            lines.append(f"| {row['name']} | {name} | {ratio:.2f} | {sign} {goal:g} | {'✓' if reached else '✗'} |\n")
+        for measure in row["measures"]:
+            lines += _ratios(row, measure)
     lines.append("\n## Values\n\n| work | who | median | lowest to highest | unit |\n|---|---|---|---|---|\n")
     for row in run["rows"]:
-        for name, peer in row["peers"].items():
-            middle, low, high = map(_number, peer["value"])
-            lines.append(f"| {row['name']} | {name} | {middle} | {low} to {high} | {row['unit']} |\n")
+        for measure in row["measures"]:
+            for peer in row["peers"]:
+                middle, low, high = map(number, peer["values"][measure["value"]])
+                lines.append(f"| {row['name']} | {peer['name']} | {middle} | {low} to {high} | {measure['unit']} |\n")
     return "".join(lines)
 
 
-def _number(value: float) -> str:
+def _ratios(row: dict[str, Any], measure: dict[str, Any]) -> Iterator[str]:
+    ours, *theirs = row["peers"]
+    for peer in theirs:
+        if (goal := measure["goals"].get(peer["name"])) is not None:
+            ratio = ours["values"][measure["value"]][0] / peer["values"][measure["value"]][0]
+            reached = ratio <= goal if measure["less_is_better"] else ratio >= goal
+            sign = "≤" if measure["less_is_better"] else "≥"
+            work = f"{row['name']}: {measure['unit']}"
+            yield f"| {work} | {peer['name']} | {ratio:.2f} | {sign} {goal:g} | {'✓' if reached else '✗'} |\n"
+
+
+def number(value: float) -> str:
+    """As a person reads it."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from bench.databases import postgres, redis, sqlite
 from bench.processes import ROOT, Client, Server
 
 OURS = "bench.peers.ours:application"
@@ -32,17 +33,24 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """One number of a row."""
+
+    value: str
+    """Its name among the measured values."""
+    unit: str
+    goals: Mapping[str, float] = field(default_factory=dict)
+    """By peer: the ratio to reach, that of the first peer to theirs."""
+    less_is_better: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
     """One piece of work. The first peer is ours."""
 
     name: str
-    unit: str
-    value: str
-    """Which of the measured values is compared."""
+    measures: tuple[Measure, ...]
     peers: tuple[Peer, ...]
-    goals: Mapping[str, float] = field(default_factory=dict)
-    """By peer: the ratio to reach, ours to theirs."""
-    less_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,13 @@ class Scale:
 
 
 def burst(
-    kind: str, application: str, sockets: int, events: int, subprotocol: str = "", size: int = 300, **environment: str
+    kind: str,
+    application: str,
+    sockets: int,
+    events: int,
+    subprotocol: str = "",
+    size: int = 300,
+    environment: Mapping[str, str] = {},
 ) -> Values:
     """Events as fast as they can be sent, to sockets that all watch the same."""
     with Server(kind, application, **environment) as server, Client() as client:
@@ -109,107 +123,78 @@ def script(name: str, *arguments: object, **environment: str) -> Values:
     return values
 
 
+PER_CPU_SECOND = "deliveries per CPU second"
+LOST = Measure("lost_percent", "% lost", less_is_better=True)
+
+
 @contextmanager
 def deliveries(scale: Scale) -> Iterator[list[Row]]:
     """What a server spends on each event and socket."""
     sockets, events = scale.of(100, 10), scale.of(1000, 50)
     some, many = scale.of(3_000, 50), scale.of(10_000, 200)
 
-    def ours(kind: str, subprotocol: str = "", count: int = events) -> Callable[[], Values]:
-        return lambda: burst(kind, OURS, sockets, count, subprotocol)
+    def peer(name: str, kind: str, application: str, count: int, subprotocol: str = "", **environment: str) -> Peer:
+        return Peer(name, lambda: burst(kind, application, sockets, count, subprotocol, environment=environment))
 
-    def peer(kind: str, application: str, count: int = events) -> Callable[[], Values]:
-        return lambda: burst(kind, application, sockets, count)
-
-    yield [
-        Row(
-            f"burst of {events:,} events to {sockets} sockets, lost",
-            "%",
-            "lost_percent",
-            (
-                Peer("ours, daphne", ours("daphne")),
-                Peer("ours, uvicorn", ours("uvicorn")),
-                Peer("Channels tutorial, daphne", peer("daphne", TUTORIAL)),
+    with redis() as redis_url:
+        core = {"CHANNEL_LAYER": "channels_redis.core.RedisChannelLayer", "REDIS_URL": redis_url}
+        pubsub = {"CHANNEL_LAYER": "channels_redis.pubsub.RedisPubSubChannelLayer", "REDIS_URL": redis_url}
+        yield [
+            Row(
+                f"{some:,} events to {sockets} sockets, one per frame, uvicorn",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {"FastAPI registry": 1.5}), LOST),
+                (
+                    peer("ours", "uvicorn", OURS, some),
+                    peer("FastAPI registry", "uvicorn", FASTAPI, some),
+                    peer("websockets broadcast", "script", BROADCAST, some),
+                ),
             ),
-            less_is_better=True,
-        ),
-        Row(
-            f"one event per frame, uvicorn ({some:,} events, {sockets} sockets)",
-            "deliveries per CPU second",
-            "per_cpu_second",
-            (
-                Peer("ours", ours("uvicorn", count=some)),
-                Peer("FastAPI registry", peer("uvicorn", FASTAPI, some)),
-                Peer("websockets broadcast", peer("script", BROADCAST, some)),
+            Row(
+                f"{events:,} events to {sockets} sockets, one per frame, daphne",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {"Channels tutorial, in memory": 10}), LOST),
+                (
+                    peer("ours", "daphne", OURS, events),
+                    peer("Channels tutorial, in memory", "daphne", TUTORIAL, events),
+                    peer("Channels tutorial, Redis", "daphne", TUTORIAL, events, **core),
+                    peer("Channels tutorial, Redis pubsub", "daphne", TUTORIAL, events, **pubsub),
+                ),
             ),
-            {"FastAPI registry": 1.5},
-        ),
-        Row(
-            f"one event per frame, daphne ({events:,} events, {sockets} sockets)",
-            "deliveries per CPU second",
-            "per_cpu_second",
-            (Peer("ours", ours("daphne")), Peer("Channels tutorial", peer("daphne", TUTORIAL))),
-            {"Channels tutorial": 10},
-        ),
-        Row(
-            f"batched frames ({V1}), uvicorn ({many:,} events, {sockets} sockets)",
-            "events per CPU second",
-            "per_cpu_second",
-            (
-                Peer("ours", ours("uvicorn", V1, many)),
-                Peer("websockets broadcast", peer("script", BROADCAST)),
+            Row(
+                f"{many:,} events to {sockets} sockets, batched ({V1}), uvicorn",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {"websockets broadcast": 8}), LOST),
+                (
+                    peer("ours", "uvicorn", OURS, many, V1),
+                    peer("websockets broadcast", "script", BROADCAST, many),
+                ),
             ),
-            {"websockets broadcast": 8},
-        ),
-        Row(
-            f"batched frames ({V1}), daphne ({many:,} events, {sockets} sockets)",
-            "events per CPU second",
-            "per_cpu_second",
-            (
-                Peer("ours", ours("daphne", V1, many)),
-                Peer("websockets broadcast", peer("script", BROADCAST)),
+            Row(
+                f"{many:,} events to {sockets} sockets, batched ({V1}), daphne",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {"websockets broadcast": 4}), LOST),
+                (
+                    peer("ours", "daphne", OURS, many, V1),
+                    peer("websockets broadcast", "script", BROADCAST, many),
+                ),
             ),
-            {"websockets broadcast": 4},
-        ),
-    ]
+        ]
 
 
 @contextmanager
 def latency(scale: Scale) -> Iterator[list[Row]]:
     """From emit to the last of the sockets; ours stores in between."""
     sockets, events = scale.of(100, 10), scale.of(300, 20)
+    fastapi = "FastAPI registry (stores nothing)"
     yield [
         Row(
-            f"latency p50, emit to the last of {sockets} sockets",
-            "ms",
-            "p50_ms",
+            f"one event every 10 ms, from emit to the last of {sockets} sockets",
+            (
+                Measure("p50_ms", "ms, p50", {fastapi: 2}, less_is_better=True),
+                Measure("p99_ms", "ms, p99", less_is_better=True),
+            ),
             (
                 Peer("ours, uvicorn", lambda: paced("uvicorn", OURS, sockets, events, 10)),
                 Peer("ours, daphne", lambda: paced("daphne", OURS, sockets, events, 10)),
-                Peer("FastAPI registry (stores nothing)", lambda: paced("uvicorn", FASTAPI, sockets, events, 10)),
+                Peer(fastapi, lambda: paced("uvicorn", FASTAPI, sockets, events, 10)),
             ),
-            {"FastAPI registry (stores nothing)": 2},
-            less_is_better=True,
-        )
-    ]
-
-
-@contextmanager
-def memory(scale: Scale) -> Iterator[list[Row]]:
-    """Of connections that are only open."""
-    sockets = scale.of(1000, 50)
-    yield [
-        Row(
-            f"memory per idle connection ({sockets:,} of them)",
-            "bytes",
-            "bytes_each",
-            (
-                Peer("ours, uvicorn", lambda: idle("uvicorn", OURS, sockets)),
-                Peer("ours, daphne", lambda: idle("daphne", OURS, sockets)),
-                Peer("FastAPI registry", lambda: idle("uvicorn", FASTAPI, sockets)),
-            ),
-            {"FastAPI registry": 0.9},
-            less_is_better=True,
         )
     ]
 
@@ -218,17 +203,18 @@ def memory(scale: Scale) -> Iterator[list[Row]]:
 def emitting(scale: Scale) -> Iterator[list[Row]]:
     """What an agent pays."""
     count = scale.of(20_000, 500)
+    logging = "logging to a QueueHandler"
     yield [
         Row(
-            "emit() of a 200-byte event, p50",
-            "us",
-            "p50_us",
+            "one emit() of a 200-byte event",
+            (
+                Measure("p50_us", "us, p50", {logging: 1.5}, less_is_better=True),
+                Measure("p99_us", "us, p99", less_is_better=True),
+            ),
             (
                 Peer("ours", lambda: script("emit", "ours", count)),
-                Peer("logging to a QueueHandler", lambda: script("emit", "logging", count)),
+                Peer(logging, lambda: script("emit", "logging", count)),
             ),
-            {"logging to a QueueHandler": 1.5},
-            less_is_better=True,
         )
     ]
 
@@ -236,25 +222,33 @@ def emitting(scale: Scale) -> Iterator[list[Row]]:
 @contextmanager
 def storing(scale: Scale) -> Iterator[list[Row]]:
     """What a database is asked for, beside the quickest way that its driver has."""
-    from bench.databases import postgres, sqlite
-
     events = scale.of(100_000, 2_000)
     with sqlite() as sqlite_url, postgres() as postgres_url:
+        urls = {"SQLite": sqlite_url, "PostgreSQL": postgres_url}
+
+        def stored(what: str, name: str, size: int, count: int = events) -> Callable[[], Values]:
+            return lambda: script("store", what, count, size, DATABASE_URL=urls[name])
+
         yield [
-            Row(
-                f"recorded events, {name}, in transactions of 5,000",
-                "events per second",
-                "per_second",
-                (
-                    Peer("ours", lambda url=url: script("store", "append", events, 5000, DATABASE_URL=url)),  # type: ignore[misc]
-                    Peer(how, lambda url=url: script("store", "raw", events, 5000, DATABASE_URL=url)),  # type: ignore[misc]
-                ),
-                {how: 0.3},
-            )
-            for name, url, how in (
-                ("SQLite", sqlite_url, "executemany alone"),
-                ("PostgreSQL", postgres_url, "COPY alone"),
-            )
+            *(
+                Row(
+                    f"events recorded in {name}, 5,000 in a transaction",
+                    (Measure("per_second", "events per second", {how: 0.3}),),
+                    (Peer("ours", stored("append", name, 5000)), Peer(how, stored("raw", name, 5000))),
+                )
+                for name, how in (("SQLite", "executemany alone"), ("PostgreSQL", "COPY alone"))
+            ),
+            *(
+                Row(
+                    f"events recorded in {name}, by the size of a transaction",
+                    (Measure("per_second", "events per second"),),
+                    tuple(
+                        Peer(f"ours, {size:,}", stored("append", name, size, min(events, size * 1000)))
+                        for size in (1, 10, 100, 1000)
+                    ),
+                )
+                for name in urls
+            ),
         ]
 
 
@@ -262,19 +256,95 @@ def storing(scale: Scale) -> Iterator[list[Row]]:
 def replaying(scale: Scale) -> Iterator[list[Row]]:
     """A long trace, read from its beginning."""
     events = scale.of(100_000, 2_000)
+    alone = "reading the rows alone"
     yield [
         Row(
-            f"replay of {events:,} events to one socket, uvicorn, {V1}",
-            "events per second",
-            "per_second",
+            f"replay of {events:,} events to one socket, uvicorn",
+            (Measure("per_second", "events per second", {alone: 0.3}),),
             (
-                Peer("ours", lambda: replay("uvicorn", events, V1)),
-                Peer("ours, one event per frame", lambda: replay("uvicorn", events, "")),
-                Peer("reading the rows alone", lambda: script("store", "read", events, 5000, DATABASE_URL="")),
+                Peer(f"ours, batched ({V1})", lambda: replay("uvicorn", events, V1)),
+                Peer("ours, one per frame", lambda: replay("uvicorn", events, "")),
+                Peer(alone, lambda: script("store", "read", events, 5000)),
             ),
-            {"reading the rows alone": 0.3},
-        )
+        ),
+        Row(
+            "the first page of a trace (500 events), by its length",
+            (Measure("per_second", "pages per second"),),
+            tuple(
+                Peer(f"ours, {length:,} events", lambda length=length: script("store", "page", length, 5000))  # type: ignore[misc]
+                for length in (1_000, scale.of(100_000, 2_000), scale.of(1_000_000, 5_000))
+            ),
+        ),
     ]
+
+
+@contextmanager
+def memory(scale: Scale) -> Iterator[list[Row]]:
+    """Of connections that are only open."""
+    sockets, many = scale.of(1000, 50), scale.of(5000, 100)
+    fastapi = "FastAPI registry"
+    yield [
+        Row(
+            f"memory per idle connection, of {sockets:,}",
+            (Measure("bytes_each", "bytes", {fastapi: 0.9}, less_is_better=True),),
+            (
+                Peer("ours, uvicorn", lambda: idle("uvicorn", OURS, sockets)),
+                Peer("ours, daphne", lambda: idle("daphne", OURS, sockets)),
+                Peer(fastapi, lambda: idle("uvicorn", FASTAPI, sockets)),
+            ),
+        ),
+        Row(
+            f"memory per idle connection, of {many:,}",
+            (Measure("bytes_each", "bytes", less_is_better=True),),
+            (Peer("ours, uvicorn", lambda: idle("uvicorn", OURS, many)),),
+        ),
+    ]
+
+
+@contextmanager
+def scaling(scale: Scale) -> Iterator[list[Row]]:
+    """What a delivery costs, by how many there are."""
+    events = scale.of(1000, 20)
+
+    def cost(sockets: int, size: int = 300, subprotocol: str = "", count: int = events) -> Callable[[], Values]:
+        return lambda: burst("uvicorn", OURS, sockets, count, subprotocol, size)
+
+    microseconds = (Measure("cpu_us", "us of CPU per delivery", less_is_better=True),)
+    yield [
+        Row(
+            "one per frame, uvicorn, by the number of sockets that watch the trace",
+            microseconds,
+            tuple(Peer(f"ours, {sockets:,}", cost(sockets)) for sockets in (1, 10, 100, scale.of(1000, 100))),
+        ),
+        Row(
+            "one per frame, uvicorn, 100 sockets, by the size of an event",
+            microseconds,
+            tuple(
+                Peer(f"ours, {size:,} bytes", cost(scale.of(100, 10), size, count=scale.of(400, 20)))
+                for size in (300, 1_000, 25_000)
+            ),
+        ),
+        Row(
+            "one event for each of many traces with one socket each, uvicorn",
+            microseconds,
+            (Peer(f"ours, {scale.of(1000, 50):,} traces", lambda: many_traces("uvicorn", scale.of(1000, 50))),),
+        ),
+    ]
+
+
+def many_traces(kind: str, traces: int) -> Values:
+    """Ten events for each of many traces, in turn, each watched by one socket."""
+    with Server(kind, OURS) as server, Client() as client:
+        client.connect(server.url("/ws/traces/t-{n}"), traces)
+        client.expect(1)
+        server.emit(1, traces=traces)
+        client.answer()
+        used = server.cpu_seconds()
+        client.expect(10)
+        server.emit(10, traces=traces)
+        answer = client.answer()
+        used = max(server.cpu_seconds() - used, 0.01)
+    return {"cpu_us": used / answer["received"] * 1e6, "lost": answer["lost"]}
 
 
 def replay(kind: str, events: int, subprotocol: str) -> Values:
@@ -296,10 +366,11 @@ GROUPS: Mapping[str, Callable[[Scale], Any]] = {
     "storing": storing,
     "replaying": replaying,
     "memory": memory,
+    "scaling": scaling,
 }
 
 
-def compared(values: list[Values], name: str) -> tuple[float, float, float] | None:
+def compared(values: list[Values], name: str) -> tuple[float, float, float]:
     """Median, lowest and highest of some runs."""
-    numbers = [value for each in values if (value := each[name]) is not None]
-    return (median(numbers), min(numbers), max(numbers)) if numbers else None
+    numbers = [value for each in values if (value := each.get(name)) is not None]
+    return median(numbers), min(numbers), max(numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from bench.peers import Order, answer, details
@@ -22,11 +23,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 def emit(order: Order) -> None:
     """As an agent does, in a thread of its own."""
-    import time
-
-    emitter = TraceEmitter(order.trace)
+    emitters = [TraceEmitter(trace) for trace in order.traces]
     for number in range(1, order.count + 1):
-        emitter.emit("tool_call_complete", details(number, order.size), "success")
+        for emitter in emitters:
+            emitter.emit("tool_call_complete", details(number, order.size), "success")
         if order.pause:
             time.sleep(order.pause)
-    emitter.flush(60)
+    emitters[-1].flush(60)
