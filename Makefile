@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage wheel requirements clean
+.PHONY: help demo test soak check coverage reliability wheel requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ demo: .venv/site ## serve the demonstration: recorded agent runs stream into a p
 
 test: .venv/site ## run all tests
 	$(BIN)/python -m pytest
+
+soak: .venv/site ## play random schedules of faults for 20 minutes
+	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/test_schedules.py -s
 
 check: .venv/checks ## lint, types, layers, migrations, deployment settings
 	$(BIN)/ruff check .
@@ -27,6 +30,10 @@ check: .venv/checks ## lint, types, layers, migrations, deployment settings
 
 coverage: .venv/checks ## run all tests and report the lines that none of them runs
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+reliability: .venv/site ## run the fault matrix and write its table into docs/reliability.md
+	RELIABILITY_TABLE=docs/reliability.md $(BIN)/python -m pytest \
+	tests/live/test_fault_matrix.py tests/live/test_slow_readers.py tests/live/test_replays.py
 
 wheel: .venv/checks ## build the distribution into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist

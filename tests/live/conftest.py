@@ -1,117 +1,17 @@
-"""Real servers: a daphne or uvicorn process on a free port, with a database of its own."""
+"""Fixtures of the live tests: real servers, real Redis and PostgreSQL; and the tables of what was measured."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-START_SECONDS = 30
-KINDS = ["daphne", "uvicorn"]
-
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Server:
-    """One serving process; may be killed and started again on the same port."""
-
-    project = ROOT
-    application = "cuga_site.asgi:application"
-
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.kind = kind
-        self.folder = folder
-        self.env = self.environment()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.migrate()
-
-    def migrate(self) -> None:
-        self.manage("migrate", "-v0")
-
-    def environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-        database = f"sqlite:///{self.folder / 'db.sqlite3'}"
-        return {**inherited, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "tests.live.settings"}
-
-    def start(self) -> None:
-        options = {
-            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port)],
-            "uvicorn": ["-m", "uvicorn", "--port", str(self.port), "--no-access-log"],
-        }[self.kind]
-        with (self.folder / "server.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, *options, self.application], cwd=self.project, env=self.env, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, self.log
-                assert time.monotonic() < deadline, self.log
-                time.sleep(0.02)  # between attempts to connect: a server does not say when it listens
-
-    def stop(self, signal_number: int = signal.SIGTERM) -> None:
-        self.process.send_signal(signal_number)
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "server.log").read_text()
-
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``manage.py`` as in a second terminal."""
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(command, cwd=self.project, env=self.env, check=True, text=True, capture_output=True)
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
-            return json.load(response)
-
-    async def emit(self, trace_id: str, events: Iterable[Sequence[Any]]) -> None:
-        """Emit [event, details, status] inside the serving process."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/emit/{trace_id}", json.dumps(list(events)).encode()
-        )
-
-        def post() -> Any:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return json.load(response)
-
-        assert (await asyncio.to_thread(post))["stored"]
-
-    def url(self, trace_id: str, **query: object) -> str:
-        return f"ws://127.0.0.1:{self.port}/ws/traces/{trace_id}?" + "&".join(f"{k}={v}" for k, v in query.items())
-
-
-def started(kind: str, folder: Path) -> Iterator[Server]:
-    server = Server(kind, folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        assert "Traceback" not in server.log, server.log
+from tests.live import reports
+from tests.live.servers import KINDS, Server, no_connections, started
+from tests.live.services import Postgres, Redis
+from tests.live.sites import LAYERS, Site, migrate
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -123,9 +23,7 @@ def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 async def server(shared_server: Server) -> AsyncIterator[Server]:
     """A server that other tests use too. Invariant 7: after each test it has no connections."""
     yield shared_server
-    async with asyncio.timeout(15):
-        while (await asyncio.to_thread(shared_server.get, "/ws/health"))["active_connections"]:
-            await asyncio.sleep(0.02)
+    await no_connections(shared_server)
 
 
 @pytest.fixture(params=KINDS)
@@ -138,3 +36,67 @@ def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serve
 def trace_id(request: pytest.FixtureRequest) -> str:
     """An id that no other test uses."""
     return "".join(c if c.isalnum() else "-" for c in request.node.name)[:100]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    redis = Redis(tmp_path_factory.mktemp("redis"))
+    yield redis
+    redis.stop()
+
+
+@pytest.fixture
+def redis(redis_server: Redis) -> Redis:
+    """Running, whatever the test before did to it."""
+    redis_server.start()
+    return redis_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    postgres = Postgres(tmp_path_factory.mktemp("postgres"))
+    try:
+        postgres.start()
+        migrate({"DATABASE_URL": postgres.url})
+        yield postgres
+        postgres.stop()
+    finally:
+        postgres.remove()
+
+
+@pytest.fixture
+def postgres(postgres_server: Postgres) -> Postgres:
+    """Running, whatever the test before did to it."""
+    postgres_server.start()
+    return postgres_server
+
+
+StartSite = Callable[..., Site]
+
+
+@pytest.fixture
+def start_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartSite]:
+    """Starts the serving processes on a layer.
+
+    ``pubsub`` goes with PostgreSQL, ``core`` with PostgreSQL and a connection pool, ``none`` with SQLite.
+    """
+    sites: list[Site] = []
+
+    def start(layer: str, **environment: str) -> Site:
+        redis, postgres = (request.getfixturevalue(n) if layer in LAYERS else None for n in ("redis", "postgres"))
+        sites.append(Site(tmp_path, layer, redis, postgres, environment))
+        sites[0].start()
+        return sites[0]
+
+    yield start
+    for site in sites:
+        site.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured; ``RELIABILITY_TABLE`` names a document to keep it in."""
+    for name, rows in reports.TABLES.items():
+        terminalreporter.section(name)
+        terminalreporter.write(reports.markdown(rows))
+    if reports.TABLES and (document := os.environ.get("RELIABILITY_TABLE")):
+        reports.write_between_markers(Path(document))

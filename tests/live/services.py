@@ -15,6 +15,7 @@ from pwd import getpwnam
 from tempfile import mkdtemp
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -89,6 +90,12 @@ class Service(ABC):
         """Crash, and start again on the same port with the same data."""
         self.kill()
         self.start()
+
+    def family(self) -> list[psutil.Process]:
+        """The process and its children."""
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
 
     @property
     def log(self) -> str:

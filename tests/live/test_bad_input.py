@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
-from tests.live.conftest import Server
-from tests.live.test_delivery import PROFILES, V1
+from tests.live.servers import Server
+from tests.live.watching import PROFILES, V1
 
 ONE_MEBIBYTE = "x" * 2**20
 

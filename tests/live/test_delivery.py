@@ -3,55 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
-import pytest
-from websockets.asyncio.client import ClientConnection, connect
 
-from tests.live.conftest import Server
+from tests.live.servers import Server
+from tests.live.watching import PROFILES, V1, collect, frames, watch
 from trace_streaming.freezing import freeze_details
 from trace_streaming.redaction import redact
-
-V1 = "trace-stream.v1"
-PROFILES = pytest.mark.parametrize("profile", [None, V1], ids=["plain", "v1"])
-
-
-async def watch(stack: AsyncExitStack, url: str, profile: str | None = None, **options: Any) -> ClientConnection:
-    """Connect, and read the first frame."""
-    subprotocols: Any = [profile] if profile else None
-    socket = await stack.enter_async_context(connect(url, subprotocols=subprotocols, compression=None, **options))
-    first = orjson.loads(await socket.recv())
-    assert "connected" in (first.get("event"), first.get("type")), first
-    return socket
-
-
-async def events(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
-    """The events of a socket of either profile, acknowledged."""
-    async for message in socket:
-        frame = orjson.loads(message)
-        if frame.get("type") == "events":
-            for event in frame["events"]:
-                yield event
-            await socket.send(json.dumps({"type": "ack", "sequence": frame["events"][-1]["sequence"]}))
-        elif "type" not in frame:
-            yield frame
-
-
-async def collect(socket: ClientConnection, count: int, seconds: float = 30) -> list[dict[str, Any]]:
-    received: list[dict[str, Any]] = []
-    async with asyncio.timeout(seconds):
-        async for event in events(socket):
-            received.append(event)
-            if len(received) == count:
-                break
-    return received
 
 
 @PROFILES
@@ -133,7 +95,7 @@ async def test_a_second_terminal_is_seen_within_two_seconds(server: Server, reco
         )
         received, delays = [], []
         async with asyncio.timeout(60):
-            async for event in events(socket):
+            async for event in frames(socket):
                 received.append(event["sequence"])
                 delays.append(time.time() - datetime.fromisoformat(event["timestamp"]).timestamp())
                 if len(received) == count:

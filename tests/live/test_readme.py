@@ -15,7 +15,7 @@ import orjson
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.live.conftest import Server
+from tests.live.servers import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SESSION = """

@@ -3,48 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import KINDS, Server, started
-from tests.live.test_delivery import PROFILES, collect, watch
+from tests.live.reports import report
+from tests.live.servers import KINDS, Server, started
+from tests.live.watching import PROFILES, collect, watch
 
-EVENT = ("tool_call_complete", {"result": "x" * 25_000}, "success")
-READERS, EVENTS = 50, 1600
+SIZE = 25_000
+READERS = 50
 BOUND_MEBIBYTES = 128
-"""What they may add to the server, while 40 MB are on their way to each of them: 2 GB in all."""
+"""What they may add to the server, whatever is on its way to each of them: 2 GB and 10 GB in all."""
 
 
 def resident_mebibytes(server: Server) -> float:
-    ps = ["ps", "-o", "rss=", "-p", str(server.process.pid)]
-    return int(subprocess.run(ps, check=True, capture_output=True, text=True).stdout) / 1024
+    resident: int = server.as_psutil.memory_info().rss
+    return resident / 2**20
 
 
 @PROFILES
+@pytest.mark.parametrize("events", [1600, 8000], ids=["40-MB", "200-MB"])
 async def test_readers_that_stop_reading_cost_bounded_memory(
-    own_server: Server, trace_id: str, profile: str | None
+    own_server: Server, trace_id: str, profile: str | None, events: int
 ) -> None:
     """Invariant 5, on daphne too: their backlog is the database; when they read again, they have lost nothing."""
     async with AsyncExitStack() as stack:
         warm = await watch(stack, own_server.url("warm-up"), profile)
-        await own_server.emit("warm-up", [EVENT] * EVENTS)  # what emitting itself costs the server is not counted
-        await collect(warm, EVENTS, seconds=60)
+        emitting = asyncio.create_task(own_server.emit_large("warm-up", 1600, SIZE))
+        await collect(warm, 1600, seconds=60)
+        await emitting  # what emitting itself costs the server is not counted
         # A receive queue of one frame: the client reads no further than that until it is asked to.
         stalled = [await watch(stack, own_server.url(trace_id), profile, max_queue=1) for _ in range(READERS)]
         before = resident_mebibytes(own_server)
         reader = await watch(stack, own_server.url(trace_id), profile)
-        receiving = asyncio.create_task(collect(reader, EVENTS, seconds=60))
-        for _ in range(4):
-            await own_server.emit(trace_id, [EVENT] * (EVENTS // 4))
-        assert len(await receiving) == EVENTS  # by now the server has tried to send all of it to everybody
+        receiving = asyncio.create_task(collect(reader, events, seconds=60))
+        await own_server.emit_large(trace_id, events, SIZE)
+        assert len(await receiving) == events  # by now the server has tried to send all of it to everybody
         grown = resident_mebibytes(own_server) - before
+        report(
+            "slow readers",
+            {
+                "server": own_server.kind,
+                "profile": profile or "plain",
+                "stalled readers": READERS,
+                "sent past each (MB)": events * SIZE // 10**6,
+                "server's memory before (MiB)": f"{before:.0f}",
+                "grown by (MiB)": f"{grown:.0f}",
+            },
+        )
         assert grown < BOUND_MEBIBYTES
-        late = await asyncio.gather(*(collect(socket, EVENTS, seconds=60) for socket in stalled[:3]))
-        assert all([event["sequence"] for event in got] == list(range(1, EVENTS + 1)) for got in late)
+        late = await asyncio.gather(*(collect(socket, 1600, seconds=60) for socket in stalled[:3]))
+        assert all([event["sequence"] for event in got] == list(range(1, 1601)) for got in late)
         for socket in stalled:
             socket.transport.abort()
 
@@ -68,7 +80,7 @@ async def test_a_reader_that_takes_nothing_is_given_up(
         stalled = await watch(stack, server.url(trace_id), profile, max_queue=1)
         reader = await watch(stack, server.url(trace_id), profile)
         receiving = asyncio.create_task(collect(reader, 400))
-        await server.emit(trace_id, [EVENT] * 400)
+        await server.emit_large(trace_id, 400, SIZE)
         assert len(await receiving) == 400
         async with asyncio.timeout(15):
             while (await asyncio.to_thread(server.get, "/ws/health"))["active_connections"] != 1:

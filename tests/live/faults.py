@@ -1,0 +1,179 @@
+"""What can go wrong while a site serves and emits: each has begun and is over when its function returns."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+
+import psutil
+
+from tests.live.services import Postgres, Redis
+from tests.live.sites import Emitting, Site, Worker
+from tests.live.watching import Watcher, cut
+
+OUTAGE_SECONDS = 1.5
+"""How long something is away, hangs or is locked: the outage itself is what is tested."""
+CUTS = 3
+
+
+@dataclass
+class Part:
+    """What one process emits in a run."""
+
+    process: Emitting
+    traces: Sequence[str]
+    before: int = 0
+    """The number of the last event that it emitted before."""
+    ended: bool = False
+    last: int = 0
+    """The number of the last event that must not be lost."""
+
+    async def begin(self) -> None:
+        """Emit until told to stop."""
+        self.before = self.process.last_emitted
+        await self.process.emit(*self.traces, count=None, pause=0.01, tell=True)
+
+    async def finish(self) -> None:
+        """Stop, and wait until all is stored."""
+        await self.process.stop_emitting()
+        await self.process.stored()
+        self.last = self.process.last_emitted
+
+
+@dataclass
+class Run:
+    """A site that emits and is watched, and into which a fault is injected."""
+
+    site: Site
+    parts: list[Part]
+    watchers: Sequence[Watcher]
+
+    @property
+    def redis(self) -> Redis:
+        assert self.site.redis is not None
+        return self.site.redis
+
+    @property
+    def postgres(self) -> Postgres:
+        assert self.site.postgres is not None
+        return self.site.postgres
+
+
+Fault = Callable[[Run], Awaitable[None]]
+
+
+async def nothing(run: Run) -> None:
+    """The baseline."""
+
+
+async def emitter_ends(signal_number: int, run: Run) -> None:
+    """Another process goes on in its place. What a killed one had not stored yet is not promised."""
+    part = run.parts[0]
+    part.ended = True
+    assert await part.process.end_by(signal_number) == -signal_number
+    part.last = part.process.last_stored if signal_number == signal.SIGKILL else part.process.last_emitted
+    run.parts.append(Part(await run.site.start_emitting(), part.traces))
+    await run.parts[-1].begin()
+
+
+async def redis_restarts(run: Run) -> None:
+    await asyncio.to_thread(run.redis.restart)
+
+
+async def redis_is_away(run: Run) -> None:
+    run.redis.kill()
+    await asyncio.sleep(OUTAGE_SECONDS)
+    await asyncio.to_thread(run.redis.start)
+
+
+async def hang(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        process.suspend()
+    try:
+        await asyncio.sleep(OUTAGE_SECONDS)
+    finally:
+        for process in processes:
+            process.resume()
+
+
+async def redis_hangs(run: Run) -> None:
+    await hang(run.redis.family())
+
+
+async def postgres_restarts(end: Callable[[Postgres], None], run: Run) -> None:
+    await asyncio.to_thread(end, run.postgres)
+    await asyncio.sleep(OUTAGE_SECONDS)
+    await asyncio.to_thread(run.postgres.start)
+
+
+async def postgres_hangs(run: Run) -> None:
+    postmaster = run.postgres.family()[0]
+    postmaster.suspend()  # first, so that no more children come
+    await hang(run.postgres.family())
+
+
+async def sqlite_is_locked(run: Run) -> None:
+    with closing(sqlite3.connect(run.site.database_file, isolation_level=None, timeout=20)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(OUTAGE_SECONDS)
+
+
+async def servers_are_killed(run: Run) -> None:
+    """All at once."""
+
+    def kill(server: Worker) -> None:
+        server.stop(signal.SIGKILL)
+        server.start()
+
+    await asyncio.to_thread(run.site.each, kill)
+
+
+async def servers_restart(run: Run) -> None:
+    """One after the other, in order."""
+    for server in run.site.servers:
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+
+
+async def servers_hang(run: Run) -> None:
+    await hang([server.as_psutil for server in run.site.servers])
+
+
+async def connections_are_cut(run: Run) -> None:
+    for times in range(1, CUTS + 1):
+        for watcher in run.watchers:
+            assert watcher.socket is not None
+            cut(watcher.socket)
+        await asyncio.gather(*(watcher.connected(times + 1) for watcher in run.watchers))
+
+
+ALWAYS: dict[str, Fault] = {
+    "none": nothing,
+    "emitting process killed": partial(emitter_ends, signal.SIGKILL),
+    "emitting process terminated": partial(emitter_ends, signal.SIGTERM),
+    "servers killed": servers_are_killed,
+    "servers restarted one by one": servers_restart,
+    "servers hang": servers_hang,
+    "connections cut": connections_are_cut,
+}
+OF_REDIS: dict[str, Fault] = {
+    "Redis restarts": redis_restarts,
+    "Redis away": redis_is_away,
+    "Redis hangs": redis_hangs,
+}
+OF_POSTGRES: dict[str, Fault] = {
+    "PostgreSQL stopped": partial(postgres_restarts, Postgres.stop),
+    "PostgreSQL crashes": partial(postgres_restarts, Postgres.kill),
+    "PostgreSQL hangs": postgres_hangs,
+}
+OF_SQLITE: dict[str, Fault] = {"SQLite locked": sqlite_is_locked}
+
+
+def faults(layer: str, database: str) -> dict[str, Fault]:
+    """What can go wrong with this channel layer and this database."""
+    return ALWAYS | (OF_REDIS if layer != "none" else {}) | (OF_SQLITE if database == "SQLite" else OF_POSTGRES)

@@ -1,0 +1,119 @@
+"""Real servers: a daphne or uvicorn process on a free port, with a database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.live.services import free_port
+
+START_SECONDS = 30
+KINDS = ["daphne", "uvicorn"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Server:
+    """One serving process; may be killed and started again on the same port."""
+
+    project = ROOT
+    application = "cuga_site.asgi:application"
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.env = self.environment()
+        self.port = free_port()
+        self.migrate()
+
+    def migrate(self) -> None:
+        self.manage("migrate", "-v0")
+
+    def environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+        database = f"sqlite:///{self.folder / 'db.sqlite3'}"
+        return {**inherited, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "tests.live.settings"}
+
+    def start(self) -> None:
+        options = {
+            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port)],
+            "uvicorn": ["-m", "uvicorn", "--port", str(self.port), "--no-access-log"],
+        }[self.kind]
+        with (self.folder / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *options, self.application], cwd=self.project, env=self.env, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, self.log
+                assert time.monotonic() < deadline, self.log
+                time.sleep(0.02)  # between attempts to connect: a server does not say when it listens
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(signal_number)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    @property
+    def as_psutil(self) -> psutil.Process:
+        return psutil.Process(self.process.pid)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``manage.py`` as in a second terminal."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=self.project, env=self.env, check=True, text=True, capture_output=True)
+
+    def get(self, path: str, body: bytes | None = None) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", body, timeout=60) as response:
+            return json.load(response)
+
+    async def emit(self, trace_id: str, events: Iterable[Sequence[Any]]) -> None:
+        """Emit [event, details, status] inside the serving process."""
+        assert (await asyncio.to_thread(self.get, f"/emit/{trace_id}", json.dumps(list(events)).encode()))["stored"]
+
+    async def emit_large(self, trace_id: str, count: int, size: int) -> None:
+        """Emit events of this size inside the serving process."""
+        assert (await asyncio.to_thread(self.get, f"/emit-large/{trace_id}/{count}/{size}"))["stored"]
+
+    def url(self, trace_id: str, **query: object) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/traces/{trace_id}?" + "&".join(f"{k}={v}" for k, v in query.items())
+
+
+def started(kind: str, folder: Path) -> Iterator[Server]:
+    server = Server(kind, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        assert "Traceback" not in server.log, server.log
+
+
+async def no_connections(server: Server) -> None:
+    """Invariant 7: wait until every place on the server is free."""
+    async with asyncio.timeout(15):
+        while (await asyncio.to_thread(server.get, "/ws/health"))["active_connections"]:
+            await asyncio.sleep(0.02)  # between looks: a server does not say when a connection has ended

@@ -1,0 +1,199 @@
+"""Several serving and several emitting processes on one database, with or without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.live.servers import KINDS, ROOT, Server
+from tests.live.services import Postgres, Redis
+from tests.live.watching import V1, WAIT_SECONDS, Watcher
+
+LAYERS = {
+    "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
+    "core": "channels_redis.core.RedisChannelLayer",
+}
+
+
+def migrate(shared: dict[str, str]) -> None:
+    command = [sys.executable, "manage.py", "migrate", "-v0"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **shared}, check=True)
+
+
+def read_log(database_url: str, trace_id: str) -> list[tuple[int, dict[str, Any]]]:
+    """Sequence and details of what is stored, by plain SQL."""
+    file = database_url.removeprefix("sqlite:///")
+    database = psycopg.connect(database_url) if file == database_url else sqlite3.connect(file)
+    trace = f"SELECT id FROM trace_streaming_trace WHERE trace_id = '{trace_id}'"
+    sql = f"SELECT sequence, details FROM trace_streaming_event WHERE trace_id = ({trace}) ORDER BY sequence"
+    with closing(database):
+        return [(sequence, json.loads(details)) for sequence, details in database.execute(sql).fetchall()]
+
+
+class Worker(Server):
+    """One of several serving processes on one database."""
+
+    def __init__(self, kind: str, folder: Path, shared: dict[str, str]) -> None:
+        self.shared = shared
+        super().__init__(kind, folder)
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "DJANGO_SETTINGS_MODULE": "tests.live.settings_processes", **self.shared}
+
+    def migrate(self) -> None:
+        """Done already, once for all."""
+
+
+class Emitting:
+    """A process that does nothing but emit."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self.last_emitted = self.last_stored = 0
+        """Numbers of the newest event that it is known to have emitted, and to have stored."""
+        self._process = process
+
+    async def emit(self, *trace_ids: str, count: int | None, pause: float = 0, tell: bool = False) -> None:
+        """Begin to emit ``count`` events into each of the traces, or to emit until told to stop.
+
+        :param tell: whether it says of each event that it is emitted, and that it is stored
+        """
+        await self._write({"traces": trace_ids, "count": count, "pause": pause, "by": self.name, "tell": tell})
+
+    async def stop_emitting(self) -> None:
+        """Stop before ``count`` is reached."""
+        await self._write(None)
+
+    async def says(self, *words: str) -> None:
+        async with asyncio.timeout(WAIT_SECONDS):
+            for word in words:
+                assert await self._word() == word
+
+    async def stored(self) -> None:
+        """Wait until all of one ``emit`` is in the database."""
+        await self.says("emitted", "stored")
+
+    async def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._ended()
+
+    async def end_by(self, signal_number: int) -> int:
+        """Send it a signal that ends it; return the code that it ended with."""
+        self._process.send_signal(signal_number)
+        while await self._word():
+            pass
+        return await self._ended()
+
+    async def _ended(self) -> int:
+        try:
+            async with asyncio.timeout(10):
+                return await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+            raise
+
+    async def _write(self, command: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        await self._process.stdin.drain()
+
+    async def _word(self) -> str:
+        """The next word that is not about one event; empty at the end."""
+        assert self._process.stdout is not None
+        while True:
+            match (await self._process.stdout.readline()).decode().split():
+                case ["emitted", number]:
+                    self.last_emitted = int(number)
+                case ["stored", number]:
+                    self.last_stored = int(number)
+                case [word]:
+                    return word
+                case _:
+                    return ""
+
+
+class Site:
+    """A daphne and a uvicorn process, and any number that emit, on one database.
+
+    Without a layer they have none in common; without PostgreSQL their database is a file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        layer: str,
+        redis: Redis | None = None,
+        postgres: Postgres | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.redis, self.postgres = redis, postgres
+        self.database_file = folder / "db.sqlite3"
+        self.servers: list[Worker] = []
+        self._processes = 0
+        shared = {"DATABASE_URL": postgres.url if postgres else f"sqlite:///{self.database_file}"}
+        if redis:
+            shared |= {"REDIS_URL": redis.url, "TEST_CHANNEL_LAYER": LAYERS[layer]}
+        if postgres is None:
+            migrate(shared)
+        elif layer == "core":
+            shared["TEST_DATABASE_POOL"] = "1"
+        for kind in KINDS:
+            (folder / kind).mkdir()
+            self.servers.append(Worker(kind, folder / kind, {**shared, **(environment or {})}))
+
+    def start(self) -> None:
+        self.each(Worker.start)
+
+    def stop(self) -> None:
+        self.each(Worker.stop)
+
+    def each(self, function: Callable[[Worker], object]) -> None:
+        """Do something to all servers at the same time."""
+        with ThreadPoolExecutor(len(self.servers)) as threads:
+            list(threads.map(function, self.servers))
+
+    def watchers(self, *trace_ids: str, comes_back: bool = False) -> list[Watcher]:
+        """One of each profile on each server, for each trace."""
+        return [
+            Watcher(server, trace_id, profile, comes_back)
+            for server in self.servers
+            for trace_id in trace_ids
+            for profile in (None, V1)
+        ]
+
+    async def start_emitting(self) -> Emitting:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.live.emitting"),
+            cwd=ROOT,
+            env=self.servers[0].env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._processes += 1
+        return Emitting(f"process {self._processes}", process)
+
+    def log(self, trace_id: str) -> list[tuple[int, dict[str, Any]]]:
+        return read_log(self.servers[0].shared["DATABASE_URL"], trace_id)
+
+    @asynccontextmanager
+    async def emitting(self, count: int = 1) -> AsyncIterator[list[Emitting]]:
+        async with AsyncExitStack() as stack:
+            processes = []
+            for _ in range(count):
+                processes.append(await self.start_emitting())
+                stack.push_async_callback(processes[-1].end)
+            yield processes

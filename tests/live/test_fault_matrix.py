@@ -1,0 +1,155 @@
+"""Every fault on every channel layer and database, under both servers: nothing is missing, repeated or out of order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import pytest_asyncio
+
+from tests.live.faults import Part, Run, faults
+from tests.live.reports import report
+from tests.live.servers import KINDS
+from tests.live.sites import LAYERS, Emitting, Site
+from tests.live.watching import Watcher, all_have, watching
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ROWS = [
+    (layer, database, fault)
+    for database in ("SQLite", "PostgreSQL")
+    for layer in ("none", *LAYERS)
+    for fault in faults(layer, database)
+]
+LOOK_SECONDS = "0.25"
+SOME = 30
+"""Events that each watcher gets before the fault, and again after it."""
+NOTHING_WRONG = {"missing": 0, "repeated": 0, "out of order": 0, "gaps": 0}
+
+
+class Emitted(NamedTuple):
+    """An event as its emitter knows it."""
+
+    by: str
+    number: int
+
+
+class Stage:
+    """One site at a time, for all rows of its layer and database, and the two processes that emit there.
+
+    Where one of these ends in a row, its successor takes its place in the next.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        self.processes: list[Emitting] = []
+        self._request = request
+        self._folder = folder
+        self._site: Site | None = None
+        self._kind: tuple[str, str] | None = None
+
+    async def site(self, layer: str, database: str) -> Site:
+        if self._site is None or self._kind != (layer, database):
+            await self.clear()
+            redis = self._service("redis_server") if layer in LAYERS else None
+            postgres = self._service("postgres_server") if database == "PostgreSQL" else None
+            folder = self._folder / f"{layer}-{database}"
+            folder.mkdir()
+            self._site = Site(folder, layer, redis, postgres, {"TEST_HEAD_CHECK_SECONDS": LOOK_SECONDS})
+            self._kind = layer, database
+            self._site.start()
+            self.processes = [await self._site.start_emitting() for _ in range(2)]
+        return self._site
+
+    async def clear(self) -> None:
+        for process in self.processes:
+            await process.end()
+        if self._site is not None:
+            self._site.stop()
+
+    def _service(self, name: str) -> Any:
+        service = self._request.getfixturevalue(name)
+        service.start()
+        return service
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    stage = Stage(request, tmp_path_factory.mktemp("stage"))
+    yield stage
+    await stage.clear()
+
+
+@pytest.mark.parametrize(("layer", "database", "fault"), ROWS)
+async def test_whatever_fails_each_watcher_gets_each_event_once(
+    stage: Stage, trace_id: str, layer: str, database: str, fault: str
+) -> None:
+    """Invariants 1 and 2, with the fault in the middle of a steady emission."""
+    site = await stage.site(layer, database)
+    own = [f"{trace_id}-{number}" for number in range(2)]
+    async with watching(*site.watchers(trace_id, *own, comes_back=True)) as watchers:
+        parts = [Part(process, (trace_id, trace)) for process, trace in zip(stage.processes, own, strict=True)]
+        run = Run(site, parts, watchers)
+        for part in parts:
+            await part.begin()
+        await all_have(watchers, SOME)
+        await faults(layer, database)[fault](run)
+        async with watching(*site.watchers(trace_id, comes_back=True)) as late:  # these get all of it
+            everybody = [*watchers, *late]
+            await asyncio.gather(*(watcher.has(len(watcher.received) + SOME) for watcher in everybody))
+            going_on = [part for part in parts if not part.ended]
+            for part in going_on:
+                await part.finish()
+            stage.processes = [part.process for part in going_on]
+            logs = {trace: await asyncio.to_thread(site.log, trace) for trace in (trace_id, *own)}
+            with suppress(TimeoutError):  # then the row says what is missing
+                await asyncio.gather(*(watcher.has(len(logs[watcher.trace_id])) for watcher in everybody))
+    wrong = []
+    for kind in KINDS:
+        of_kind = [watcher for watcher in everybody if watcher.server.kind == kind]
+        row = counted(of_kind, {trace: emitted(trace, logs[trace], parts) for trace in logs})
+        report("matrix", {"fault": fault, "channel layer": layer, "database": database, "server": kind, **row})
+        wrong.append({name: row[name] for name in NOTHING_WRONG})
+    assert wrong == [NOTHING_WRONG for _ in KINDS]
+    for log in logs.values():
+        assert [sequence for sequence, _ in log] == list(range(1, len(log) + 1))
+
+
+def emitted(trace: str, log: Sequence[tuple[int, dict[str, Any]]], parts: Sequence[Part]) -> set[Emitted]:
+    """What must be there: of a process that was killed all that it knew to be stored, and all that is."""
+    stored = [Emitted(**details) for _, details in log]
+    return {
+        Emitted(part.process.name, number)
+        for part in parts
+        if trace in part.traces
+        for number in range(
+            part.before + 1, max([part.last] + [event.number for event in stored if event.by == part.process.name]) + 1
+        )
+    }
+
+
+def counted(watchers: Sequence[Watcher], emitted: dict[str, set[Emitted]]) -> dict[str, object]:
+    """One row: sums over the watchers. What is stored twice is repeated, whatever its numbers."""
+    sums = dict.fromkeys(("emitted", "received", *NOTHING_WRONG, "came back"), 0)
+    for watcher in watchers:
+        received = [Emitted(**event["details"]) for event in watcher.received]
+        sums["emitted"] += len(emitted[watcher.trace_id])
+        sums["received"] += len(received)
+        sums["missing"] += len(emitted[watcher.trace_id] - set(received))
+        sums["repeated"] += len(received) - len(set(received) & emitted[watcher.trace_id])
+        sums["out of order"] += disorder([event["sequence"] for event in watcher.received])
+        for by in {event.by for event in received}:
+            sums["out of order"] += disorder([event.number for event in received if event.by == by])
+        sums["gaps"] += watcher.gaps
+        sums["came back"] += watcher.connections - 1
+    longest = max(max(watcher.delays, default=0) for watcher in watchers)
+    return {**sums, "longest wait (s)": f"{longest:.1f}"}
+
+
+def disorder(numbers: Sequence[int]) -> int:
+    """How often a smaller number follows a greater one."""
+    return sum(after < before for before, after in pairwise(numbers))

@@ -1,0 +1,5 @@
+"""The live tests' site, served without WebSockets."""
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
