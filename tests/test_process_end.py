@@ -16,6 +16,8 @@ from trace_streaming import process_end
 
 class Recording:
     def close(self): print("closed", flush=True)
+    def before_fork(self): print("before", flush=True)
+    def after_fork(self): print("after", flush=True)
     def forget(self): print("forgotten", flush=True)
 
 recording = Recording()
@@ -46,13 +48,18 @@ def test_sigterm_ends_a_script_after_it_has_stored() -> None:
     assert run(script) == (["closed"], -signal.SIGTERM)
 
 
+def test_the_main_thread_waits_for_the_end() -> None:
+    """What it emitted after the signal would be lost."""
+    script = "process_end.outlive_sigterm(recording); os.kill(os.getpid(), signal.SIGTERM); print('went on')"
+    assert run(script) == (["closed"], -signal.SIGTERM)
+
+
 def test_a_second_sigterm_is_not_waited_for() -> None:
     """Whoever is in a hurry sends it twice."""
     script = (
-        "Recording.close = lambda self: time.sleep(30)\n"
+        "Recording.close = lambda self: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(30))\n"
         "process_end.outlive_sigterm(recording)\n"
-        "for _ in range(2): os.kill(os.getpid(), signal.SIGTERM)\n"
-        "time.sleep(30)"
+        "os.kill(os.getpid(), signal.SIGTERM)"
     )
     assert run(script) == ([], -signal.SIGTERM)
 
@@ -81,7 +88,8 @@ def test_only_the_main_thread_may_set_a_handler() -> None:
 def test_a_forked_child_forgets_what_is_its_parents() -> None:
     """And, ended by os._exit, closes nothing."""
     script = "child = os.fork()\nif child == 0: os._exit(0)\nos.waitpid(child, 0)"
-    assert run(script) == (["forgotten", "closed"], 0)
+    words, status = run(script)
+    assert (words[0], sorted(words[1:3]), words[3:], status) == ("before", ["after", "forgotten"], ["closed"], 0)
 
 
 def test_a_multiprocessing_child_closes_too() -> None:
@@ -91,7 +99,9 @@ def test_a_multiprocessing_child_closes_too() -> None:
         "child = multiprocessing.get_context('fork').Process(target=print, args=['child'])\n"
         "child.start(); child.join()"
     )
-    assert run(script) == (["forgotten", "child", "closed", "closed"], 0)
+    words, status = run(script)
+    assert (sorted(words), status) == (["after", "before", "child", "closed", "closed", "forgotten"], 0)
+    assert words.index("before") < words.index("forgotten") < words.index("child") < words.index("closed")
 
 
 def test_a_script_that_is_terminated_loses_nothing(tmp_path: Path) -> None:

@@ -254,3 +254,28 @@ def test_times_are_columns_as_django_writes_them(settings: Settings, use_tz: boo
     assert Event.objects.filter(timestamp=time if use_tz else time.replace(tzinfo=None)).count() == 1
     assert stored() == list(batch.events)
     assert f'"timestamp":"2026-01-05T12:00:00.{microsecond:06}+00:00"' in batch.events[0].text
+
+
+def test_a_trace_that_was_deleted_meanwhile_begins_again() -> None:
+    """Whatever this process remembers of it; the others of the batch are stored once."""
+    store.append([event("a"), event("b")])
+    Trace.objects.filter(trace_id="a").delete()
+    batches = store.append([event("a"), event("b"), event("c")])
+    assert [(batch.trace_id, batch.last_sequence) for batch in batches] == [("a", 1), ("b", 2), ("c", 1)]
+    assert dict(Trace.objects.values_list("trace_id", "event_count")) == {"a": 1, "b": 2, "c": 1}
+
+
+def test_what_is_remembered_of_traces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may emit into any number of traces."""
+    monkeypatch.setattr(store, "MAX_BEGUN", 3)
+    for number in range(10):
+        store.append([event(f"t-{number}"), event("often")])
+    assert len(store._begun) == 3
+
+
+def test_a_known_trace_costs_no_more_than_it_must() -> None:
+    """Invariant: a query per batch, not per event; a trace is begun once."""
+    store.append([event()])
+    with CaptureQueriesContext(connection) as queries:
+        store.append([event() for _ in range(100)])
+    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 3  # heads up, heads read, events in

@@ -6,8 +6,12 @@ import atexit
 import multiprocessing.util
 import os
 import signal
+import sys
 import threading
-from typing import Protocol
+from typing import Final, Protocol
+
+HOLD_SECONDS: Final = 10.0
+"""Longer than closing takes; reached where the signal came while the main thread held a lock that closing needs."""
 
 
 class Recording(Protocol):
@@ -16,20 +20,31 @@ class Recording(Protocol):
     def close(self) -> None:
         """Store what waits, and return soon."""
 
+    def before_fork(self) -> None:
+        """Begin no transaction until ``after_fork``."""
+
+    def after_fork(self) -> None:
+        """Go on, in the parent."""
+
     def forget(self) -> None:
-        """Forget what is the parent's to store."""
+        """In the child: forget what is the parent's to store."""
 
 
 def install(recorder: Recording) -> None:
     """Have what waits be stored when this process, or one that it forks, ends by itself."""
     atexit.register(recorder.close)
-    os.register_at_fork(after_in_child=recorder.forget)
+    os.register_at_fork(
+        before=recorder.before_fork, after_in_parent=recorder.after_fork, after_in_child=recorder.forget
+    )
     multiprocessing.util.register_after_fork(recorder, _after_multiprocessing_fork)
 
 
 def _after_multiprocessing_fork(recorder: Recording) -> None:
-    # Such a child ends with os._exit, without atexit, but calls its own finalizers. So do those of Celery.
+    # Such a child ends with os._exit, without atexit, but calls its own finalizers.
     multiprocessing.util.Finalize(None, recorder.close, exitpriority=100)
+    # Celery's, which come here too, do not: their pool ends them with os._exit a second after this signal.
+    if (celery := sys.modules.get("celery.signals")) is not None:
+        celery.worker_process_shutdown.connect(lambda **_: recorder.close(), weak=False)
 
 
 def outlive_sigterm(recorder: Recording) -> None:
@@ -50,4 +65,6 @@ def _end(recorder: Recording) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     # Not here: the signal may have come while this thread holds a lock that closing needs.
-    threading.Thread(target=close_and_die, name="trace-sigterm", daemon=True).start()
+    closer = threading.Thread(target=close_and_die, name="trace-sigterm", daemon=True)
+    closer.start()
+    closer.join(HOLD_SECONDS)  # what this thread emits meanwhile would be lost

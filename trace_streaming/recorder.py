@@ -19,6 +19,7 @@ from .writer import Writer, announce
 logger = logging.getLogger(__name__)
 
 EXIT_FLUSH_SECONDS: Final = 5.0
+FORK_SECONDS: Final = 1.0
 SYNC_SECONDS: Final = 10.0
 """How long ``emit`` waits at most until its event is stored, with ``TRACE_STREAMING_DURABILITY = "sync"``."""
 
@@ -33,6 +34,19 @@ class Recorder:
         self._backlog = Backlog()
         self._writer: Writer | None = None
         self._start_lock = threading.Lock()
+        self._held_for_fork: Writer | None = None
+
+    def before_fork(self) -> None:
+        """Wait for the transaction that runs: SQLite in the child would take its lock for one of its own, for ever."""
+        writer = self._writer
+        is_held = writer is not None and writer.storing.acquire(timeout=FORK_SECONDS)
+        self._held_for_fork = writer if is_held else None
+
+    def after_fork(self) -> None:
+        """In the parent: go on."""
+        if self._held_for_fork is not None:
+            self._held_for_fork.storing.release()
+            self._held_for_fork = None
 
     def forget(self) -> None:
         """In a forked child: what waits here is the parent's to store."""

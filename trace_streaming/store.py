@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple, ParamSpec, TypeVar
@@ -93,6 +94,14 @@ def append(
     :param in_doubt: of the attempt before this, when it ended with :exc:`InDoubtError`
     :raises InDoubtError: the database went away in the commit; append again with what it holds
     """
+    while True:
+        with suppress(_TraceGoneError):
+            return _append_in_a_transaction(records, spooled, in_doubt)
+
+
+def _append_in_a_transaction(
+    records: Sequence[TraceRecord], spooled: Spooled | None, in_doubt: Sequence[Batch]
+) -> list[Batch]:
     is_committing = False
     try:
         with transaction.atomic(using=database()):
@@ -165,23 +174,33 @@ def _are_stored(batches: Sequence[Batch], heads: dict[str, Head]) -> bool:
     return False
 
 
+class _TraceGoneError(Exception):
+    """A trace was deleted while something was appended to it."""
+
+
+_begun: dict[str, None] = {}
+"""Traces that are likely to be there already, newest last: what is wrong about that shows when they are updated."""
+MAX_BEGUN: Final = 10_000
+
+
 def _raise_heads(alias: str, appended: dict[str, _Appended]) -> dict[str, Head]:
-    """Raise the heads of all traces, creating those that are missing; return the new heads."""
-    heads: dict[str, Head] = {}
-    missing = appended
-    while missing:
-        _update_heads(connections[alias], missing)
-        for trace_id, new in missing.items():
-            if new.end is not None:
-                Trace.objects.using(alias).filter(trace_id=trace_id).update(
-                    state=new.end.state, ended_at=stored_time(new.end.timestamp)
-                )
-        heads |= read_heads(missing)
-        missing = {trace_id: new for trace_id, new in appended.items() if trace_id not in heads}
-        Trace.objects.using(alias).bulk_create(
-            [_new_trace(trace_id, new) for trace_id, new in missing.items()], ignore_conflicts=True
-        )
-    return heads
+    """Raise the heads of all traces, and begin those that are missing; return the new heads."""
+    missing = [_new_trace(trace_id, new) for trace_id, new in appended.items() if trace_id not in _begun]
+    # Before the update, which then sees them: this waits for whoever begins one of them at the same moment.
+    Trace.objects.using(alias).bulk_create(missing, ignore_conflicts=True)
+    if _update_heads(connections[alias], appended) != len(appended):
+        for trace_id in appended:
+            _begun.pop(trace_id, None)
+        raise _TraceGoneError
+    for trace_id, new in appended.items():
+        _begun[trace_id] = None
+        if new.end is not None:
+            Trace.objects.using(alias).filter(trace_id=trace_id).update(
+                state=new.end.state, ended_at=stored_time(new.end.timestamp)
+            )
+    while len(_begun) > MAX_BEGUN:
+        del _begun[next(iter(_begun))]
+    return read_heads(appended)
 
 
 def _new_trace(trace_id: str, new: _Appended) -> Trace:
@@ -194,7 +213,8 @@ def _new_trace(trace_id: str, new: _Appended) -> Trace:
     return trace
 
 
-def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended]) -> None:
+def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended]) -> int:
+    """Returns how many of the traces there are."""
     quote = connection.ops.quote_name
     # One statement for all traces of the batch; the ORM would need one each.
     sql = (
@@ -221,6 +241,7 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
                 for trace_id, new in appended.items()
             ],
         )
+        return int(cursor.rowcount)
 
 
 def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[Batch]:

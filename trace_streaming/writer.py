@@ -34,6 +34,8 @@ class Writer(threading.Thread):
         """Set by whoever puts something into the backlog."""
         self.stop = threading.Event()
         """Set to end the thread, as soon as the database lets it."""
+        self.storing = threading.Lock()
+        """Held during a transaction; whoever holds it keeps the next from beginning."""
         self._backlog = backlog
         self._in_hand: Load | None = None
         self._publisher = Publisher()
@@ -96,7 +98,8 @@ class Writer(threading.Thread):
         in_doubt: Sequence[Batch] = ()
         while not self.stop.is_set():
             try:
-                batches = store.append(records, spooled, in_doubt)
+                with self.storing:
+                    batches = store.append(records, spooled, in_doubt)
             except (*store.TRANSIENT_ERRORS, store.InDoubtError) as error:
                 if isinstance(error, store.InDoubtError):
                     in_doubt = error.batches
