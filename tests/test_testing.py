@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 
 import pytest
+from channels.exceptions import ChannelFull
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter
+from trace_streaming.publisher import channel_layer, is_in_memory
 from trace_streaming.recorder import connect, disconnect, recorder
-from trace_streaming.testing import capture_events
+from trace_streaming.testing import FaultyChannelLayer, capture_events
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +86,161 @@ def test_a_project_that_disconnected_the_recorder_finds_it_disconnected() -> Non
     with capture_events():
         pass
     assert not recorded()
+
+
+@pytest.fixture
+def layer() -> FaultyChannelLayer:
+    return FaultyChannelLayer(seed=1)
+
+
+async def received(layer: FaultyChannelLayer, sent: int, channel: str = "c") -> list[int]:
+    """The numbers of the messages that arrive, of so many that are sent through a group."""
+    await layer.group_add("group", channel)
+    for number in range(sent):
+        await layer.group_send("group", {"number": number})
+    return await waiting(layer, channel)
+
+
+async def waiting(layer: FaultyChannelLayer, channel: str = "c") -> list[int]:
+    """The numbers of the messages that wait on a channel now."""
+    return [(await layer.receive(channel))["number"] for _ in range(layer.channels[channel].qsize())]
+
+
+async def test_a_layer_without_faults_is_the_one_in_memory(layer: FaultyChannelLayer) -> None:
+    """Everything arrives once and in order, a copy of what was sent; groups are left; full channels refuse."""
+    assert is_in_memory(layer)
+    assert await received(layer, 50) == list(range(50))
+    channel = await layer.new_channel()
+    message = {"list": [1]}
+    await layer.send(channel, message)
+    message["list"].append(2)
+    assert await layer.receive(channel) == {"list": [1]}
+    await layer.group_discard("group", "c")
+    await layer.group_send("group", {"number": 1})
+    assert layer.channels == layer.groups == {}
+    for number in range(layer.capacity):
+        await layer.send("full", {"number": number})
+    with pytest.raises(ChannelFull):
+        await layer.send("full", {"number": 0})
+    await layer.flush()
+    assert not layer.channels
+    assert not layer.faults.total()
+
+
+async def test_a_layer_as_the_settings_make_it(settings: Settings) -> None:
+    """All rates, and the options of the layer in memory, are a project's to set."""
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "trace_streaming.testing.FaultyChannelLayer",
+            "CONFIG": {"drop": 1, "seed": 1, "capacity": 7},
+        }
+    }
+    layer = channel_layer()
+    assert isinstance(layer, FaultyChannelLayer)
+    assert (layer.drop, layer.duplicate, layer.capacity) == (1, 0, 7)
+
+
+async def test_the_same_seed_meets_the_same_faults() -> None:
+    """A schedule that fails can be repeated."""
+    one, two, other = (
+        FaultyChannelLayer(drop=0.3, duplicate=0.3, reorder=0.3, seed=seed, capacity=1000) for seed in (1, 1, 2)
+    )
+    assert await received(one, 100) == await received(two, 100) != await received(other, 100)
+    assert one.faults == two.faults
+
+
+async def test_messages_are_dropped(layer: FaultyChannelLayer) -> None:
+    """Some of them, of each channel its own; and none once the fault is over."""
+    layer.drop = 0.5
+    await layer.group_add("group", "other")
+    got = await received(layer, 50)
+    assert 10 < len(got) < 40
+    assert got != await waiting(layer, "other")
+    assert layer.faults["drop"] > 20
+    layer.drop = 0
+    assert await received(layer, 50) == list(range(50))
+
+
+async def test_messages_are_duplicated(layer: FaultyChannelLayer) -> None:
+    """They arrive twice, and still in order."""
+    layer.duplicate = 1
+    assert await received(layer, 3) == [0, 0, 1, 1, 2, 2]
+
+
+async def test_messages_are_reordered(layer: FaultyChannelLayer) -> None:
+    """Each one that is held back is overtaken by the next one; the last waits until there is a next one."""
+    layer.reorder = 1
+    assert await received(layer, 5) == [1, 0, 3, 2]
+    layer.reorder = 0
+    assert await received(layer, 2) == [0, 4, 1]
+
+
+async def test_messages_are_delayed(layer: FaultyChannelLayer) -> None:
+    """They arrive in time, without anybody's doing, and behind what is sent without a delay."""
+    layer.delay, layer.delay_seconds = 1, 0.01
+    await layer.group_add("group", "c")
+    await layer.group_send("group", {"number": 0})
+    layer.delay = 0
+    await layer.group_send("group", {"number": 1})
+    assert await waiting(layer) == [1]
+    assert await layer.receive("c") == {"number": 0}
+
+
+async def test_what_is_delayed_while_the_layer_goes_is_lost(layer: FaultyChannelLayer) -> None:
+    """A layer that is away delivers nothing; one that was flushed has forgotten what was on its way."""
+    layer.delay = layer.delay_seconds = 1
+    await layer.send("c", {"number": 0})
+    await layer.flush()
+    layer.delay_seconds = 0
+    await layer.send("c", {"number": 1})
+    layer.available = False
+    await asyncio.gather(*layer._late, return_exceptions=True)
+    layer.available = True
+    assert not layer.channels
+
+
+async def test_calls_are_refused(layer: FaultyChannelLayer) -> None:
+    """Every kind of call may raise, as it does when a connection breaks."""
+    layer.refuse = 1
+    for call in calls(layer):
+        with pytest.raises(ConnectionError):
+            await call
+    assert layer.faults["refuse"] == 7
+
+
+def calls(layer: FaultyChannelLayer) -> list[Coroutine[None, None, object]]:
+    return [
+        layer.new_channel(),
+        layer.group_add("group", "c"),
+        layer.group_discard("group", "c"),
+        layer.group_send("group", {"number": 1}),
+        layer.send("c", {"number": 1}),
+        layer.receive("c"),
+        layer.flush(),
+    ]
+
+
+async def test_a_layer_that_is_away(layer: FaultyChannelLayer) -> None:
+    """Every call raises, and whoever waits for a message is told at once; what was joined is joined afterwards."""
+    await layer.group_add("group", "c")
+    receiving = asyncio.create_task(layer.receive("c"))
+    while not layer.channels:
+        await asyncio.sleep(0)
+    layer.available = False
+    with pytest.raises(ConnectionError):
+        await receiving
+    for call in calls(layer):
+        with pytest.raises(ConnectionError):
+            await call
+    layer.available = True
+    await layer.group_send("group", {"number": 1})
+    assert await waiting(layer) == [1]
+
+
+async def test_a_layer_that_forgets_its_groups(layer: FaultyChannelLayer) -> None:
+    """Nothing raises, and nothing arrives until the group is joined again."""
+    await layer.group_add("group", "c")
+    layer.expire()
+    await layer.group_send("group", {"number": 1})
+    assert not layer.channels
+    assert await received(layer, 1) == [0]

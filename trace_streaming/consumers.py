@@ -225,7 +225,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
     async def _send_text(self, text: str) -> None:
         if self._wire is not None:
-            await self._wire.wait()
+            with suppress(ConnectionError):  # the server knows what to do for a client that has gone
+                await self._wire.wait()
         await self.base_send({"type": "websocket.send", "text": text})
 
     def _free(self) -> None:
