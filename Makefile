@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check coverage reliability wheel requirements clean
+.PHONY: help demo test soak check bench coverage reliability wheel requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: .venv/checks ## lint, types, layers, migrations, deployment settings
 	DJANGO_DEBUG=0 DJANGO_ALLOWED_HOSTS=example.com \
 	DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 	$(BIN)/python manage.py check --deploy --database default --fail-level WARNING
+
+bench: .venv/checks ## measure everything beside its peers, and write bench/RESULTS.md
+	$(BIN)/python -m bench $(BENCH)
 
 coverage: .venv/checks ## run all tests and report the lines that none of them runs
 	$(BIN)/python -m pytest --cov --cov-report=term-missing

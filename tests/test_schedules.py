@@ -51,7 +51,7 @@ from trace_streaming.signals import events_recorded
 from trace_streaming.testing import FaultyChannelLayer
 
 SOAK_SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "0"))
-EXAMPLES: Final = 500 if SOAK_SECONDS else 2000 if os.environ.get("REQUIRE_ALL_TESTS") else 250
+EXAMPLES: Final = 500 if SOAK_SECONDS else 2000 if os.environ.get("REQUIRE_ALL_TESTS") else 200
 """Of one round; a soak has as many rounds as fit."""
 PATIENCE_SECONDS: Final = 10.0
 """How long anything may take that is bound to happen."""
