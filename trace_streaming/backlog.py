@@ -88,8 +88,13 @@ class Backlog:
         if load.segment is not None:
             load.segment.path.unlink(missing_ok=True)
 
+    @property
+    def has_spilled(self) -> bool:
+        """Whether files wait to be stored."""
+        return bool(self._segments)
+
     def keep(self, load: Load) -> bool:
-        """At the end of the process: leave it to the next one, if there is a spool."""
+        """Have it in a file, if there is a spool; it comes before all that was taken after it."""
         with self._order:  # the writer may ask for it, and whoever no longer waits for the writer
             if load.segment is None and conf.SPOOL_DIR is not None:
                 load.segment = self._write(load.number, load.records, ())

@@ -66,33 +66,35 @@ class Writer(threading.Thread):
 
     def _write_load(self) -> None:
         self._in_hand = load = self._backlog.take()
-        if load.segment is not None:
-            self._store_segment(load, load.segment)
-        elif load.records and not self._store(load.records):
+        records = load.records if load.segment is None else self._read(load.segment)
+        spooled = None if load.segment is None else store.Spooled(load.segment.name, 0)
+        if records and not self._store(records, spooled, load):
             self._keep(load)
         else:
             self._backlog.done(load)
+            if load.segment is not None:
+                with suppress(DatabaseError):
+                    store.forget_segment(load.segment.name)
         self._in_hand = None
         for barrier in load.barriers:
             if barrier.set_running_or_notify_cancel():  # whoever waited may have given up
                 barrier.set_result(None)
 
-    def _store_segment(self, load: Load, segment: Segment) -> None:
+    def _read(self, segment: Segment) -> Sequence[TraceRecord]:
         try:
-            records = segment.read()
+            return segment.read()
         except (OSError, UnreadableSegmentError) as error:
             self._backlog.lose(segment.count, str(error))
             segment.set_aside()
-            return
-        if self._store(records, store.Spooled(segment.name, 0)):
-            self._backlog.done(load)
-            with suppress(DatabaseError):
-                store.forget_segment(segment.name)
+            return ()
 
-    def _store(self, records: Sequence[TraceRecord], spooled: store.Spooled | None = None) -> bool:
+    def _store(
+        self, records: Sequence[TraceRecord], spooled: store.Spooled | None = None, load: Load | None = None
+    ) -> bool:
         """Store and publish; while the database does not answer, wait for it; give up only on what it refuses.
 
-        False when the thread is stopped before the database answers.
+        :param load: where all of the records come from, if they are all of it
+        :returns: False when the thread is stopped before the database answers
         """
         wait, longest = _RETRY_SECONDS
         in_doubt: Sequence[Batch] = ()
@@ -108,12 +110,20 @@ class Writer(threading.Thread):
                 connections[store.database()].close()
                 self.stop.wait(wait * random.uniform(0.5, 1.5))
                 wait = min(wait * 2, longest)
+                if load is not None and not in_doubt:
+                    spooled = self._spooled_before_what_follows(load)
             except Exception as error:
                 return self._give_up_on_the_poisoned(records, spooled, error)
             else:
                 announce(batches, self._publisher)
                 return True
         return False
+
+    def _spooled_before_what_follows(self, load: Load) -> store.Spooled | None:
+        """Once later events are on the disk, these have to be, too: a kill would leave a hole before them."""
+        if load.segment is None and self._backlog.has_spilled:
+            self._backlog.keep(load)
+        return None if load.segment is None else store.Spooled(load.segment.name, 0)
 
     def _give_up_on_the_poisoned(
         self, records: Sequence[TraceRecord], spooled: store.Spooled | None, error: Exception

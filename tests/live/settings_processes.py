@@ -16,5 +16,8 @@ if layer := os.environ.get("TEST_CHANNEL_LAYER"):
     CHANNEL_LAYERS["default"]["BACKEND"] = layer
 if seconds := os.environ.get("TEST_HEAD_CHECK_SECONDS"):
     TRACE_STREAMING_HEAD_CHECK_SECONDS = float(seconds)
+if folder := os.environ.get("TEST_SPOOL_DIR"):
+    TRACE_STREAMING_SPOOL_DIR = folder
+    TRACE_STREAMING_QUEUE_SIZE = 200
 if os.environ.get("TEST_DATABASE_POOL"):
     DATABASES["default"]["OPTIONS"] = {"pool": {"timeout": 1}}
