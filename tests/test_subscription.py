@@ -27,6 +27,7 @@ class MemoryLog:
         self.head = 0
         self.state: str | None = "running"
         self.stored: list[EncodedEvent] = []
+        self.is_gone = False
         self.reads = 0
         self.page = 7
         self.may_read = asyncio.Event()
@@ -444,3 +445,18 @@ def test_whatever_the_layer_does_each_event_arrives_once(data: st.DataObject) ->
             assert watcher.sequences == list(range(since + 1, log.head + 1))
 
     asyncio.run(schedule())
+
+
+async def test_a_client_that_has_more_of_a_deleted_trace_than_the_hub_is_told_of_the_next_life_alone() -> None:
+    """It was served elsewhere: that it is beyond what is known here does not make its life another one."""
+    log = MemoryLog()
+    log.epoch, log.head, log.is_gone = "e1", 6, True
+    async with running(Watcher(log, V1, 10, "e1")) as watcher:
+        await settled()
+        log.epoch, log.is_gone = "e2", False
+        log.head = log.append(2).last_sequence
+        watcher.subscription.begin_again()
+        await settled()
+    gaps = [frame for frame in map(orjson.loads, watcher.frames) if frame["type"] == "gap"]
+    assert gaps[0] == {"type": "gap", "from": 1, "to": 10, "reason": "epoch", "epoch": "e2"}
+    assert [gap["reason"] for gap in gaps[1:]] == ["pruned"]

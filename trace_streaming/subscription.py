@@ -36,6 +36,7 @@ class Log(Protocol):
     epoch: str | None
     head: int
     state: str | None
+    is_gone: bool
 
     async def read(self, after: int) -> Batch:
         """The next stored events after a sequence."""
@@ -107,7 +108,8 @@ class Subscription:
         """Take the place that the request asks for; the log's head is known now."""
         self.filter = request.filter
         self._position = self._log.head if request.since is None else request.since
-        if request.contradicts(self._log.head, self._log.epoch):
+        knows_the_last_of_it = self._log.is_gone and request.epoch == self._log.epoch
+        if request.contradicts(self._log.head, self._log.epoch) and not knows_the_last_of_it:
             self.begin_again()
         if self._position == self._log.head:
             self._go_live()

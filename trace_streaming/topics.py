@@ -26,6 +26,8 @@ class Topic:
         self.epoch: str | None = None
         self.head = 0
         self.state: str | None = None
+        self.is_gone = False
+        """Whether the trace was deleted, and has not begun again: then nobody knows better than its last watchers."""
         self.subscriptions: set[Subscription] = set()
         self.membership = asyncio.Lock()
         """Held while the group is joined or left."""
@@ -90,6 +92,7 @@ class Topic:
 
     def look(self, head: store.Head | None) -> bool:
         """Take what the store says; True when it knew more than the channel layer had told."""
+        self.is_gone = head is None and self.epoch is not None
         if head is None:
             return False
         began_again = self.epoch is not None and head.epoch != self.epoch

@@ -7,8 +7,10 @@ import time
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
+from websockets.asyncio.client import connect
 
 from tests.live.servers import Server
 from tests.live.watching import PROFILES, V1, collect, frames, watch
@@ -137,3 +139,17 @@ async def test_a_reader_that_stops_reading_delays_no_other(server: Server, trace
         assert [event["sequence"] for event in received] == list(range(1, count + 1))
         late = await asyncio.gather(*(collect(socket, count, seconds=60) for socket in stalled))
         assert all([event["sequence"] for event in got] == list(range(1, count + 1)) for got in late)
+
+
+@PROFILES
+async def test_a_client_that_may_be_sent_compressed_frames(server: Server, trace_id: str, profile: str | None) -> None:
+    """As every browser: uvicorn agrees to compress; what goes past it is not compressed, which RFC 7692 allows."""
+    subprotocols: Any = [profile] if profile else None
+    async with connect(server.url(trace_id, since=0), subprotocols=subprotocols, compression="deflate") as socket:
+        assert (bool(socket.protocol.extensions)) == (server.kind == "uvicorn")
+        await socket.recv()
+        await server.emit(trace_id, [("plan_created", {"text": "x" * size}, "success") for size in (0, 200, 70_000)])
+        received = await collect(socket, 3)
+        assert [len(event["details"]["text"]) for event in received] == [0, 200, 70_000]
+        await socket.send("ping" if profile is None else '{"type":"ping"}')
+        assert "pong" in await socket.recv()
