@@ -132,3 +132,29 @@ def test_barriers_wait_for_the_file_that_they_were_in(folder: Path) -> None:
     load = backlog.take()
     assert load.segment is not None
     assert list(load.barriers) == [barrier]
+
+
+def test_at_the_end_whoever_waits_for_a_file_is_told_that_it_is_not_stored(folder: Path) -> None:
+    """A flush in another thread must not wait for a process that ends."""
+    backlog, barrier = Backlog(), Barrier()
+    put(backlog, 1, 3)
+    backlog.put(barrier)
+    put(backlog, 4, 30)
+    backlog.close()
+    with pytest.raises(TimeoutError):
+        barrier.result(0)
+
+
+def test_a_process_that_can_have_no_more_threads_emits_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And spools when it can."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    backlog = Backlog()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert put(backlog, 1, 15) == {}
+    assert not folder.exists()
+    put(backlog, 16, 20)
+    assert ".spool" in files(folder)

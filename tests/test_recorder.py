@@ -31,7 +31,7 @@ from trace_streaming.frames import Batch
 from trace_streaming.models import Event, SpoolSegment, Trace
 from trace_streaming.recorder import Recorder, recorder
 from trace_streaming.signals import events_recorded
-from trace_streaming.spool import Spool
+from trace_streaming.spool import Segment, Spool
 
 Append = Callable[[list[TraceRecord]], list[Batch]]
 
@@ -633,3 +633,50 @@ def test_a_writer_that_hangs_in_the_database_holds_up_neither_the_end_nor_what_c
     assert stored_numbers() == list(range(1, 10))
     recorder.close()
     assert list(spool.iterdir()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_cannot_be_opened_for_a_moment_is_not_lost(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many open files: it is tried again. A file that is gone is counted, and holds up nobody."""
+    monkeypatch.setattr(writer, "READ_RETRY_SECONDS", 0.001)
+    for count in (3, 5):
+        dead = Spool(spool)
+        dead.write(1, [TraceEnd("t", "success", datetime.now(UTC))] * count, ())
+        dead.close()
+    read, attempts = Segment.read, []
+
+    def fail_at_first(segment: Segment) -> list[TraceRecord]:
+        attempts.append(segment.path)
+        if len(attempts) < 3:
+            raise OSError(24, "Too many open files")
+        if segment.count == 5:
+            segment.path.unlink()
+        return read(segment)
+
+    monkeypatch.setattr(Segment, "read", fail_at_first)
+    lost = recorder.lost
+    assert emit_numbers(1, 2).flush(10)
+    assert recorder.lost == lost + 5
+    assert Trace.objects.get().state == "success"
+    assert stored_numbers() == [1, 2]
+    recorder.close()
+    assert list(spool.iterdir()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_fork_at_the_same_moment_leave_the_writer_free() -> None:
+    """One of them waits in vain for the writer's transaction; what the other holds is let go all the same."""
+    assert emit_numbers(1, 1).flush(10)
+    forking = recorder._writer
+    assert forking is not None
+    recorder.before_fork()
+
+    def fork() -> None:
+        recorder.before_fork()
+        recorder.after_fork()
+
+    other = threading.Thread(target=fork)
+    other.start()
+    other.join(10)
+    recorder.after_fork()
+    assert not forking.storing.locked()

@@ -143,3 +143,16 @@ def test_traces_may_run_for_ever(settings: Settings) -> None:
     """None: silence means nothing."""
     settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = None
     assert retention.mark_incomplete() == 0
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_ages_are_counted_in_one_time_zone(settings: Settings, use_tz: bool) -> None:
+    """A trace of just now is young, wherever the project is; columns without a zone are in UTC."""
+    settings.USE_TZ = use_tz
+    settings.TIME_ZONE = "Asia/Tokyo"
+    settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 3600
+    store.append([event("now", datetime.now(UTC))])
+    retention.mark_incomplete()
+    assert Trace.objects.get(trace_id="now").state == "running"
+    prune("--older-than", "2h")
+    assert "now" in remaining()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -125,3 +127,42 @@ def test_an_unreadable_file_is_kept_for_a_human(tmp_path: Path, content: bytes) 
         segment.read()
     segment.set_aside()
     assert [path.suffix for path in tmp_path.iterdir() if path.suffix != ".lock"] == [".unreadable"]
+
+
+def test_files_whose_lock_was_lost_are_found(tmp_path: Path) -> None:
+    """Somebody tidied up, or the owner let it go a moment too early."""
+    dead = Spool(tmp_path)
+    dead.write(1, RECORDS, ())
+    dead.close()
+    for lock in tmp_path.glob("*.lock"):
+        lock.unlink()
+    (segment,) = Spool(tmp_path).adopt()
+    assert segment.read() == RECORDS
+
+
+def test_what_cannot_be_opened_hides_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The files of another user, say."""
+    (tmp_path / "0-of-another.lock").mkdir()
+    dead = Spool(tmp_path)
+    dead.write(1, RECORDS, ())
+    dead.close()
+    assert len(list(Spool(tmp_path).adopt())) == 1
+    assert "What process 0-of-another left cannot be read (IsADirectoryError)" in caplog.text
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and without leaving files behind at every attempt."""
+
+    def unsupported(descriptor: int, operation: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.raises(OSError, match="not supported"):
+        Spool(tmp_path)
+
+
+def test_an_owner_of_any_kind_can_be_spooled(tmp_path: Path) -> None:
+    """A primary key that JSON does not know becomes text."""
+    (start,) = Spool(tmp_path).write(1, [TraceStart("t", NOW, Decimal(7))], ()).read()
+    assert isinstance(start, TraceStart)
+    assert start.owner_id == "7"

@@ -69,7 +69,7 @@ async def uvicorn_protocol() -> Any:
     written: list[bytes] = []
     writable = asyncio.Event()
     writable.set()
-    transport = SimpleNamespace(write=written.append, written=written)
+    transport = SimpleNamespace(write=written.append, written=written, is_closing=lambda: False)
     return SimpleNamespace(transport=transport, writable=writable, close_sent=False, disconnected=False)
 
 

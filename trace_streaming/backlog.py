@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -71,7 +72,10 @@ class Backlog:
         """
         size, waiting = conf.QUEUE_SIZE, len(self._queue)
         if waiting * 2 >= size and self._may_spill() and self._spilling.acquire(blocking=False):
-            threading.Thread(target=self._spill, args=(size // 4,), name="trace-spool", daemon=True).start()
+            try:
+                threading.Thread(target=self._spill, args=(size // 4,), name="trace-spool", daemon=True).start()
+            except RuntimeError:  # the process may have no more threads
+                self._spilling.release()
         return self._queue.make_room(size) if waiting >= size else Counter()
 
     def take(self) -> Load:
@@ -86,7 +90,8 @@ class Backlog:
     def done(self, load: Load) -> None:
         """It is stored: its file is needed no more."""
         if load.segment is not None:
-            load.segment.path.unlink(missing_ok=True)
+            with suppress(OSError):  # the database knows, too: whoever finds the file stores nothing of it
+                load.segment.path.unlink(missing_ok=True)
 
     @property
     def has_spilled(self) -> bool:
@@ -118,10 +123,14 @@ class Backlog:
         """At the end of the process: the queue goes to the spool. Returns how many records could not."""
         while conf.SPOOL_DIR is not None and len(self._queue) and self._spill_one():
             pass
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
-        self._segments.clear()
+        with self._order:  # whoever is just writing a file has it in the list before the locks are let go
+            if self._spool is not None:
+                self._spool.close()
+                self._spool = None
+            for barrier in (barrier for segment in self._segments for barrier in segment.barriers):
+                if barrier.set_running_or_notify_cancel():
+                    barrier.set_exception(TimeoutError())  # it is for the next process to store
+            self._segments.clear()
         return len(self._queue)
 
     def forget(self) -> None:
@@ -154,7 +163,7 @@ class Backlog:
     def _write(self, number: int, records: Sequence[TraceRecord], barriers: Sequence[Barrier]) -> Segment | None:
         try:
             segment = self._open_spool().write(number, records, barriers)
-        except OSError as error:
+        except (OSError, TypeError) as error:
             self._log_failing(error)
             return None
         self._failed_at = None
@@ -166,6 +175,7 @@ class Backlog:
             self._spool = Spool(Path(conf.SPOOL_DIR or ""))
         return self._spool
 
-    def _log_failing(self, error: OSError) -> None:
-        self._spool_log.failed("spool", "Spooling trace events fails (%s)", error.strerror or type(error).__name__)
+    def _log_failing(self, error: OSError | TypeError) -> None:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        self._spool_log.failed("spool", "Spooling trace events fails (%s)", reason)
         self._failed_at = monotonic()

@@ -214,9 +214,14 @@ class TraceConsumer(AsyncWebsocketConsumer):
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close()
-        with suppress(TimeoutError, OSError):
+        try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._refuse(*ending)
+        except TimeoutError:
+            if wire is not None:
+                wire.abort()  # otherwise the client could come back to a socket that nobody serves
+        except OSError:
+            pass
 
     async def _close(self, code: int = CloseCode.NORMAL) -> None:
         """Free the place before the close: nothing may be sent behind it."""

@@ -67,7 +67,7 @@ def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> Non
     table, columns = (connection.ops.quote_name(Event._meta.db_table), ", ".join(_COLUMNS))
     with connection.cursor() as cursor:
         if len(rows) >= COPY_ROWS and connection.vendor == "postgresql" and hasattr(cursor, "copy"):  # psycopg 3
-            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+            with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
         else:

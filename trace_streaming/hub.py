@@ -138,6 +138,11 @@ class Hub:
         if not self.topics:
             self._stop()
 
+    def forget(self) -> None:
+        """The loop was closed with sockets open: only what is outside of it can be let go."""
+        publisher.detach(self._inbox)
+        self._threads.shutdown(wait=False)
+
     def _stop(self) -> None:
         publisher.detach(self._inbox)
         _hubs.pop(self._loop, None)
@@ -212,7 +217,7 @@ def current_hub() -> Hub:
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
         for closed in [other for other in _hubs if other.is_closed()]:
-            del _hubs[closed]
+            _hubs.pop(closed).forget()
         _hubs[loop] = Hub(loop)
     return _hubs[loop]
 

@@ -96,7 +96,7 @@ class Event(models.Model):
 class SpoolSegment(models.Model):
     """How far a file of the spool is stored: kept in the transaction that stores its records, so none is stored twice.
 
-    There is a row only while a file is being stored.
+    It is deleted when the file is; a process that is killed between the two leaves it behind.
     """
 
     name = models.CharField(_("name"), max_length=400, primary_key=True)

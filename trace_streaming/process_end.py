@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Final, Protocol
 
-HOLD_SECONDS: Final = 10.0
+HOLD_SECONDS: Final = 20.0
 """Longer than closing takes; reached where the signal came while the main thread held a lock that closing needs."""
 
 

@@ -172,14 +172,15 @@ def _tell_this_process(layer: BaseChannelLayer, batches: Sequence[Batch]) -> Non
     The in-memory layer drops what is over its capacity, and copies the rest. Other layers in memory are somebody's own,
     and get everything.
     """
+    inboxes = list(_inboxes)  # of loops that may end meanwhile
     if type(layer) is InMemoryChannelLayer:
-        for inbox in _inboxes:
+        for inbox in inboxes:
             inbox.put(batches)
-        hubs = {inbox.channel for inbox in _inboxes}
-        batches = [batch for batch in batches if layer.groups.get(group_name(batch.trace_id), {}).keys() - hubs]
-    if batches and _inboxes:
+        hubs = {inbox.channel for inbox in inboxes}
+        batches = [batch for batch in batches if set(layer.groups.get(group_name(batch.trace_id), ())) - hubs]
+    if batches and inboxes:
         # The layer's queues belong to a loop: a put from another would be seen only when that next wakes.
-        _inboxes[-1].run(_send(layer, batches))
+        inboxes[-1].run(_send(layer, batches))
 
 
 async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:

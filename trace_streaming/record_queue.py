@@ -35,7 +35,7 @@ class RecordQueue:
             self._items.append(item)
 
     def take(self, limit: int) -> tuple[list[TraceRecord], list[Barrier]]:
-        """The oldest items, at most ``limit``, and how many events of which trace were given up."""
+        """The oldest items, at most ``limit``: records, behind them what was given up of which trace; and barriers."""
         with self._lock:
             items = [self._items.popleft() for _ in range(min(len(self._items), limit))]
             losses, self._losses = self._losses, Counter()

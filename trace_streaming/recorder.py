@@ -34,19 +34,18 @@ class Recorder:
         self._backlog = Backlog()
         self._writer: Writer | None = None
         self._start_lock = threading.Lock()
-        self._held_for_fork: Writer | None = None
+        self._forking = threading.local()  # two threads may fork at the same time
 
     def before_fork(self) -> None:
         """Wait for the transaction that runs: SQLite in the child would take its lock for one of its own, for ever."""
         writer = self._writer
         is_held = writer is not None and writer.storing.acquire(timeout=FORK_SECONDS)
-        self._held_for_fork = writer if is_held else None
+        self._forking.held = writer if is_held else None
 
     def after_fork(self) -> None:
         """In the parent: go on."""
-        if self._held_for_fork is not None:
-            self._held_for_fork.storing.release()
-            self._held_for_fork = None
+        if (writer := self._forking.held) is not None:
+            writer.storing.release()
 
     def forget(self) -> None:
         """In a forked child: what waits here is the parent's to store."""

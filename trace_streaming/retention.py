@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 from django.db.models import F, Max, Min, Q, QuerySet
-from django.utils import timezone
 
 from .conf import conf
+from .event_rows import stored_time
 from .models import Event, Trace
 from .store import database
 
@@ -55,7 +55,7 @@ def mark_incomplete() -> int:
     """
     if conf.INCOMPLETE_AFTER_SECONDS is None:
         return 0
-    cutoff = timezone.now() - timedelta(seconds=conf.INCOMPLETE_AFTER_SECONDS)
+    cutoff = stored_time(datetime.now(UTC)) - timedelta(seconds=conf.INCOMPLETE_AFTER_SECONDS)
     silent = Trace.objects.using(database()).filter(state=Trace.State.RUNNING, last_event_at__lt=cutoff)
     total = 0
     # Some at a time, and each judged again as it is locked: no emitter waits long, and none that goes on is marked.

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,17 +51,20 @@ class _Owner:
 
     @classmethod
     def take(cls, lock: Path, flags: int = 0) -> _Owner | None:
-        """Lock the file; None when its owner lives, or another process is just clearing it away."""
-        try:
-            descriptor = os.open(lock, os.O_RDWR | flags, 0o600)
-        except FileNotFoundError:
-            return None
+        """Lock the file; None when its owner lives, or another process is just clearing it away.
+
+        :raises OSError: the file cannot be opened, or this file system has no locks
+        """
+        descriptor = os.open(lock, os.O_RDWR | flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), lock.stat()):
                 return cls(lock, descriptor)
-        except OSError:
+        except (BlockingIOError, FileNotFoundError):
             pass
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
         return None
 
@@ -103,7 +107,8 @@ class Segment:
 
     def set_aside(self) -> None:
         """Keep an unreadable file out of the way, for a human."""
-        self.path.rename(self.path.with_suffix(".unreadable"))
+        with suppress(OSError):  # then it is found again by the next process
+            self.path.rename(self.path.with_suffix(".unreadable"))
 
 
 class Spool:
@@ -121,7 +126,10 @@ class Spool:
         :param number: its place among those of this process
         :raises OSError: it could not be written, and is not there
         """
-        lines = [orjson.dumps([type(record).__name__, record], option=orjson.OPT_APPEND_NEWLINE) for record in records]
+        lines = [
+            orjson.dumps([type(record).__name__, record], default=str, option=orjson.OPT_APPEND_NEWLINE)
+            for record in records
+        ]
         path = self._folder / f"{self._own.name}.{number:012d}.spool"
         unfinished = path.with_suffix(".unfinished")
         try:
@@ -139,14 +147,21 @@ class Spool:
 
     def adopt(self) -> Iterator[Segment]:
         """What processes that are dead have left, oldest first; from now on it is ours to store."""
-        for lock in sorted(self._folder.glob("*.lock")):
-            if lock.stem != self._own.name and (owner := _Owner.take(lock)) is not None:
-                if paths := owner.segments():
-                    logger.warning("Storing trace events that process %s left in %s", owner.name, self._folder)
-                    self._adopted.append(owner)
-                    yield from (Segment(path, path.read_bytes().count(b"\n")) for path in paths)
-                else:
-                    owner.release()
+        names = {lock.stem for lock in self._folder.glob("*.lock")}
+        names |= {path.name.rsplit(".", 2)[0] for path in self._folder.glob("*.spool")}  # the lock may have been lost
+        for name in sorted(names - {self._own.name}):
+            try:
+                owner = _Owner.take(self._folder / f"{name}.lock", os.O_CREAT)
+                segments = [] if owner is None else [_segment(path) for path in owner.segments()]
+            except OSError as error:  # one that belongs to another user, say, must not hide the others
+                logger.error("What process %s left cannot be read (%s)", name, type(error).__name__)
+                continue
+            if owner is not None and segments:
+                logger.warning("Storing trace events that process %s left in %s", name, self._folder)
+                self._adopted.append(owner)
+            elif owner is not None:
+                owner.release()
+            yield from segments
 
     def close(self) -> None:
         """Let all locks go: what is not stored yet is for the next process."""
@@ -164,6 +179,10 @@ class Spool:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _segment(path: Path) -> Segment:
+    return Segment(path, path.read_bytes().count(b"\n"))
 
 
 def _decode(line: bytes) -> TraceRecord:

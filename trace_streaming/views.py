@@ -67,9 +67,10 @@ class _Probe(Generic[T]):
     def start(self) -> Future[T]:
         """The check that is running, or a new one."""
         if self._running is None or self._running.done():
-            self._running = Future()
+            running = Future[T]()
             # A daemon, which a pool's threads are not: a check that hangs must not keep the process from ending.
-            threading.Thread(target=self._run, args=(self._running,), name="trace-health", daemon=True).start()
+            threading.Thread(target=self._run, args=(running,), name="trace-health", daemon=True).start()
+            self._running = running
         return self._running
 
     def _run(self, result: Future[T]) -> None:

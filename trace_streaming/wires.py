@@ -26,6 +26,9 @@ class Wire(Protocol):
     def close(self) -> None:
         """Nothing more is written here; what goes through ASGI is not waited for."""
 
+    def abort(self) -> None:
+        """End the connection without a word, where the client takes none."""
+
 
 class UvicornWire:
     """Of uvicorn's ``WebSocketsSansIOProtocol``, which waits for slow clients by itself."""
@@ -38,8 +41,7 @@ class UvicornWire:
 
     def write(self, data: bytes) -> bool:
         """Write, if the transport's buffer is below its high-water mark."""
-        protocol = self._protocol
-        if protocol.close_sent or protocol.disconnected or not protocol.writable.is_set():
+        if self._is_ending() or not self._protocol.writable.is_set():
             return False
         self._write(data)
         return True
@@ -47,11 +49,19 @@ class UvicornWire:
     async def wait(self) -> None:
         """Wait for the transport's buffer to be taken."""
         await self._protocol.writable.wait()
-        if self._protocol.close_sent or self._protocol.disconnected:
+        if self._is_ending():
             raise ConnectionError
+
+    def _is_ending(self) -> bool:
+        protocol = self._protocol
+        return bool(protocol.close_sent or protocol.disconnected or protocol.transport.is_closing())
 
     def close(self) -> None:
         """The protocol goes on by itself."""
+
+    def abort(self) -> None:
+        """What waits in the buffer is dropped."""
+        self._protocol.transport.abort()
 
 
 class DaphneWire:
@@ -90,6 +100,10 @@ class DaphneWire:
         self._open.set()
         self._transport.unregisterProducer()
         self._transport.resumeProducing()
+
+    def abort(self) -> None:
+        """What waits in the buffer is dropped."""
+        self._transport.abortConnection()
 
     def pauseProducing(self) -> None:  # noqa: N802
         """Called by the transport: its write buffer is full."""

@@ -21,6 +21,7 @@ from .spool import Segment, UnreadableSegmentError
 
 IDLE_SECONDS: Final = 2.0
 """After this long without an event, the writer gives its database connection back."""
+READ_RETRY_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = (0.05, 5.0)
 """First and longest wait between attempts while the database does not answer."""
 
@@ -66,27 +67,39 @@ class Writer(threading.Thread):
 
     def _write_load(self) -> None:
         self._in_hand = load = self._backlog.take()
+        try:
+            self._settle(load)
+        finally:
+            self._in_hand = None
+            for barrier in load.barriers:
+                if barrier.set_running_or_notify_cancel():  # whoever waited may have given up
+                    barrier.set_result(None)
+
+    def _settle(self, load: Load) -> None:
         records = load.records if load.segment is None else self._read(load.segment)
         spooled = None if load.segment is None else store.Spooled(load.segment.name, 0)
-        if records and not self._store(records, spooled, load):
+        if records is None or (records and not self._store(records, spooled, load)):
             self._keep(load)
-        else:
-            self._backlog.done(load)
-            if load.segment is not None:
-                with suppress(DatabaseError):
-                    store.forget_segment(load.segment.name)
-        self._in_hand = None
-        for barrier in load.barriers:
-            if barrier.set_running_or_notify_cancel():  # whoever waited may have given up
-                barrier.set_result(None)
+            return
+        self._backlog.done(load)
+        if load.segment is not None:
+            with suppress(DatabaseError):
+                store.forget_segment(load.segment.name)
 
-    def _read(self, segment: Segment) -> Sequence[TraceRecord]:
-        try:
-            return segment.read()
-        except (OSError, UnreadableSegmentError) as error:
-            self._backlog.lose(segment.count, str(error))
-            segment.set_aside()
-            return ()
+    def _read(self, segment: Segment) -> Sequence[TraceRecord] | None:
+        """The records of a file; none, where it is gone or damaged. None when the thread is stopped before it opens."""
+        while not self.stop.is_set():
+            try:
+                return segment.read()
+            except (FileNotFoundError, UnreadableSegmentError) as error:
+                self._backlog.lose(segment.count, str(error))
+                segment.set_aside()
+                return ()
+            except OSError as error:  # too many open files, say
+                name = type(error).__name__
+                self._backlog.log.failed("read", "Reading the spool fails (%s); it is tried again", name)
+                self.stop.wait(READ_RETRY_SECONDS)
+        return None
 
     def _store(
         self, records: Sequence[TraceRecord], spooled: store.Spooled | None = None, load: Load | None = None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import Sum
-from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from trace_streaming.event_rows import stored_time
 from trace_streaming.retention import mark_incomplete, prune, silent_traces
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, older_than: timedelta, keep_errors: bool, dry_run: bool, **options: Any) -> None:
         """Delete, oldest first, and say how much."""
-        before = timezone.now() - older_than
+        before = stored_time(datetime.now(UTC)) - older_than
         traces = silent_traces(before, keep_errors)
         if dry_run:
             events = traces.aggregate(total=Sum("event_count"))["total"] or 0
