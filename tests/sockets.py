@@ -46,6 +46,9 @@ class Wire:
     def close(self) -> None:
         """Nothing is to be let go."""
 
+    def abort(self) -> None:
+        self._socket.break_off()
+
 
 def texts_of(data: bytes) -> list[str]:
     """The WebSocket frames of a server, as a client reads them."""
@@ -104,11 +107,15 @@ class Socket:
         """The client sends a text frame."""
         self._inbox.put_nowait({"type": "websocket.receive", "text": text})
 
-    async def hang_up(self) -> None:
-        """The client goes, and the server tells the application; raises what the application raises."""
+    def break_off(self) -> None:
+        """The connection is gone, and the server tells the application."""
         self._gone = True
         self.reads.set()
         self._inbox.put_nowait({"type": "websocket.disconnect", "code": 1005})
+
+    async def hang_up(self) -> None:
+        """The client goes; raises what the application raises."""
+        self.break_off()
         await self._end()
 
     async def cut(self) -> None:

@@ -50,7 +50,12 @@ def test_sigterm_ends_a_script_after_it_has_stored() -> None:
 
 def test_the_main_thread_waits_for_the_end() -> None:
     """What it emitted after the signal would be lost."""
-    script = "process_end.outlive_sigterm(recording); os.kill(os.getpid(), signal.SIGTERM); print('went on')"
+    script = (
+        "Recording.close = lambda self: (time.sleep(0.3), print('closed', flush=True))\n"
+        "process_end.outlive_sigterm(recording)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print('went on', flush=True)"
+    )
     assert run(script) == (["closed"], -signal.SIGTERM)
 
 

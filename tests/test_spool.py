@@ -166,3 +166,17 @@ def test_an_owner_of_any_kind_can_be_spooled(tmp_path: Path) -> None:
     (start,) = Spool(tmp_path).write(1, [TraceStart("t", NOW, Decimal(7))], ()).read()
     assert isinstance(start, TraceStart)
     assert start.owner_id == "7"
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut there is no file with half of its records, and none without a name."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).suffix)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    Spool(tmp_path / "spool").write(1, RECORDS, ())
+    assert synced == [".unfinished", ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -460,3 +461,16 @@ async def test_a_client_that_has_more_of_a_deleted_trace_than_the_hub_is_told_of
     gaps = [frame for frame in map(orjson.loads, watcher.frames) if frame["type"] == "gap"]
     assert gaps[0] == {"type": "gap", "from": 1, "to": 10, "reason": "epoch", "epoch": "e2"}
     assert [gap["reason"] for gap in gaps[1:]] == ["pruned"]
+
+
+@pytest.mark.parametrize("has_wire", [True, False])
+async def test_news_that_overlap_are_told_once(has_wire: bool) -> None:
+    """Whoever cuts them another way: each event arrives once."""
+    log = MemoryLog()
+    async with running(Watcher(log, has_wire=has_wire)) as watcher:
+        await settled()
+        first, second = log.append(3), log.append(3)
+        watcher.tell(first)
+        watcher.tell(replace(second, events=first.events[1:] + second.events))
+        await settled()
+    assert watcher.sequences == [1, 2, 3, 4, 5, 6]
