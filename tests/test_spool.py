@@ -170,13 +170,9 @@ def test_an_owner_of_any_kind_can_be_spooled(tmp_path: Path) -> None:
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a power cut there is no file with half of its records, and none without a name."""
-    synced: list[str] = []
-    fsync = os.fsync
-
-    def recorded(descriptor: int) -> None:
-        fsync(descriptor)
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).suffix)
-
-    monkeypatch.setattr(os, "fsync", recorded)
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (fsync(descriptor), done.append("sync")))
+    monkeypatch.setattr(Path, "rename", lambda path, to: (done.append("rename"), rename(path, to)))
     Spool(tmp_path / "spool").write(1, RECORDS, ())
-    assert synced == [".unfinished", ""]
+    assert done == ["sync", "rename", "sync"]
