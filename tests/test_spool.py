@@ -172,7 +172,16 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatc
     """After a power cut there is no file with half of its records, and none without a name."""
     done: list[str] = []
     fsync, rename = os.fsync, Path.rename
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (fsync(descriptor), done.append("sync")))
-    monkeypatch.setattr(Path, "rename", lambda path, to: (done.append("rename"), rename(path, to)))
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        done.append("sync")
+
+    def renamed(path: Path, to: Path) -> Path:
+        done.append("rename")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
     Spool(tmp_path / "spool").write(1, RECORDS, ())
     assert done == ["sync", "rename", "sync"]
