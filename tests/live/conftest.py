@@ -14,7 +14,6 @@ from tests.live.servers import KINDS, Server, no_connections, started
 from tests.live.services import Postgres, Redis
 from tests.live.sites import LAYERS, Site, migrate
 
-
 # A shell that runs the tests in the background has them ignore SIGINT, and with them every process that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
