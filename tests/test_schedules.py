@@ -17,15 +17,17 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 import hypothesis
 import orjson
 import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from hypothesis import strategies as st
 from pytest_django import Settings
 
@@ -82,6 +84,34 @@ def _scaled_down(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
         setattr(settings, f"TRACE_STREAMING_{name}", 1000)
 
 
+class Threads(ThreadPoolExecutor):
+    """Threads that outlive the loops and hubs that use them, as their database connections do."""
+
+    def __init__(self) -> None:
+        self._connections: list[BaseDatabaseWrapper] = []
+        super().__init__(8, initializer=lambda: self._connections.append(connections[store.database()]))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """The next schedule needs them."""
+
+    def end(self) -> None:
+        super().shutdown()
+        for connection in self._connections:
+            connection.inc_thread_sharing()
+            connection.close()
+
+
+@pytest.fixture
+def _lasting_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Making connections would take half of the time."""
+    threads = Threads()
+    monkeypatch.setitem(connections.settings[store.database()], "CONN_MAX_AGE", None)
+    monkeypatch.setattr(hub, "ThreadPoolExecutor", lambda *args, **kwargs: threads)
+    monkeypatch.setattr(World, "threads", threads, raising=False)
+    yield
+    threads.end()
+
+
 @pytest.fixture
 def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Count how often a watcher had to read the log because the channel layer had failed it, and reads under way."""
@@ -128,7 +158,9 @@ class Log:
     emitter: TraceEmitter
     emitted: list[int] = field(default_factory=list)
     """The mark of each event, in the order of their emits."""
-    lives: dict[str, list[EncodedEvent]] = field(default_factory=dict)
+    ends: list[int] = field(default_factory=list)
+    """How many events were emitted before each end."""
+    lives: dict[str, list[EncodedEvent]] = field(default_factory=dict, repr=False)
     """What the recorder has stored, by epoch, oldest life first."""
 
     def emit(self, mark: int, kind: Kind, size: int) -> None:
@@ -136,8 +168,14 @@ class Log:
         self.emitter.emit(kind.event, {"mark": mark, "text": "x" * size}, kind.status)
 
     def end(self, state: str) -> None:
+        self.ends.append(len(self.emitted))
         self.emitter.end(state)
         self.emitter = TraceEmitter(self.trace_id)
+
+    def has_ended(self, epoch: str, sequence: int) -> bool:
+        """Whether this life has ended at this number, or before."""
+        before = sum(len(self.lives[older]) for older in itertools.takewhile(epoch.__ne__, self.lives))
+        return any(before <= end <= before + sequence for end in self.ends)
 
 
 def mark_of(event: dict[str, Any]) -> int:
@@ -219,7 +257,8 @@ class Watcher:
 
     def __repr__(self) -> str:
         said = [frame for _, frame in self.connections[-1].frames] if self.connections else []
-        return f"<watcher of {self.log.trace_id}: v1={self.v1} filter={self.filter!r} said={said}>"
+        said_in_short = str(said).replace("x" * 100, "")
+        return f"<watcher of {self.log.trace_id}: v1={self.v1} filter={self.filter!r} said={said_in_short}>"
 
     async def connect(self, since: str, *, tell_epoch: bool) -> None:
         await self.cut()
@@ -267,9 +306,14 @@ class Watcher:
     def stalled(self) -> bool:
         return not self.reads or (self.v1 and not self.acknowledges)
 
-    def is_at(self, mark: int, epoch: str, event: EncodedEvent) -> bool:
-        """Whether the client has got this event, or has come behind it."""
-        return self.last == event.sequence and (self.last_mark == mark or self.epoch == epoch)
+    def has_all(self) -> bool:
+        """Whether the client has got the last event that it wants, or has come behind it."""
+        epoch, life = next(reversed(self.log.lives.items()), ("", []))
+        last = next((event for event in reversed(life) if wanted(self.filter, event)), None)
+        if last is None or self.last is None:
+            return last is None
+        has_it = self.last == last.sequence and self.last_mark == mark_of(orjson.loads(last.text))
+        return has_it or (self.last >= last.sequence and self.epoch == epoch)
 
     def read(self, *, on: bool) -> None:
         self.reads = on
@@ -335,6 +379,7 @@ class World:
     """Everything that takes part in one schedule."""
 
     numbers = itertools.count(1)
+    threads: ThreadPoolExecutor
     reads = 0
     """Of hubs in their threads, now."""
 
@@ -345,6 +390,8 @@ class World:
         ids = [f"schedule-{number}-{trace}" for trace in range(TRACES)]
         self.logs = [Log(trace_id, TraceEmitter(trace_id)) for trace_id in ids]
         self.watchers = [Watcher(self.logs[who.trace], who) for who in whos]
+        self.lossless = True
+        """Whether nothing has happened yet for which the hub would have to look at the log."""
         self._marks = itertools.count(1)
         self.marked: dict[int, tuple[str, EncodedEvent]] = {}
         """Each stored event and its epoch, by its mark."""
@@ -358,14 +405,18 @@ class World:
             for event in batch.events:
                 self.marked[mark_of(orjson.loads(event.text))] = (batch.epoch, event)
 
-    def emit(self, trace: int, kinds: Sequence[int], size: int = 0) -> int:
-        """Emit; returns the last event's mark."""
-        mark = 0
+    def emit(self, trace: int, kinds: Sequence[int], size: int) -> None:
         for kind in kinds:
-            mark = next(self._marks)
-            self.logs[trace].emit(mark, KINDS[kind], size)
+            self.logs[trace].emit(next(self._marks), KINDS[kind], size)
             seen["events"] += 1
-        return mark
+
+    async def emit_the_last(self, *, end: bool = False) -> None:
+        """Two more events of each trace, which everybody wants, each large enough to fill half a window."""
+        for trace, log in enumerate(self.logs):
+            self.emit(trace, [0, 0], size=2000)
+            if end:
+                log.end("success")
+        await self.flush()
 
     async def flush(self) -> None:
         assert await self.logs[0].emitter.aflush(PATIENCE_SECONDS)
@@ -488,6 +539,7 @@ class Faults(Step):
     refuse: float
 
     async def play(self, world: World) -> None:
+        world.lossless = False
         world.set_faults(
             drop=self.drop, duplicate=self.duplicate, reorder=self.reorder, delay=self.delay, refuse=self.refuse
         )
@@ -498,6 +550,7 @@ class Layer(Step):
     available: bool
 
     async def play(self, world: World) -> None:
+        world.lossless = False
         seen["faults"] += world.layer.available and not self.available
         world.layer.available = self.available
 
@@ -505,6 +558,7 @@ class Layer(Step):
 @dataclass(frozen=True)
 class Expire(Step):
     async def play(self, world: World) -> None:
+        world.lossless = False
         world.layer.expire()
 
 
@@ -537,6 +591,7 @@ class Delete(Step):
             for trace in Trace.objects.filter(trace_id=world.logs[self.trace].trace_id):
                 list(retention.prune(trace, soon))
 
+        world.lossless = False
         await in_thread(delete)
 
 
@@ -551,6 +606,7 @@ class Prune(Step):
             for trace in Trace.objects.filter(trace_id=world.logs[self.trace].trace_id):
                 list(retention.prune(trace, datetime(2000, 1, 1, tzinfo=UTC)))
 
+        world.lossless = False
         await in_thread(prune)
 
 
@@ -652,18 +708,18 @@ SCHEDULES = st.builds(
 # What must hold.
 
 
-async def everybody_has(world: World, marks: dict[str, int], who: Callable[[Watcher], bool]) -> None:
-    """Wait until each of these watchers has got the last event of its trace."""
-    for watcher in world.watchers:
-        if watcher.connected and who(watcher):
-            mark = marks[watcher.log.trace_id]
-            await until(partial(watcher.is_at, mark, *world.marked[mark]), "event", mark, "reaches", watcher)
+async def have_all(watchers: Sequence[Watcher]) -> None:
+    """Wait until everybody who is there has got everything."""
+    for watcher in watchers:
+        if watcher.connected:
+            await until(watcher.has_all, "the last event reaches", watcher)
 
 
 async def play(schedule: Schedule) -> World:
     """Play a schedule to its end, and wait until everybody has got everything."""
     world = World(schedule.watchers, schedule.seed, has_faulty_layer=schedule.has_faulty_layer)
     channel_layers.backends["default"] = world.used_layer
+    asyncio.get_running_loop().set_default_executor(world.threads)
     events_recorded.connect(world.record)
     try:
         for watcher, who in zip(world.watchers, schedule.watchers, strict=True):
@@ -690,34 +746,28 @@ async def converge(world: World, schedule: Schedule) -> None:
     world.set_faults(drop=0, duplicate=0, reorder=0, delay=0, refuse=0)
     # A look for one that is just connecting would find what the hub is to find, and join no group again.
     await world.rest()
+    takers = [watcher for watcher in world.watchers if not watcher.stalled]
+    if world.lossless:
+        await have_all(takers)
     world.layer.available = schedule.ends_with_a_look
-    last = await emit_the_last(world)
+    await world.emit_the_last()
     world.layer.available = True
     if schedule.ends_with_a_look:
         world.look()
-    await everybody_has(world, last, lambda watcher: not watcher.stalled)  # invariant 5: however others dawdle
+    await have_all(takers)  # invariant 5: however the others dawdle
     for watcher in world.watchers:
         watcher.read(on=True)
         watcher.acknowledge(on=True)
         if not watcher.connected:
             await watcher.connect("last", tell_epoch=True)
-    await everybody_has(world, last, lambda watcher: True)
+    await have_all(world.watchers)
     await until(lambda: all_joined(world), "the hub has joined all groups again")
-    last = await emit_the_last(world, end=True)
-    await everybody_has(world, last, lambda watcher: True)
+    await world.emit_the_last(end=True)
+    await have_all(world.watchers)
     for watcher in world.watchers:
         if watcher.v1:
             await until(watcher.heard_the_end, "the end reaches", watcher)
     world.check_bounds()
-
-
-async def emit_the_last(world: World, *, end: bool = False) -> dict[str, int]:
-    """Emit one more event of each trace, large enough to fill half a window; returns their marks."""
-    last = {log.trace_id: world.emit(number, [0], size=2000) for number, log in enumerate(world.logs)}
-    for log in world.logs if end else ():
-        log.end("success")
-    await world.flush()
-    return last
 
 
 def all_joined(world: World) -> bool:
@@ -770,13 +820,20 @@ class Reading:
                 self._was_pruned(gap)
             elif events := events_of(frame):
                 self._has(text, events)
-            elif frame.get("type") in ("live", "ended"):
-                assert frame["type"] == "live" or frame["state"] in END_STATES
+            elif frame.get("type") == "live":
                 self._left_out(frame["sequence"] + 1)
+            elif frame.get("type") == "ended":
+                self._left_out(frame["sequence"] + 1)
+                self._ends(frame)
             elif frame.get("type") == "error" or frame.get("event") == "error":
                 assert (frame.get("code") or frame["details"]["code"]) in (4001, 4008)
             else:
                 assert frame["type"] == "heartbeat"
+
+    def _ends(self, ended: dict[str, Any]) -> None:
+        assert ended["state"] in END_STATES
+        if self._epoch is not None:
+            assert self._watcher.log.has_ended(self._epoch, ended["sequence"]), f"{self._watcher}: {ended} is too early"
 
     def _begins_again(self, gap: dict[str, Any]) -> None:
         assert gap["from"] == 1
@@ -843,7 +900,7 @@ def check(schedule: Schedule) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("_scaled_down", "_watched")
+@pytest.mark.usefixtures("_scaled_down", "_lasting_connections", "_watched")
 def test_whoever_is_there_gets_everything_whatever_happens(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
