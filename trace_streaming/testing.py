@@ -60,7 +60,7 @@ class FaultyChannelLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channel
     :param drop: of a message to be lost, for each channel that it is sent to
     :param duplicate: to arrive twice
     :param reorder: to be held back until the next message to the channel has overtaken it
-    :param delay: to arrive up to ``delay_seconds`` later
+    :param delay: to arrive up to ``delay_seconds`` later, and of a call to take so long
     :param refuse: of a call to raise ``ConnectionError``
     :param seed: makes the same calls meet the same faults
     :param options: those of ``InMemoryChannelLayer``
@@ -159,6 +159,8 @@ class FaultyChannelLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channel
     async def _answer(self) -> None:
         """What every call begins with."""
         await asyncio.sleep(0)  # others go on meanwhile, as while a real one waits for its network
+        if self._happens("delay"):
+            await asyncio.sleep(self._random.uniform(0, self.delay_seconds))
         if not self._available:
             raise ConnectionError("The channel layer is away")
         if self._happens("refuse"):
