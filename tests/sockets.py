@@ -14,6 +14,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from trace_streaming.frames import Packet
 from trace_streaming.routing import websocket_urlpatterns
 from trace_streaming.wires import SCOPE_KEY
 
@@ -30,10 +31,10 @@ class Wire:
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
 
-    def write(self, data: bytes) -> bool:
+    def write(self, packet: Packet) -> bool:
         if self._socket.is_closed or not self._socket.reads.is_set():
             return False
-        for text in texts_of(data):
+        for text in texts_of(packet.data):
             self._socket.take(text)
         return True
 

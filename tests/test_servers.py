@@ -13,6 +13,7 @@ from trace_streaming import servers
 @pytest.mark.parametrize(
     ("server", "name"),
     [
+        (daphne.server.WebSocketFactory, "__init__"),
         (daphne.server.Server, "create_application"),
         (daphne.server.Server, "kill_all_applications"),
         (uvicorn.server.Server, "shutdown"),

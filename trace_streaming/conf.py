@@ -19,6 +19,11 @@ class Conf:
     """The settings of this app; the project's setting has the prefix ``TRACE_STREAMING_``."""
 
     @cached_property
+    def COMPRESSION(self) -> bool:
+        """Whether large frames are compressed for clients that can read it."""
+        return self._get("COMPRESSION", default=False)  # type: ignore[no-any-return]
+
+    @cached_property
     def DURABILITY(self) -> str:
         """``async``: ``emit`` returns at once. ``sync``: it waits until the event is stored."""
         return self._get("DURABILITY", "async")  # type: ignore[no-any-return]

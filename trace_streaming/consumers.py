@@ -15,7 +15,7 @@ from django.db import Error as DatabaseError
 from .conf import conf
 from .events import event_names
 from .exceptions import ProtocolError, StorageUnavailableError
-from .frames import PLAIN, V1, Packet, Profile
+from .frames import PLAIN, V1, Frame, Packet, Profile
 from .hub import Hub, current_hub
 from .models import Trace
 from .permissions import Watcher, may_watch
@@ -135,7 +135,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
     def send_now(self, packet: Packet) -> bool:
         """Events for the client, at once, if it takes them."""
-        return self._wire is not None and self._wire.write(packet.data)
+        return self._wire is not None and self._wire.write(packet)
 
     async def send_packet(self, packet: Packet) -> None:
         """Events and notices for the client, as soon as it takes them."""
@@ -143,7 +143,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
             for frame in packet.frames:
                 await self._send_text(frame.text)
             return
-        while not self._wire.write(packet.data):
+        while not self._wire.write(packet):
             await self._wire.wait()
 
     def pump(self) -> None:
@@ -229,10 +229,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
         await self.close(int(code))  # daphne refuses an IntEnum
 
     async def _send_text(self, text: str) -> None:
-        if self._wire is not None:
-            with suppress(ConnectionError):  # the server knows what to do for a client that has gone
-                await self._wire.wait()
-        await self.base_send({"type": "websocket.send", "text": text})
+        if self._wire is None:
+            await self.base_send({"type": "websocket.send", "text": text})
+        else:
+            with suppress(ConnectionError):  # it has gone; the server's disconnect message follows
+                await self.send_packet(Packet([Frame(text)]))
 
     def _free(self) -> None:
         """Give the place back; nothing is awaited, so a cancelled connection does it too."""

@@ -10,19 +10,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
+from .conf import conf
 from .consumers import close_all
 from .presence import presence
 from .recorder import recorder
 from .wires import SCOPE_KEY, DaphneWire, UvicornWire
 
+CLIENT_WINDOW_BITS: Final = 10
+"""Of what a client says, compressed: its commands are small. uvicorn's is 12, and not to be set."""
+
 
 def install() -> None:
     """Change the servers whose modules are loaded, once. Called when the app is set up, before anything is served."""
     if (daphne := sys.modules.get("daphne.server")) is not None:
+        _replace(daphne.WebSocketFactory, "__init__", _with_compression)
         _replace(daphne.Server, "create_application", _with_daphne_wire)
         _replace(daphne.Server, "kill_all_applications", _after_closing)
     if (uvicorn := sys.modules.get("uvicorn.server")) is not None:
@@ -56,6 +61,34 @@ def _with_uvicorn_wire(run_asgi: Any) -> Any:
         await run_asgi(protocol)
 
     return run_asgi_with_wire
+
+
+def _with_compression(init: Any) -> Any:
+    @functools.wraps(init)
+    def init_with_compression(factory: Any, *args: Any, **kwargs: Any) -> None:
+        init(factory, *args, **kwargs)
+        factory.setProtocolOptions(perMessageCompressionAccept=_accept_compression)
+
+    return init_with_compression
+
+
+def _accept_compression(offers: Sequence[Any]) -> Any:
+    """Answer a client's offers of extensions, which daphne has no option for. None: nothing is compressed.
+
+    Each message is compressed by itself, as :meth:`.Packet.deflated` does; the client is asked for the least memory
+    that it offers. daphne's limit of a message's size holds for what is decompressed.
+    """
+    from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+
+    for offer in offers if conf.COMPRESSION else ():
+        if isinstance(offer, PerMessageDeflateOffer):
+            return PerMessageDeflateOfferAccept(  # type: ignore[no-untyped-call]
+                offer,
+                request_no_context_takeover=offer.accept_no_context_takeover,
+                request_max_window_bits=CLIENT_WINDOW_BITS if offer.accept_max_window_bits else 0,
+                no_context_takeover=True,
+            )
+    return None
 
 
 def _after_closing(kill_all_applications: Any) -> Any:

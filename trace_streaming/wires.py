@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, Protocol
 
+from .conf import conf
+from .frames import Packet
+
 SCOPE_KEY: Final = "trace_streaming.wire"
 """Where a socket's scope has what makes its wire; see ``servers``."""
 
@@ -17,8 +20,8 @@ SCOPE_KEY: Final = "trace_streaming.wire"
 class Wire(Protocol):
     """The sending side of one open WebSocket."""
 
-    def write(self, data: bytes) -> bool:
-        """Write whole frames; False, and nothing is written, while the client has to be waited for, or is gone."""
+    def write(self, packet: Packet) -> bool:
+        """Write its frames; False, and nothing is written, while the client has to be waited for, or is gone."""
 
     async def wait(self) -> None:
         """Wait until the client takes more; :exc:`ConnectionError` when it is gone."""
@@ -33,17 +36,23 @@ class Wire(Protocol):
 class UvicornWire:
     """Of uvicorn's ``WebSocketsSansIOProtocol``, which waits for slow clients by itself."""
 
-    __slots__ = ("_protocol", "_write")
+    __slots__ = ("_protocol", "_window_bits", "_write")
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._write = protocol.transport.write
+        deflate = next((e for e in protocol.conn.extensions if e.name == "permessage-deflate"), None)
+        self._window_bits = deflate.local_max_window_bits if deflate and conf.COMPRESSION else None
+        if deflate and not deflate.local_no_context_takeover:
+            # What it sends must not refer to frames that went past it, and its memory (32 KB) is not needed.
+            deflate.local_no_context_takeover = True
+            del deflate.encoder
 
-    def write(self, data: bytes) -> bool:
+    def write(self, packet: Packet) -> bool:
         """Write, if the transport's buffer is below its high-water mark."""
         if self._is_ending() or not self._protocol.writable.is_set():
             return False
-        self._write(data)
+        self._write(_encoded(packet, self._window_bits))
         return True
 
     async def wait(self) -> None:
@@ -72,21 +81,23 @@ class DaphneWire:
     nothing is read from the client either: what it says without listening would gather instead.
     """
 
-    __slots__ = ("_open", "_protocol", "_transport")
+    __slots__ = ("_open", "_protocol", "_transport", "_window_bits")
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._transport = protocol.transport
         self._open = asyncio.Event()
         self._open.set()
+        deflate = protocol._perMessageCompress
+        self._window_bits = deflate.server_max_window_bits if deflate and deflate.server_no_context_takeover else None
         self._transport.unregisterProducer()  # the HTTP channel that the handshake came through
         self._transport.registerProducer(self, True)  # noqa: FBT003
 
-    def write(self, data: bytes) -> bool:
+    def write(self, packet: Packet) -> bool:
         """Write, unless the transport's buffer is full."""
         if not self._open.is_set() or self._protocol.state != self._protocol.STATE_OPEN:
             return False
-        self._transport.write(data)
+        self._transport.write(_encoded(packet, self._window_bits))
         return True
 
     async def wait(self) -> None:
@@ -118,3 +129,7 @@ class DaphneWire:
     def stopProducing(self) -> None:  # noqa: N802
         """Called by the transport: the connection is lost."""
         self._open.set()
+
+
+def _encoded(packet: Packet, window_bits: int | None) -> bytes:
+    return packet.data if window_bits is None else packet.deflated(window_bits)
