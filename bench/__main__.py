@@ -20,7 +20,18 @@ from bench.report import as_markdown, number
 from bench.rows import GROUPS, Row, Scale, compared
 
 HERE = Path(__file__).parent
-PACKAGES = ("django", "channels", "daphne", "uvicorn", "websockets", "fastapi", "channels-redis", "psycopg", "picows")
+PACKAGES = (
+    "django",
+    "channels",
+    "daphne",
+    "uvicorn",
+    "websockets",
+    "fastapi",
+    "django-eventstream",
+    "channels-redis",
+    "psycopg",
+    "picows",
+)
 
 
 def measure(row: Row, runs: int) -> dict[str, Any]:

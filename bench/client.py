@@ -9,11 +9,22 @@ import asyncio
 import json
 import sys
 import time
-from typing import Any, cast
+import zlib
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 ACKNOWLEDGE_BYTES = 256 * 1024
+
+
+class Counted(Protocol):
+    """A connection, and what it has received."""
+
+    received: int
+    last: int
+    disordered: int
+    bytes: int
 
 
 class Client(WSListener):
@@ -34,6 +45,8 @@ class Client(WSListener):
             return
         payload = frame.get_payload_as_bytes()
         self.bytes += len(payload)
+        if frame.rsv1:
+            payload = zlib.decompress(payload + b"\x00\x00\xff\xff\x03\x00", wbits=-15)
         start = payload.find(b'"n":')
         if start < 0:
             return
@@ -59,30 +72,63 @@ class Client(WSListener):
             self.run.has_all(self)
 
 
+class EventSource(asyncio.Protocol):
+    """Counts what one stream of server-sent events receives."""
+
+    def __init__(self, run: Run, path: str) -> None:
+        self.run = run
+        self.path = path
+        self.received = self.last = self.disordered = self.bytes = 0
+        self.is_open = asyncio.get_running_loop().create_future()
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        request = f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+        cast("asyncio.Transport", transport).write(request.encode())
+
+    def data_received(self, data: bytes) -> None:
+        if not self.is_open.done():
+            self.is_open.set_result(None)
+        self.bytes += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if (start := line.find(b'"n":')) >= 0:
+                number = int(line[start + 4 : line.find(b",", start)])
+                self.disordered += number != self.last + 1
+                self.received += 1
+                self.last = number
+        if self.received >= self.run.expected:
+            self.run.has_all(self)
+
+
 class Run:
     """All sockets of this process."""
 
     def __init__(self) -> None:
-        self.clients: list[Client] = []
+        self.clients: list[Counted] = []
         self.expected = 1 << 60
-        self.complete: set[Client] = set()
+        self.complete: set[Counted] = set()
         self.done = asyncio.Event()
         self.is_timed = False
         self.times: dict[int, int] = {}
         self.sent: dict[int, int] = {}
 
-    def has_all(self, client: Client) -> None:
+    def has_all(self, client: Counted) -> None:
         self.complete.add(client)
         if len(self.complete) == len(self.clients):
             self.done.set()
 
-    async def connect(self, url: str, count: str, subprotocol: str = "") -> dict[str, Any]:
+    async def connect(self, url: str, count: str, subprotocol: str = "", extensions: str = "") -> dict[str, Any]:
         def new() -> Client:
             client = Client()
             client.run = self
             return client
 
-        headers = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol else {}
+        if url.startswith("http:"):
+            return await self._connect_event_sources(url, int(count))
+        headers = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol not in ("", "-") else {}
+        if extensions:
+            headers["Sec-WebSocket-Extensions"] = extensions
         for start in range(0, int(count), 50):
             size = min(50, int(count) - start)
             made = await asyncio.gather(
@@ -92,6 +138,17 @@ class Run:
                 )
             )
             self.clients += [cast("Client", client) for _, client in made]
+        return {"connected": len(self.clients)}
+
+    async def _connect_event_sources(self, url: str, count: int) -> dict[str, Any]:
+        address = urlsplit(url)
+        loop = asyncio.get_running_loop()
+        for _ in range(count):
+            _, source = await loop.create_connection(
+                lambda: EventSource(self, address.path), address.hostname or "", address.port or 80
+            )
+            await source.is_open
+            self.clients.append(source)
         return {"connected": len(self.clients)}
 
     async def replay(self, url: str, count: str, subprotocol: str = "") -> dict[str, Any]:

@@ -89,8 +89,8 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/emit?{query}", timeout=300) as response:
             response.read()
 
-    def url(self, path: str = "/ws/traces/t") -> str:
-        return f"ws://127.0.0.1:{self.port}{path}"
+    def url(self, path: str = "/ws/traces/t", scheme: str = "ws") -> str:
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
 
     def __enter__(self) -> Self:
         return self
@@ -109,9 +109,9 @@ class Client:
             [sys.executable, "-m", "bench.client"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def connect(self, url: str, count: int, subprotocol: str = "") -> None:
-        """Open sockets; ``{n}`` in the URL is each one's number."""
-        self._send("connect", url, count, subprotocol)
+    def connect(self, url: str, count: int, subprotocol: str = "", extensions: str = "") -> None:
+        """Open sockets, or streams of server-sent events (``http:``); ``{n}`` in the URL is each one's number."""
+        self._send("connect", url, count, subprotocol or "-", extensions)
         self.answer()
 
     def expect(self, count: int, patience: float = 5, *, timed: bool = False) -> None:
@@ -121,7 +121,7 @@ class Client:
 
     def replay(self, url: str, count: int, subprotocol: str = "") -> dict[str, Any]:
         """Connect one socket, and wait until it has so many events."""
-        self._send("replay", url, count, subprotocol)
+        self._send("replay", url, count, subprotocol or "-")
         return self.answer()
 
     def answer(self) -> dict[str, Any]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,15 +9,24 @@ from statistics import median
 from typing import Any
 
 from bench.databases import postgres, redis, sqlite
-from bench.processes import ROOT, Client, Server
-
-OURS = "bench.peers.ours:application"
-FASTAPI = "bench.peers.fastapi_registry:app"
-TUTORIAL = "bench.peers.channels_tutorial:application"
-BROADCAST = "bench.peers.websockets_broadcast"
-V1 = "trace-stream.v1"
-
-Values = Mapping[str, float | None]
+from bench.measurements import (
+    BROADCAST,
+    EVENTSTREAM,
+    FASTAPI,
+    OURS,
+    TUTORIAL,
+    V1,
+    Values,
+    burst,
+    compressed,
+    event_sources,
+    idle,
+    many_traces,
+    paced,
+    replay,
+    script,
+    spread,
+)
 
 
 @dataclass(frozen=True)
@@ -63,66 +68,6 @@ class Scale:
         return quick if self.is_quick else full
 
 
-def burst(
-    kind: str,
-    application: str,
-    sockets: int,
-    events: int,
-    subprotocol: str = "",
-    size: int = 300,
-    environment: Mapping[str, str] = {},
-) -> Values:
-    """Events as fast as they can be sent, to sockets that all watch the same."""
-    with Server(kind, application, **environment) as server, Client() as client:
-        client.connect(server.url(), sockets, subprotocol)
-        client.expect(1)
-        server.emit(1, size)  # whatever is done once is done
-        client.answer()
-        used = server.cpu_seconds()
-        client.expect(events)
-        server.emit(events, size)
-        answer = client.answer()
-        used = max(server.cpu_seconds() - used, 0.01)  # the operating system's tick
-    return {
-        "per_cpu_second": answer["received"] / used,
-        "cpu_us": used / max(answer["received"], 1) * 1e6,
-        "lost_percent": 100 * answer["lost"] / (sockets * events),
-        "disordered": answer["disordered"],
-        "seconds": answer["seconds"],
-    }
-
-
-def paced(kind: str, application: str, sockets: int, events: int, pause_ms: float, subprotocol: str = "") -> Values:
-    """Events one by one: how long from emit to the last socket."""
-    with Server(kind, application) as server, Client() as client:
-        client.connect(server.url(), sockets, subprotocol)
-        client.expect(20)
-        server.emit(20, pause_ms=pause_ms)
-        client.answer()
-        client.expect(events, timed=True)
-        server.emit(events, pause_ms=pause_ms)
-        answer = client.answer()
-    return {"p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"], "lost": answer["lost"]}
-
-
-def idle(kind: str, application: str, sockets: int) -> Values:
-    """Sockets that nothing is sent to: memory of the server for each."""
-    with Server(kind, application) as server, Client() as client:
-        client.connect(server.url(), 50)
-        before = server.memory_bytes()
-        client.connect(server.url(), sockets)
-        return {"bytes_each": (server.memory_bytes() - before) / sockets}
-
-
-def script(name: str, *arguments: object, **environment: str) -> Values:
-    """A measurement that runs in a process of its own, and prints its values as JSON."""
-    command = [sys.executable, "-m", f"bench.scripts.{name}", *map(str, arguments)]
-    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings", **environment}
-    done = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
-    values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return values
-
-
 PER_CPU_SECOND = "deliveries per CPU second"
 LOST = Measure("lost_percent", "% lost", less_is_better=True)
 
@@ -146,6 +91,10 @@ def deliveries(scale: Scale) -> Iterator[list[Row]]:
                 (
                     peer("ours", "uvicorn", OURS, some),
                     peer("FastAPI registry", "uvicorn", FASTAPI, some),
+                    Peer(
+                        "django-eventstream (SSE)",
+                        lambda: event_sources("uvicorn", EVENTSTREAM, sockets, scale.of(300, 20)),
+                    ),
                     peer("websockets broadcast", "script", BROADCAST, some),
                 ),
             ),
@@ -203,6 +152,7 @@ def latency(scale: Scale) -> Iterator[list[Row]]:
 def emitting(scale: Scale) -> Iterator[list[Row]]:
     """What an agent pays."""
     count = scale.of(20_000, 500)
+    threads = (1, 4, 16)
     logging = "logging to a QueueHandler"
     yield [
         Row(
@@ -215,7 +165,15 @@ def emitting(scale: Scale) -> Iterator[list[Row]]:
                 Peer("ours", lambda: script("emit", "ours", count)),
                 Peer(logging, lambda: script("emit", "logging", count)),
             ),
-        )
+        ),
+        Row(
+            "emit() from several threads at once",
+            (Measure("per_second", "emits per second, of all"),),
+            (
+                *(Peer(f"ours, {n}", lambda n=n: script("emit", "ours", count, n)) for n in threads),  # type: ignore[misc]
+                *(Peer(f"{logging}, {n}", lambda n=n: script("emit", "logging", count, n)) for n in threads),  # type: ignore[misc]
+            ),
+        ),
     ]
 
 
@@ -310,53 +268,48 @@ def scaling(scale: Scale) -> Iterator[list[Row]]:
         return lambda: burst("uvicorn", OURS, sockets, count, subprotocol, size)
 
     microseconds = (Measure("cpu_us", "us of CPU per delivery", less_is_better=True),)
-    yield [
-        Row(
-            "one per frame, uvicorn, by the number of sockets that watch the trace",
-            microseconds,
-            tuple(Peer(f"ours, {sockets:,}", cost(sockets)) for sockets in (1, 10, 100, scale.of(1000, 100))),
-        ),
-        Row(
-            "one per frame, uvicorn, 100 sockets, by the size of an event",
-            microseconds,
-            tuple(
-                Peer(f"ours, {size:,} bytes", cost(scale.of(100, 10), size, count=scale.of(400, 20)))
-                for size in (300, 1_000, 25_000)
+    sockets = scale.of(100, 10)
+    one = f"ours, one process, {sockets} sockets"
+    with redis() as url:
+        yield [
+            Row(
+                "one per frame, uvicorn, by the number of sockets that watch the trace",
+                microseconds,
+                tuple(Peer(f"ours, {n:,}", cost(n)) for n in (1, 10, 100, scale.of(1000, 100))),
             ),
-        ),
-        Row(
-            "one event for each of many traces with one socket each, uvicorn",
-            microseconds,
-            (Peer(f"ours, {scale.of(1000, 50):,} traces", lambda: many_traces("uvicorn", scale.of(1000, 50))),),
-        ),
-    ]
-
-
-def many_traces(kind: str, traces: int) -> Values:
-    """Ten events for each of many traces, in turn, each watched by one socket."""
-    with Server(kind, OURS) as server, Client() as client:
-        client.connect(server.url("/ws/traces/t-{n}"), traces)
-        client.expect(1)
-        server.emit(1, traces=traces)
-        client.answer()
-        used = server.cpu_seconds()
-        client.expect(10)
-        server.emit(10, traces=traces)
-        answer = client.answer()
-        used = max(server.cpu_seconds() - used, 0.01)
-    return {"cpu_us": used / answer["received"] * 1e6, "lost": answer["lost"]}
-
-
-def replay(kind: str, events: int, subprotocol: str) -> Values:
-    """Store, then connect with ``since=0``."""
-    with Server(kind, OURS) as server, Client() as client:
-        server.emit(events)
-        used = server.cpu_seconds()
-        answer = client.replay(server.url("/ws/traces/t?since=0"), events, subprotocol)
-        return {
-            "per_second": answer["received"] / answer["seconds"],
-            "cpu_us": (server.cpu_seconds() - used) / events * 1e6,
-        }
+            Row(
+                f"one per frame, uvicorn, {sockets} sockets, by the size of an event",
+                microseconds,
+                tuple(
+                    Peer(f"ours, {size:,} bytes", cost(sockets, size, count=scale.of(400, 20)))
+                    for size in (300, 1_000, 25_000)
+                ),
+            ),
+            Row(
+                f"tool outputs of 25,000 bytes to {sockets} sockets, uvicorn",
+                (Measure("bytes", "bytes per delivery", less_is_better=True), *microseconds),
+                tuple(
+                    Peer(f"ours, {name}", lambda offer=offer: compressed(offer, sockets, scale.of(400, 20), 25_000))  # type: ignore[misc]
+                    for name, offer in (("compressed", "permessage-deflate"), ("not compressed", ""))
+                ),
+            ),
+            Row(
+                "one event for each of many traces with one socket each, uvicorn",
+                microseconds,
+                (Peer(f"ours, {scale.of(1000, 50):,} traces", lambda: many_traces("uvicorn", scale.of(1000, 50))),),
+            ),
+            Row(
+                "one per frame, uvicorn, on Redis pubsub",
+                (Measure("cpu_us", "us of CPU per delivery", {one: 1.15}, less_is_better=True),),
+                (
+                    Peer(
+                        f"ours, two processes, {sockets // 2} sockets each",
+                        lambda: spread(2, sockets, events, REDIS_URL=url),
+                    ),
+                    Peer(one, lambda: spread(1, sockets, events, REDIS_URL=url)),
+                ),
+            ),
+        ]
 
 
 GROUPS: Mapping[str, Callable[[Scale], Any]] = {

@@ -12,10 +12,13 @@ import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-PADDING = "x" * 1_000_000
+RECORDING = Path(__file__).parents[2] / "cuga_site/recordings/swe-agent-marshmallow-1867.jsonl"
+PADDING = RECORDING.read_text() * 8
+"""An agent's thoughts and outputs."""
 
 
 def details(number: int, size: int) -> dict[str, Any]:

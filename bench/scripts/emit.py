@@ -1,4 +1,4 @@
-"""What one emit costs its caller, beside what one line of logging costs: ``emit (ours|logging) COUNT``."""
+"""What one emit costs its caller, beside what one line of logging costs: ``emit (ours|logging) COUNT [THREADS]``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import queue
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from statistics import quantiles
 
 import django
@@ -22,35 +23,47 @@ DETAILS = {
 }
 
 
-def measured(emit: Callable[[], object], count: int) -> dict[str, float]:
-    """Percentiles of the time of one call, in microseconds."""
+def measured(emit: Callable[[], object], count: int, threads: int) -> dict[str, float]:
+    """Percentiles of the time of one call, in microseconds, and the calls per second of all threads."""
+    times: list[float] = []
+    with ThreadPoolExecutor(threads) as pool:
+        started = time.perf_counter()
+        list(pool.map(lambda _: times.extend(timed(emit, count // threads)), range(threads)))
+        seconds = time.perf_counter() - started
+    cuts = quantiles(times, n=100)
+    return {"p50_us": cuts[49], "p99_us": cuts[98], "per_second": len(times) / seconds}
+
+
+def timed(emit: Callable[[], object], count: int) -> list[float]:
+    """How long each call takes, in microseconds."""
     times = []
     for _ in range(count):
         started = time.perf_counter_ns()
         emit()
         times.append((time.perf_counter_ns() - started) / 1000)
-    cuts = quantiles(times, n=100)
-    return {"p50_us": cuts[49], "p99_us": cuts[98]}
+    return times
 
 
-def ours(count: int) -> dict[str, float]:
+def ours(count: int, threads: int) -> dict[str, float]:
     """With redaction, freezing, the signal and the queue; the writer stores nothing, so that it takes no turns."""
     django.setup()
     from trace_streaming import TraceEmitter, store
 
     store.append = lambda *_: []
     emitter = TraceEmitter("t")
-    return measured(lambda: emitter.emit("tool_call_complete", DETAILS, "success"), count)
+    return measured(lambda: emitter.emit("tool_call_complete", DETAILS, "success"), count, threads)
 
 
-def log(count: int) -> dict[str, float]:
+def log(count: int, threads: int) -> dict[str, float]:
     """The standard library's way to hand a record to another thread."""
     logger = logging.getLogger("bench")
     logger.propagate = False
     logger.setLevel(logging.INFO)
     logger.addHandler(logging.handlers.QueueHandler(queue.Queue()))
-    return measured(lambda: logger.info("tool_call_complete %s", DETAILS), count)
+    return measured(lambda: logger.info("tool_call_complete %s", DETAILS), count, threads)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"ours": ours, "logging": log}[sys.argv[1]](int(sys.argv[2]))))
+    who, *numbers = sys.argv[1:]
+    count, threads = [*map(int, numbers), 1][:2]
+    print(json.dumps({"ours": ours, "logging": log}[who](count, threads)))

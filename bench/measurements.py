@@ -1,0 +1,143 @@
+"""What is done to one server, and what comes out: each returns its values by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+from bench.processes import ROOT, Client, Server
+
+OURS = "bench.peers.ours:application"
+FASTAPI = "bench.peers.fastapi_registry:app"
+TUTORIAL = "bench.peers.channels_tutorial:application"
+EVENTSTREAM = "bench.peers.eventstream:application"
+BROADCAST = "bench.peers.websockets_broadcast"
+V1 = "trace-stream.v1"
+
+Values = Mapping[str, float | None]
+
+
+def burst(
+    kind: str,
+    application: str,
+    sockets: int,
+    events: int,
+    subprotocol: str = "",
+    size: int = 300,
+    environment: Mapping[str, str] = {},
+) -> Values:
+    """Events as fast as they can be sent, to sockets that all watch the same."""
+    with Server(kind, application, **environment) as server, Client() as client:
+        client.connect(server.url(), sockets, subprotocol)
+        return _burst(server, client, sockets, events, size)
+
+
+def _burst(
+    server: Server, client: Client, sockets: int, events: int, size: int = 300, others: Sequence[Server] = ()
+) -> Values:
+    servers = [server, *others]
+    client.expect(1)
+    server.emit(1, size)  # whatever is done once is done
+    client.answer()
+    used = sum(each.cpu_seconds() for each in servers)
+    client.expect(events)
+    server.emit(events, size)
+    answer = client.answer()
+    used = max(sum(each.cpu_seconds() for each in servers) - used, 0.01)  # the operating system's tick
+    return {
+        "per_cpu_second": answer["received"] / used,
+        "cpu_us": used / max(answer["received"], 1) * 1e6,
+        "bytes": answer["bytes"] / max(answer["received"], 1),
+        "lost_percent": 100 * answer["lost"] / (sockets * events),
+        "disordered": answer["disordered"],
+        "seconds": answer["seconds"],
+    }
+
+
+def event_sources(kind: str, application: str, streams: int, events: int) -> Values:
+    """Like ``burst``, to streams of server-sent events."""
+    with Server(kind, application) as server, Client() as client:
+        client.connect(server.url(scheme="http"), streams)
+        return _burst(server, client, streams, events)
+
+
+def compressed(extensions: str, sockets: int, events: int, size: int) -> Values:
+    """Like ``burst``, to clients that offer these extensions: also the bytes that a delivery takes."""
+    options = ("--ws-per-message-deflate", "true")
+    with Server("uvicorn", OURS, options, COMPRESSION="1") as server, Client() as client:
+        client.connect(server.url(), sockets, extensions=extensions)
+        return _burst(server, client, sockets, events, size)
+
+
+def spread(processes: int, sockets: int, events: int, **environment: str) -> Values:
+    """Like ``burst``, the sockets spread over server processes that have the database and a layer in common."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Server("uvicorn", OURS, **environment))]
+        shared = {**environment, "DATABASE_URL": servers[0].env["DATABASE_URL"]}
+        servers += [stack.enter_context(Server("uvicorn", OURS, **shared)) for _ in range(1, processes)]
+        client = stack.enter_context(Client())
+        for server in servers:
+            client.connect(server.url(), sockets // processes)
+        return _burst(servers[0], client, sockets, events, others=servers[1:])
+
+
+def paced(kind: str, application: str, sockets: int, events: int, pause_ms: float, subprotocol: str = "") -> Values:
+    """Events one by one: how long from emit to the last socket."""
+    with Server(kind, application) as server, Client() as client:
+        client.connect(server.url(), sockets, subprotocol)
+        client.expect(20)
+        server.emit(20, pause_ms=pause_ms)
+        client.answer()
+        client.expect(events, timed=True)
+        server.emit(events, pause_ms=pause_ms)
+        answer = client.answer()
+    return {"p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"], "lost": answer["lost"]}
+
+
+def idle(kind: str, application: str, sockets: int) -> Values:
+    """Sockets that nothing is sent to: memory of the server for each."""
+    with Server(kind, application) as server, Client() as client:
+        client.connect(server.url(), 50)
+        before = server.memory_bytes()
+        client.connect(server.url(), sockets)
+        return {"bytes_each": (server.memory_bytes() - before) / sockets}
+
+
+def script(name: str, *arguments: object, **environment: str) -> Values:
+    """A measurement that runs in a process of its own, and prints its values as JSON."""
+    command = [sys.executable, "-m", f"bench.scripts.{name}", *map(str, arguments)]
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings", **environment}
+    done = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
+    values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return values
+
+
+def many_traces(kind: str, traces: int) -> Values:
+    """Ten events for each of many traces, in turn, each watched by one socket."""
+    with Server(kind, OURS) as server, Client() as client:
+        client.connect(server.url("/ws/traces/t-{n}"), traces)
+        client.expect(1)
+        server.emit(1, traces=traces)
+        client.answer()
+        used = server.cpu_seconds()
+        client.expect(10)
+        server.emit(10, traces=traces)
+        answer = client.answer()
+        used = max(server.cpu_seconds() - used, 0.01)
+    return {"cpu_us": used / answer["received"] * 1e6, "lost": answer["lost"]}
+
+
+def replay(kind: str, events: int, subprotocol: str) -> Values:
+    """Store, then connect with ``since=0``."""
+    with Server(kind, OURS) as server, Client() as client:
+        server.emit(events)
+        used = server.cpu_seconds()
+        answer = client.replay(server.url("/ws/traces/t?since=0"), events, subprotocol)
+        return {
+            "per_second": answer["received"] / answer["seconds"],
+            "cpu_us": (server.cpu_seconds() - used) / events * 1e6,
+        }
