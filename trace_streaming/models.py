@@ -93,6 +93,27 @@ class Event(models.Model):
         return f"{self.sequence} {self.event}"
 
 
+class Ticket(models.Model):
+    """Lets one socket watch one trace, once, soon: for clients that can send neither cookies nor headers."""
+
+    digest = models.CharField(_("digest"), max_length=64, primary_key=True, help_text=_("SHA-256 of the ticket."))
+    trace_id = models.CharField(_("trace id"), max_length=128)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="+", null=True
+    )
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    user_hash = models.CharField(_("session hash of the user"), max_length=128, blank=True)
+    session_key = models.CharField(_("session that asked for it"), max_length=40, blank=True)
+    valid_until = models.DateTimeField(_("end of the credentials that asked for it"), null=True)
+
+    class Meta:
+        verbose_name = _("ticket")
+        verbose_name_plural = _("tickets")
+
+    def __str__(self) -> str:
+        return self.trace_id
+
+
 class SpoolSegment(models.Model):
     """How far a file of the spool is stored: kept in the transaction that stores its records, so none is stored twice.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import router
 from django.http import Http404
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException
@@ -13,9 +14,6 @@ from rest_framework.request import Request
 
 from .conf import conf
 from .models import Trace
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 VIEW_TRACE = "trace_streaming.view_trace"
 
@@ -32,12 +30,17 @@ class IsOwnerOrMayViewTraces(BasePermission):
         return is_owner or user.has_perm(VIEW_TRACE) or user.has_perm(VIEW_TRACE, obj)
 
 
+def find_trace(trace_id: str) -> Trace:
+    """The trace of this id; one that has not begun is unsaved, and has no owner."""
+    return Trace.objects.using(router.db_for_write(Trace)).filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
+
+
 def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
     """Whether all of ``TRACE_STREAMING_PERMISSION_CLASSES`` let this request's user watch the trace.
 
-    May query the database; synchronous. A trace that has not begun is judged unsaved, without an owner.
+    May query the database; synchronous.
 
-    :param request: anything with ``user`` and ``method``: a Django or DRF request, or a :class:`Watcher`
+    :param request: anything with ``user`` and ``method``: a Django or DRF request; of a socket, its handshake
     """
     permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
     try:
@@ -46,14 +49,3 @@ def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
         )
     except (APIException, PermissionDenied, Http404):  # how a permission class may say no, too
         return False
-
-
-class Watcher:
-    """The handshake of a socket, as permission classes see it."""
-
-    method = "GET"
-
-    def __init__(self, scope: dict[str, Any], user: AbstractBaseUser | AnonymousUser) -> None:
-        self.scope = scope
-        self.user = user
-        self.auth = None

@@ -1,11 +1,14 @@
-"""The HTTP routes: ``ws/health``."""
+"""The HTTP routes: ``ws/health``, and ``api/``."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from .views import HealthView
+from .views import HealthView, TicketView
 
 app_name = "trace_streaming"
 
-urlpatterns = [path("ws/health", HealthView.as_view(), name="health")]
+urlpatterns = [
+    path("ws/health", HealthView.as_view(), name="health"),
+    path("api/traces/<str:trace_id>/ticket", TicketView.as_view(), name="ticket"),
+]
