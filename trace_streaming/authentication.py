@@ -82,9 +82,10 @@ def as_request(scope: dict[str, Any]) -> Request:
 
 def authenticators() -> list[BaseAuthentication]:
     """Of ``TRACE_STREAMING_AUTHENTICATION_CLASSES``."""
-    if conf.AUTHENTICATION_CLASSES is None:
-        return [authentication() for authentication in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
-    return [import_string(path)() for path in conf.AUTHENTICATION_CLASSES]
+    if conf.AUTHENTICATION_CLASSES is not None:
+        return [import_string(path)() for path in conf.AUTHENTICATION_CLASSES]
+    classes: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    return [authentication() for authentication in classes]
 
 
 class _ReadOnlySession(dict[str, Any]):
