@@ -59,6 +59,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         messages.append(Error('TRACE_STREAMING_DURABILITY must be "async" or "sync".', hint=hint, id=E006))
     messages += _check_callables("REDACTOR", [conf.REDACTOR], E003)
     messages += _check_callables("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
+    messages += _check_callables("APPROVAL_PERMISSION_CLASSES", conf.APPROVAL_PERMISSION_CLASSES, E004)
     messages += _check_callables("HEALTH_PERMISSION_CLASSES", conf.HEALTH_PERMISSION_CLASSES, E004)
     if conf.AUTHENTICATION_CLASSES is not None:
         messages += _check_callables("AUTHENTICATION_CLASSES", conf.AUTHENTICATION_CLASSES, E009)

@@ -67,6 +67,13 @@ class Conf:
         return self._get("ALLOWED_ORIGINS", ())  # type: ignore[no-any-return]
 
     @cached_property
+    def APPROVAL_PERMISSION_CLASSES(self) -> Sequence[str]:
+        """Dotted paths of the DRF permission classes that decide who may decide an approval."""
+        return self._get(  # type: ignore[no-any-return]
+            "APPROVAL_PERMISSION_CLASSES", ["trace_streaming.permissions.MayDecideApprovals"]
+        )
+
+    @cached_property
     def AUTHENTICATION_CLASSES(self) -> Sequence[str] | None:
         """Dotted paths of DRF authentication classes; None: DRF's own default."""
         return self._get("AUTHENTICATION_CLASSES", None)  # type: ignore[no-any-return]

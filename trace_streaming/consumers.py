@@ -10,13 +10,21 @@ from typing import Any, Final
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError
 
 from .admission import admit, renew
 from .authentication import Credentials, Handshake
 from .conf import conf
+from .deciding import decide_as
 from .events import event_names
-from .exceptions import ProtocolError, StorageUnavailableError
+from .exceptions import (
+    ApprovalConflictError,
+    ApprovalNotFoundError,
+    InvalidDecisionError,
+    ProtocolError,
+    StorageUnavailableError,
+)
 from .frames import PLAIN, V1, Frame, Packet, Profile
 from .guard import current_guard
 from .hub import Hub, current_hub
@@ -43,6 +51,9 @@ MAX_BAD_COMMANDS: Final = 32
 """So many malformed commands in a row close the socket."""
 CLOSE_SECONDS: Final = 1.0
 """How long a client that takes nothing is asked to take its close."""
+NOT_FOUND: Final = 4404
+CONFLICT: Final = 4409
+"""Answers to commands, which close nothing."""
 GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
 
 
@@ -191,6 +202,9 @@ class TraceConsumer(AsyncWebsocketConsumer):
             self._bad_commands += 1
             if self._bad_commands >= MAX_BAD_COMMANDS:
                 await self._refuse(CloseCode.TOO_MANY, "Too many malformed commands")
+        except (DatabaseError, StorageUnavailableError):
+            answer = (CloseCode.GOING_AWAY, "The database does not answer; try again", command.id if command else None)
+            await self._send_text(self._profile.error(self.trace_id, *answer))
         else:
             self._bad_commands = 0
 
@@ -207,10 +221,31 @@ class TraceConsumer(AsyncWebsocketConsumer):
             case "renew":
                 await self._renew(command.arguments.get("ticket"))
                 await self._send_text(V1.result(command.id))
+            case "decide":
+                await self._decide(command)
             case "close":
                 await self._close()
             case _:
                 raise ProtocolError(CloseCode.BAD_REQUEST, f"Unknown command: {command.type[:64]}")
+
+    async def _decide(self, command: Command) -> None:
+        """Decide an approval of this trace; its event comes as all others do."""
+
+        def decide() -> None:
+            said = command.arguments
+            decide_as(self.credentials.authenticate(), self.trace_id, said.get("approval_id"), said, "socket")
+
+        try:
+            await asyncio.to_thread(with_fresh_connection, decide)
+        except PermissionDenied as error:
+            raise ProtocolError(CloseCode.NOT_ALLOWED, str(error)) from None
+        except InvalidDecisionError as error:
+            raise ProtocolError(CloseCode.BAD_REQUEST, str(error)) from None
+        except ApprovalNotFoundError as error:
+            raise ProtocolError(NOT_FOUND, str(error)) from None
+        except ApprovalConflictError as error:
+            raise ProtocolError(CONFLICT, str(error)) from None
+        await self._send_text(V1.result(command.id))
 
     async def _run_pump(self, subscription: Subscription) -> None:
         try:

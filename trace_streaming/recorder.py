@@ -12,10 +12,9 @@ from .conf import conf
 from .emission_rate import EmissionRate
 from .events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from .inline import run_blocking
-from .publisher import Publisher
 from .record_queue import Barrier
 from .signals import event_emitted, flush_requested, trace_ended, trace_started
-from .writer import Writer, announce
+from .writer import Writer, announce_alone
 
 logger = logging.getLogger(__name__)
 
@@ -151,11 +150,7 @@ class Recorder:
         except Exception as error:
             self._backlog.lose(1, f"the database refuses it ({type(error).__name__})", record.trace_id)
             return
-        publisher = Publisher()
-        try:
-            announce(batches, publisher)
-        finally:
-            publisher.close()
+        announce_alone(batches)
 
 
 recorder = Recorder()
