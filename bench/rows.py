@@ -215,7 +215,18 @@ def emitting(scale: Scale) -> Iterator[list[Row]]:
                 Peer("ours", lambda: script("emit", "ours", count)),
                 Peer(logging, lambda: script("emit", "logging", count)),
             ),
-        )
+        ),
+        Row(
+            "redaction alone",
+            (
+                Measure("p50_us", "us, p50", less_is_better=True),
+                Measure("p99_us", "us, p99", less_is_better=True),
+            ),
+            (
+                Peer("ours, an event of 1.4 KB", lambda: script("emit", "redaction", count)),
+                Peer("ours, a text of 25 KB", lambda: script("emit", "text", count // 20)),
+            ),
+        ),
     ]
 
 

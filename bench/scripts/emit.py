@@ -1,4 +1,7 @@
-"""What one emit costs its caller, beside what one line of logging costs: ``emit (ours|logging) COUNT``."""
+"""What one emit costs its caller, beside what one line of logging costs: ``emit (ours|logging) COUNT``.
+
+``emit (redaction|text) COUNT`` measures redaction alone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import queue
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import quantiles
 
 import django
@@ -52,5 +56,32 @@ def log(count: int) -> dict[str, float]:
     return measured(lambda: logger.info("tool_call_complete %s", DETAILS), count)
 
 
+RECORDING = Path(__file__).parents[2] / "cuga_site" / "recordings" / "swe-agent-ctf-katy.jsonl"
+
+
+def redaction(count: int) -> dict[str, float]:
+    """Alone, of a recorded event of 1.4 KB; no two are the same, so that nothing is remembered of the one before."""
+    from trace_streaming.redaction import redact
+
+    recorded = [json.loads(line)["details"] for line in RECORDING.read_bytes().splitlines()]
+    text = next(text for details in recorded if 1_350 < len(text := json.dumps(details)) < 1_600)
+    details = [json.loads(text) for _ in range(count)]
+    for number, each in enumerate(details):
+        each["result"] += f" {number}"
+    left = iter(details)
+    return measured(lambda: redact(next(left)), count)
+
+
+def text(count: int) -> dict[str, float]:
+    """Alone, of a text of 25 KB."""
+    from trace_streaming.redaction import redact_text
+
+    texts = [json.loads(line)["details"].get("result", "") for line in RECORDING.read_bytes().splitlines()]
+    longest = ("\n".join(texts) * 8)[:25_000]
+    return measured(lambda: redact_text(longest), count)
+
+
+PEERS = {"ours": ours, "logging": log, "redaction": redaction, "text": text}
+
 if __name__ == "__main__":
-    print(json.dumps({"ours": ours, "logging": log}[sys.argv[1]](int(sys.argv[2]))))
+    print(json.dumps(PEERS[sys.argv[1]](int(sys.argv[2]))))
