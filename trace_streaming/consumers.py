@@ -209,7 +209,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
             self._bad_commands = 0
 
     async def _obey(self, command: Command) -> None:
-        assert self._subscription is not None  # noqa: S101  receive() has looked
+        assert self._subscription is not None  # noqa: S101  receive() has looked  # nosec B101
         match command.type:
             case "ping":
                 await self._send_text(V1.pong())

@@ -72,7 +72,7 @@ def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> Non
                     copy.write_row(row)
         else:
             values = ", ".join(["%s"] * len(_COLUMNS))
-            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608  our own names
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608  our own names  # nosec B608
 
 
 def read_page(alias: str, trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:

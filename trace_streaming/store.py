@@ -218,7 +218,7 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
     quote = connection.ops.quote_name
     # One statement for all traces of the batch; the ORM would need one each.
     sql = (
-        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only
+        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
         " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s,"
         " last_event_at = %s, ended_at = CASE WHEN state = %s THEN NULL ELSE ended_at END,"
         " state = CASE WHEN state = %s THEN %s ELSE state END WHERE trace_id = %s"

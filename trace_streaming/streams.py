@@ -11,6 +11,7 @@ from .emitter import announce, make_event
 from .events import check_trace_id, parse_timestamp
 from .hub import connections_by_trace
 from .recorder import recorder
+from .redaction import redact_text
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
             timestamp=None if timestamp is None else parse_timestamp(timestamp),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        logger.warning("Event not emitted: %s", error if isinstance(error, ValueError) else "it is no event")
+        # The error shows what was given as a name, a status or a time: that may be anything, too.
+        reason = redact_text(str(error)) if isinstance(error, ValueError) else "it is no event"
+        logger.warning("Event not emitted: %s", reason)
         return False
     announce(emitted)
     return True
