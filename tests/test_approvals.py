@@ -16,10 +16,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from trace_streaming import TraceEmitter, approval_desk, approvals, event_emitted
+from trace_streaming import TraceEmitter, approval_desk, approvals, events_recorded
 from trace_streaming.approval_requests import Decision, with_originals
-from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
+from trace_streaming.frames import Batch
 from trace_streaming.models import Approval, Event, Trace
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,11 +49,11 @@ def asking(emitter: TraceEmitter, **question: Any) -> tuple[Future[Decision], Ap
             answer.set_exception(error)
         connections.close_all()
 
-    def on_emitted(event: TraceEvent, **kwargs: Any) -> None:
-        if event.event == "approval_requested":
+    def on_recorded(batches: list[Batch], **kwargs: Any) -> None:
+        if any(event.event == "approval_requested" for batch in batches for event in batch.events):
             stored.set()
 
-    event_emitted.connect(on_emitted)
+    events_recorded.connect(on_recorded)
     threading.Thread(target=ask, daemon=True).start()
     assert stored.wait(10)
     return answer, Approval.objects.get(trace_id=emitter.trace_id)

@@ -8,17 +8,18 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from django.db import connections
 
 from .approval_requests import TIMEOUT, ApprovalRequest, AskedBefore, Decision, with_originals
-from .approvals import event_of, store_request, with_timeouts
+from .approvals import event_of, with_timeouts
 from .burst_log import BurstLog
 from .exceptions import ApprovalNotFoundError
 from .freezing import freeze_details
 from .models import Approval
+from .recorder import recorder
 from .signals import approval_decided, decision_requested
 from .store import database, with_fresh_connection
 
@@ -26,15 +27,13 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
 """Between looks whether another process has decided; decisions of this one are seen at once."""
+LOST_AFTER_SECONDS: Final = 5.0
+"""So long after its end, a request that was never stored is given up: the answer is no."""
 
 
 @dataclass
 class _Waiting:
-    approval_id: str
-    arguments: Mapping[str, Any] | None
-    """As the agent has them; None when another process asked."""
-    request: ApprovalRequest | None = None
-    """Until it is stored."""
+    asked: ApprovalRequest | AskedBefore
     decision: Future[Decision] = field(default_factory=Future)
 
 
@@ -53,9 +52,8 @@ class Desk:
         self._log = BurstLog(logger)
 
     def wait(self, asked: ApprovalRequest | AskedBefore) -> Future[Decision]:
-        """Wait for its decision; a new request is stored and announced first."""
-        request = asked if isinstance(asked, ApprovalRequest) else None
-        waiting = _Waiting(asked.approval_id, asked.arguments, request)
+        """Wait for its decision."""
+        waiting = _Waiting(asked)
         with self._lock:
             self._waiting.append(waiting)
             if self._thread is None:
@@ -71,7 +69,7 @@ class Desk:
                 with_fresh_connection(self._look)
             except Exception as error:
                 self._log.failed("look", "Looking for decisions fails (%s); tried again", type(error).__name__)
-                self._give_up_unstored()
+                self._give_up_the_lost()
             else:
                 self._log.works("look")
             finally:
@@ -84,25 +82,23 @@ class Desk:
             self.wake.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
+        rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in self._waiting})}
         for waiting in list(self._waiting):
-            if waiting.request is not None:
-                store_request(waiting.request)
-                waiting.request.announce()
-                waiting.request = None
-        rows = {row.approval_id: row for row in with_timeouts({waiting.approval_id for waiting in self._waiting})}
-        for waiting in list(self._waiting):
-            row = rows.get(waiting.approval_id)
-            if row is None:
+            row = rows.get(waiting.asked.approval_id)
+            if row is not None and row.decision:
+                _answer(waiting.decision, _decision(row, waiting.asked.arguments))
+            elif row is None and isinstance(waiting.asked, AskedBefore):
                 _answer(waiting.decision, ApprovalNotFoundError("There is no such approval"))
-            elif row.decision:
-                _answer(waiting.decision, _decision(row, waiting.arguments))
+            elif row is None:
+                self._give_up_the_lost()
 
-    def _give_up_unstored(self) -> None:
-        """Nobody could ever decide them: the database has been away until their end."""
+    def _give_up_the_lost(self) -> None:
+        """They could not be stored in time, so nobody could decide them."""
+        now = datetime.now(UTC) - timedelta(seconds=LOST_AFTER_SECONDS)
         for waiting in list(self._waiting):
-            request = waiting.request
-            if request is not None and datetime.now(UTC) >= request.expires_at:
-                _answer(waiting.decision, Decision(request.approval_id, TIMEOUT, request.arguments))
+            asked = waiting.asked
+            if isinstance(asked, ApprovalRequest) and asked.expires_at < now:
+                _answer(waiting.decision, Decision(asked.approval_id, TIMEOUT, asked.arguments))
 
 
 def _answer(waiting: Future[Decision], answer: Decision | Exception) -> None:
@@ -137,6 +133,9 @@ os.register_at_fork(after_in_child=desk.reset)
 
 def take_request(sender: object, request: ApprovalRequest | AskedBefore, **kwargs: Any) -> Future[Decision]:
     """Receiver of ``decision_requested``."""
+    if isinstance(request, ApprovalRequest):
+        recorder.record(request.record)
+        request.announce()
     return desk.wait(request)
 
 

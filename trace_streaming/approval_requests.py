@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 from django.utils.crypto import salted_hmac
 
-from .events import TraceEvent
-from .freezing import JSON, freeze_details
+from .events import TraceApproval, TraceEvent
+from .freezing import JSON, encode, freeze_details
 from .signals import decision_requested
 
 DECISIONS: Final = ("approved", "rejected", "edited")
@@ -49,26 +49,13 @@ class ApprovalRequest:
     """What is asked for."""
 
     approval_id: str
-    trace_id: str
-    action: str
-    tool_name: str
-    risk_level: str
     arguments: Mapping[str, Any]
     """As the agent has them; not to be stored or sent."""
-    shown: dict[str, JSON]
-    """The arguments as humans see them: frozen and redacted."""
-    allowed: tuple[str, ...]
-    schema: Mapping[str, Any] | None
-    requested_at: datetime
     expires_at: datetime
+    record: TraceApproval
+    """What is stored."""
     announce: Callable[[], None] = field(repr=False)
-    """Emits ``approval_requested``; called when a decision can be taken."""
-
-    @property
-    def arguments_hash(self) -> str:
-        """Of the arguments as the agent has them; keyed with SECRET_KEY, so that nobody can guess them by trying."""
-        text = orjson.dumps(freeze_details(self.arguments), option=orjson.OPT_SORT_KEYS)
-        return salted_hmac("trace_streaming.approvals", text, algorithm="sha256").hexdigest()
+    """Emits ``approval_requested``; called when ``record`` is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,35 +89,30 @@ def new_request(
     if not 0 < timeout <= timedelta(days=365).total_seconds():
         raise ValueError("A timeout is a number of seconds above 0, and at most a year")
     now = datetime.now(UTC)
-
-    def announce() -> None:
-        details = {
-            "approval_id": request.approval_id,
-            "action": action,
-            **({"tool_name": tool_name} if tool_name else {}),
-            "risk_level": risk_level,
-            "arguments": request.shown,
-            "arguments_hash": request.arguments_hash,
-            "allowed": list(request.allowed),
-            "expires_at": request.expires_at.isoformat(),
-        }
-        emit("approval_requested", details)
-
-    request = ApprovalRequest(
-        approval_id=str(uuid.uuid4()),
-        trace_id=trace_id,
-        action=action,
-        tool_name=tool_name,
-        risk_level=risk_level,
+    asked = {
+        "approval_id": str(uuid.uuid4()),
+        "action": action,
+        "tool_name": tool_name,
+        "risk_level": risk_level,
+        "arguments": redact(arguments),
+        "arguments_hash": arguments_hash(arguments),
+        "allowed": list(allowed),
+        "expires_at": (now + timedelta(seconds=timeout)).isoformat(),
+    }
+    stored = {**asked, "schema": schema, "requested_at": now.isoformat()}
+    return ApprovalRequest(
+        approval_id=str(asked["approval_id"]),
         arguments=dict(arguments or {}),
-        shown=redact(arguments),
-        allowed=tuple(allowed),
-        schema=schema,
-        requested_at=now,
         expires_at=now + timedelta(seconds=timeout),
-        announce=announce,
+        record=TraceApproval(trace_id, now, encode(freeze_details(stored))),
+        announce=lambda: emit("approval_requested", {key: value for key, value in asked.items() if value != ""}),
     )
-    return request
+
+
+def arguments_hash(arguments: Mapping[str, Any] | None) -> str:
+    """Of arguments as the agent has them; keyed with SECRET_KEY, so that nobody can guess them by trying."""
+    text = orjson.dumps(freeze_details(arguments), option=orjson.OPT_SORT_KEYS)
+    return salted_hmac("trace_streaming.approvals", text, algorithm="sha256").hexdigest()
 
 
 def ask(request: ApprovalRequest | AskedBefore) -> Future[Decision]:

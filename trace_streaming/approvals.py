@@ -6,6 +6,7 @@ database's clock, and the event gets its number in the trace. A timeout is a dec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from .approval_requests import TIMEOUT, ApprovalRequest
+from .approval_requests import TIMEOUT
 from .emitter import make_event
 from .events import TraceEvent
 from .exceptions import ApprovalConflictError, InvalidDecisionError
@@ -30,25 +31,6 @@ MAX_COMMENT_LENGTH: Final = 2000
 def approvals() -> QuerySet[Approval]:
     """All, in the database of the log."""
     return Approval.objects.using(database())
-
-
-def store_request(request: ApprovalRequest) -> None:
-    """Make it decidable. Again, it changes nothing."""
-    approvals().get_or_create(
-        approval_id=request.approval_id,
-        defaults={
-            "trace_id": request.trace_id,
-            "action": request.action,
-            "tool_name": request.tool_name,
-            "risk_level": request.risk_level,
-            "arguments": request.shown,
-            "arguments_hash": request.arguments_hash,
-            "allowed": list(request.allowed),
-            "schema": request.schema,
-            "requested_at": request.requested_at,
-            "expires_at": request.expires_at,
-        },
-    )
 
 
 def decide(
@@ -147,6 +129,8 @@ def _check(approval: Approval, decision: str, comment: str, edited: Mapping[str,
         raise InvalidDecisionError(
             f"Not a decision here: {decision[:40]!r}. Must be one of {', '.join(approval.allowed)}"
         )
+    if "\0" in comment or "\\u0000" in json.dumps(edited):
+        raise InvalidDecisionError("A decision holds no NUL characters")
     if len(comment) > MAX_COMMENT_LENGTH:
         raise InvalidDecisionError(f"A comment has at most {MAX_COMMENT_LENGTH} characters")
     if (decision == "edited") != (edited is not None):

@@ -8,8 +8,6 @@ from threading import Lock
 from time import monotonic
 from typing import Final, NamedTuple
 
-from rest_framework.throttling import SimpleRateThrottle
-
 MAX_BUCKETS: Final = 10_000
 """So many keys are remembered; of more, those unused for longest begin anew."""
 
@@ -26,6 +24,8 @@ def parse_rate(text: str) -> Rate:
 
     :raises ValueError: for other texts
     """
+    from rest_framework.throttling import SimpleRateThrottle  # needs Django's settings, which an import does not
+
     try:
         rate = Rate(*SimpleRateThrottle.parse_rate(SimpleRateThrottle, text))  # type: ignore[arg-type]
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):

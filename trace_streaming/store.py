@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import event_rows
 from .event_rows import stored_time
-from .events import EncodedEvent, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
+from .events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
 from .frames import Batch, chunked
-from .models import SpoolSegment, Trace
+from .models import Approval, SpoolSegment, Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -145,7 +145,14 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
         batches += _batches(trace_id, head, numbered.encoded)
         inserted.append(numbered)
     event_rows.insert(connections[alias], inserted)
+    _store_approvals(alias, [record for record in records if isinstance(record, TraceApproval)])
     return batches
+
+
+def _store_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
+    if records:
+        asked = [Approval(trace_id=record.trace_id, **_storable(record.fields)) for record in records]
+        Approval.objects.using(alias).bulk_create(asked, ignore_conflicts=True)
 
 
 def _not_stored(records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[TraceRecord]:
@@ -208,9 +215,13 @@ def _new_trace(trace_id: str, new: _Appended) -> Trace:
     trace = Trace(trace_id=trace_id, started_at=started_at, last_event_at=started_at)
     if new.start is not None:
         trace.owner_id = new.start.owner_id
-        # PostgreSQL's jsonb refuses NUL, even escaped.
-        trace.metadata = json.loads(new.start.metadata.replace("\\u0000", "\\ufffd"))
+        trace.metadata = _storable(new.start.metadata)
     return trace
+
+
+def _storable(text: str) -> dict[str, Any]:
+    """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
+    return json.loads(text.replace("\\u0000", "\\ufffd"))  # type: ignore[no-any-return]
 
 
 def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended]) -> int:
