@@ -318,7 +318,7 @@ export class TraceViewer extends HTMLElement {
       if (this.#linksDeep) history.replaceState(history.state, "", `#e=${sequence}`);
     }
     this.#schedule();
-    this.dispatchEvent(new CustomEvent("select", { detail: { sequence: this.#selected } }));
+    this.dispatchEvent(new CustomEvent("eventselect", { detail: { sequence: this.#selected } }));
   }
 
   #close() {

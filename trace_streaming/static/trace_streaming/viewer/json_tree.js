@@ -113,7 +113,7 @@ const isLong = (text) => text.length > SHOWN_CHARACTERS || text.split("\n", SHOW
  * @param {Look} look
  */
 function foldedText(text, look) {
-  const found = look.word ? text.toLowerCase().indexOf(look.word) : 0;
+  const lastMatch = look.word ? text.toLowerCase().lastIndexOf(look.word) : 0;
   const beginning = text.split("\n", SHOWN_LINES).join("\n").slice(0, SHOWN_CHARACTERS);
   const value = element("span.value.string");
   const size = `${formatBytes(byteLength(text))}, ${counted(text.split("\n").length, "line")}`;
@@ -124,7 +124,7 @@ function foldedText(text, look) {
     toggle.setAttribute("aria-expanded", String(whole));
   };
   toggle.addEventListener("click", () => show(toggle.getAttribute("aria-expanded") !== "true"));
-  show(found >= beginning.length);
+  show(lastMatch + look.word.length > beginning.length);
   return element("span.long", {}, value, toggle);
 }
 

@@ -62,7 +62,7 @@ export class Row {
 
   /** Milliseconds, as the event says or as the times say; null for what takes none. */
   get duration() {
-    if (this.end === null) return null;
+    if (this.end === null || this.kind === "gap") return null;
     if (this.last.duration_ms !== undefined) return this.last.duration_ms;
     return OPENING.has(this.first.event) ? this.end - this.start : null;
   }
