@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench coverage reliability wheel requirements clean
+.PHONY: help demo test soak check bench coverage reliability wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ reliability: .venv/site ## run the fault matrix and write its table into docs/re
 
 wheel: .venv/checks ## build the distribution into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
+
+screenshots: .venv/site ## take the pictures of the documentation again, with the system's Chromium
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 requirements: ## pin what setup.cfg asks for, from a fresh environment
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins

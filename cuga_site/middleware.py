@@ -12,7 +12,9 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def content_security_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def content_security_policy(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
     """Nothing inline and nothing from elsewhere, on every page."""
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -33,7 +33,7 @@ async def test_ten_restarts_of_the_server_cost_no_event_and_repeat_none(
 ) -> None:
     """A run emits all the time, from before its trace is known, while the server is killed and started ten times."""
     tolerated.append(LOST_CONNECTION)
-    rng = random.Random(7)  # noqa: S311
+    rng = random.Random(7)
     run = await site.begin_run("faults")
     await page.goto(site.url("/"))
     await page.evaluate(WATCH, "/ws/traces/faults")
@@ -71,9 +71,7 @@ async def test_a_socket_without_subprotocols_is_spoken_to_plainly(site: Site, pa
     """As behind something that drops them: the same events, each once, over the profile that has no batches."""
     run = await site.begin_run("plain")
     await run.emit(RUN[:20])
-    await page.add_init_script(
-        "window.WebSocket = class extends WebSocket { constructor(url) { super(url) } }"
-    )
+    await page.add_init_script("window.WebSocket = class extends WebSocket { constructor(url) { super(url) } }")
     await page.goto(site.url("/"))
     await page.evaluate(WATCH.replace("event.details.number", "event.sequence"), "/ws/traces/plain")
     await until(page, "stream.state === 'live' && seen.length === 20")

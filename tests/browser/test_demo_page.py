@@ -11,8 +11,18 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from .conftest import Site
-from .viewing import LOST_CONNECTION, PATIENCE_MS, RECORDINGS, RUN, expect_events, expect_state, made, open_event, rows
-from .viewing import write_lines
+from .viewing import (
+    LOST_CONNECTION,
+    PATIENCE_MS,
+    RECORDINGS,
+    RUN,
+    expect_events,
+    expect_state,
+    made,
+    open_event,
+    rows,
+    write_lines,
+)
 
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 

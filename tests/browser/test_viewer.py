@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Page, WebSocket, expect
 
 from .conftest import Site
-from .viewing import LOST_CONNECTION, PATIENCE_MS, RECORDINGS, RUN, expect_events, expect_state, lines, made, open_event
-from .viewing import received, row, rows, write_lines
+from .viewing import (
+    LOST_CONNECTION,
+    PATIENCE_MS,
+    RECORDINGS,
+    RUN,
+    expect_events,
+    expect_state,
+    lines,
+    made,
+    open_event,
+    received,
+    row,
+    rows,
+    write_lines,
+)
 
 HOSTILE = (
     '<img src=x onerror="window.hacked = 1">',
@@ -54,7 +68,13 @@ async def test_a_running_trace_is_shown_as_it_happens(site: Site, page: Page) ->
     await expect(page.get_by_text("Waiting for the first event.")).to_be_hidden()
     await expect(page.get_by_text("Waiting for the next event.")).to_be_visible()
     await expect_state(page, "Live")
-    assert [await line.get_attribute("data-sequences") for line in await rows(page).all()] == ["1", "2", "3 4", "5", "6"]
+    assert [await line.get_attribute("data-sequences") for line in await rows(page).all()] == [
+        "1",
+        "2",
+        "3 4",
+        "5",
+        "6",
+    ]
 
     await run.end()
     await expect_state(page, "Ended: success")
@@ -137,11 +157,11 @@ async def test_a_refused_viewer_says_why_and_does_not_come_back(site: Site, page
 
 
 async def test_hostile_content_is_shown_as_text(site: Site, page: Page, tmp_path: Path) -> None:
-    """Markup in every field that the viewer knows, and in keys and values that it does not, is neither parsed nor run."""
+    """Markup in every field that the viewer knows, and in keys and values that it does not, is not parsed and not run."""
     events = []
     for text in HOSTILE:
         nested = {text: [text, {text: text}]}
-        call = {"tool": text, "call_id": text, "args": nested, text: text}
+        call: dict[str, Any] = {"tool": text, "call_id": text, "args": nested, text: text}
         events += [
             made("plan_created", "success", goal=text, steps=[text]),
             made("route_decision", "success", agent_selected=text, reasoning=text),
@@ -278,7 +298,9 @@ async def test_a_running_trace_is_filtered_as_it_goes_on(site: Site, page: Page)
     """A call that fails comes among the errors, and leaves those that run."""
     run = await site.begin_run("changing")
     await page.goto(site.url("/traces/changing"))
-    await run.emit(lines(made("tool_call_start", tool="a", call_id="1"), made("tool_call_start", tool="b", call_id="2")))
+    await run.emit(
+        lines(made("tool_call_start", tool="a", call_id="1"), made("tool_call_start", tool="b", call_id="2"))
+    )
     await page.get_by_role("button", name="Running").click()
     await expect(rows(page)).to_have_count(2)
 
@@ -453,7 +475,7 @@ async def test_a_part_of_the_trace_fills_the_timeline(site: Site, page: Page) ->
 
 
 async def test_fifty_thousand_events_stay_smooth(
-    site: Site, page: Page, tmp_path: Path, record_property: pytest.RecordProperty
+    site: Site, page: Page, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Only what is in view is in the document, and no frame takes a second; the numbers are reported."""
     events = [

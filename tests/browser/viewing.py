@@ -26,7 +26,7 @@ async def received(page: Page) -> list[dict[str, Any]]:
 async def expect_events(page: Page, count: int) -> None:
     """Wait until the viewer counts so many events, and check that they are these, each once and in order."""
     noun = "event" if count == 1 else "events"
-    await expect(page.locator(".fact.events")).to_have_text(f"{count:,} {noun}", timeout=PATIENCE_MS)
+    await expect(page.locator(".fact-events")).to_have_text(f"{count:,} {noun}", timeout=PATIENCE_MS)
     assert [event["sequence"] for event in await received(page)] == list(range(1, count + 1))
 
 

@@ -93,8 +93,25 @@ export function formatName(name) {
  * @param {number} [limit] characters
  */
 export function oneLine(value, limit = 240) {
-  const text = typeof value === "string" ? value.slice(0, limit * 2) : (JSON.stringify(value) ?? "");
-  return text.slice(0, limit * 2).replace(/\s+/g, " ").trim().slice(0, limit);
+  return inWords(value, limit).slice(0, limit * 2).replace(/\s+/g, " ").trim().slice(0, limit);
+}
+
+/**
+ * A text as it is; lists and objects of plain values without JSON's punctuation.
+ *
+ * @param {any} value
+ * @param {number} limit
+ * @returns {string}
+ */
+function inWords(value, limit) {
+  if (typeof value === "string") return value.slice(0, limit * 2);
+  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "";
+  const inner = (/** @type {any} */ item) => {
+    return typeof item === "string" ? item.slice(0, limit) : JSON.stringify(item).slice(0, limit);
+  };
+  if (Array.isArray(value)) return value.length === 0 ? "[]" : value.slice(0, limit).map(inner).join(", ");
+  const pairs = Object.entries(value).slice(0, limit);
+  return pairs.length === 0 ? "{}" : pairs.map(([key, item]) => `${key}: ${inner(item)}`).join(", ");
 }
 
 /**

@@ -11,6 +11,7 @@ const BAR_PX = 2;
 const FULL = 3;
 const SMALLEST_DRAG_PX = 6;
 const LAYERS = ["success", "running", "warning", "error"];
+const OPACITIES = [0.75, 0.6, 1, 1];
 
 export class Overview {
   #canvas = element("canvas", { role: "img" });
@@ -94,6 +95,7 @@ export class Overview {
     const bottoms = new Float64Array(totals.length).fill(height);
     layers.forEach((layer, index) => {
       context.fillStyle = getComputedStyle(this.#colours[index]).color;
+      context.globalAlpha = OPACITIES[index];
       layer.forEach((amount, bucket) => {
         if (amount === 0) return;
         // The root, so that a quiet stretch is seen beside a busy one; an error is never lost.

@@ -15,7 +15,7 @@ export class Toolbar {
   #stateIcon = icon("pending");
   #stateText = element("span");
   #state = element("span.state", { role: "status" }, this.#stateIcon, this.#stateText);
-  #facts = ["events", "calls", "errors", "time"].map((name) => element(`span.fact.${name}`));
+  #facts = ["events", "calls", "errors", "time"].map((name) => element(`span.fact.fact-${name}`));
   #fill = element("span");
   #meter = element(
     "span.meter",
