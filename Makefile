@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench coverage reliability wheel screenshots requirements clean
+.PHONY: help demo test soak check check-js bench coverage reliability wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ check: .venv/checks ## lint, types, layers, migrations, deployment settings
 	DJANGO_DEBUG=0 DJANGO_ALLOWED_HOSTS=example.com \
 	DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 	$(BIN)/python manage.py check --deploy --database default --fail-level WARNING
+
+check-js: ## types and format of the browser's modules, with npm, which keeps its packages to itself
+	npm exec --yes --package=typescript@5.9.3 -- tsc --project jsconfig.json
+	npm exec --yes --package=prettier@3.6.2 -- prettier --check --print-width 120 \
+	'trace_streaming/static/**/*.{js,ts}' 'tests/client/*.mjs'
 
 bench: .venv/checks ## measure everything beside its peers, and write bench/RESULTS.md
 	$(BIN)/python -m bench $(BENCH)

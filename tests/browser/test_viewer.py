@@ -157,7 +157,7 @@ async def test_a_refused_viewer_says_why_and_does_not_come_back(site: Site, page
 
 
 async def test_hostile_content_is_shown_as_text(site: Site, page: Page, tmp_path: Path) -> None:
-    """Markup in every field that the viewer knows, and in keys and values that it does not, is not parsed and not run."""
+    """Markup in every field that the viewer knows, and in keys and values that it does not, stays text."""
     events = []
     for text in HOSTILE:
         nested = {text: [text, {text: text}]}

@@ -157,6 +157,15 @@ describe("each event once, in order", () => {
     assert.equal(stream.epoch, "e1");
   });
 
+  test("until that event has come, nothing is taken for certain", async () => {
+    watch();
+    (await accepted()).say(connected({ epoch: null, state: null }), batch(1, 2)).end();
+    await pass(250);
+    (await accepted()).say(connected({ epoch: "e2", sequence: 3 })).end();
+    await pass(500);
+    assert.deepEqual(sockets[2].query, { since: "1" });
+  });
+
   test("when that last event is another one, the trace has begun again", async () => {
     const { seen } = watch();
     (await accepted()).say(connected({ epoch: null, state: null }), batch(1, 2)).end();
@@ -202,6 +211,11 @@ describe("acknowledgements", () => {
     assert.deepEqual(acks(socket), []);
     await pass(400);
     assert.deepEqual(acks(socket), [{ type: "ack", sequence: 2 }]);
+    await pass(1000);
+    assert.equal(acks(socket).length, 1);
+    socket.say(batch(3));
+    await pass(1000);
+    assert.deepEqual(acks(socket).at(-1), { type: "ack", sequence: 3 });
   });
 });
 
@@ -458,6 +472,21 @@ describe("as an async iterator", () => {
     await done;
     assert.deepEqual(taken, [1, 2]);
     assert.equal(socket.closedWith, 1000);
+  });
+
+  test("a stream that is closed inside of the loop yields nothing more of its batch", async () => {
+    const stream = new TraceStream(URL_, { since: 0 });
+    open.push(stream);
+    const taken = [];
+    const done = (async () => {
+      for await (const { sequence } of stream) {
+        taken.push(sequence);
+        stream.close();
+      }
+    })();
+    (await accepted()).say(connected(), batch(1, 2, 3));
+    await done;
+    assert.deepEqual(taken, [1]);
   });
 
   test("a closed stream ends it, a refused one throws", async () => {

@@ -45,7 +45,10 @@ describe("calls", () => {
       [COMPLETE, 30, { tool: "a", call_id: "2" }],
       ["tool_call_error", 50, { tool: "a", call_id: "1" }, "error"],
     );
-    assert.deepEqual(sequences(run), [[1, 4], [2, 3]]);
+    assert.deepEqual(sequences(run), [
+      [1, 4],
+      [2, 3],
+    ]);
     assert.deepEqual(
       run.rows.map(({ duration }) => Math.round(duration)),
       [50, 20],
@@ -75,6 +78,11 @@ describe("calls", () => {
     );
     assert.deepEqual(sequences(run), [[1, 2], [3], [4], [5]]);
     assert.equal(run.rows[3].end - run.rows[3].start, 80);
+  });
+
+  test("an end without an id does not meet a start that has one", () => {
+    const run = runOf([START, 0, { tool: "a", call_id: "1" }], [START, 1, { tool: "a" }], [COMPLETE, 2, { tool: "a" }]);
+    assert.deepEqual(sequences(run), [[1], [2, 3]]);
   });
 
   test("the duration that an event says counts more than its times", () => {
@@ -146,18 +154,46 @@ describe("filters", () => {
   };
 
   test("all words must be there, in any event of the row; gaps are always shown", () => {
-    assert.deepEqual(shown((filter) => (filter.text = " weather  PARIS ")), [0, 3]);
-    assert.deepEqual(shown((filter) => (filter.text = "weather london")), [3]);
+    assert.deepEqual(
+      shown((filter) => (filter.text = " weather  PARIS ")),
+      [0, 3],
+    );
+    assert.deepEqual(
+      shown((filter) => (filter.text = "weather london")),
+      [3],
+    );
   });
 
   test("by any event of the row, and by what became of it", () => {
-    assert.deepEqual(shown((filter) => filter.events.add(START)), [0, 1, 3]);
-    assert.deepEqual(shown((filter) => filter.statuses.add("running")), [1, 3]);
-    assert.deepEqual(shown((filter) => filter.statuses.add("pending")), [3]);
+    assert.deepEqual(
+      shown((filter) => filter.events.add(START)),
+      [0, 1, 3],
+    );
+    assert.deepEqual(
+      shown((filter) => filter.statuses.add("running")),
+      [1, 3],
+    );
+    assert.deepEqual(
+      shown((filter) => filter.statuses.add("pending")),
+      [3],
+    );
+  });
+
+  test("what a row has got since is found", () => {
+    const growing = runOf([START, 0, { tool: "a" }]);
+    const filter = new Filter();
+    filter.text = "paris";
+    assert.equal(filter.shows(growing.rows[0]), false);
+    const [start] = growing.events;
+    growing.add([{ ...start, sequence: 2, event: COMPLETE, details: { tool: "a", result: "Paris" } }]);
+    assert.equal(filter.shows(growing.rows[0]), true);
   });
 
   test("folded calls hide what is inside of them", () => {
-    assert.deepEqual(shown((filter) => filter.folded.add(run.rows[0])), [0, 2, 3]);
+    assert.deepEqual(
+      shown((filter) => filter.folded.add(run.rows[0])),
+      [0, 2, 3],
+    );
   });
 });
 
@@ -191,7 +227,10 @@ describe("in words", () => {
   });
 
   test("odd details are shown as they are", () => {
-    const run = runOf(["route_decision", 0, { agent_selected: 7, reasoning: null }], ["plan_created", 0, { steps: [] }]);
+    const run = runOf(
+      ["route_decision", 0, { agent_selected: 7, reasoning: null }],
+      ["plan_created", 0, { steps: [] }],
+    );
     assert.deepEqual(run.rows.map(label), ["Route", "Plan"]);
     assert.deepEqual(run.rows.map(preview), ["", "steps []"]);
   });

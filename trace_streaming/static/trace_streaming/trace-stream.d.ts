@@ -24,14 +24,7 @@ export interface TraceStreamOptions {
   ticket?: () => string | Promise<string>;
 }
 
-export type TraceStreamState =
-  | "connecting"
-  | "replaying"
-  | "live"
-  | "reconnecting"
-  | "ended"
-  | "refused"
-  | "closed";
+export type TraceStreamState = "connecting" | "replaying" | "live" | "reconnecting" | "ended" | "refused" | "closed";
 
 export interface TraceGap {
   /** First and last number that no longer exist. */

@@ -93,7 +93,11 @@ export function formatName(name) {
  * @param {number} [limit] characters
  */
 export function oneLine(value, limit = 240) {
-  return inWords(value, limit).slice(0, limit * 2).replace(/\s+/g, " ").trim().slice(0, limit);
+  return inWords(value, limit)
+    .slice(0, limit * 2)
+    .replace(/\s+/g, " ")
+    .trim()
+    .slice(0, limit);
 }
 
 /**

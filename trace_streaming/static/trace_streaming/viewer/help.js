@@ -19,8 +19,17 @@ const KEYS = [
 export function helpDialog() {
   const dialog = element("dialog.help", { "aria-label": "Keyboard" });
   dialog.append(
-    element("header", {}, element("h2", {}, "Keyboard"), button("close", "Close", () => dialog.close(), { shown: false, classes: "quiet" })),
-    element("dl", {}, ...KEYS.flatMap(([keys, text]) => [element("dt", {}, element("kbd", {}, keys)), element("dd", {}, text)])),
+    element(
+      "header",
+      {},
+      element("h2", {}, "Keyboard"),
+      button("close", "Close", () => dialog.close(), { shown: false, classes: "quiet" }),
+    ),
+    element(
+      "dl",
+      {},
+      ...KEYS.flatMap(([keys, text]) => [element("dt", {}, element("kbd", {}, keys)), element("dd", {}, text)]),
+    ),
   );
   dialog.addEventListener("click", (/** @type {Event} */ event) => event.target === dialog && dialog.close());
   return dialog;

@@ -66,6 +66,14 @@ export class RowView {
     this.#place(row);
   }
 
+  /** There is no row to show. */
+  hide() {
+    if (this.#shown === "") return;
+    this.#shown = "";
+    this.element.hidden = true;
+    this.element.id = "";
+  }
+
   /**
    * @param {Row} row
    * @param {number} index
@@ -75,6 +83,7 @@ export class RowView {
     const { status, text } = outcome(row, hasEnded);
     const { element } = this;
     element.className = `row kind-${row.kind} ${status}`;
+    element.hidden = false;
     element.id = `row-${row.index}`;
     element.dataset.index = String(index);
     element.dataset.sequences = row.events.map(({ sequence }) => sequence).join(" ");

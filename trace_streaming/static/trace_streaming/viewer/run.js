@@ -206,8 +206,6 @@ export class Run {
   #finish(row, event, time) {
     row.end = Math.max(time, row.start);
     if (row.kind === "call" && row.first !== event) this.openCalls -= 1;
-    // A call that only says how long it took may have begun before the moment of its own start event.
-    if (row.kind === "call" && row.end === row.start && event.duration_ms) row.start = time - event.duration_ms;
     this.start = Math.min(this.start, row.start);
   }
 

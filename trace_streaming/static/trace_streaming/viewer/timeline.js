@@ -125,9 +125,9 @@ export class Timeline {
     this.#list.render();
     this.#axis.draw(scene.scale, run.start);
     if (run.start > 0) this.#overview.draw(run, this.#whole, scene.scale, end);
-    const { selected } = scene;
-    if (selected !== null) this.#grid.setAttribute("aria-activedescendant", `row-${selected.index}`);
-    else this.#grid.removeAttribute("aria-activedescendant");
+    const active = this.#body.querySelector("[aria-selected=true]:not([hidden])");
+    if (active !== null) this.#grid.setAttribute("aria-activedescendant", active.id);
+    else this.#grid.removeAttribute("aria-activedescendant"); // nothing is selected, or it is out of view
   }
 
   focus() {
@@ -180,7 +180,8 @@ export class Timeline {
   /** @param {number} factor below 1 shows less */
   zoomBy(factor) {
     const { scale, selected } = this.scene;
-    const centre = selected === null ? (scale.from + scale.to) / 2 : (selected.start + (selected.end ?? selected.start)) / 2;
+    const centre =
+      selected === null ? (scale.from + scale.to) / 2 : (selected.start + (selected.end ?? selected.start)) / 2;
     const span = scale.span * factor;
     if (span >= this.#whole.span) return this.#zoom(null);
     const from = Math.min(Math.max(centre - span / 2, this.#whole.from), this.#whole.to - span);

@@ -2,8 +2,22 @@
 
 const STEPS = [
   ...[...Array(7).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 3))).slice(0, -2),
-  2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000,
-  14_400_000, 28_800_000, 86_400_000,
+  2000,
+  5000,
+  10_000,
+  15_000,
+  30_000,
+  60_000,
+  120_000,
+  300_000,
+  600_000,
+  900_000,
+  1_800_000,
+  3_600_000,
+  7_200_000,
+  14_400_000,
+  28_800_000,
+  86_400_000,
 ];
 
 /** A linear scale over a part of a trace. Times are milliseconds. */
@@ -43,7 +57,8 @@ export class TimeScale {
    * @returns {number[]} times since the origin
    */
   ticks(origin, count) {
-    const step = STEPS.find((size) => this.span / size <= count) ?? Math.ceil(this.span / count / 86_400_000) * 86_400_000;
+    const step =
+      STEPS.find((size) => this.span / size <= count) ?? Math.ceil(this.span / count / 86_400_000) * 86_400_000;
     const ticks = [];
     const last = this.to - origin;
     for (let tick = Math.ceil((this.from - origin) / step); tick * step <= last; tick += 1) ticks.push(tick * step);

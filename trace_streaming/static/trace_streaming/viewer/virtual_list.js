@@ -5,7 +5,7 @@ const MARGIN_PX = 240;
 
 /**
  * @template Item
- * @typedef {{element: HTMLElement, show: (item: Item, index: number) => void}} View
+ * @typedef {{element: HTMLElement, show: (item: Item, index: number) => void, hide: () => void}} View
  */
 
 /**
@@ -84,9 +84,8 @@ export class VirtualList {
       // In the document they stand as they are seen, for those who read it in order.
       if (view.element === next) next = next.nextElementSibling;
       else this.body.insertBefore(view.element, next);
-      view.element.hidden = false;
     }
-    for (const { element } of this.#spare) element.hidden = true;
+    for (const view of this.#spare) view.hide();
   }
 
   /**
