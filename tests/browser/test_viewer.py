@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.async_api import Page, WebSocket, expect
+from playwright.async_api import Page, Route, WebSocket, expect
 
 from .conftest import Site
 from .viewing import (
@@ -172,6 +172,7 @@ async def test_hostile_content_is_shown_as_text(site: Site, page: Page, tmp_path
             made("approval_received", "error", approval_id=text, decision=text, reason=text, decided_by=text),
         ]
     await site.play(write_lines(tmp_path / "hostile.jsonl", events), "hostile")
+    await page.route("**/traces/hostile", forbid_markup)
 
     await page.goto(site.url("/traces/hostile"))
     await expect_events(page, len(events))
@@ -187,6 +188,13 @@ async def test_hostile_content_is_shown_as_text(site: Site, page: Page, tmp_path
         assert text in await panel.locator(".key").all_text_contents()
     assert await page.locator("trace-viewer").locator("img, script, h4, b, template").count() == 0
     assert await page.evaluate("window.hacked") is None
+
+
+async def forbid_markup(route: Route) -> None:
+    """With this policy the browser itself refuses whatever would parse a text as markup or as a script."""
+    response = await route.fetch()
+    policy = response.headers["content-security-policy"] + "; require-trusted-types-for 'script'"
+    await route.fulfill(response=response, headers={**response.headers, "content-security-policy": policy})
 
 
 async def test_a_long_trace_arrives_completely_because_it_is_acknowledged(
@@ -450,6 +458,22 @@ async def test_approvals_and_budgets_are_shown(site: Site, page: Page) -> None:
     await run.emit(lines(made("budget_exceeded", "warning", budget_type="tool", tool="crm", limit=1)))
     await expect(meter).to_have_attribute("aria-valuenow", "100")
     await run.end()
+
+
+async def test_the_overview_follows_the_page_from_light_to_dark(site: Site, page: Page) -> None:
+    """It is a picture, whose colours the style sheet does not change."""
+    await site.play(RECORDINGS / "cuga-orchestrator.jsonl", "colours")
+    await page.goto(site.url("/traces/colours"))
+    await expect_state(page, "Ended: error")
+    canvas = page.locator(".overview canvas")
+    await expect(canvas).to_have_attribute("aria-label", re.compile("^296 events in "))
+    light = await canvas.evaluate("canvas => canvas.toDataURL()")
+    await page.emulate_media(color_scheme="dark")
+    await canvas.evaluate(
+        "(canvas, light) => new Promise((done) => {"
+        " const look = () => (canvas.toDataURL() === light ? requestAnimationFrame(look) : done()); look() })",
+        light,
+    )
 
 
 async def test_a_part_of_the_trace_fills_the_timeline(site: Site, page: Page) -> None:

@@ -117,14 +117,12 @@ export class TraceViewer extends HTMLElement {
 
   connectedCallback() {
     globalThis.addEventListener("hashchange", this.#readHash);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.#recolour);
     this.#readHash();
     this.#watch();
   }
 
   disconnectedCallback() {
     globalThis.removeEventListener("hashchange", this.#readHash);
-    matchMedia("(prefers-color-scheme: dark)").removeEventListener("change", this.#recolour);
     this.#stop();
   }
 
@@ -269,11 +267,6 @@ export class TraceViewer extends HTMLElement {
     return ["Connecting to the trace.", ""];
   }
 
-  #recolour = () => {
-    this.#timeline.recolour();
-    this.#schedule();
-  };
-
   // Moving about
 
   /** @param {boolean} following */
@@ -315,7 +308,7 @@ export class TraceViewer extends HTMLElement {
     if (row !== null) {
       if (this.#following) this.#setFollowing(false);
       this.#timeline.reveal(row);
-      if (this.#linksDeep) history.replaceState(history.state, "", `#e=${sequence}`);
+      if (this.#linksDeep) history.replaceState(history.state, "", this.#linkTo(sequence));
     }
     this.#schedule();
     this.dispatchEvent(new CustomEvent("eventselect", { detail: { sequence: this.#selected } }));
@@ -339,7 +332,7 @@ export class TraceViewer extends HTMLElement {
     return this.getAttribute("deep-link") !== "off";
   }
 
-  /** @param {number} sequence */
+  /** @param {number | null} sequence */
   #linkTo(sequence) {
     const url = new URL(location.href);
     url.hash = `e=${sequence}`;

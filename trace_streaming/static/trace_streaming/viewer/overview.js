@@ -28,8 +28,9 @@ export class Overview {
    * @param {(from: number, to: number) => void} zoom a part of the trace was chosen
    * @param {(time: number) => void} goTo a moment was
    * @param {() => void} reset all of it is to be shown
+   * @param {() => void} stale it is to be drawn again
    */
-  constructor(zoom, goTo, reset) {
+  constructor(zoom, goTo, reset, stale) {
     const place = (/** @type {MouseEvent} */ event) => {
       const { left, width } = this.#canvas.getBoundingClientRect();
       return Math.min(Math.max((event.clientX - left) / width, 0), 1);
@@ -51,11 +52,12 @@ export class Overview {
     });
     this.element.addEventListener("pointercancel", () => (this.#dragFrom = null));
     this.element.addEventListener("dblclick", reset);
-  }
-
-  /** The colours are other ones now. */
-  invalidate() {
-    this.#drawn = "";
+    // Nothing else tells that the page has changed from light to dark: the sheet lets these colours take a moment.
+    this.element.addEventListener("transitionend", (/** @type {TransitionEvent} */ event) => {
+      if (event.target !== this.#colours[0]) return;
+      this.#drawn = "";
+      stale();
+    });
   }
 
   /**

@@ -34,6 +34,7 @@ export class Timeline {
     (from, to) => this.#zoom({ from, to }),
     (time) => this.#goTo(time),
     () => this.#zoom(null),
+    () => this.told.changed(),
   );
   element = element("div.timeline", {}, this.#overview.element, this.#grid);
   /** The part that the timeline shows; null for all. */
@@ -101,11 +102,6 @@ export class Timeline {
       if (this.scene.selected !== null) this.reveal(this.scene.selected);
     }
     this.told.changed();
-  }
-
-  /** The colours have changed. */
-  recolour() {
-    this.#overview.invalidate();
   }
 
   /** @param {{now: number, hasEnded: boolean, following: boolean, foot: string}} moment */
