@@ -84,7 +84,7 @@ class Site:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._log = log
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")},
             "DATABASE_URL": f"sqlite:///{database}",
             "REDIS_URL": "",
@@ -102,7 +102,7 @@ class Site:
             self._server = await asyncio.create_subprocess_exec(
                 *manage_command("runserver", "--noreload", f"127.0.0.1:{self.port}"),
                 cwd=ROOT,
-                env={**self._environment, **environment},
+                env={**self.environment, **environment},
                 stdout=log,
                 stderr=log,
             )
@@ -140,7 +140,7 @@ class Site:
 
     async def _spawn(self, *arguments: str) -> Process:
         return await asyncio.create_subprocess_exec(
-            *manage_command(*arguments), cwd=ROOT, env=self._environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+            *manage_command(*arguments), cwd=ROOT, env=self.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
 
     async def _answers(self) -> bool:

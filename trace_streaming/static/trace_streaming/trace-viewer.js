@@ -17,7 +17,7 @@ const TICK_MS = 100;
 const HASH = /^#e=(\d+)$/;
 
 export class TraceViewer extends HTMLElement {
-  static observedAttributes = ["trace-id", "url"];
+  static observedAttributes = ["trace-id", "url", "can-decide"];
 
   #run = new Run();
   #clock = new Clock();
@@ -53,6 +53,7 @@ export class TraceViewer extends HTMLElement {
     () => this.#close(),
     (step) => this.#timeline.move(step),
     (sequence) => this.#linkTo(sequence),
+    (fields) => this.#stream?.command("decide", fields) ?? Promise.reject(new Error("Not connected")),
   );
   #notice = element("p.notice", { role: "alert", hidden: true });
   #progress = element("span.progress", { hidden: true });
@@ -135,6 +136,7 @@ export class TraceViewer extends HTMLElement {
   #watch() {
     this.#stop();
     this.#reset();
+    this.#timeline.scene.canDecide = this.hasAttribute("can-decide");
     const traceId = this.getAttribute("trace-id");
     const url = this.getAttribute("url") || (traceId && `/ws/traces/${encodeURIComponent(traceId)}`);
     if (!url) return;
@@ -355,7 +357,7 @@ export class TraceViewer extends HTMLElement {
   #press(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     const types = target.matches("input[type=search]");
-    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("dialog")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("dialog, form")) return;
     if (event.key === "Escape") {
       if (this.#selected !== null && !types) this.#close();
       else if (this.#filter.isActive) this.#toolbar.clear();

@@ -1,5 +1,6 @@
 // An approval: who is asked for what, how long it has waited, and what was decided.
 
+import { canBeDecided } from "./decision_form.js";
 import { element, icon, setIcon, setText } from "./elements.js";
 import { formatDuration, formatElapsed, oneLine, parseTime } from "./format.js";
 import { outcome } from "./summary.js";
@@ -16,8 +17,7 @@ export class ApprovalCard {
   #statusIcon = icon("pending");
   #statusText = element("span");
   #wait = element("span.card-wait");
-  /** Where the ways to decide are offered, while there is something to decide. */
-  actions = element("span.card-actions");
+  #call = element("span.card-call", { hidden: true }, "Decide");
 
   element = element(
     "span.card",
@@ -25,17 +25,19 @@ export class ApprovalCard {
     element("span.card-sign", {}, icon("approval")),
     element("span.card-body", {}, element("span.card-head", {}, this.#title, this.#risk), this.#text),
     element("span.card-state", {}, element("span.status", {}, this.#statusIcon, this.#statusText), this.#wait),
-    this.actions,
+    this.#call,
   );
 
   /**
    * @param {Row | null} row
    * @param {boolean} hasEnded whether the trace has
+   * @param {boolean} [canDecide] whether the row's details are where to decide
    */
-  show(row, hasEnded) {
+  show(row, hasEnded, canDecide = false) {
     this.element.hidden = row === null;
     if (row === null) return;
     const { details } = row;
+    this.#call.hidden = !canDecide || hasEnded || !canBeDecided(row);
     const { status, text } = outcome(row, hasEnded);
     const what = details.action ?? details.tool_name ?? details.tool;
     setText(this.#title, what === undefined ? "Approval" : oneLine(what, 80));

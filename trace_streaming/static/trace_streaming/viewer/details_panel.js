@@ -1,6 +1,7 @@
 // All that is known of the selected row: its facts, and the details of each of its events.
 
 import { ApprovalCard } from "./approval.js";
+import { DecisionForm, canBeDecided } from "./decision_form.js";
 import { button, element, icon, setIcon, setText } from "./elements.js";
 import { counted, formatClock, formatDate, formatDuration, formatName, formatOffset, parseTime } from "./format.js";
 import { copy, copyButton, jsonTree } from "./json_tree.js";
@@ -23,6 +24,7 @@ export class DetailsPanel {
   #found = element("span.found", { role: "status" });
   #sections = element("div.sections");
   #card = new ApprovalCard();
+  #decision;
   #shown = "";
   /** @type {Row | null} */
   #row = null;
@@ -32,9 +34,11 @@ export class DetailsPanel {
    * @param {() => void} close
    * @param {(step: number) => void} move to the row before or behind
    * @param {(sequence: number) => string} linkTo
+   * @param {import("./decision_form.js").Decide} decide
    */
-  constructor(scene, close, move, linkTo) {
+  constructor(scene, close, move, linkTo, decide) {
     this.scene = scene;
+    this.#decision = new DecisionForm(decide);
     this.linkTo = linkTo;
     const link = button("link", "Copy link", () => this.#row && copy(link, linkTo(this.#row.first.sequence)), {
       shown: false,
@@ -62,7 +66,7 @@ export class DetailsPanel {
         "div.content",
         { tabIndex: 0, role: "group", "aria-label": "Details" },
         this.#facts,
-        element("div.approval-card", {}, this.#card.element),
+        element("div.approval-card", {}, this.#card.element, this.#decision.element),
         element("label.search", {}, icon("search"), this.#search, this.#found),
         this.#sections,
       ),
@@ -88,6 +92,7 @@ export class DetailsPanel {
     setText(this.#statusText, text);
     setText(this.#title, label(row));
     this.#card.show(row.kind === "approval" ? row : null, this.scene.hasEnded);
+    this.#decision.show(this.scene.canDecide && !this.scene.hasEnded && canBeDecided(row) ? row : null);
     this.#describe(row);
     this.#fill();
     if (isOther) /** @type {Element} */ (this.#sections.parentElement).scrollTop = 0;

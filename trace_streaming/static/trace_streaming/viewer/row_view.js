@@ -16,6 +16,7 @@ import { label, outcome, preview } from "./summary.js";
  * @property {number} origin when the trace began
  * @property {number} now in the server's time
  * @property {boolean} hasEnded
+ * @property {boolean} canDecide whether approvals may be decided here
  * @property {Row | null} selected
  * @property {Set<Row>} folded
  */
@@ -101,7 +102,7 @@ export class RowView {
     setIcon(this.#icon, row.kind);
     this.#fold.hidden = row.children === 0;
     this.#main.style.paddingInlineStart = `${Math.min(row.depth, MAX_INDENTS) * INDENT_PX}px`;
-    this.#card.show(row.kind === "approval" ? row : null, hasEnded);
+    this.#card.show(row.kind === "approval" ? row : null, hasEnded, this.scene.canDecide);
   }
 
   /**

@@ -58,7 +58,15 @@ export class Timeline {
     this.filter = filter;
     this.told = told;
     /** @type {import("./row_view.js").Scene} */
-    this.scene = { scale: this.#whole, origin: 0, now: 0, hasEnded: false, selected: null, folded: filter.folded };
+    this.scene = {
+      scale: this.#whole,
+      origin: 0,
+      now: 0,
+      hasEnded: false,
+      canDecide: false,
+      selected: null,
+      folded: filter.folded,
+    };
     this.#list = new VirtualList(
       this.#grid,
       this.#body,
