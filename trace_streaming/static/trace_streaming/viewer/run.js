@@ -225,7 +225,7 @@ export class Run {
    * @param {TraceEvent} event
    */
   #spend({ event, details }) {
-    const label = [details.budget_type, details.domain ?? details.tool ?? details.tool_name]
+    const label = [details.budget_type ?? details.budget, details.domain ?? details.tool ?? details.tool_name]
       .filter((part) => typeof part === "string" && part !== "")
       .join(" · ");
     const limit = numberOf(details.limit ?? details.ceiling ?? details.total);
