@@ -131,6 +131,21 @@ async def test_a_killed_and_restarted_server_costs_the_viewer_no_event(
     await expect_events(page, len(RUN))
 
 
+async def test_time_stands_still_without_a_connection(site: Site, page: Page, tolerated: list[str]) -> None:
+    """Of a call that is open when the connection is lost nobody knows whether it still is."""
+    tolerated.append(LOST_CONNECTION)
+    run = await site.begin_run("still")
+    await page.goto(site.url("/traces/still"))
+    await run.emit(lines(made("tool_call_start", tool="search", call_id="a")))
+    duration = row(page, 1).locator(".duration")
+    await expect(duration).to_have_text(re.compile(r"^0\.[1-9] s$|^[1-9]"))
+    await site.kill()
+    await expect(page.locator(".state")).to_contain_text("Reconnecting", timeout=PATIENCE_MS)
+    shown = await duration.text_content()
+    await expect(page.locator(".state")).to_have_text("Reconnecting in 2 s", timeout=PATIENCE_MS)  # of a later attempt
+    assert await duration.text_content() == shown
+
+
 async def test_a_refused_viewer_says_why_and_does_not_come_back(site: Site, page: Page, tolerated: list[str]) -> None:
     """After a close code of 4400 to 4499 there is no further attempt."""
     tolerated.append(LOST_CONNECTION)
@@ -447,9 +462,11 @@ async def test_approvals_and_budgets_are_shown(site: Site, page: Page) -> None:
     await expect(card).to_contain_text("send_email")
     await expect(card).to_contain_text("high risk")
     await expect(card).to_contain_text("Waiting")
+    await expect(page.get_by_role("button", name="Pending")).to_be_visible()
     await run.emit(lines(made("approval_received", "error", approval_id="x", decision="rejected", reason="not today")))
     await expect(card).to_contain_text("Rejected")
     await expect(card).to_contain_text("not today")
+    await expect(page.get_by_role("button", name="Pending")).to_be_hidden()
 
     meter = page.get_by_role("meter", name="Budget used")
     await expect(meter).to_be_hidden()

@@ -432,7 +432,7 @@ describe("commands", () => {
     );
     socket.say({ type: "result", id: 1 }, { type: "error", id: 2, code: 4400, message: "Bad status" });
     assert.deepEqual(await first, { type: "result", id: 1 });
-    await assert.rejects(second, /Bad status/);
+    await assert.rejects(second, { name: "TraceCommandError", code: 4400, message: "Bad status" });
     socket.end();
     await assert.rejects(third, /gone/);
     assert.deepEqual(

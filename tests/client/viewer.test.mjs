@@ -54,6 +54,11 @@ describe("calls", () => {
       [50, 20],
     );
     assert.deepEqual([run.calls, run.openCalls, run.errors], [2, 0, 1]);
+    assert.deepEqual([...run.rowsByStatus].sort(), [
+      ["error", 1],
+      ["running", 0],
+      ["success", 1],
+    ]);
   });
 
   test("without an id by tool, the first that is open first", () => {

@@ -64,6 +64,13 @@ export declare class TraceRefusedError extends Error {
   readonly code: number;
 }
 
+/** The server did not carry out a command. */
+export declare class TraceCommandError extends Error {
+  constructor(code: number, message: string);
+  /** As of the protocol's close codes. */
+  readonly code: number;
+}
+
 export declare class TraceStream extends EventTarget implements AsyncIterable<TraceEvent> {
   /** @param url of the socket; relative to the page, http and https stand for ws and wss */
   constructor(url: string | URL, options?: TraceStreamOptions);
@@ -79,7 +86,7 @@ export declare class TraceStream extends EventTarget implements AsyncIterable<Tr
   readonly retryAt: number | null;
   /** Nothing is delivered after this. */
   close(): void;
-  /** Sends a command of `trace-stream.v1`; rejects with the server's error, or when the connection is gone. */
+  /** Sends a command of `trace-stream.v1`; rejects with a `TraceCommandError`, or when the connection is gone. */
   command(type: string, fields?: Record<string, unknown>): Promise<any>;
   /** The events, one by one, until the trace ends; leaving the loop closes the stream. */
   [Symbol.asyncIterator](): AsyncGenerator<TraceEvent, void, undefined>;

@@ -32,6 +32,19 @@ export class TraceRefusedError extends Error {
   }
 }
 
+/** The server did not carry out a command. */
+export class TraceCommandError extends Error {
+  /**
+   * @param {number} code as of the protocol's close codes
+   * @param {string} message
+   */
+  constructor(code, message) {
+    super(message);
+    this.name = "TraceCommandError";
+    this.code = code;
+  }
+}
+
 /**
  * Watches one trace from its creation until `close()`, until the server refuses it, or until the trace has ended and
  * the connection is gone. Dispatches `CustomEvent`s: `connected`, `events`, `live`, `gap`, `ended`, `error`,
@@ -126,7 +139,7 @@ export class TraceStream extends EventTarget {
    *
    * @param {string} type
    * @param {Record<string, unknown>} [fields]
-   * @returns {Promise<any>} the server's `result`; rejects with its `error`, or when the connection is gone
+   * @returns {Promise<any>} the server's `result`; rejects with a `TraceCommandError`, or when the connection is gone
    */
   command(type, fields = {}) {
     if (this.#profile !== "v1") return Promise.reject(new Error("Not connected"));
@@ -322,7 +335,9 @@ export class TraceStream extends EventTarget {
       case "result":
         return this.#answer(frame, "resolve", frame);
       case "error":
-        if (frame.id != null) return this.#answer(frame, "reject", new Error(frame.message));
+        if (frame.id != null) {
+          return this.#answer(frame, "reject", new TraceCommandError(frame.code, frame.message));
+        }
         this.#complaint = frame.message;
         return this.#dispatch("error", { code: frame.code, message: frame.message });
     }

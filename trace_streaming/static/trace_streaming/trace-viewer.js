@@ -14,6 +14,7 @@ import { Toolbar } from "./viewer/toolbar.js";
 
 const STYLES = new URL("./trace-viewer.css", import.meta.url).href;
 const TICK_MS = 100;
+const ADDRESS_MS = 150;
 const HASH = /^#e=(\d+)$/;
 
 export class TraceViewer extends HTMLElement {
@@ -32,8 +33,11 @@ export class TraceViewer extends HTMLElement {
   #wanted = /** @type {number | null} */ (null);
   #following = false;
   #seen = 0;
+  /** The moment that is shown, in the server's time. */
+  #now = 0;
   #frame = 0;
   #timer = 0;
+  #addressTimer = 0;
   #isStyled = false;
 
   #toolbar = new Toolbar(this.#filter, {
@@ -151,7 +155,8 @@ export class TraceViewer extends HTMLElement {
     stream.addEventListener("ended", ({ detail }) => {
       this.#endState = detail.state;
     });
-    stream.addEventListener("error", ({ detail }) => this.#say(detail.message));
+    // Of most errors the stream comes back by itself, and its state says so.
+    stream.addEventListener("error", ({ detail }) => detail.code === null && this.#say(detail.message));
     stream.addEventListener("refused", ({ detail }) => this.#say(detail.message));
     stream.addEventListener("statechange", () => {
       if (stream.state !== "ended") this.#endState = null;
@@ -176,7 +181,7 @@ export class TraceViewer extends HTMLElement {
     this.#run = new Run();
     this.#timeline.setRun(this.#run);
     this.#endState = null;
-    this.#seen = 0;
+    this.#now = this.#seen = 0;
     this.#selected = null;
     this.#timeline.scene.selected = null;
     this.#say(null);
@@ -214,8 +219,10 @@ export class TraceViewer extends HTMLElement {
     if (!this.#isStyled) return;
     const stream = this.#stream;
     const hasEnded = this.#endState !== null;
-    const isGrowing = this.#isRunning && this.#run.start > 0 && stream?.state !== "replaying";
-    const now = isGrowing ? Math.max(this.#clock.now(), this.#run.end) : this.#run.end;
+    const isGrowing = this.#run.start > 0 && stream?.state === "live";
+    // Without a connection nothing is known of what is open: its time stands still.
+    this.#now = Math.max(isGrowing ? this.#clock.now() : this.#now, this.#run.end);
+    const now = hasEnded ? this.#run.end : this.#now;
     if (this.#wanted !== null && this.#run.rowOf(this.#wanted) !== null) this.#openWanted();
     const foot = this.#run.rows.length > 0 ? whatFollows(stream, this.#endState) : "";
     this.#timeline.draw({ now, hasEnded, following: this.#following, foot });
@@ -310,18 +317,24 @@ export class TraceViewer extends HTMLElement {
     if (row !== null) {
       if (this.#following) this.#setFollowing(false);
       this.#timeline.reveal(row);
-      if (this.#linksDeep) history.replaceState(history.state, "", this.#linkTo(sequence));
     }
+    if (this.#linksDeep) this.#addressSoon();
     this.#schedule();
     this.dispatchEvent(new CustomEvent("eventselect", { detail: { sequence: this.#selected } }));
   }
 
   #close() {
     this.#select(null);
-    if (this.#linksDeep && HASH.test(location.hash)) {
-      history.replaceState(history.state, "", location.pathname + location.search);
-    }
     this.#timeline.focus();
+  }
+
+  /** The page's address follows the selection, but not each step: browsers refuse too many changes. */
+  #addressSoon() {
+    clearTimeout(this.#addressTimer);
+    this.#addressTimer = setTimeout(() => {
+      if (!this.isConnected || (this.#selected === null && !HASH.test(location.hash))) return;
+      history.replaceState(history.state, "", this.#linkTo(this.#selected));
+    }, ADDRESS_MS);
   }
 
   /** @param {number} step */
@@ -337,7 +350,7 @@ export class TraceViewer extends HTMLElement {
   /** @param {number | null} sequence */
   #linkTo(sequence) {
     const url = new URL(location.href);
-    url.hash = `e=${sequence}`;
+    url.hash = sequence === null ? "" : `e=${sequence}`;
     return url.href;
   }
 
@@ -388,4 +401,5 @@ export class TraceViewer extends HTMLElement {
   }
 }
 
-customElements.define("trace-viewer", TraceViewer);
+// A page may load it by two addresses, with and without the hash of a manifest storage.
+if (!customElements.get("trace-viewer")) customElements.define("trace-viewer", TraceViewer);

@@ -2,12 +2,21 @@
 
 import { canBeDecided } from "./decision_form.js";
 import { element, icon, setIcon, setText } from "./elements.js";
-import { formatDuration, formatElapsed, oneLine, parseTime } from "./format.js";
+import { formatDuration, formatElapsed, oneLine } from "./format.js";
 import { outcome } from "./summary.js";
 
 /** @typedef {import("./run.js").Row} Row */
 
-const APART = new Set(["approval_id", "action", "tool", "tool_name", "risk_level", "expires_at", "allowed"]);
+const APART = new Set([
+  "approval_id",
+  "action",
+  "tool",
+  "tool_name",
+  "risk_level",
+  "expires_at",
+  "allowed",
+  "arguments_hash",
+]);
 const RISKS = new Set(["low", "medium", "high", "critical"]);
 
 export class ApprovalCard {
@@ -62,7 +71,7 @@ export class ApprovalCard {
     }
     if (hasEnded) return setText(this.#wait, "");
     const expiry = row.first.details.expires_at;
-    const left = typeof expiry === "string" ? parseTime(expiry.padEnd(26, "0")) - now : NaN;
+    const left = typeof expiry === "string" ? Date.parse(expiry) - now : NaN;
     const waited = formatElapsed(now - row.start);
     setText(this.#wait, left > 0 ? `${waited}, ${formatDuration(Math.ceil(left / 1000) * 1000)} left` : waited);
   }

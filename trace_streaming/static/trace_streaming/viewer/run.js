@@ -97,8 +97,8 @@ export class Run {
   end = 0;
   /** @type {Map<string, number>} */
   countsByEvent = new Map();
-  /** @type {Map<string, number>} */
-  countsByStatus = new Map();
+  /** @type {Map<string, number>} of rows, whose statuses change when they end */
+  rowsByStatus = new Map();
 
   /** @param {TraceEvent[]} events in order */
   add(events) {
@@ -133,17 +133,20 @@ export class Run {
     this.start = Math.min(this.start, time);
     this.end = Math.max(this.end, time);
     count(this.countsByEvent, event.event);
-    count(this.countsByStatus, event.status);
     if (event.status === "error") this.errors += 1;
     const kind = KINDS.get(event.event) ?? "event";
     const opened = kind === "call" || kind === "approval" ? this.#takeOpen(kind, event) : null;
     const row = opened ?? this.#begin(kind, event, time);
-    if (opened !== null) this.#changed.add(row);
+    if (opened !== null) {
+      this.#changed.add(row);
+      count(this.rowsByStatus, row.status, -1);
+    }
     row.events.push(event);
     row.version += 1;
     row.searched = null;
     this.#bySequence.set(event.sequence, row);
     if (!OPENING.has(event.event)) this.#finish(row, event, time);
+    count(this.rowsByStatus, row.status);
     if (kind === "budget") this.#spend(event);
   }
 
@@ -222,7 +225,7 @@ export class Run {
    * @param {TraceEvent} event
    */
   #spend({ event, details }) {
-    const label = [details.budget_type, details.domain ?? details.tool ?? details.tool_name]
+    const label = [details.budget_type ?? details.budget, details.domain ?? details.tool ?? details.tool_name]
       .filter((part) => typeof part === "string" && part !== "")
       .join(" · ");
     const limit = numberOf(details.limit ?? details.ceiling ?? details.total);
@@ -249,7 +252,8 @@ const numberOf = (value) => (typeof value === "number" ? value : null);
 /**
  * @param {Map<string, number>} counts
  * @param {string} key
+ * @param {number} [change]
  */
-function count(counts, key) {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function count(counts, key, change = 1) {
+  counts.set(key, (counts.get(key) ?? 0) + change);
 }

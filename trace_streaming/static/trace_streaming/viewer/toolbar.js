@@ -164,9 +164,7 @@ export class Toolbar {
    */
   #drawChip(run, status, chip) {
     const isPressed = this.filter.statuses.has(status);
-    const exists = status === "running" ? run.openCalls > 0 : run.countsByStatus.has(status);
-    // Starts are pending, and shown as running or with their end; of the rest there may be none.
-    chip.hidden = !(isPressed || (exists && status !== "pending"));
+    chip.hidden = !isPressed && !run.rowsByStatus.get(status);
     chip.setAttribute("aria-pressed", String(isPressed));
   }
 
