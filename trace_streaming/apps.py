@@ -20,3 +20,5 @@ class TraceStreamingConfig(AppConfig):
         checks.register_checks()
         recorder.connect()
         servers.install()
+        if self.apps.is_installed("drf_spectacular"):
+            from .api import openapi  # noqa: F401  it registers itself

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .emitter import announce, make_event
-from .events import check_trace_id, parse_timestamp
+from .emitter import announce
 from .hub import connections_by_trace
+from .incoming import event_from
 from .recorder import recorder
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ RECORD_TIMEOUT_SECONDS = 5.0
 
 
 async def emit_trace_event(trace_id: str, event: Mapping[str, Any]) -> bool:
-    """Emit one event given as a dictionary: ``event``, and optionally ``details``, ``status``, ``timestamp``.
+    """Emit one event given as a dictionary: ``event``, and what else :func:`.event_from` knows.
 
     An emitter's events reach the watchers by themselves; this is for those that come from elsewhere.
 
@@ -51,18 +51,10 @@ def get_active_trace_streams() -> list[str]:
 
 def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
     try:
-        timestamp = event.get("timestamp")
-        emitted, _ = make_event(
-            check_trace_id(trace_id),
-            event["event"],
-            event.get("details"),
-            event.get("status", "pending"),
-            timestamp=None if timestamp is None else parse_timestamp(timestamp),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        logger.warning("Event not emitted: %s", error if isinstance(error, ValueError) else "it is no event")
+        announce(event_from(trace_id, event))
+    except ValueError as error:
+        logger.warning("Event not emitted: %s", error)
         return False
-    announce(emitted)
     return True
 
 
