@@ -87,7 +87,8 @@ def test_bad_items_are_named_and_good_ones_stored(client: APIClient) -> None:
 
 def test_a_request_without_a_good_event_is_bad_and_begins_nothing(client: APIClient) -> None:
     """400, and no trace."""
-    for body in ({"event": "dance"}, {"events": [{}]}, {}):
+    bodies: list[dict[str, object]] = [{"event": "dance"}, {"events": [{}]}, {}]
+    for body in bodies:
         assert post(client, body).status_code == 400
     assert not Trace.objects.exists()
 

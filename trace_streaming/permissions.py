@@ -95,4 +95,4 @@ def may_add_events(request: Any, trace: Trace) -> bool:
     if not user.is_active:
         return False
     is_owner = trace.owner_id is not None and trace.owner_id == user.pk
-    return is_owner or user.has_perm(ADD_EVENT) or user.has_perm(ADD_EVENT, trace)
+    return bool(is_owner or user.has_perm(ADD_EVENT) or user.has_perm(ADD_EVENT, trace))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotAuthenticated, NotFound, PermissionDenied, ValidationError
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -98,8 +97,9 @@ class TraceView(APIView):
 class TextView(TraceView):
     """A view of text that is no JSON: what goes wrong is JSON all the same."""
 
-    def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Give an error its renderer."""
-        if isinstance(response, Response) and response.status_code >= status.HTTP_400_BAD_REQUEST:
+        is_error = isinstance(response, Response) and response.status_code >= status.HTTP_400_BAD_REQUEST
+        if is_error and not isinstance(getattr(request, "accepted_renderer", None), BrowsableAPIRenderer):
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         return super().finalize_response(request, response, *args, **kwargs)

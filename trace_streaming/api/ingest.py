@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -47,7 +48,8 @@ class JSONBodyParser(BaseParser):
             raise ParseError(f"Not JSON: {error}") from None
 
 
-class Bad(NamedTuple):
+@dataclass(frozen=True)
+class Bad:
     """An item of a batch that holds no event."""
 
     index: int
@@ -75,7 +77,7 @@ class Taken(NamedTuple):
         return {
             "accepted": self.accepted,
             "stored": self.is_stored,
-            "errors": [error._asdict() for error in self.errors],
+            "errors": [asdict(error) for error in self.errors],
         }
 
 

@@ -136,7 +136,8 @@ def _extension(target: str, name: str, **methods: Any) -> type[OpenApiViewExtens
         return extend_schema_view(**methods)(type(name, (self.target_class,), {}))
 
     body = {"target_class": f"trace_streaming.{target}", "view_replacement": view_replacement}
-    return type(f"{name}Extension", (OpenApiViewExtension,), body)
+    bases: tuple[type, ...] = (OpenApiViewExtension,)
+    return type(f"{name}Extension", bases, body)
 
 
 _extension(

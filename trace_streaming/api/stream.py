@@ -24,7 +24,7 @@ from trace_streaming.models import Trace
 from trace_streaming.presence import presence
 from trace_streaming.protocol import CloseCode, Ending, WatchRequest, parse_since
 from trace_streaming.subscription import STALLED, Subscription
-from trace_streaming.wires import Gate
+from trace_streaming.wires import SCOPE_KEY, Gate
 
 from .access import TextView
 from .streaming import gate_of, release_connections
@@ -74,7 +74,7 @@ class StreamView(TextView):
                 raise ValidationError({"detail": f"Last-Event-ID: {error.message}"}) from None
             if _has_all(trace, watch):
                 return HttpResponse(status=204)  # an EventSource comes back after every end, but not after this
-        if "server" in scope:  # a real one
+        if SCOPE_KEY in scope:  # a real server; Django's test client has the other keys of one
             presence.start()
         release_connections()
         content: Any = () if request.method == "HEAD" else EventSource(watch, scope).parts()
@@ -123,8 +123,9 @@ class EventSource:
         self._response.add_done_callback(self._free)
         try:
             self._subscription = await self._hub.subscribe(self._request, EVENT_STREAM, self)
-            yield self._greeting(self._subscription).encode()
-            self.pump()
+            greeting = self._greeting(self._subscription)
+            self.pump()  # before anything is waited for: from here on a client that takes nothing is noticed
+            yield greeting.encode()
             while (packet := await self._next()) is not None:
                 yield packet.body
                 if self._gate is not None:

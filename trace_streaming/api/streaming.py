@@ -24,7 +24,7 @@ def streamed(request: Request, parts: Iterator[bytes], content_type: str) -> Htt
 
 
 async def _paced(parts: Iterator[bytes], scope: dict[str, Any]) -> AsyncIterator[bytes]:
-    take = sync_to_async(next)
+    take: Any = sync_to_async(next)
     gate = gate_of(scope)
     try:
         while (part := await take(parts, None)) is not None:
