@@ -223,6 +223,9 @@ async def test_the_server_s_end_ends_the_streams() -> None:
             assert (await one.message())["event"] == "refused"
             assert await one.message() == {}
     assert stream._open == {}
+    async with reading("t") as late:
+        assert (await late.message())["event"] == "refused"
+        assert await late.message() == {}
 
 
 async def test_a_client_that_takes_nothing_is_given_up(settings: Settings) -> None:

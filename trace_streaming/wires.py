@@ -191,7 +191,7 @@ class DaphneGate:
     def abort(self) -> None:
         """What waits in the buffer is dropped."""
         if self._request.channel is not None:
-            self._request.channel.abortConnection()
+            self._request.channel.transport.abortConnection()
 
     def pauseProducing(self) -> None:  # noqa: N802
         """Called by the channel: its write buffer is full."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final
+from weakref import WeakSet
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -115,6 +116,9 @@ class EventSource:
 
     async def parts(self) -> AsyncIterator[bytes]:
         """The response, until the trace ends, the server goes, or the client does."""
+        if asyncio.get_running_loop() in _ending:
+            yield EVENT_STREAM.error(self._request.trace_id, *GOING_AWAY).encode()
+            return
         self._response = asyncio.current_task()
         assert self._response is not None  # noqa: S101  an ASGI server runs this in one
         self._hub, self._gate = current_hub(), gate_of(self._scope)
@@ -209,11 +213,14 @@ class EventSource:
 
 
 _open: dict[EventSource, asyncio.Task[Any]] = {}
+_ending: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+"""Whose servers take no stream any more: uvicorn would wait for one that began behind the others' end."""
 
 
 async def end_all() -> None:
     """The server is ending: have all streams of the running loop end, so that their clients come back."""
     loop = asyncio.get_running_loop()
+    _ending.add(loop)
     here = {source: task for source, task in _open.items() if task.get_loop() is loop}
     for source in here:
         source.end(GOING_AWAY)
