@@ -18,11 +18,13 @@ test: .venv/site ## run all tests
 soak: .venv/site ## play random schedules of faults for 20 minutes
 	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/test_schedules.py -s
 
-check: .venv/checks ## lint, types, layers, migrations, deployment settings
+check: .venv/checks ## lint, types, layers, known vulnerabilities, migrations, deployment settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive trace_streaming cuga_site manage.py
+	$(BIN)/pip-audit --requirement requirements-dev.txt --disable-pip --no-deps --progress-spinner off $(AUDIT)
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	DJANGO_DEBUG=0 DJANGO_ALLOWED_HOSTS=example.com \
 	DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \

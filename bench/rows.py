@@ -174,6 +174,17 @@ def emitting(scale: Scale) -> Iterator[list[Row]]:
                 *(Peer(f"{logging}, {n}", lambda n=n: script("emit", "logging", count, n)) for n in threads),  # type: ignore[misc]
             ),
         ),
+        Row(
+            "redaction alone",
+            (
+                Measure("p50_us", "us, p50", less_is_better=True),
+                Measure("p99_us", "us, p99", less_is_better=True),
+            ),
+            (
+                Peer("ours, an event of 1.4 KB", lambda: script("emit", "redaction", count)),
+                Peer("ours, a text of 25 KB", lambda: script("emit", "text", count // 20)),
+            ),
+        ),
     ]
 
 

@@ -85,6 +85,8 @@ else:
 if DEBUG:
     # The demonstration is open to everybody who reaches it; otherwise the app's own, closed default holds.
     TRACE_STREAMING_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    TRACE_STREAMING_HEALTH_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
 else:
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 31_536_000

@@ -32,6 +32,7 @@ class Wire:
         self._socket = socket
 
     def write(self, packet: Packet) -> bool:
+        self._socket.greeted = True
         if self._socket.is_closed or not self._socket.reads.is_set():
             return False
         for text in texts_of(packet.data):

@@ -30,7 +30,7 @@ def test_the_test_project_is_set_up_well() -> None:
 def test_ids_are_unique_and_stable() -> None:
     """A project silences a check by its id, so an id means one thing and stays."""
     ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
-    names = [f"E{number:03}" for number in range(1, 8)] + [f"W{number:03}" for number in range(1, 4)]
+    names = [f"E{number:03}" for number in range(1, 11)] + [f"W{number:03}" for number in range(1, 5)]
     assert ids == {name: f"trace_streaming.{name}" for name in names}
 
 
@@ -46,6 +46,20 @@ VALUES: dict[str, list[Any]] = {
     "E005 QUEUE_SIZE": [0, -1, "5", True, [], float("nan"), None],
     "E005 STALL_SECONDS": [0, -1, "5", True, [], float("nan"), None],
     "E006 DURABILITY": ["fsync", None, ["sync"]],
+    "E004 HEALTH_PERMISSION_CLASSES": [["no.such"], [None], [int], None, 5, "rest_framework.permissions.AllowAny"],
+    "E004 APPROVAL_PERMISSION_CLASSES": [["no.such"], [None], [int], None, 5, "rest_framework.permissions.AllowAny"],
+    "E005 MAX_AGE_SECONDS": [0, -1, "5", True, [], float("nan")],
+    "E005 RECHECK_SECONDS": [0, -1, "5", True, [], float("nan"), None],
+    "E008 LIMITS": [
+        *({"connections": value} for value in (0, -1, "5", True, 1.5, "5/s")),
+        *({"connects_per_address": value} for value in (5, "5", "5/w", "s/5", "0/s", "-1/s", "", "/", "5/")),
+        {"sockets": 5},
+        None,
+        5,
+        ["connections"],
+    ],
+    "E009 AUTHENTICATION_CLASSES": [["no.such"], [None], [int], [], 5, "a.b"],
+    "E010 ALLOWED_ORIGINS": [None, 5, "https://example.com"],
     "E007 SPOOL_DIR": [5, "", ["/tmp"], __file__, f"{__file__}/folder", b""],
 }
 BAD = [(key[5:], value, key[:4]) for key, values in VALUES.items() for value in values]

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from cuga_site.management.commands import demo
 from cuga_site.test_runner import PytestRunner
 from trace_streaming.models import Event, Trace
+from trace_streaming.redaction import redact
 
 
 def play(*arguments: str) -> tuple[str, str]:
@@ -25,12 +26,12 @@ def play(*arguments: str) -> tuple[str, str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_recording_is_played_into_one_trace(recording: Path) -> None:
-    """Every line becomes an event, in order, and the trace ends."""
+    """Every line becomes an event, redacted and in order, and the trace ends."""
     out, err = play(str(recording), "--trace-id", "t", "--speed", "0")
     recorded = [orjson.loads(line) for line in recording.read_bytes().splitlines()]
     events = Event.objects.order_by("sequence").values_list("event", "status", "details")
     assert [(e, s, orjson.loads(d)) for e, s, d in events] == [
-        (e["event"], e["status"], e["details"]) for e in recorded
+        (e["event"], e["status"], redact(e["details"])) for e in recorded
     ]
     assert Trace.objects.get().state in ("success", "error")
     assert (out, err) == (f"t: {len(recorded)} events\n", "")

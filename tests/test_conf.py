@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from pathlib import Path
 
 from django.test import override_settings
 from pytest_django import Settings
 
 from trace_streaming import checks
-from trace_streaming.conf import PREFIX, SETTING_NAMES, Conf, conf
+from trace_streaming.conf import PREFIX, SETTING_NAMES, Conf, Limits, conf
+from trace_streaming.rates import parse_rate
 
 PAGE = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
 
@@ -17,11 +19,21 @@ PAGE = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
 def test_every_setting_has_its_row_and_its_default(settings: Settings) -> None:
     """The reference lists each setting with the value that the code has."""
     del settings.TRACE_STREAMING_PERMISSION_CLASSES  # the site's own
+    del settings.TRACE_STREAMING_HEALTH_PERMISSION_CLASSES
+    del settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES
     rows = dict(re.findall(r"^\| `TRACE_STREAMING_(\w+)` \| (.+?) \|", PAGE, re.MULTILINE))
     assert set(rows) == SETTING_NAMES
     for name, default in rows.items():
         value = getattr(Conf(), name)
         assert default.strip("`").replace('"', "'") == (str(value) if not isinstance(value, str) else f"'{value}'")
+
+
+def test_every_limit_has_its_row_and_its_default() -> None:
+    """The same of what one setting changes."""
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", PAGE, re.MULTILINE))
+    assert {name: parse_rate(text) if "/" in text else literal_eval(text) for name, text in rows.items()} == vars(
+        Limits()
+    )
 
 
 def test_check_ids_are_unique_and_documented() -> None:

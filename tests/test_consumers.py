@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import pytest
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import Permission, User
@@ -27,7 +26,7 @@ from trace_streaming.subscription import Subscription
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+application = URLRouter(websocket_urlpatterns)
 
 
 @pytest.fixture(autouse=True)

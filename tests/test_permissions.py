@@ -7,15 +7,23 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from pytest_django import Settings
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
 
 from trace_streaming.models import Trace
-from trace_streaming.permissions import Watcher, may_watch
+from trace_streaming.permissions import may_watch
 
 pytestmark = pytest.mark.django_db
+
+
+def a_request(user: Any) -> Any:
+    """A handshake by this user."""
+    request = Request(HttpRequest())
+    request.user = user
+    return request
 
 
 class Refuses(BasePermission):
@@ -42,7 +50,7 @@ def _closed(settings: Settings) -> None:
 def test_a_trace_without_an_owner_belongs_to_nobody(user: Any) -> None:
     """Least of all to users without a key."""
     trace = Trace(trace_id="t", owner_id=7 if user.pk else None)
-    assert not may_watch(Watcher({}, user), trace)
+    assert not may_watch(a_request(user), trace)
 
 
 @pytest.mark.parametrize("error", [PermissionDenied(), Http404(), NotAuthenticated()])
@@ -50,13 +58,13 @@ def test_a_permission_class_may_raise(settings: Settings, monkeypatch: pytest.Mo
     """An exception that means no is a no."""
     monkeypatch.setattr(Refuses, "error", error)
     settings.TRACE_STREAMING_PERMISSION_CLASSES = ["tests.test_permissions.Refuses"]
-    assert not may_watch(Watcher({}, User(pk=7)), Trace(trace_id="t", owner_id=7))
+    assert not may_watch(a_request(User(pk=7)), Trace(trace_id="t", owner_id=7))
 
 
 def test_all_classes_must_agree(settings: Settings) -> None:
     """As in DRF's views."""
     everybody = "rest_framework.permissions.AllowAny"
     settings.TRACE_STREAMING_PERMISSION_CLASSES = [everybody]
-    assert may_watch(Watcher({}, AnonymousUser()), Trace(trace_id="t"))
+    assert may_watch(a_request(AnonymousUser()), Trace(trace_id="t"))
     settings.TRACE_STREAMING_PERMISSION_CLASSES = [everybody, "rest_framework.permissions.IsAuthenticated"]
-    assert not may_watch(Watcher({}, AnonymousUser()), Trace(trace_id="t"))
+    assert not may_watch(a_request(AnonymousUser()), Trace(trace_id="t"))

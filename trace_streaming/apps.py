@@ -15,10 +15,11 @@ class TraceStreamingConfig(AppConfig):
 
     def ready(self) -> None:
         """Run once, when all models are loaded."""
-        from . import checks, recorder, servers
+        from . import approval_desk, checks, recorder, servers
 
         checks.register_checks()
         recorder.connect()
+        approval_desk.connect()
         servers.install()
         if apps.is_installed("drf_spectacular"):
             from .api import openapi  # noqa: F401  it registers itself

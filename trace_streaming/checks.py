@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
-from .conf import PREFIX, SETTING_NAMES, conf
+from .conf import PREFIX, SETTING_NAMES, Limits, conf
 from .events import EVENT_NAME_PATTERN
 from .models import Trace
 
@@ -27,9 +27,13 @@ E006 = "trace_streaming.E006"
 E007 = "trace_streaming.E007"
 W001 = "trace_streaming.W001"
 W002 = "trace_streaming.W002"
+E008 = "trace_streaming.E008"
+E009 = "trace_streaming.E009"
+E010 = "trace_streaming.E010"
 W003 = "trace_streaming.W003"
+W004 = "trace_streaming.W004"
 
-_MAY_BE_NONE: Final = ("HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS")
+_MAY_BE_NONE: Final = ("HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AGE_SECONDS")
 
 
 def register_checks() -> None:
@@ -55,13 +59,21 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         messages.append(Error('TRACE_STREAMING_DURABILITY must be "async" or "sync".', hint=hint, id=E006))
     messages += _check_callables("REDACTOR", [conf.REDACTOR], E003)
     messages += _check_callables("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
+    messages += _check_callables("APPROVAL_PERMISSION_CLASSES", conf.APPROVAL_PERMISSION_CLASSES, E004)
+    messages += _check_callables("HEALTH_PERMISSION_CLASSES", conf.HEALTH_PERMISSION_CLASSES, E004)
+    if conf.AUTHENTICATION_CLASSES is not None:
+        messages += _check_callables("AUTHENTICATION_CLASSES", conf.AUTHENTICATION_CLASSES, E009)
+    messages += _check_limits(conf.LIMITS)
+    messages += _check_origins(conf.ALLOWED_ORIGINS)
     messages += _check_spool_dir(conf.SPOOL_DIR)
     for name in (
         "HEAD_CHECK_SECONDS",
         "HEALTH_TIMEOUT_SECONDS",
         "HEARTBEAT_SECONDS",
         "INCOMPLETE_AFTER_SECONDS",
+        "MAX_AGE_SECONDS",
         "QUEUE_SIZE",
+        "RECHECK_SECONDS",
         "STALL_SECONDS",
     ):
         value = getattr(conf, name)
@@ -70,6 +82,25 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             hint = "Leave it away for the default, or set a number above 0."
             messages.append(Error(f"TRACE_STREAMING_{name} must be a number above 0.", hint=hint, id=E005))
     return messages
+
+
+def _check_limits(limits: object) -> Iterator[CheckMessage]:
+    try:
+        Limits.of(limits)  # type: ignore[arg-type]
+    except (AttributeError, TypeError, ValueError) as error:
+        hint = 'Write what differs from the defaults: {"connections_per_user": 50, "connects_per_address": "100/min"}.'
+        yield Error(f"TRACE_STREAMING_LIMITS: {error}.", hint=hint, id=E008)
+
+
+def _check_origins(origins: object) -> Iterator[CheckMessage]:
+    if not isinstance(origins, list | tuple | set | frozenset):
+        hint = 'Set a list of origins, such as ["https://app.example.com"].'
+        yield Error(f"TRACE_STREAMING_ALLOWED_ORIGINS is no list: {origins!r}.", hint=hint, id=E010)
+    elif "*" in origins:
+        hint = "Name the origins; pages without the user's cookies can use tickets."
+        yield checks.Warning(
+            "TRACE_STREAMING_ALLOWED_ORIGINS lets every page use the cookies of its visitors.", hint=hint, id=W004
+        )
 
 
 def _check_spool_dir(folder: object) -> Iterator[CheckMessage]:

@@ -3,20 +3,80 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from .rates import Rate, parse_rate
+
 PREFIX = "TRACE_STREAMING_"
 DEFAULT_REDACTOR = "trace_streaming.redaction.redact"
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much of a process each may take. None is no limit."""
+
+    connections: int | None = 20_000
+    """Sockets of the process."""
+    connections_per_address: int | None = 5_000
+    connections_per_trace: int | None = 10_000
+    connections_per_user: int | None = 200
+    connects_per_address: Rate | None = Rate(6000, 60)
+    """Attempts to connect."""
+    commands_per_socket: Rate | None = Rate(1000, 1)
+    """Frames that a client sends, of any kind."""
+    tickets_per_user: Rate | None = Rate(60, 60)
+    """Of an anonymous user: per address."""
+    events_per_trace: Rate | None = None
+    """Events that are recorded; approvals and errors always are."""
+
+    @classmethod
+    def of(cls, changes: Mapping[str, Any]) -> Self:
+        """The defaults with these changes; rates are text, such as ``"600/min"``.
+
+        :raises ValueError: for an unknown limit, or a value that is none
+        """
+        kinds = {field.name: field.type for field in fields(cls)}
+        limits: dict[str, Any] = {}
+        for name, value in changes.items():
+            if name not in kinds:
+                raise ValueError(f"There is no limit {name!r}; there are {', '.join(kinds)}")
+            if value is None:
+                limits[name] = None
+            elif kinds[name] == "Rate | None":
+                limits[name] = parse_rate(value)
+            elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
+                limits[name] = value
+            else:
+                raise ValueError(f"{name} must be a whole number above 0, or None")
+        return cls(**limits)
+
+
 class Conf:
     """The settings of this app; the project's setting has the prefix ``TRACE_STREAMING_``."""
+
+    @cached_property
+    def ALLOWED_ORIGINS(self) -> Sequence[str]:
+        """Origins of pages, beside those of the site itself, from which a browser's cookies let in."""
+        return self._get("ALLOWED_ORIGINS", ())  # type: ignore[no-any-return]
+
+    @cached_property
+    def APPROVAL_PERMISSION_CLASSES(self) -> Sequence[str]:
+        """Dotted paths of the DRF permission classes that decide who may decide an approval."""
+        return self._get(  # type: ignore[no-any-return]
+            "APPROVAL_PERMISSION_CLASSES", ["trace_streaming.permissions.MayDecideApprovals"]
+        )
+
+    @cached_property
+    def AUTHENTICATION_CLASSES(self) -> Sequence[str] | None:
+        """Dotted paths of DRF authentication classes; None: DRF's own default."""
+        return self._get("AUTHENTICATION_CLASSES", None)  # type: ignore[no-any-return]
 
     @cached_property
     def COMPRESSION(self) -> bool:
@@ -39,6 +99,11 @@ class Conf:
         return self._get("HEAD_CHECK_SECONDS", None)  # type: ignore[no-any-return]
 
     @cached_property
+    def HEALTH_PERMISSION_CLASSES(self) -> Sequence[str]:
+        """Dotted paths of the DRF permission classes that decide whom ``/ws/health`` tells the watched traces' ids."""
+        return self._get("HEALTH_PERMISSION_CLASSES", ["rest_framework.permissions.IsAdminUser"])  # type: ignore[no-any-return]
+
+    @cached_property
     def HEALTH_TIMEOUT_SECONDS(self) -> float:
         """How long ``/ws/health`` waits for the database and for the channel layer, in seconds."""
         return self._get("HEALTH_TIMEOUT_SECONDS", 2.0)  # type: ignore[no-any-return]
@@ -54,6 +119,21 @@ class Conf:
         return self._get("INCOMPLETE_AFTER_SECONDS", 86_400.0)  # type: ignore[no-any-return]
 
     @cached_property
+    def LIMITS(self) -> Mapping[str, Any]:
+        """What differs from the defaults of :class:`Limits`."""
+        return self._get("LIMITS", {})  # type: ignore[no-any-return]
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The limits that hold."""
+        return Limits.of(self.LIMITS)
+
+    @cached_property
+    def MAX_AGE_SECONDS(self) -> float | None:
+        """How long a socket may stay open before it has to show credentials again; None: for ever."""
+        return self._get("MAX_AGE_SECONDS", 43_200.0)  # type: ignore[no-any-return]
+
+    @cached_property
     def PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide who may watch a trace."""
         return self._get(  # type: ignore[no-any-return]
@@ -64,6 +144,11 @@ class Conf:
     def QUEUE_SIZE(self) -> int:
         """How many events a process may hold that are not stored yet."""
         return self._get("QUEUE_SIZE", 100_000)  # type: ignore[no-any-return]
+
+    @cached_property
+    def RECHECK_SECONDS(self) -> float:
+        """Seconds between looks whether the open sockets' users may still watch."""
+        return self._get("RECHECK_SECONDS", 5.0)  # type: ignore[no-any-return]
 
     @cached_property
     def RECORDER(self) -> str:
@@ -91,7 +176,7 @@ class Conf:
 
 
 conf = Conf()
-SETTING_NAMES = frozenset(name for name, value in vars(Conf).items() if isinstance(value, cached_property))
+SETTING_NAMES = frozenset(name for name in vars(Conf) if name.isupper())
 
 
 @receiver(setting_changed)

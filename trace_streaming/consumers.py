@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError
 
+from .admission import admit, renew
+from .authentication import Credentials, Handshake
 from .conf import conf
+from .deciding import decide_as
 from .events import event_names
-from .exceptions import ProtocolError, StorageUnavailableError
+from .exceptions import (
+    ApprovalConflictError,
+    ApprovalNotFoundError,
+    InvalidDecisionError,
+    ProtocolError,
+    StorageUnavailableError,
+)
 from .frames import PLAIN, V1, Frame, Packet, Profile
+from .guard import current_guard
 from .hub import Hub, current_hub
-from .models import Trace
-from .permissions import Watcher, may_watch
+from .limits import Place
 from .presence import presence
 from .protocol import (
     SUBPROTOCOL,
     CloseCode,
     Command,
     Ending,
-    WatchRequest,
     parse_acknowledged,
     parse_command,
     parse_filter,
     parse_watch_request,
 )
-from .store import database, with_fresh_connection
+from .rates import TokenBucket
+from .store import with_fresh_connection
 from .subscription import Subscription
 from .wires import SCOPE_KEY, Wire
 
@@ -41,6 +51,9 @@ MAX_BAD_COMMANDS: Final = 32
 """So many malformed commands in a row close the socket."""
 CLOSE_SECONDS: Final = 1.0
 """How long a client that takes nothing is asked to take its close."""
+NOT_FOUND: Final = 4404
+CONFLICT: Final = 4409
+"""Answers to commands, which close nothing."""
 GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
 
 
@@ -55,8 +68,13 @@ class TraceConsumer(AsyncWebsocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ignored_frames = 0
+        self.trace_id = ""
+        self.opened_at = asyncio.get_running_loop().time()
         self._profile: Profile = PLAIN
-        self._trace_id = ""
+        self._user_key: object = None
+        self._place = Place()
+        rate = conf.limits.commands_per_socket
+        self._commands = TokenBucket(rate) if rate else None
         self._hub: Hub | None = None
         self._subscription: Subscription | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -68,6 +86,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         task = asyncio.current_task()
         _open[task] = self
         self.scope, self.base_send = scope, send
+        self.credentials: Credentials = Handshake(scope)
         try:
             # Channels would read the client in a task of its own, beside a channel of the layer.
             with suppress(StopConsumer):
@@ -76,6 +95,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         finally:
             del _open[task]
             self._free()
+            self._place.give_back()
             if self._wire is not None:
                 self._wire.close()
 
@@ -88,7 +108,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """Accept, so that a browser can read what follows; then let the client watch, or say why not."""
-        self._trace_id = self.scope["url_route"]["kwargs"]["trace_id"]
+        self.trace_id = self.scope["url_route"]["kwargs"]["trace_id"]
         offered = SUBPROTOCOL in self.scope.get("subprotocols", ())
         self._profile = V1 if offered else PLAIN
         await self.accept(SUBPROTOCOL if offered else None)
@@ -97,10 +117,13 @@ class TraceConsumer(AsyncWebsocketConsumer):
         if (new_wire := self.scope.pop(SCOPE_KEY, None)) is not None:
             self._wire = new_wire()
         try:
+            self._place.enter((self.scope.get("client") or ("unknown",))[0])
             request = parse_watch_request(
-                self._trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
+                self.trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
             )
-            await self._check_permission(request)
+            self.credentials, user = await self._ask(admit)
+            self._user_key = user.pk
+            self._place.watch(self.trace_id, user.pk)
             self._hub = current_hub()
             self._subscription = await self._hub.subscribe(request, self._profile, self)
         except ProtocolError as error:
@@ -108,6 +131,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         except (DatabaseError, StorageUnavailableError):
             await self._refuse(CloseCode.GOING_AWAY, "The database does not answer; connect again")
         else:
+            current_guard().add(self)
             await self._send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
             self.pump()
 
@@ -115,7 +139,9 @@ class TraceConsumer(AsyncWebsocketConsumer):
         """A frame from the client."""
         if self._subscription is None:
             return  # it was refused, and is being closed
-        if self._profile is V1:
+        if self._commands is not None and self._commands.take():
+            await self._refuse(CloseCode.TOO_MANY, "Too many commands; connect again more slowly")
+        elif self._profile is V1:
             await self._receive_command(text_data)
         elif text_data == "ping":
             await self._send_text("pong")
@@ -151,13 +177,18 @@ class TraceConsumer(AsyncWebsocketConsumer):
         if self._subscription is not None:
             self._pump = asyncio.create_task(self._run_pump(self._subscription))
 
-    async def _check_permission(self, request: WatchRequest) -> None:
-        user = self.scope.get("user") or AnonymousUser()
-        if await asyncio.to_thread(with_fresh_connection, _may_watch, self.scope, user, request.trace_id):
-            return
-        if user.is_authenticated:
-            raise ProtocolError(CloseCode.NOT_ALLOWED, "You may not watch this trace")
-        raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "Log in to watch this trace")
+    async def _ask(self, who: Callable[..., tuple[Credentials, Any]], *arguments: str) -> tuple[Credentials, Any]:
+        """Run ``admit`` or ``renew`` in a thread."""
+        return await asyncio.to_thread(with_fresh_connection, who, self.scope, self.trace_id, *arguments)
+
+    async def _renew(self, ticket: object) -> None:
+        if not isinstance(ticket, str):
+            raise ProtocolError(CloseCode.BAD_REQUEST, "Bad renew: ticket is a text")
+        credentials, user = await self._ask(renew, ticket)
+        if user.pk != self._user_key:
+            raise ProtocolError(CloseCode.NOT_ALLOWED, "This is another user's ticket; connect again with it")
+        self.credentials = credentials
+        self.opened_at = asyncio.get_running_loop().time()
 
     async def _receive_command(self, text: str | None) -> None:
         command: Command | None = None
@@ -166,16 +197,19 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await self._obey(command)
         except ProtocolError as error:
             await self._send_text(
-                self._profile.error(self._trace_id, error.code, error.message, command.id if command else None)
+                self._profile.error(self.trace_id, error.code, error.message, command.id if command else None)
             )
             self._bad_commands += 1
             if self._bad_commands >= MAX_BAD_COMMANDS:
                 await self._refuse(CloseCode.TOO_MANY, "Too many malformed commands")
+        except (DatabaseError, StorageUnavailableError):
+            answer = (CloseCode.GOING_AWAY, "The database does not answer; try again", command.id if command else None)
+            await self._send_text(self._profile.error(self.trace_id, *answer))
         else:
             self._bad_commands = 0
 
     async def _obey(self, command: Command) -> None:
-        assert self._subscription is not None  # noqa: S101  receive() has looked
+        assert self._subscription is not None  # noqa: S101  receive() has looked  # nosec B101
         match command.type:
             case "ping":
                 await self._send_text(V1.pong())
@@ -184,10 +218,34 @@ class TraceConsumer(AsyncWebsocketConsumer):
             case "subscribe":
                 self._subscription.filter = parse_filter(command.arguments, event_names(conf.EXTRA_EVENTS))
                 await self._send_text(V1.result(command.id))
+            case "renew":
+                await self._renew(command.arguments.get("ticket"))
+                await self._send_text(V1.result(command.id))
+            case "decide":
+                await self._decide(command)
             case "close":
                 await self._close()
             case _:
                 raise ProtocolError(CloseCode.BAD_REQUEST, f"Unknown command: {command.type[:64]}")
+
+    async def _decide(self, command: Command) -> None:
+        """Decide an approval of this trace; its event comes as all others do."""
+
+        def decide() -> None:
+            said = command.arguments
+            decide_as(self.credentials.authenticate(), self.trace_id, said.get("approval_id"), said, "socket")
+
+        try:
+            await asyncio.to_thread(with_fresh_connection, decide)
+        except PermissionDenied as error:
+            raise ProtocolError(CloseCode.NOT_ALLOWED, str(error)) from None
+        except InvalidDecisionError as error:
+            raise ProtocolError(CloseCode.BAD_REQUEST, str(error)) from None
+        except ApprovalNotFoundError as error:
+            raise ProtocolError(NOT_FOUND, str(error)) from None
+        except ApprovalConflictError as error:
+            raise ProtocolError(CONFLICT, str(error)) from None
+        await self._send_text(V1.result(command.id))
 
     async def _run_pump(self, subscription: Subscription) -> None:
         try:
@@ -206,7 +264,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""
         self._free()
-        await self._send_text(self._profile.error(self._trace_id[:128], code, message))
+        await self._send_text(self._profile.error(self.trace_id[:128], code, message))
         await self._close(code)
 
     async def _end(self, ending: Ending) -> None:
@@ -240,6 +298,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._hub is not None:
             self._hub.unsubscribe(subscription)
+            current_guard().discard(self)
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
 
@@ -255,8 +314,3 @@ async def close_all() -> None:
         consumer.end(GOING_AWAY)
     if here:
         await asyncio.wait(here, timeout=CLOSE_SECONDS)
-
-
-def _may_watch(scope: dict[str, Any], user: Any, trace_id: str) -> bool:
-    trace = Trace.objects.using(database()).filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
-    return may_watch(Watcher(scope, user), trace)

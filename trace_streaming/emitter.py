@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,8 +14,11 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import orjson
 from django.utils.module_loading import import_string
 
+from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
+from .budgets import WARN_AT, Budget
 from .conf import DEFAULT_REDACTOR, conf
 from .events import (
     CANONICAL_EVENTS,
@@ -107,6 +110,10 @@ class TraceEmitter:
         :raises NonCanonicalStatusError: a ``ValueError``
         """
         emitted, frozen = make_event(self.trace_id, event, details, status)
+        self._remember(emitted, frozen)
+        announce(emitted)
+
+    def _remember(self, emitted: TraceEvent, frozen: dict[str, JSON]) -> None:
         self.events.append(
             {
                 "event": emitted.event,
@@ -116,7 +123,6 @@ class TraceEmitter:
                 "status": emitted.status,
             }
         )
-        announce(emitted)
 
     async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody.
@@ -135,6 +141,73 @@ class TraceEmitter:
         Set ``call.result`` inside. Calls inside of it, in the same task or thread, name it as ``parent_call_id``.
         """
         return ToolCall(self, tool, args)
+
+    def request_approval(
+        self,
+        action: str,
+        *,
+        tool_name: str = "",
+        risk_level: str = "medium",
+        arguments: Mapping[str, Any] | None = None,
+        timeout: float = 300.0,
+        allowed: Sequence[str] = DECISIONS,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Ask a human, and wait, without holding a database connection, until somebody decides or the time is over.
+
+        Nobody decides: ``decision`` is ``timeout``, which is a no. Should this process die, the approval can still be
+        decided; :meth:`wait_for` picks it up again.
+
+        :param action: what is to be done, in up to 200 characters
+        :param risk_level: ``low``, ``medium``, ``high`` or ``critical``
+        :param arguments: of the action; humans see them redacted
+        :param timeout: seconds, at most a year
+        :param allowed: of ``approved``, ``rejected`` and ``edited``
+        :param schema: a JSON schema that edited arguments must fit
+        :raises ValueError: for another risk level, decision or timeout
+        """
+        request = self._approval_request(action, tool_name, risk_level, arguments, timeout, allowed, schema)
+        return self._decided(ask(request).result())
+
+    async def arequest_approval(
+        self,
+        action: str,
+        *,
+        tool_name: str = "",
+        risk_level: str = "medium",
+        arguments: Mapping[str, Any] | None = None,
+        timeout: float = 300.0,  # noqa: ASYNC109  of the human, not of the call
+        allowed: Sequence[str] = DECISIONS,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Like :meth:`request_approval`, without blocking the event loop."""
+        request = self._approval_request(action, tool_name, risk_level, arguments, timeout, allowed, schema)
+        return self._decided(await asyncio.wrap_future(ask(request)))
+
+    def _approval_request(self, *question: Any) -> ApprovalRequest:
+        return new_request(redacted, self.emit, self.trace_id, *question)
+
+    def _decided(self, decision: Decision) -> Decision:
+        """Its event was recorded by whoever decided."""
+        if decision.event is not None:
+            self._remember(decision.event, orjson.loads(decision.event.details))
+        return decision
+
+    def wait_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
+        """Wait for an approval of this trace that was asked for before, perhaps by a process that has died.
+
+        :param arguments: as they were asked for: where a human left what he was not shown, they are put back
+        :raises ApprovalNotFoundError: a ``LookupError``; it was never stored
+        """
+        return self._decided(ask(AskedBefore(approval_id, arguments)).result())
+
+    async def await_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
+        """Like :meth:`wait_for`, without blocking the event loop."""
+        return self._decided(await asyncio.wrap_future(ask(AskedBefore(approval_id, arguments))))
+
+    def budget(self, total: float, used: float = 0, *, name: str = "", warn_at: float = WARN_AT) -> Budget:
+        """A :class:`~trace_streaming.budgets.Budget` that this trace spends."""
+        return Budget(self, total, used, name=name, warn_at=warn_at)
 
     def end(self, state: str = "success") -> None:
         """End the trace; the first call counts.
@@ -238,6 +311,11 @@ def _send(signal: Any, **record: object) -> None:
         signal.send_robust(sender=TraceEmitter, **record)
     except Exception as error:  # an asynchronous receiver cannot be sent to from under a running loop
         logger.error("Sending a signal fails (%s); receivers must be synchronous", type(error).__name__)
+
+
+def redacted(details: object) -> dict[str, JSON]:
+    """Details as everybody but the agent sees them."""
+    return _safe_details(details)[0]
 
 
 def _safe_details(details: object) -> tuple[dict[str, JSON], str]:

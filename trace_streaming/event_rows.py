@@ -75,7 +75,7 @@ def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> Non
                     copy.write_row(row)
         else:
             values = ", ".join(["%s"] * len(names))
-            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608  our own names
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608  our own names  # nosec B608
 
 
 def known_ids(alias: str, trace_pk: int, event_ids: Collection[str]) -> set[str]:

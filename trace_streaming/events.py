@@ -93,7 +93,18 @@ class TraceLoss:
     count: int
 
 
-TraceRecord = TraceStart | TraceEvent | TraceLoss | TraceEnd
+@dataclass(frozen=True, slots=True)
+class TraceApproval:
+    """What an agent asks a human: it travels ahead of its ``approval_requested``, so both are stored at once."""
+
+    trace_id: str
+    timestamp: datetime
+    """Aware, UTC, microseconds."""
+    fields: str
+    """JSON object text, redacted: the other fields of :class:`trace_streaming.models.Approval`."""
+
+
+TraceRecord = TraceStart | TraceApproval | TraceEvent | TraceLoss | TraceEnd
 
 
 class EncodedEvent(NamedTuple):

@@ -38,5 +38,21 @@ class ProtocolError(TraceStreamingError, ValueError):
         return self.message
 
 
+class ApprovalNotFoundError(TraceStreamingError, LookupError):
+    """No approval has this id, or none of this trace."""
+
+
+class InvalidDecisionError(TraceStreamingError, ValueError):
+    """A decision that this approval does not allow, or arguments that do not fit."""
+
+
+class ApprovalConflictError(TraceStreamingError):
+    """Somebody has decided differently, or the time is over. ``decision`` is what holds."""
+
+    def __init__(self, decision: str) -> None:
+        super().__init__(f"This approval is decided already: {decision}")
+        self.decision = decision
+
+
 class StorageUnavailableError(TraceStreamingError, ConnectionError):
     """The database did not answer; the same request may work a moment later."""

@@ -36,6 +36,10 @@ _TOO_DEEP: Final = f"[truncated: deeper than {MAX_DEPTH} levels]"
 _TOO_LONG: Final = f"[truncated: more than {MAX_CHARACTERS} characters]"
 _TOO_MANY: Final = f"[truncated: more than {MAX_VALUES} values]"
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+| id='[0-9]+'")
+_EDGES: Final = " \n\t,;&\"'<>()[]{}|"
+"""What no token, address or password is expected to go over."""
+_OF_NUMBERS: Final = "0123456789 .-+()/"
+"""Cards, accounts and telephones are written in groups."""
 _MAX_INTEGER: Final = 2**63 - 1
 
 
@@ -91,9 +95,10 @@ def _shortened(value: JSON, size: int) -> JSON:
 
 
 def _shortened_text(text: str) -> str:
-    """The beginning, cut at a blank where there is one: half a secret is none that a redactor knows."""
+    """The beginning, cut where a word ends, and not in a number: half a secret is none that a redactor knows."""
     kept = text[:KEPT_CHARACTERS]
-    kept = kept[: kept.rfind(" ", KEPT_CHARACTERS // 2) + 1] or kept
+    end = max(kept.rfind(edge, KEPT_CHARACTERS // 2) for edge in _EDGES) + 1
+    kept = kept[:end].rstrip(_OF_NUMBERS) or kept
     return f"{kept}[truncated: {len(text) - len(kept)} more characters]"
 
 

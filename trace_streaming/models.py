@@ -108,6 +108,62 @@ class Event(models.Model):
         return f"{self.sequence} {self.event}"
 
 
+class Approval(models.Model):
+    """What an agent has asked a human, and the one decision that was taken."""
+
+    approval_id = models.CharField(_("approval id"), max_length=64, unique=True)
+    trace_id = models.CharField(_("trace id"), max_length=128, db_index=True)
+    action = models.CharField(_("action"), max_length=200)
+    tool_name = models.CharField(_("tool"), max_length=200, blank=True)
+    risk_level = models.CharField(_("risk"), max_length=16)
+    arguments = models.JSONField(_("arguments"), default=dict, help_text=_("As humans see them: redacted."))
+    arguments_hash = models.CharField(_("hash of the arguments"), max_length=64)
+    allowed = models.JSONField(_("allowed decisions"), default=list)
+    schema = models.JSONField(_("JSON schema of the arguments"), null=True)
+    requested_at = models.DateTimeField(_("requested"))
+    expires_at = models.DateTimeField(_("expires"))
+    decision = models.CharField(_("decision"), max_length=16, blank=True, help_text=_("Empty while it is open."))
+    decided_at = models.DateTimeField(_("decided"), null=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("decided by"), on_delete=models.SET_NULL, related_name="+", null=True
+    )
+    decided_by_name = models.CharField(_("name of who decided"), max_length=254, blank=True)
+    channel = models.CharField(_("decided through"), max_length=16, blank=True)
+    comment = models.TextField(_("comment"), blank=True)
+    edited_arguments = models.JSONField(_("edited arguments"), null=True)
+
+    class Meta:
+        verbose_name = _("approval")
+        verbose_name_plural = _("approvals")
+        ordering = ["-requested_at", "-pk"]
+        indexes = [models.Index(fields=["decision", "expires_at"], name="trace_streaming_undecided")]
+        permissions = [("decide_approval", _("Can decide approvals"))]
+
+    def __str__(self) -> str:
+        return f"{self.action} ({self.trace_id})"
+
+
+class Ticket(models.Model):
+    """Lets one socket watch one trace, once, soon: for clients that can send neither cookies nor headers."""
+
+    digest = models.CharField(_("digest"), max_length=64, primary_key=True, help_text=_("SHA-256 of the ticket."))
+    trace_id = models.CharField(_("trace id"), max_length=128)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="+", null=True
+    )
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    user_hash = models.CharField(_("session hash of the user"), max_length=128, blank=True)
+    session_key = models.CharField(_("session that asked for it"), max_length=40, blank=True)
+    valid_until = models.DateTimeField(_("end of the credentials that asked for it"), null=True)
+
+    class Meta:
+        verbose_name = _("ticket")
+        verbose_name_plural = _("tickets")
+
+    def __str__(self) -> str:
+        return self.trace_id
+
+
 class SpoolSegment(models.Model):
     """How far a file of the spool is stored: kept in the transaction that stores its records, so none is stored twice.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db import router
+from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException
@@ -13,13 +15,11 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from .conf import conf
-from .models import Trace
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from .models import Approval, Trace
 
 VIEW_TRACE = "trace_streaming.view_trace"
 ADD_EVENT = "trace_streaming.add_event"
+DECIDE_APPROVAL = "trace_streaming.decide_approval"
 
 
 class IsOwnerOrMayViewTraces(BasePermission):
@@ -41,31 +41,53 @@ class IsOwnerOrMayViewTraces(BasePermission):
         return traces if user.has_perm(VIEW_TRACE) else traces.filter(owner=user.pk)
 
 
+class MayDecideApprovals(BasePermission):
+    """Users with the permission ``decide_approval``, for all approvals or for this one."""
+
+    def has_object_permission(self, request: Request, view: Any, obj: Approval) -> bool:
+        """Asks ``has_perm`` with and without the object, so object-level backends work."""
+        user = request.user
+        return user.is_active and (user.has_perm(DECIDE_APPROVAL) or user.has_perm(DECIDE_APPROVAL, obj))
+
+
+class MayDecideOthersApprovals(MayDecideApprovals):
+    """The same, and not of one's own traces: four eyes."""
+
+    def has_object_permission(self, request: Request, view: Any, obj: Approval) -> bool:
+        """Asks for the trace's owner, too."""
+        is_own = find_trace(obj.trace_id).owner_id == request.user.pk
+        return not is_own and super().has_object_permission(request, view, obj)
+
+
+def find_trace(trace_id: str) -> Trace:
+    """The trace of this id; one that has not begun is unsaved, and has no owner."""
+    return Trace.objects.using(router.db_for_write(Trace)).filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
+
+
 def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
     """Whether all of ``TRACE_STREAMING_PERMISSION_CLASSES`` let this request's user watch the trace.
 
-    May query the database; synchronous. A trace that has not begun is judged unsaved, without an owner.
+    May query the database; synchronous.
 
-    :param request: anything with ``user`` and ``method``: a Django or DRF request, or a :class:`Watcher`
+    :param request: anything with ``user`` and ``method``: a Django or DRF request; of a socket, its handshake
     """
-    permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
+    return _all_let(conf.PERMISSION_CLASSES, request, view, trace)
+
+
+def may_decide(request: Any, approval: Approval, view: Any = None) -> bool:
+    """Whether all of ``TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES`` let this request's user decide the approval."""
+    return _all_let(conf.APPROVAL_PERMISSION_CLASSES, request, view, approval)
+
+
+def _all_let(classes: Sequence[str], request: Any, view: Any, obj: Model) -> bool:
+    permissions = [import_string(path)() for path in classes]
     try:
         return all(
-            p.has_permission(request, view) and p.has_object_permission(request, view, trace) for p in permissions
+            permission.has_permission(request, view) and permission.has_object_permission(request, view, obj)
+            for permission in permissions
         )
     except (APIException, PermissionDenied, Http404):  # how a permission class may say no, too
         return False
-
-
-class Watcher:
-    """The handshake of a socket, as permission classes see it."""
-
-    method = "GET"
-
-    def __init__(self, scope: dict[str, Any], user: AbstractBaseUser | AnonymousUser) -> None:
-        self.scope = scope
-        self.user = user
-        self.auth = None
 
 
 class _Sees(Protocol):

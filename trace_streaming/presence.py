@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from .approvals import expire_overdue
 from .burst_log import BurstLog
 from .hub import connections_by_trace
 from .models import StreamServer
@@ -94,6 +95,7 @@ class Presence:
         servers.update_or_create(name=self.name, defaults=now, create_defaults=once | now)
         servers.filter(seen_at__lt=Now() - timedelta(seconds=DEAD_AFTER_SECONDS)).delete()
         mark_incomplete()
+        expire_overdue()
 
     def _leave(self) -> None:
         StreamServer.objects.using(database()).filter(name=self.name).delete()

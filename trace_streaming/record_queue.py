@@ -58,7 +58,7 @@ class RecordQueue:
         lost: Counter[str] = Counter()
         with self._lock:
             excess = len(self._items) - size * 9 // 10
-            for may_go in (_is_informational, _is_event):
+            for may_go in (is_informational, _is_event):
                 for _ in range(len(self._items)):
                     item = self._items.popleft()
                     if excess > 0 and may_go(item):
@@ -74,5 +74,6 @@ def _is_event(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
     return isinstance(item, TraceEvent)
 
 
-def _is_informational(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
+def is_informational(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
+    """Whether it is what may be given up first: an event that is neither an error nor part of an approval."""
     return isinstance(item, TraceEvent) and item.status != "error" and item.event not in APPROVAL_EVENTS

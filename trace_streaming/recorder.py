@@ -9,12 +9,12 @@ from typing import Any, Final
 from . import process_end, store
 from .backlog import Backlog
 from .conf import conf
+from .emission_rate import EmissionRate
 from .events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from .inline import run_blocking
-from .publisher import Publisher
 from .record_queue import Barrier
 from .signals import event_emitted, flush_requested, trace_ended, trace_started
-from .writer import Writer, announce
+from .writer import Writer, announce_alone
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Recorder:
 
     def _reset(self) -> None:
         self._backlog = Backlog()
+        self._rate = EmissionRate()
         self._writer: Writer | None = None
         self._start_lock = threading.Lock()
         self._forking = threading.local()  # two threads may fork at the same time
@@ -64,6 +65,17 @@ class Recorder:
 
     def record(self, record: TraceRecord) -> None:
         """Take a record; never raises. Returns at once, unless ``TRACE_STREAMING_DURABILITY`` asks to wait."""
+        rate = conf.limits.events_per_trace
+        if rate is None:
+            self._record(record)
+            return
+        paced = self._rate.paced(record, rate)
+        if not paced:
+            self._backlog.lose(1, "they come too fast", record.trace_id)
+        for each in paced:
+            self._record(each)
+
+    def _record(self, record: TraceRecord) -> None:
         if conf.RECORDER == "inline":
             try:
                 run_blocking(self._append_inline, record)
@@ -103,6 +115,9 @@ class Recorder:
 
         What is not stored in time stays in the spool, if there is one, for the next process.
         """
+        if (rate := conf.limits.events_per_trace) is not None:
+            for marker in self._rate.remaining(rate):
+                self._record(marker)
         writer = self._writer
         if writer is None:
             return
@@ -135,11 +150,7 @@ class Recorder:
         except Exception as error:
             self._backlog.lose(1, f"the database refuses it ({type(error).__name__})", record.trace_id)
             return
-        publisher = Publisher()
-        try:
-            announce(batches, publisher)
-        finally:
-            publisher.close()
+        announce_alone(batches)
 
 
 recorder = Recorder()

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from .api import stream
+from .authentication import hide_ticket
 from .conf import conf
 from .consumers import close_all
 from .presence import presence
@@ -67,6 +68,7 @@ def _with_daphne_wire(create_application: Any) -> Any:
 def _with_uvicorn_wire(run_asgi: Any) -> Any:
     @functools.wraps(run_asgi)
     async def run_asgi_with_wire(protocol: Any) -> None:
+        hide_ticket(protocol.scope)  # uvicorn logs the URL when the socket is accepted
         protocol.scope[SCOPE_KEY] = functools.partial(UvicornWire, protocol)
         await run_asgi(protocol)
 

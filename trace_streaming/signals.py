@@ -9,6 +9,11 @@
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
 ``events_recorded(sender, batches)``
     A list of :class:`~trace_streaming.frames.Batch` was committed and published. Sent in the recorder's thread.
+``decision_requested(sender, request)``
+    An agent asks: an :class:`~trace_streaming.approval_requests.ApprovalRequest`, or an ``AskedBefore``. Whoever takes
+    it returns a future of the :class:`~trace_streaming.approval_requests.Decision`.
+``approval_decided(sender, approval)``
+    An :class:`~trace_streaming.models.Approval` was decided in this process, or its time is over.
 ``flush_requested(sender, timeout)``
     Somebody waits, at most ``timeout`` seconds, until all that was emitted is stored. A receiver returns whether
     it is.
@@ -22,4 +27,6 @@ event_emitted = Signal(use_caching=True)
 trace_started = Signal(use_caching=True)
 trace_ended = Signal(use_caching=True)
 events_recorded = Signal(use_caching=True)
+decision_requested = Signal()
+approval_decided = Signal()
 flush_requested = Signal()

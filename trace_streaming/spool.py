@@ -21,11 +21,11 @@ from typing import Final
 
 import orjson
 
-from .events import TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart, parse_timestamp
+from .events import TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart, parse_timestamp
 
 logger = logging.getLogger(__name__)
 
-_KINDS: Final = {kind.__name__: kind for kind in (TraceStart, TraceEvent, TraceLoss, TraceEnd)}
+_KINDS: Final = {kind.__name__: kind for kind in (TraceStart, TraceApproval, TraceEvent, TraceLoss, TraceEnd)}
 
 
 class UnreadableSegmentError(ValueError):

@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import event_rows
 from .event_rows import stored_time
-from .events import EncodedEvent, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
+from .events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
 from .frames import Batch, chunked
-from .models import SpoolSegment, Trace
+from .models import Approval, SpoolSegment, Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,11 +44,12 @@ class _Appended:
     start: TraceStart | None = None
     events: list[TraceEvent] = field(default_factory=list)
     end: TraceEnd | None = None
+    approvals: list[TraceApproval] = field(default_factory=list)
     lost: int = 0
 
     @property
     def adds_something(self) -> bool:
-        return bool(self.events or self.start or self.end or self.lost)
+        return bool(self.events or self.start or self.end or self.approvals or self.lost)
 
     @property
     def last_event_at(self) -> datetime:
@@ -144,6 +145,7 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
         batches += _batches(trace_id, head, numbered.encoded)
         inserted.append(numbered)
     event_rows.insert(connections[alias], inserted)
+    _store_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return batches
 
 
@@ -159,9 +161,17 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, _Appended]:
                 new.end = record
             case TraceStart():
                 new.start = new.start or record
+            case TraceApproval():
+                new.approvals.append(record)
             case TraceLoss():
                 new.lost += record.count
     return dict(sorted(appended.items()))
+
+
+def _store_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
+    if records:
+        asked = [Approval(trace_id=record.trace_id, **_storable(record.fields)) for record in records]
+        Approval.objects.using(alias).bulk_create(asked, ignore_conflicts=True)
 
 
 def _not_stored(records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[TraceRecord]:
@@ -247,9 +257,13 @@ def _new_trace(trace_id: str, new: _Appended) -> Trace:
     trace = Trace(trace_id=trace_id, started_at=started_at, last_event_at=started_at)
     if new.start is not None:
         trace.owner_id = new.start.owner_id
-        # PostgreSQL's jsonb refuses NUL, even escaped.
-        trace.metadata = json.loads(new.start.metadata.replace("\\u0000", "\\ufffd"))
+        trace.metadata = _storable(new.start.metadata)
     return trace
+
+
+def _storable(text: str) -> dict[str, Any]:
+    """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
+    return json.loads(text.replace("\\u0000", "\\ufffd"))  # type: ignore[no-any-return]
 
 
 def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended]) -> int:
@@ -257,7 +271,7 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended
     quote = connection.ops.quote_name
     # One statement for all traces of the batch; the ORM would need one each.
     sql = (
-        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only
+        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
         " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s,"
         " last_event_at = %s, ended_at = CASE WHEN state = %s THEN NULL ELSE ended_at END,"
         " state = CASE WHEN state = %s THEN %s ELSE state END WHERE trace_id = %s"

@@ -11,6 +11,7 @@ from .emitter import announce
 from .hub import connections_by_trace
 from .incoming import event_from
 from .recorder import recorder
+from .redaction import redact_text
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
     try:
         announce(event_from(trace_id, event))
     except ValueError as error:
-        logger.warning("Event not emitted: %s", error)
+        # The error shows what was given as a name, a status or a time: that may be anything.
+        logger.warning("Event not emitted: %s", redact_text(str(error)))
         return False
     return True
 

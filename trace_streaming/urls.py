@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from .views import HealthView
+from .approval_views import ApprovalsView, ApprovalView
+from .views import HealthView, TicketView
 
 app_name = "trace_streaming"
 
 urlpatterns = [
     path("ws/health", HealthView.as_view(), name="health"),
+    path("api/traces/<str:trace_id>/ticket", TicketView.as_view(), name="ticket"),
+    path("api/traces/<str:trace_id>/approvals", ApprovalsView.as_view(), name="approvals"),
+    path("api/traces/<str:trace_id>/approvals/<str:approval_id>", ApprovalView.as_view(), name="approval"),
     path("api/", include("trace_streaming.api.urls")),
 ]

@@ -1,28 +1,38 @@
-"""What speaks HTTP: the health of the process that answers, and of the fleet it belongs to."""
+"""What speaks HTTP: the health of the processes that serve, and tickets for sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import PermissionDenied
+from django.db import Error as DatabaseError
 from django.db import connections
+from django.utils.module_loading import import_string
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
+from .authentication import authenticators
 from .conf import conf
+from .events import check_trace_id
+from .exceptions import InvalidTraceIdError
+from .permissions import find_trace, may_watch
 from .presence import Fleet, alone, fleet
 from .publisher import new_channel_layer
 from .store import database
+from .tickets import TICKET_SECONDS, issue
 
 T = TypeVar("T")
 
@@ -30,7 +40,6 @@ T = TypeVar("T")
 class HealthView(APIView):
     """Whether this process can serve, and whom all serve. Never slower than its timeout, whatever hangs."""
 
-    authentication_classes: Sequence[type[BaseAuthentication]] = ()  # would need the database
     permission_classes = (AllowAny,)
     renderer_classes = (JSONRenderer,)
     throttle_classes = ()
@@ -38,6 +47,13 @@ class HealthView(APIView):
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """JSON, whatever the client accepts."""
         return super().perform_content_negotiation(request, force=True)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """The same as a socket's."""
+        return authenticators()
+
+    def perform_authentication(self, request: Request) -> None:
+        """Not before somebody asks for the user: it needs the database."""
 
     def get(self, request: Request) -> Response:
         """200 when the database and the channel layer answer in time, otherwise 503."""
@@ -50,9 +66,57 @@ class HealthView(APIView):
                 "status": "healthy" if healthy else "unhealthy",
                 "service": "trace-streaming",
                 "active_connections": watched.connections,
-                "active_traces": watched.first_traces,
+                "active_traces": watched.first_traces if healthy and self._may_see_traces(request) else [],
             },
             status=status.HTTP_200_OK if healthy else status.HTTP_503_SERVICE_UNAVAILABLE,
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _may_see_traces(self, request: Request) -> bool:
+        permissions = [import_string(path)() for path in conf.HEALTH_PERMISSION_CLASSES]
+        try:
+            return all(permission.has_permission(request, self) for permission in permissions)
+        except (APIException, PermissionDenied, DatabaseError):
+            return False
+
+
+class TicketThrottle(UserRateThrottle):
+    """``LIMITS["tickets_per_user"]``, counted in Django's cache."""
+
+    scope = "trace_streaming_ticket"
+
+    def get_rate(self) -> str | None:
+        """Not from DRF's settings."""
+        rate = conf.limits.tickets_per_user
+        return None if rate is None else f"{rate.times}/s"
+
+    def parse_rate(self, rate: str | None) -> tuple[int | None, int | None]:
+        """As the limit was read before."""
+        return conf.limits.tickets_per_user or (None, None)
+
+
+class TicketView(APIView):
+    """A ticket for one socket, for clients that can show their credentials over HTTP alone."""
+
+    throttle_classes = (TicketThrottle,)
+    permission_classes = (AllowAny,)  # the trace's own are asked
+    renderer_classes = (JSONRenderer,)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """The same as a socket's."""
+        return authenticators()
+
+    def post(self, request: Request, trace_id: str) -> Response:
+        """201 with ``ticket`` and ``expires_in`` (seconds); 400, 401, 403 or 429 with ``detail``."""
+        try:
+            check_trace_id(trace_id)
+        except InvalidTraceIdError as error:
+            raise ValidationError({"detail": str(error)}) from None
+        if not may_watch(request, find_trace(trace_id), self):
+            self.permission_denied(request)
+        return Response(
+            {"ticket": issue(request, trace_id), "expires_in": TICKET_SECONDS},
+            status=status.HTTP_201_CREATED,
             headers={"Cache-Control": "no-store"},
         )
 

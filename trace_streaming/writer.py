@@ -155,6 +155,15 @@ class Writer(threading.Thread):
             self._backlog.lose(len(load.records), "the process is ending", load.records[0].trace_id)
 
 
+def announce_alone(batches: list[Batch]) -> None:
+    """Like :func:`announce`, where nobody else publishes."""
+    publisher = Publisher()
+    try:
+        announce(batches, publisher)
+    finally:
+        publisher.close()
+
+
 def announce(batches: list[Batch], publisher: Publisher) -> None:
     """Tell the watchers, and the receivers of ``events_recorded``, what was committed."""
     publisher.publish(batches)

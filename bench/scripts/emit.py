@@ -1,4 +1,7 @@
-"""What one emit costs its caller, beside what one line of logging costs: ``emit (ours|logging) COUNT [THREADS]``."""
+"""What one emit costs its caller, beside one line of logging: ``emit (ours|logging|redaction|text) COUNT [THREADS]``.
+
+``redaction`` and ``text`` measure redaction alone.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from statistics import quantiles
 
 import django
@@ -63,7 +67,34 @@ def log(count: int, threads: int) -> dict[str, float]:
     return measured(lambda: logger.info("tool_call_complete %s", DETAILS), count, threads)
 
 
+RECORDING = Path(__file__).parents[2] / "cuga_site" / "recordings" / "swe-agent-ctf-katy.jsonl"
+
+
+def redaction(count: int, threads: int) -> dict[str, float]:
+    """Alone, of a recorded event of 1.4 KB; no two are the same, so that nothing is remembered of the one before."""
+    from trace_streaming.redaction import redact
+
+    recorded = [json.loads(line)["details"] for line in RECORDING.read_bytes().splitlines()]
+    text = next(text for details in recorded if 1_350 < len(text := json.dumps(details)) < 1_600)
+    details = [json.loads(text) for _ in range(count)]
+    for number, each in enumerate(details):
+        each["result"] += f" {number}"
+    left = iter(details)
+    return measured(lambda: redact(next(left)), count, threads)
+
+
+def text(count: int, threads: int) -> dict[str, float]:
+    """Alone, of a text of 25 KB."""
+    from trace_streaming.redaction import redact_text
+
+    texts = [json.loads(line)["details"].get("result", "") for line in RECORDING.read_bytes().splitlines()]
+    longest = ("\n".join(texts) * 8)[:25_000]
+    return measured(lambda: redact_text(longest), count, threads)
+
+
+PEERS = {"ours": ours, "logging": log, "redaction": redaction, "text": text}
+
 if __name__ == "__main__":
     who, *numbers = sys.argv[1:]
     count, threads = [*map(int, numbers), 1][:2]
-    print(json.dumps({"ours": ours, "logging": log}[who](count, threads)))
+    print(json.dumps(PEERS[who](count, threads)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 from rest_framework import status
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, NotAuthenticated, NotFound, PermissionDenied, ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from trace_streaming.authentication import authenticators
 from trace_streaming.conf import conf
 from trace_streaming.events import check_trace_id, event_names
 from trace_streaming.exceptions import InvalidTraceIdError, ProtocolError
@@ -38,6 +40,10 @@ class TraceView(APIView):
 
     For all others it is the same as one that does not exist: they learn nothing by asking.
     """
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """The same as a socket's."""
+        return authenticators()
 
     def get_permissions(self) -> list[BasePermission]:
         """Those that decide who may watch: the same at every door."""

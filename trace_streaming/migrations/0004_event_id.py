@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trace_streaming', '0002_spool_and_servers'),
+        ('trace_streaming', '0003_tickets_and_approvals'),
     ]
 
     operations = [

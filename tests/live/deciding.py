@@ -1,0 +1,38 @@
+"""A process that decides approvals: ``deciding (approved|rejected|expire)``; told when to begin, it prints its wins."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from datetime import UTC, datetime
+
+import django
+
+django.setup()
+
+from trace_streaming import approvals  # noqa: E402
+from trace_streaming.exceptions import ApprovalConflictError  # noqa: E402
+
+
+def main(what: str) -> None:
+    rows = {row.approval_id: row for row in approvals.approvals()}
+    print("ready", flush=True)  # noqa: T201
+    start, spacing = map(float, sys.stdin.readline().split())
+    wins = 0
+    for number, row in enumerate(rows[f"a-{n}"] for n in range(len(rows))):
+        row.expires_at = datetime.fromtimestamp(start + spacing * number, UTC)
+        early = 0 if what == "expire" else random.uniform(0, 2 * spacing)
+        time.sleep(max(row.expires_at.timestamp() - early - time.time(), 0))  # until it is due, or nearly
+        if what == "expire":
+            wins += approvals.expire(row)
+            continue
+        try:
+            wins += approvals.decide(row, what, user=None, channel=what).decision == what
+        except ApprovalConflictError:
+            pass
+    print(wins)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""What attackers and carelessness must not get."""
