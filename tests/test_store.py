@@ -279,3 +279,51 @@ def test_a_known_trace_costs_no_more_than_it_must() -> None:
     with CaptureQueriesContext(connection) as queries:
         store.append([event() for _ in range(100)])
     assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 3  # heads up, heads read, events in
+
+
+def named(event_id: str | None, trace_id: str = "t") -> TraceEvent:
+    return make_event(trace_id, "plan_created", {"id": event_id}, "success", timestamp=NOW, event_id=event_id)[0]
+
+
+def test_an_event_id_is_stored_once_per_trace() -> None:
+    """Within a batch and over batches; numbers have no hole, counts are right, and events without an id stay."""
+    store.append([named("a"), named("a"), named(None), named("b"), named("a", "u")])
+    batches = store.append([named("b"), named(None), named("c"), named("a")])
+    assert [orjson.loads(e.text)["details"]["id"] for e in stored()] == ["a", None, "b", None, "c"]
+    assert [(batch.last_sequence, len(batch.events)) for batch in batches] == [(5, 2)]
+    assert Trace.objects.get(trace_id="t").event_count == 5
+    assert len(stored("u")) == 1
+
+
+def test_repeats_alone_change_nothing() -> None:
+    """Neither the trace's times nor its watchers hear of it."""
+    store.append([named("a"), event()])
+    before = Trace.objects.values().get()
+    assert store.append([replace(named("a"), timestamp=NOW - timedelta(days=1))]) == []
+    assert Trace.objects.values().get() == before
+
+
+def test_a_deleted_trace_forgets_its_ids() -> None:
+    """They live as long as their events."""
+    store.append([named("a")])
+    Trace.objects.all().delete()
+    store.append([named("a")])
+    assert len(stored()) == 1
+
+
+def test_repeats_after_a_commit_in_doubt_are_found() -> None:
+    """The attempt before was committed: its batches are told, and nothing is stored again."""
+    batches = store.append([named("a"), named("b")])
+    assert store.append([named("a"), named("b")], in_doubt=batches) == batches
+    assert len(stored()) == 2
+    doubtful = [replace(batches[0], events=tuple(e._replace(text="other") for e in batches[0].events))]
+    store.append([named("a"), named("c")], in_doubt=doubtful)
+    assert Trace.objects.get().event_count == 3
+
+
+def test_events_without_an_id_are_not_asked_for() -> None:
+    """The hot path has no more queries than without ids."""
+    store.append([event()])
+    with CaptureQueriesContext(connection) as queries:
+        store.append([event(), event()])
+    assert not [query for query in queries if "event_id" in query["sql"]]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .emitter import TraceEmitter, current_emitter
 from .events import CANONICAL_EVENTS
 from .exceptions import (
+    InvalidEventIdError,
     InvalidTraceIdError,
     NonCanonicalEventError,
     NonCanonicalStatusError,
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CANONICAL_EVENTS",
+    "InvalidEventIdError",
     "InvalidTraceIdError",
     "NonCanonicalEventError",
     "NonCanonicalStatusError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.utils.translation import gettext_lazy as _
 
 
@@ -21,3 +21,5 @@ class TraceStreamingConfig(AppConfig):
         recorder.connect()
         approval_desk.connect()
         servers.install()
+        if apps.is_installed("drf_spectacular"):
+            from .api import openapi  # noqa: F401  it registers itself

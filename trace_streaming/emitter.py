@@ -26,6 +26,7 @@ from .events import (
     TraceEnd,
     TraceEvent,
     TraceStart,
+    check_event_id,
     check_event_name,
     check_status,
     check_trace_id,
@@ -274,15 +275,19 @@ def make_event(
     status: str,
     *,
     timestamp: datetime | None = None,
+    event_id: str | None = None,
 ) -> tuple[TraceEvent, dict[str, JSON]]:
     """Validate, freeze and redact: the only way to an event. Returns it, and its details as they were frozen.
 
     :param timestamp: aware; None is now
+    :param event_id: the sender's own name for it; with one, a repeat is not stored again
+    :raises InvalidEventIdError: a ``ValueError``
     :raises NonCanonicalEventError: a ``ValueError``
     :raises NonCanonicalStatusError: a ``ValueError``
     """
     name = check_event_name(event, event_names(conf.EXTRA_EVENTS))
     checked_status = check_status(status)
+    checked_id = None if event_id is None else check_event_id(event_id)
     frozen, text = _safe_details(details)
     return TraceEvent(
         name,
@@ -292,6 +297,7 @@ def make_event(
         checked_status,
         lifted_tool_name(frozen),
         lifted_duration_ms(frozen),
+        checked_id,
     ), frozen
 
 

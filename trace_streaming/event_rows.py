@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -48,6 +48,7 @@ def encode(trace_pk: int, first: int, events: Sequence[TraceEvent]) -> Numbered:
 def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> None:
     """Insert events; many times as fast as ``bulk_create``, which builds and inspects a model per row."""
     as_column = _time_column(connection)
+    has_ids = any(event.event_id is not None for batch in numbered for event in batch.events)
     rows = [
         (
             trace_pk,
@@ -58,21 +59,33 @@ def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> Non
             event.details,
             event.tool_name,
             event.duration_ms,
+            *((event.event_id,) if has_ids else ()),
         )
         for trace_pk, first, events, times, _ in numbered
         for sequence, (event, time) in enumerate(zip(events, times, strict=True), first)
     ]
     if not rows:
         return
-    table, columns = (connection.ops.quote_name(Event._meta.db_table), ", ".join(_COLUMNS))
+    names = (*_COLUMNS, "event_id") if has_ids else _COLUMNS
+    table, columns = (connection.ops.quote_name(Event._meta.db_table), ", ".join(names))
     with connection.cursor() as cursor:
         if len(rows) >= COPY_ROWS and connection.vendor == "postgresql" and hasattr(cursor, "copy"):  # psycopg 3
             with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
         else:
-            values = ", ".join(["%s"] * len(_COLUMNS))
+            values = ", ".join(["%s"] * len(names))
             cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608  our own names  # nosec B608
+
+
+def known_ids(alias: str, trace_pk: int, event_ids: Collection[str]) -> set[str]:
+    """Those of the ids that events of the trace have."""
+    ids = list(event_ids)
+    known: set[str] = set()
+    for start in range(0, len(ids), 500):  # SQLite may allow as few as 999 parameters
+        events = Event.objects.using(alias).filter(trace=trace_pk, event_id__in=ids[start : start + 500])
+        known.update(event_id for event_id in events.values_list("event_id", flat=True) if event_id is not None)
+    return known
 
 
 def read_page(alias: str, trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:

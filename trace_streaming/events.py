@@ -12,7 +12,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from .exceptions import InvalidTraceIdError, NonCanonicalEventError, NonCanonicalStatusError
+from .exceptions import (
+    InvalidEventIdError,
+    InvalidTraceIdError,
+    NonCanonicalEventError,
+    NonCanonicalStatusError,
+)
 
 CANONICAL_EVENTS: Final = (
     "plan_created",
@@ -32,6 +37,7 @@ END_STATES: Final = ("success", "error", "incomplete")
 
 EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 TRACE_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~:@-]{1,128}")
+EVENT_ID_PATTERN: Final = re.compile(r"[!-~]{1,64}")
 MAX_TOOL_NAME_LENGTH: Final = 200
 
 
@@ -62,6 +68,8 @@ class TraceEvent:
     tool_name: str | None = None
     duration_ms: float | None = None
     """Milliseconds."""
+    event_id: str | None = None
+    """The sender's own name for it: of all events of a trace with the same, one is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,15 @@ def check_trace_id(trace_id: object) -> str:
         return str.__str__(trace_id)
     raise InvalidTraceIdError(
         f"Invalid trace id: {_shown(trace_id, repr):.150}. Use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -"
+    )
+
+
+def check_event_id(event_id: object) -> str:
+    """Return the id as a plain ``str``, or raise :exc:`InvalidEventIdError`."""
+    if isinstance(event_id, str) and EVENT_ID_PATTERN.fullmatch(event_id):
+        return str.__str__(event_id)
+    raise InvalidEventIdError(
+        f"Invalid event id: {_shown(event_id, repr):.80}. Use 1 to 64 printable ASCII characters without a space"
     )
 
 

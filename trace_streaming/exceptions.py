@@ -19,6 +19,10 @@ class InvalidTraceIdError(TraceStreamingError, ValueError):
     """A trace id with letters the protocol does not allow, or longer than 128 characters."""
 
 
+class InvalidEventIdError(TraceStreamingError, ValueError):
+    """An event id that is no text, or has letters that are not allowed, or more than 64 of them."""
+
+
 class ProtocolError(TraceStreamingError, ValueError):
     """A request or command from a client that the wire protocol does not allow.
 

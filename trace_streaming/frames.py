@@ -47,6 +47,11 @@ class Packet:
         payloads = [frame.text.encode() for frame in self.frames]
         return b"".join([part for payload in payloads for part in (_frame_header(len(payload)), payload)])
 
+    @cached_property
+    def body(self) -> bytes:
+        """The texts one behind the other, for a client that reads a stream."""
+        return "".join([frame.text for frame in self.frames]).encode()
+
     def deflated(self, window_bits: int) -> bytes:
         """Like ``data``, the large frames compressed, each by itself, for clients with such a window (RFC 7692)."""
         if window_bits not in self._deflated:

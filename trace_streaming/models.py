@@ -82,12 +82,27 @@ class Event(models.Model):
     )
     tool_name = models.CharField(_("tool"), max_length=200, null=True, blank=True)  # noqa: DJ001  absent is not ""
     duration_ms = models.FloatField(_("duration in ms"), null=True, blank=True)
+    event_id = models.CharField(  # noqa: DJ001  absent is not ""
+        _("event id"),
+        max_length=64,
+        null=True,
+        blank=True,
+        help_text=_("The sender's own name for it, where there is one: a repeat is not stored again."),
+    )
 
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["trace", "sequence"]
-        constraints = [models.UniqueConstraint(fields=["trace", "sequence"], name="trace_streaming_event_sequence")]
+        constraints = [
+            models.UniqueConstraint(fields=["trace", "sequence"], name="trace_streaming_event_sequence"),
+            # Partial: events without an id, which are most, cost it nothing.
+            models.UniqueConstraint(
+                fields=["trace", "event_id"],
+                condition=models.Q(event_id__isnull=False),
+                name="trace_streaming_event_id",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.event}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, cast
 
 from django.core.exceptions import PermissionDenied
 from django.db import router
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException
@@ -18,6 +18,7 @@ from .conf import conf
 from .models import Approval, Trace
 
 VIEW_TRACE = "trace_streaming.view_trace"
+ADD_EVENT = "trace_streaming.add_event"
 DECIDE_APPROVAL = "trace_streaming.decide_approval"
 
 
@@ -31,6 +32,13 @@ class IsOwnerOrMayViewTraces(BasePermission):
             return False
         is_owner = obj.owner_id is not None and obj.owner_id == user.pk
         return is_owner or user.has_perm(VIEW_TRACE) or user.has_perm(VIEW_TRACE, obj)
+
+    def visible_traces(self, request: Request, traces: QuerySet[Trace]) -> QuerySet[Trace]:
+        """The same for a list; what an object-level backend adds is not listed, only found by its id."""
+        user = request.user
+        if not user.is_active:
+            return traces.none()
+        return traces if user.has_perm(VIEW_TRACE) else traces.filter(owner=user.pk)
 
 
 class MayDecideApprovals(BasePermission):
@@ -80,3 +88,33 @@ def _all_let(classes: Sequence[str], request: Any, view: Any, obj: Model) -> boo
         )
     except (APIException, PermissionDenied, Http404):  # how a permission class may say no, too
         return False
+
+
+class _Sees(Protocol):
+    def visible_traces(self, request: Any, traces: QuerySet[Trace]) -> QuerySet[Trace]: ...
+
+
+def traces_to_watch(request: Any, traces: QuerySet[Trace]) -> QuerySet[Trace] | None:
+    """Those of the traces that may be watched, by the query alone; None where each has to be judged by itself.
+
+    A permission class says so with a method ``visible_traces(request, traces)``; one that does not look at the object
+    has nothing to say.
+    """
+    for permission in [import_string(path)() for path in conf.PERMISSION_CLASSES]:
+        if hasattr(permission, "visible_traces"):
+            traces = cast("_Sees", permission).visible_traces(request, traces)
+        elif getattr(type(permission), "has_object_permission", None) is not BasePermission.has_object_permission:
+            return None
+    return traces
+
+
+def may_add_events(request: Any, trace: Trace) -> bool:
+    """Whether this request's user may add events to the trace, and end it: its owner, and who has ``add_event``.
+
+    A trace that has not begun has no owner: only the permission begins one, which then belongs to the user.
+    """
+    user = request.user
+    if not user.is_active:
+        return False
+    is_owner = trace.owner_id is not None and trace.owner_id == user.pk
+    return bool(is_owner or user.has_perm(ADD_EVENT) or user.has_perm(ADD_EVENT, trace))

@@ -99,7 +99,7 @@ def parse_watch_request(trace_id: str, query_string: bytes, event_names: Collect
         raise ProtocolError(CloseCode.BAD_REQUEST, "Bad query: not UTF-8, or more than 32 parameters") from None
     return WatchRequest(
         trace_id,
-        since=_parse_since(_single(query, "since")),
+        since=parse_since(_single(query, "since")),
         epoch=_single(query, "epoch") or None,
         filter=EventFilter(
             _parse_names("events", _split(_single(query, "events")), event_names),
@@ -115,7 +115,8 @@ def _single(query: Mapping[str, list[str]], name: str) -> str | None:
     return values[0] if values else None
 
 
-def _parse_since(text: str | None) -> int | None:
+def parse_since(text: str | None) -> int | None:
+    """A place in a log, or None; raise :exc:`ProtocolError` for what is no sequence number."""
     if text is None:
         return None
     if not _SEQUENCE.fullmatch(text):

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from .api import stream
 from .authentication import hide_ticket
 from .conf import conf
 from .consumers import close_all
 from .presence import presence
 from .recorder import recorder
-from .wires import SCOPE_KEY, DaphneWire, UvicornWire
+from .wires import SCOPE_KEY, DaphneGate, DaphneWire, UvicornGate, UvicornWire
 
 CLIENT_WINDOW_BITS: Final = 10
 """Of what a client says, compressed: its commands are small. uvicorn's is 12, and not to be set."""
@@ -33,10 +35,18 @@ def install() -> None:
         _replace(daphne.Server, "kill_all_applications", _after_closing)
     if (uvicorn := sys.modules.get("uvicorn.server")) is not None:
         _replace(uvicorn.Server, "shutdown", _between_closing_and_storing)
+        for name in ("h11_impl", "httptools_impl"):
+            with suppress(ImportError):
+                protocol = importlib.import_module(f"uvicorn.protocols.http.{name}")
+                _replace(protocol.RequestResponseCycle, "run_asgi", _with_uvicorn_gate)
         with suppress(ImportError):  # without websockets: uvicorn serves none, or with another library
             from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
             _replace(WebSocketsSansIOProtocol, "run_asgi", _with_uvicorn_wire)
+
+
+async def _end_connections() -> None:
+    await asyncio.gather(close_all(), stream.end_all())
 
 
 def _replace(server: Any, name: str, change: Callable[[Any], Any]) -> None:
@@ -48,8 +58,8 @@ def _replace(server: Any, name: str, change: Callable[[Any], Any]) -> None:
 def _with_daphne_wire(create_application: Any) -> Any:
     @functools.wraps(create_application)
     def create_application_with_wire(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
-        if scope["type"] == "websocket":
-            scope[SCOPE_KEY] = functools.partial(DaphneWire, protocol)
+        wire = DaphneWire if scope["type"] == "websocket" else DaphneGate
+        scope[SCOPE_KEY] = functools.partial(wire, protocol)
         return create_application(server, protocol, scope)
 
     return create_application_with_wire
@@ -63,6 +73,15 @@ def _with_uvicorn_wire(run_asgi: Any) -> Any:
         await run_asgi(protocol)
 
     return run_asgi_with_wire
+
+
+def _with_uvicorn_gate(run_asgi: Any) -> Any:
+    @functools.wraps(run_asgi)
+    async def run_asgi_with_gate(cycle: Any, app: Any) -> None:
+        cycle.scope[SCOPE_KEY] = functools.partial(UvicornGate, cycle)
+        await run_asgi(cycle, app)
+
+    return run_asgi_with_gate
 
 
 def _with_compression(init: Any) -> Any:
@@ -98,7 +117,9 @@ def _after_closing(kill_all_applications: Any) -> Any:
     def close_and_kill_all_applications(server: Any) -> Any:
         from twisted.internet.defer import Deferred
 
-        closed = Deferred.fromFuture(asyncio.ensure_future(close_all()))  # what the reactor waits for before it stops
+        closed = Deferred.fromFuture(
+            asyncio.ensure_future(_end_connections())
+        )  # what the reactor waits for before it stops
         return closed.addCallback(lambda _: kill_all_applications(server))
 
     return close_and_kill_all_applications
@@ -107,7 +128,7 @@ def _after_closing(kill_all_applications: Any) -> Any:
 def _between_closing_and_storing(shutdown: Any) -> Any:
     @functools.wraps(shutdown)
     async def shutdown_in_order(server: Any, *args: Any, **kwargs: Any) -> None:
-        await close_all()
+        await _end_connections()
         await shutdown(server, *args, **kwargs)
         await asyncio.to_thread(recorder.close)
         await asyncio.to_thread(presence.close)

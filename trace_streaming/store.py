@@ -44,7 +44,12 @@ class _Appended:
     start: TraceStart | None = None
     events: list[TraceEvent] = field(default_factory=list)
     end: TraceEnd | None = None
+    approvals: list[TraceApproval] = field(default_factory=list)
     lost: int = 0
+
+    @property
+    def adds_something(self) -> bool:
+        return bool(self.events or self.start or self.end or self.approvals or self.lost)
 
     @property
     def last_event_at(self) -> datetime:
@@ -120,20 +125,15 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
     """Within the transaction."""
     if not records:
         return list(in_doubt)
-    appended: dict[str, _Appended] = {}
-    for record in records:
-        new = appended.setdefault(record.trace_id, _Appended(record.timestamp))
-        match record:
-            case TraceEvent():
-                new.events.append(record)
-            case TraceEnd():
-                new.end = record
-            case TraceStart():
-                new.start = new.start or record
-            case TraceLoss():
-                new.lost += record.count
     alias = database()
-    heads = _raise_heads(alias, dict(sorted(appended.items())))
+    appended = _by_trace(records)
+    _begin_missing(alias, appended)
+    _drop_repeated(alias, appended)
+    if not in_doubt:
+        appended = {trace_id: new for trace_id, new in appended.items() if new.adds_something}
+    if not appended:
+        return []
+    heads = _raise_heads(alias, appended)
     if _are_stored(in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
         transaction.set_rollback(True, using=alias)
         return list(in_doubt)
@@ -145,8 +145,27 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
         batches += _batches(trace_id, head, numbered.encoded)
         inserted.append(numbered)
     event_rows.insert(connections[alias], inserted)
-    _store_approvals(alias, [record for record in records if isinstance(record, TraceApproval)])
+    _store_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return batches
+
+
+def _by_trace(records: Sequence[TraceRecord]) -> dict[str, _Appended]:
+    """In the one order in which traces are locked."""
+    appended: dict[str, _Appended] = {}
+    for record in records:
+        new = appended.setdefault(record.trace_id, _Appended(record.timestamp))
+        match record:
+            case TraceEvent():
+                new.events.append(record)
+            case TraceEnd():
+                new.end = record
+            case TraceStart():
+                new.start = new.start or record
+            case TraceApproval():
+                new.approvals.append(record)
+            case TraceLoss():
+                new.lost += record.count
+    return dict(sorted(appended.items()))
 
 
 def _store_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
@@ -190,11 +209,34 @@ _begun: dict[str, None] = {}
 MAX_BEGUN: Final = 10_000
 
 
-def _raise_heads(alias: str, appended: dict[str, _Appended]) -> dict[str, Head]:
-    """Raise the heads of all traces, and begin those that are missing; return the new heads."""
+def _begin_missing(alias: str, appended: dict[str, _Appended]) -> None:
     missing = [_new_trace(trace_id, new) for trace_id, new in appended.items() if trace_id not in _begun]
     # Before the update, which then sees them: this waits for whoever begins one of them at the same moment.
     Trace.objects.using(alias).bulk_create(missing, ignore_conflicts=True)
+
+
+def _drop_repeated(alias: str, appended: dict[str, _Appended]) -> None:
+    """Leave out events whose id the log has already. Under the trace's lock: whoever stores the same ones waits."""
+    named = {
+        trace_id: new for trace_id, new in appended.items() if any(event.event_id is not None for event in new.events)
+    }
+    if not named:
+        return
+    locked = Trace.objects.using(alias).filter(trace_id__in=named).order_by("trace_id").select_for_update()
+    for trace_id, pk in locked.values_list("trace_id", "pk"):
+        new = named[trace_id]
+        ids = {event.event_id for event in new.events if event.event_id is not None}
+        known: set[str | None] = set(event_rows.known_ids(alias, pk, ids))
+        kept = []
+        for event in new.events:
+            if event.event_id is None or event.event_id not in known:
+                kept.append(event)
+                known.add(event.event_id)
+        new.events = kept
+
+
+def _raise_heads(alias: str, appended: dict[str, _Appended]) -> dict[str, Head]:
+    """Raise the heads of all traces; return the new ones."""
     if _update_heads(connections[alias], appended) != len(appended):
         for trace_id in appended:
             _begun.pop(trace_id, None)

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .emitter import announce, make_event
-from .events import check_trace_id, parse_timestamp
+from .emitter import announce
 from .hub import connections_by_trace
+from .incoming import event_from
 from .recorder import recorder
 from .redaction import redact_text
 
@@ -19,7 +19,7 @@ RECORD_TIMEOUT_SECONDS = 5.0
 
 
 async def emit_trace_event(trace_id: str, event: Mapping[str, Any]) -> bool:
-    """Emit one event given as a dictionary: ``event``, and optionally ``details``, ``status``, ``timestamp``.
+    """Emit one event given as a dictionary: ``event``, and what else :func:`.event_from` knows.
 
     An emitter's events reach the watchers by themselves; this is for those that come from elsewhere.
 
@@ -52,20 +52,11 @@ def get_active_trace_streams() -> list[str]:
 
 def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
     try:
-        timestamp = event.get("timestamp")
-        emitted, _ = make_event(
-            check_trace_id(trace_id),
-            event["event"],
-            event.get("details"),
-            event.get("status", "pending"),
-            timestamp=None if timestamp is None else parse_timestamp(timestamp),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        # The error shows what was given as a name, a status or a time: that may be anything, too.
-        reason = redact_text(str(error)) if isinstance(error, ValueError) else "it is no event"
-        logger.warning("Event not emitted: %s", reason)
+        announce(event_from(trace_id, event))
+    except ValueError as error:
+        # The error shows what was given as a name, a status or a time: that may be anything.
+        logger.warning("Event not emitted: %s", redact_text(str(error)))
         return False
-    announce(emitted)
     return True
 
 

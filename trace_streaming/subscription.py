@@ -114,6 +114,11 @@ class Subscription:
         if self._position == self._log.head:
             self._go_live()
 
+    @property
+    def position(self) -> int:
+        """The last sequence that was sent, or that the filter left out."""
+        return self._position
+
     def connected(self, heartbeat_seconds: float) -> str:
         """The first frame that the client is sent."""
         log = self._log

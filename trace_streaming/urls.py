@@ -1,8 +1,8 @@
-"""The HTTP routes: ``ws/health``, and ``api/``."""
+"""The HTTP routes: ``ws/health``, and those under ``api/``."""
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from .approval_views import ApprovalsView, ApprovalView
 from .views import HealthView, TicketView
@@ -14,4 +14,5 @@ urlpatterns = [
     path("api/traces/<str:trace_id>/ticket", TicketView.as_view(), name="ticket"),
     path("api/traces/<str:trace_id>/approvals", ApprovalsView.as_view(), name="approvals"),
     path("api/traces/<str:trace_id>/approvals/<str:approval_id>", ApprovalView.as_view(), name="approval"),
+    path("api/", include("trace_streaming.api.urls")),
 ]

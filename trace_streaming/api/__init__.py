@@ -1,0 +1,1 @@
+"""The HTTP doors: traces, their events, server-sent events and ingest, under ``api/``."""

@@ -1,0 +1,111 @@
+"""What all views have in common: one policy, and one way to say no."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.module_loading import import_string
+from rest_framework import status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, NotAuthenticated, NotFound, PermissionDenied, ValidationError
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from trace_streaming.authentication import authenticators
+from trace_streaming.conf import conf
+from trace_streaming.events import check_trace_id, event_names
+from trace_streaming.exceptions import InvalidTraceIdError, ProtocolError
+from trace_streaming.models import Trace
+from trace_streaming.permissions import may_add_events, may_watch
+from trace_streaming.protocol import WatchRequest, parse_watch_request
+from trace_streaming.store import TRANSIENT_ERRORS, database
+
+RETRY_SECONDS = 5
+
+
+class StoreAwayError(APIException):
+    """503 with ``Retry-After``."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database does not answer; try again."
+    default_code = "database_away"
+    wait = RETRY_SECONDS
+
+
+class TraceView(APIView):
+    """A view of the trace that the path names, for those who may watch it.
+
+    For all others it is the same as one that does not exist: they learn nothing by asking.
+    """
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """The same as a socket's."""
+        return authenticators()
+
+    def get_permissions(self) -> list[BasePermission]:
+        """Those that decide who may watch: the same at every door."""
+        return [import_string(path)() for path in conf.PERMISSION_CLASSES]
+
+    def watched_trace(self) -> Trace:
+        """The trace; unsaved when it has not begun. 400, 401 or 403, and 404 as this class says."""
+        trace = self.named_trace()
+        if not may_watch(self.request, trace, self):
+            self.refuse()
+        return trace
+
+    def stored_trace(self) -> Trace:
+        """Like :meth:`watched_trace`, and 404 when it has not begun."""
+        trace = self.watched_trace()
+        if trace.pk is None:
+            raise NotFound
+        return trace
+
+    def writable_trace(self) -> Trace:
+        """The trace, for those who may add to it; unsaved when it has not begun. 403 for those who may only watch."""
+        trace = self.named_trace()
+        if not may_add_events(self.request, trace):
+            if may_watch(self.request, trace, self) and self.request.user.is_authenticated:
+                raise PermissionDenied
+            self.refuse()
+        return trace
+
+    def named_trace(self) -> Trace:
+        """Whoever asks."""
+        try:
+            trace_id = check_trace_id(self.kwargs["trace_id"])
+        except InvalidTraceIdError as error:
+            raise ValidationError({"trace_id": [str(error)]}) from None
+        stored = Trace.objects.using(database()).select_related("owner").filter(trace_id=trace_id).first()
+        return stored or Trace(trace_id=trace_id)
+
+    def refuse(self) -> None:
+        """Say that there is no such trace, or ask who is there."""
+        if not self.request.user.is_authenticated:
+            raise NotAuthenticated
+        raise NotFound
+
+    def watch_request(self) -> WatchRequest:
+        """``since``, ``epoch``, ``events`` and ``status``, as the sockets have them."""
+        query = self.request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+        try:
+            return parse_watch_request(self.kwargs["trace_id"], query, event_names(conf.EXTRA_EVENTS))
+        except ProtocolError as error:
+            raise ValidationError({"detail": error.message}) from None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """503 while the database is away."""
+        return super().handle_exception(StoreAwayError() if isinstance(exc, TRANSIENT_ERRORS) else exc)
+
+
+class TextView(TraceView):
+    """A view of text that is no JSON: what goes wrong is JSON all the same."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Give an error its renderer."""
+        is_error = isinstance(response, Response) and response.status_code >= status.HTTP_400_BAD_REQUEST
+        if is_error and not isinstance(getattr(request, "accepted_renderer", None), BrowsableAPIRenderer):
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)

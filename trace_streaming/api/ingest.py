@@ -1,0 +1,137 @@
+"""Events from programs that do not run inside Django: the same emitter, queue, redaction and limits as inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
+
+import orjson
+from django.conf import settings
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+
+from trace_streaming.conf import conf
+from trace_streaming.emitter import TraceEmitter, announce
+from trace_streaming.events import TraceEvent
+from trace_streaming.incoming import event_from
+from trace_streaming.models import Trace
+from trace_streaming.recorder import SYNC_SECONDS, recorder
+
+MAX_EVENTS: Final = 1_000
+"""In one request."""
+
+
+class TooLargeError(APIException):
+    """413."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+
+
+class JSONBodyParser(BaseParser):
+    """JSON by the parser that the rest of the app uses: strict, and not to be broken by a deeply nested text."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Raise :exc:`ParseError` for what is no JSON, and 413 above ``DATA_UPLOAD_MAX_MEMORY_SIZE``."""
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read() if limit is None else stream.read(limit + 1)
+        if limit is not None and len(body) > limit:
+            raise TooLargeError(f"A request has at most {limit} bytes")
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise ParseError(f"Not JSON: {error}") from None
+
+
+@dataclass(frozen=True)
+class Bad:
+    """An item of a batch that holds no event."""
+
+    index: int
+    error: str
+
+
+class Taken(NamedTuple):
+    """What became of a batch."""
+
+    accepted: int
+    errors: list[Bad]
+    is_stored: bool
+
+    @property
+    def status_code(self) -> int:
+        """400: no event among them; 202: not known to be stored yet; 207: some bad ones; 200."""
+        if self.errors and not self.accepted:
+            return status.HTTP_400_BAD_REQUEST
+        if not self.is_stored:
+            return status.HTTP_202_ACCEPTED
+        return status.HTTP_207_MULTI_STATUS if self.errors else status.HTTP_200_OK
+
+    def as_data(self) -> dict[str, Any]:
+        """As the client reads it."""
+        return {
+            "accepted": self.accepted,
+            "stored": self.is_stored,
+            "errors": [asdict(error) for error in self.errors],
+        }
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The body, if it is an object; refuses before it is read what says that it is too large."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if limit is not None and length.isdecimal() and int(length) > limit:
+        raise TooLargeError(f"A request has at most {limit} bytes")
+    if not isinstance(request.data, Mapping):
+        raise ValidationError({"detail": "An object is expected"})
+    return dict(request.data)
+
+
+def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
+    """Emit what the body holds, and wait until it is stored.
+
+    :param trace: unsaved when it has not begun: then it will be the user's
+    :param body: an event, or ``{"events": [...], "metadata": {...}}``
+    """
+    metadata, items = body.get("metadata"), body.get("events", [body])
+    if not isinstance(items, list):
+        raise ValidationError({"events": ["A list is expected"]})
+    if len(items) > MAX_EVENTS:
+        raise TooLargeError(f"A request has at most {MAX_EVENTS} events")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise ValidationError({"metadata": ["An object is expected"]})
+    events: list[TraceEvent] = []
+    errors: list[Bad] = []
+    for index, item in enumerate(items):
+        try:
+            events.append(event_from(trace.trace_id, item))
+        except ValueError as error:
+            errors.append(Bad(index, str(error)))
+    lost = recorder.lost
+    if events:
+        begin(trace, user, metadata)
+    for event in events:
+        announce(event)
+    return Taken(len(events), errors, is_stored=is_stored(trace.trace_id, lost))
+
+
+def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None) -> TraceEmitter:
+    """An emitter for the trace; one that has not begun becomes the user's."""
+    if trace.pk is None:
+        return TraceEmitter(trace.trace_id, owner=user, metadata=metadata)
+    return TraceEmitter(trace.trace_id)
+
+
+def is_stored(trace_id: str, lost: int) -> bool:
+    """Wait for the store as long as ``TRACE_STREAMING_DURABILITY = "sync"`` would; whether it has all that was sent.
+
+    :param lost: how many records the recorder had given up before
+    """
+    if conf.RECORDER == "inline":
+        return recorder.lost == lost
+    return TraceEmitter(trace_id).flush(SYNC_SECONDS) and recorder.lost == lost

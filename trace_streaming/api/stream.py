@@ -1,0 +1,231 @@
+"""A trace as server-sent events: the same subscription as a socket's, for where sockets do not pass."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any, Final
+from weakref import WeakSet
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+from trace_streaming.conf import conf
+from trace_streaming.event_stream import EVENT_STREAM
+from trace_streaming.events import END_STATES
+from trace_streaming.exceptions import ProtocolError, StorageUnavailableError
+from trace_streaming.frames import Packet
+from trace_streaming.hub import Hub, current_hub
+from trace_streaming.models import Trace
+from trace_streaming.presence import presence
+from trace_streaming.protocol import CloseCode, Ending, WatchRequest, parse_since
+from trace_streaming.subscription import STALLED, Subscription
+from trace_streaming.wires import SCOPE_KEY, Gate
+
+from .access import TextView
+from .streaming import gate_of, release_connections
+
+logger = logging.getLogger(__name__)
+
+EVENT_STREAM_TYPE: Final = "text/event-stream"
+CLOSE_SECONDS: Final = 1.0
+"""How long streams are given to end with the server."""
+GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
+FAILED: Final = Ending(CloseCode.GOING_AWAY, "The server failed; connect again")
+
+
+class AsyncOnlyError(APIException):
+    """501: under WSGI a stream would never begin."""
+
+    status_code = 501
+    default_detail = "Server-sent events need an ASGI server."
+
+
+class EventStreamRenderer(JSONRenderer):
+    """The view streams it."""
+
+    media_type = EVENT_STREAM_TYPE
+    format = "event-stream"
+
+
+class StreamView(TextView):
+    """A trace live, as server-sent events."""
+
+    renderer_classes = (EventStreamRenderer,)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Server-sent events, whatever the client accepts."""
+        return super().perform_content_negotiation(request, force=True)
+
+    def get(self, request: Request, trace_id: str) -> HttpResponseBase:
+        """Replay what is behind ``Last-Event-ID`` or ``since``, then go on live; 204 when all was said already."""
+        trace, watch = self.watched_trace(), self.watch_request()
+        scope = getattr(request._request, "scope", None)
+        if scope is None:
+            raise AsyncOnlyError
+        if (last_event_id := request.headers.get("Last-Event-ID")) is not None:
+            try:
+                watch = replace(watch, since=parse_since(last_event_id.strip()))
+            except ProtocolError as error:
+                raise ValidationError({"detail": f"Last-Event-ID: {error.message}"}) from None
+            if _has_all(trace, watch):
+                return HttpResponse(status=204)  # an EventSource comes back after every end, but not after this
+        if SCOPE_KEY in scope:  # a real server; Django's test client has the other keys of one
+            presence.start()
+        release_connections()
+        content: Any = () if request.method == "HEAD" else EventSource(watch, scope).parts()
+        return StreamingHttpResponse(
+            content,
+            content_type=EVENT_STREAM_TYPE,
+            headers={
+                "Cache-Control": "no-cache, no-transform",
+                "X-Accel-Buffering": "no",  # nginx
+                "Content-Encoding": "identity",  # Django's GZipMiddleware would hold events back
+            },
+        )
+
+
+def _has_all(trace: Trace, watch: WatchRequest) -> bool:
+    is_over = trace.pk is not None and trace.state in END_STATES
+    return is_over and watch.since == trace.last_sequence and not watch.contradicts(trace.last_sequence, trace.epoch)
+
+
+class EventSource:
+    """One open stream: the client of a subscription, and the parts of a response.
+
+    Two packets are held at most: the one that the server is sending, and the next.
+    """
+
+    def __init__(self, request: WatchRequest, scope: dict[str, Any]) -> None:
+        self._request = request
+        self._scope = scope
+        self._hub: Hub | None = None
+        self._gate: Gate | None = None
+        self._subscription: Subscription | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._response: asyncio.Task[Any] | None = None
+        self._packet: Packet | None = None
+        self._ending: Ending | None = None
+        self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The response, until the trace ends, the server goes, or the client does."""
+        if asyncio.get_running_loop() in _ending:
+            yield EVENT_STREAM.error(self._request.trace_id, *GOING_AWAY).encode()
+            return
+        self._response = asyncio.current_task()
+        assert self._response is not None  # noqa: S101  an ASGI server runs this in one
+        self._hub, self._gate = current_hub(), gate_of(self._scope)
+        _open[self] = self._response
+        # Whatever ends the response: a generator inside of others is closed by the garbage collector alone.
+        self._response.add_done_callback(self._free)
+        try:
+            self._subscription = await self._hub.subscribe(self._request, EVENT_STREAM, self)
+            greeting = self._greeting(self._subscription)
+            self.pump()  # before anything is waited for: from here on a client that takes nothing is noticed
+            yield greeting.encode()
+            while (packet := await self._next()) is not None:
+                yield packet.body
+                if self._gate is not None:
+                    await self._gate.wait()
+                if EVENT_STREAM.is_end(packet):
+                    return
+            yield EVENT_STREAM.error(self._request.trace_id, *self._ending or FAILED).encode()
+        except StorageUnavailableError as error:
+            yield EVENT_STREAM.error(self._request.trace_id, CloseCode.GOING_AWAY, f"{error}; connect again").encode()
+        finally:
+            self._free()
+            if self._gate is not None:
+                self._gate.close()
+
+    def send_now(self, packet: Packet) -> bool:
+        """Hand over, if nothing waits to be sent."""
+        if self._packet is not None:
+            return False
+        self._packet = packet
+        self._changed.set()
+        return True
+
+    async def send_packet(self, packet: Packet) -> None:
+        """Hand over, as soon as what is before it is being sent."""
+        while not self.send_now(packet):
+            self._taken.clear()
+            await self._taken.wait()
+
+    def pump(self) -> None:
+        """There is something to send that may have to be waited for."""
+        if self._subscription is not None:
+            self._pump = asyncio.create_task(self._run_pump(self._subscription))
+
+    def end(self, ending: Ending) -> None:
+        """End the stream, as soon as the client has taken what it is being sent; nothing is awaited here."""
+        self._ending = ending
+        self._changed.set()
+
+    def abort(self) -> None:
+        """End the connection of a client that takes nothing."""
+        if self._gate is not None:
+            self._gate.abort()
+        if self._response is not None:
+            self._response.cancel()
+
+    def _greeting(self, subscription: Subscription) -> str:
+        greeting = subscription.connected(conf.HEARTBEAT_SECONDS)
+        return greeting if self._request.since is not None else EVENT_STREAM.place(subscription.position) + greeting
+
+    async def _next(self) -> Packet | None:
+        """What is to be sent next; None at the end."""
+        while self._packet is None and self._ending is None:
+            self._changed.clear()
+            await self._changed.wait()
+        packet, self._packet = self._packet, None
+        self._taken.set()
+        return packet if self._ending is None else None
+
+    async def _run_pump(self, subscription: Subscription) -> None:
+        try:
+            await subscription.run()
+            self._pump = None
+        except asyncio.CancelledError:
+            if subscription.ending is None:
+                raise
+            self.end(subscription.ending)
+            if subscription.ending is STALLED:
+                self.abort()
+        except Exception:
+            logger.exception("A subscription failed", extra={"trace_id": subscription.trace_id})
+            self.end(FAILED)
+
+    def _free(self, response: asyncio.Task[Any] | None = None) -> None:
+        """Give the place back, at once."""
+        _open.pop(self, None)
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and self._hub is not None:
+            self._hub.unsubscribe(subscription)
+        if self._pump is not None:
+            self._pump.cancel()
+
+
+_open: dict[EventSource, asyncio.Task[Any]] = {}
+_ending: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+"""Whose servers take no stream any more: uvicorn would wait for one that began behind the others' end."""
+
+
+async def end_all() -> None:
+    """The server is ending: have all streams of the running loop end, so that their clients come back."""
+    loop = asyncio.get_running_loop()
+    _ending.add(loop)
+    here = {source: task for source, task in _open.items() if task.get_loop() is loop}
+    for source in here:
+        source.end(GOING_AWAY)
+    if here:
+        await asyncio.wait(here.values(), timeout=CLOSE_SECONDS)
+    for source, task in here.items():
+        if not task.done():
+            source.abort()

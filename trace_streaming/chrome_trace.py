@@ -1,0 +1,137 @@
+"""A trace in Chrome's trace event format, which Perfetto and ``chrome://tracing`` open.
+
+Each tool call is a bar from its start to its end, in the lowest lane that is free; every other event is a mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+PROCESS: Final = 1
+MARKS: Final = 0
+"""The lane of everything that is no tool call; the calls' lanes are 1, 2, …"""
+MAX_OPEN: Final = 1_000
+"""So many calls are waited for; beyond it the oldest is written without an end."""
+STARTS: Final = frozenset({"tool_call_start"})
+ENDS: Final = frozenset({"tool_call_complete", "tool_call_error"})
+
+Event = Mapping[str, Any]
+
+
+class _Call(NamedTuple):
+    """One that has started and not ended."""
+
+    start: Event
+    lane: int
+
+
+class _Calls:
+    """Open calls and their lanes."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[_Call]] = {}
+        self._count = 0
+        self._lanes: set[int] = set()
+        self.known_lanes: set[int] = set()
+
+    def begin(self, event: Event) -> Iterator[_Call]:
+        """Take one that starts; yields those that are waited for no longer."""
+        if self._count >= MAX_OPEN:
+            yield self._take(next(iter(self._open)))
+        lane = next(lane for lane in range(1, MAX_OPEN + 2) if lane not in self._lanes)
+        self._lanes.add(lane)
+        self.known_lanes.add(lane)
+        self._open.setdefault(_key(event), []).append(_Call(event, lane))
+        self._count += 1
+
+    def end(self, event: Event) -> _Call | None:
+        """The start of one that ends: the one with its ``call_id``, or else the tool's oldest open one."""
+        key = _key(event)
+        return self._take(key) if key in self._open else None
+
+    def rest(self) -> Iterator[_Call]:
+        """Those that never ended."""
+        while self._open:
+            yield self._take(next(iter(self._open)))
+
+    def _take(self, key: str) -> _Call:
+        call = self._open[key].pop(0)
+        if not self._open[key]:
+            del self._open[key]
+        self._lanes.discard(call.lane)
+        self._count -= 1
+        return call
+
+
+def chrome_events(trace_id: str, events: Iterable[Event]) -> Iterator[dict[str, Any]]:
+    """The trace events, in the order in which they are known; times are microseconds, as the format has them.
+
+    :param events: as the wire has them, in order
+    """
+    calls = _Calls()
+    yield _metadata("process_name", MARKS, trace_id)
+    yield _metadata("thread_name", MARKS, "events")
+    for event in events:
+        if event["event"] in STARTS:
+            yield from map(_unfinished, calls.begin(event))
+        elif event["event"] in ENDS:
+            yield _finished(event, calls.end(event))
+        else:
+            yield _mark(event)
+    yield from map(_unfinished, calls.rest())
+    for lane in sorted(calls.known_lanes):
+        yield _metadata("thread_name", lane, f"calls {lane}")
+
+
+def _finished(end: Event, call: _Call | None) -> dict[str, Any]:
+    ended = _microseconds(end)
+    if call is not None:
+        started = min(_microseconds(call.start), ended)
+        args = {"start": call.start["details"], "end": end["details"], "status": end["status"]}
+        return {**_common(end, "X", call.lane, started, args), "dur": ended - started}
+    duration = end.get("duration_ms")
+    if duration is None or duration < 0:
+        return _mark(end)
+    microseconds = round(duration * 1000)
+    return {**_common(end, "X", MARKS, ended - microseconds, _args(end)), "dur": microseconds}
+
+
+def _unfinished(call: _Call) -> dict[str, Any]:
+    return _common(call.start, "B", call.lane, _microseconds(call.start), _args(call.start))
+
+
+def _mark(event: Event) -> dict[str, Any]:
+    return {**_common(event, "i", MARKS, _microseconds(event), _args(event)), "s": "t"}
+
+
+def _common(event: Event, phase: str, lane: int, time: int, args: Mapping[str, Any]) -> dict[str, Any]:
+    name = event.get("tool_name") or event["event"]
+    return {
+        "name": name,
+        "cat": event["event"],
+        "ph": phase,
+        "ts": time,
+        "pid": PROCESS,
+        "tid": lane,
+        "args": {"sequence": event["sequence"], **args},
+    }
+
+
+def _args(event: Event) -> dict[str, Any]:
+    return {"details": event["details"], "status": event["status"]}
+
+
+def _metadata(kind: str, lane: int, name: str) -> dict[str, Any]:
+    return {"name": kind, "ph": "M", "ts": 0, "pid": PROCESS, "tid": lane, "args": {"name": name}}
+
+
+def _key(event: Event) -> str:
+    call_id = event["details"].get("call_id")
+    return f"tool:{event.get('tool_name')}" if call_id is None else f"id:{call_id}"
+
+
+def _microseconds(event: Event) -> int:
+    time = datetime.fromisoformat(event["timestamp"])
+    return int(time.timestamp()) * 1_000_000 + time.microsecond
