@@ -129,12 +129,17 @@ async def test_the_examples_of_the_documentation(own_server: Server, tmp_path: P
     host = f"http://127.0.0.1:{own_server.port}"
     outputs = []
     for command in commands:
-        options: dict[str, Any] = {"cwd": tmp_path, "env": {**os.environ, "HOST": host, "USER": "ada:ada"}}
-        done = await asyncio.to_thread(
-            subprocess.run, ["bash", "-c", command], capture_output=True, text=True, timeout=30, **options
+        process = await asyncio.create_subprocess_exec(
+            *("bash", "-c", command),
+            cwd=tmp_path,
+            env={**os.environ, "HOST": host, "USER": "ada:ada"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
-        assert done.returncode == 0, (command, done.stderr, done.stdout)
-        outputs.append(done.stdout)
+        async with asyncio.timeout(30):
+            output, error = await process.communicate()
+        assert process.returncode == 0, (command, error, output)
+        outputs.append(output.decode())
     assert len(commands) == 9
     assert json.loads(outputs[1])["accepted"] == 2
     assert json.loads(outputs[3])["results"][0]["owner"] == "ada"

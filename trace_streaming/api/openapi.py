@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import new_class
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiViewExtension
@@ -143,10 +144,13 @@ def _extension(target: str, name: str, **methods: Any) -> type[OpenApiViewExtens
     """Describes the methods of a view."""
 
     def view_replacement(self: OpenApiViewExtension) -> type[Any]:
-        return extend_schema_view(**methods)(type(name, (self.target_class,), {}))
+        bases: tuple[Any, ...] = (self.target_class,)
+        return extend_schema_view(**methods)(type(name, bases, {}))
 
     body = {"target_class": f"trace_streaming.{target}", "view_replacement": view_replacement}
-    made: type[OpenApiViewExtension] = type(OpenApiViewExtension)(f"{name}Extension", (OpenApiViewExtension,), body)
+    made: type[OpenApiViewExtension] = new_class(
+        f"{name}Extension", (OpenApiViewExtension,), {}, lambda it: it.update(body)
+    )
     return made
 
 
