@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.http import Http404
@@ -30,6 +31,14 @@ class IsOwnerOrMayViewTraces(BasePermission):
         return is_owner or user.has_perm(VIEW_TRACE) or user.has_perm(VIEW_TRACE, obj)
 
 
+class MayViewTraces(BasePermission):
+    """Users with Django's ``view_trace`` permission for all traces."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """An anonymous user has none."""
+        return request.user is not None and request.user.has_perm(VIEW_TRACE)
+
+
 def find_trace(trace_id: str) -> Trace:
     """The trace of this id; one that has not begun is unsaved, and has no owner."""
     return Trace.objects.using(router.db_for_write(Trace)).filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
@@ -42,6 +51,8 @@ def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
 
     :param request: anything with ``user`` and ``method``: a Django or DRF request; of a socket, its handshake
     """
+    if request.user is None:  # REST framework's UNAUTHENTICATED_USER may say so
+        request.user = AnonymousUser()
     permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
     try:
         return all(
