@@ -101,7 +101,9 @@ class Conf:
     @cached_property
     def HEALTH_PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide whom ``/ws/health`` tells the watched traces' ids."""
-        return self._get("HEALTH_PERMISSION_CLASSES", ["rest_framework.permissions.IsAdminUser"])  # type: ignore[no-any-return]
+        return self._get(  # type: ignore[no-any-return]
+            "HEALTH_PERMISSION_CLASSES", ["trace_streaming.permissions.MayViewTraces"]
+        )
 
     @cached_property
     def HEALTH_TIMEOUT_SECONDS(self) -> float:

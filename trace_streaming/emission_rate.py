@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import Final
 
@@ -31,7 +31,7 @@ class EmissionRate:
     def __init__(self) -> None:
         self._buckets = TokenBuckets()
         self._shed: OrderedDict[str, _Shed] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()  # as that of the buckets
 
     def paced(self, record: TraceRecord, rate: Rate) -> list[TraceRecord]:
         """What is to be recorded of it: it alone, or behind a marker of what was shed before; or nothing.

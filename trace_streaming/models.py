@@ -154,6 +154,8 @@ class Ticket(models.Model):
     expires_at = models.DateTimeField(_("expires"), db_index=True)
     user_hash = models.CharField(_("session hash of the user"), max_length=128, blank=True)
     session_key = models.CharField(_("session that asked for it"), max_length=40, blank=True)
+    token_model = models.CharField(_("kind of the token that asked for it"), max_length=200, blank=True)
+    token_key = models.CharField(_("primary key of the token that asked for it"), max_length=255, blank=True)
     valid_until = models.DateTimeField(_("end of the credentials that asked for it"), null=True)
 
     class Meta:
