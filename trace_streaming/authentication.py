@@ -30,7 +30,7 @@ TICKET_KEY: Final = "trace_streaming.ticket"
 _TICKET: Final = re.compile(rb"(?:^|&)ticket=([^&]*)")
 _OF_COOKIES: Final = frozenset({"cookies", "session", "user"})
 """What the middlewares of Channels add to a scope."""
-_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_SCHEMES: Final = {"ws": "http", "wss": "https", "https": "https"}
 
 
 class Credentials(Protocol):
