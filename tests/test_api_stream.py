@@ -270,9 +270,11 @@ async def test_a_place_is_limited(settings: Settings) -> None:
     settings.TRACE_STREAMING_LIMITS = {"connections_per_trace": 1}
     async with reading("t") as first:
         await first.messages("live")
-        async with reading("t") as second:
-            said = await second.message()
-            assert (said["event"], json.loads(said["data"])["code"]) == ("refused", 4029)
+        second = Reader("t")
+        assert await second.open() == 200
+        said = await second.message()
+        assert (said["event"], json.loads(said["data"])["code"]) == ("refused", 4029)
+        await second.close()
     async with reading("t") as third:
         await third.messages("live")
 
