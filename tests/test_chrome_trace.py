@@ -20,7 +20,11 @@ PHASES: dict[str, set[str]] = {"X": {"dur"}, "B": set(), "i": {"s"}, "M": set()}
 
 
 def event(name: str, second: float, sequence: int = 1, **details: Any) -> dict[str, Any]:
-    made = {"event": name, "timestamp": (BEGIN + timedelta(seconds=second)).isoformat(), "details": details}
+    made: dict[str, Any] = {
+        "event": name,
+        "timestamp": (BEGIN + timedelta(seconds=second)).isoformat(),
+        "details": details,
+    }
     made |= {"status": "success", "sequence": sequence, "trace_id": "t"}
     lifted = {"tool_name": details.get("tool"), "duration_ms": details.get("duration_ms")}
     return made | {key: value for key, value in lifted.items() if value is not None}

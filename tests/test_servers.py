@@ -5,6 +5,7 @@ from __future__ import annotations
 import daphne.server
 import pytest
 import uvicorn.server
+from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from trace_streaming import servers
@@ -18,6 +19,7 @@ from trace_streaming import servers
         (daphne.server.Server, "kill_all_applications"),
         (uvicorn.server.Server, "shutdown"),
         (WebSocketsSansIOProtocol, "run_asgi"),
+        (h11_impl.RequestResponseCycle, "run_asgi"),
     ],
 )
 def test_a_server_is_changed_once(server: type, name: str) -> None:

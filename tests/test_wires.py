@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from trace_streaming.frames import Frame, Packet
-from trace_streaming.wires import DaphneWire, UvicornWire
+from trace_streaming.wires import DaphneGate, DaphneWire, UvicornGate, UvicornWire
 
 
 def packet(text: str) -> Packet:
@@ -102,3 +102,57 @@ async def test_nothing_is_written_behind_a_close(uvicorn_protocol: Any, end: str
     with pytest.raises(ConnectionError):
         await wire.wait()
     assert uvicorn_protocol.transport.written == []
+
+
+class DaphneRequest:
+    """What is used of daphne's ``WebRequest``."""
+
+    producer: Any = None
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.aborted: list[str] = []
+        transport = SimpleNamespace(abortConnection=lambda: self.aborted.append("aborted"))
+        self.channel: Any = SimpleNamespace(transport=transport) if is_open else None
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
+
+@pytest.mark.parametrize("end", ["resumeProducing", "stopProducing", "close"])
+async def test_a_long_response_waits_at_daphnes_gate(end: str) -> None:
+    """While the buffer is full; until it is empty, the connection lost, or the response made."""
+    request = DaphneRequest()
+    gate = DaphneGate(request)
+    assert request.producer is gate
+    await asyncio.wait_for(gate.wait(), 5)
+    gate.pauseProducing()
+    waiting = asyncio.create_task(gate.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    getattr(gate, end)()
+    await asyncio.wait_for(waiting, 5)
+    gate.close()
+    assert request.producer is None
+    gate.abort()
+    assert request.aborted == ["aborted"]
+
+
+async def test_a_request_whose_client_has_gone_has_an_open_gate() -> None:
+    """Before the response began."""
+    gate = DaphneGate(DaphneRequest(is_open=False))
+    await asyncio.wait_for(gate.wait(), 5)
+    gate.close()
+    gate.abort()
+
+
+async def test_uvicorns_gate_leaves_the_waiting_to_uvicorn() -> None:
+    """And drops what waits, where it is asked to."""
+    aborted: list[bool] = []
+    gate = UvicornGate(SimpleNamespace(transport=SimpleNamespace(abort=lambda: aborted.append(True))))
+    await asyncio.wait_for(gate.wait(), 5)
+    gate.close()
+    gate.abort()
+    assert aborted == [True]

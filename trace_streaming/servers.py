@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from .api import stream
 from .authentication import hide_ticket
 from .conf import conf
 from .consumers import close_all
@@ -46,6 +45,8 @@ def install() -> None:
 
 
 async def _end_connections() -> None:
+    from .api import stream  # not for every process that emits
+
     await asyncio.gather(close_all(), stream.end_all())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import new_class
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiViewExtension
@@ -118,6 +119,16 @@ _END: Final = {
     "properties": {"state": {"type": "string", "enum": ["success", "error"], "default": "success"}},
 }
 _ENDED: Final = inline_serializer("Ended", {"state": serializers.CharField(), "stored": serializers.BooleanField()})
+_MESSAGE: Final = {
+    "type": "object",
+    "description": "One message of the stream. Without a name it is a trace's event, and its id the sequence.",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["message", "connected", "live", "gap", "ended", "refused"]},
+        "data": {"type": "string", "description": "JSON"},
+        "retry": {"type": "integer", "description": "Milliseconds"},
+    },
+}
 _HEALTH: Final = inline_serializer(
     "Health",
     {
@@ -133,11 +144,14 @@ def _extension(target: str, name: str, **methods: Any) -> type[OpenApiViewExtens
     """Describes the methods of a view."""
 
     def view_replacement(self: OpenApiViewExtension) -> type[Any]:
-        return extend_schema_view(**methods)(type(name, (self.target_class,), {}))
+        bases: tuple[Any, ...] = (self.target_class,)
+        return extend_schema_view(**methods)(type(name, bases, {}))
 
     body = {"target_class": f"trace_streaming.{target}", "view_replacement": view_replacement}
-    bases: tuple[type, ...] = (OpenApiViewExtension,)
-    return type(f"{name}Extension", bases, body)
+    made: type[OpenApiViewExtension] = new_class(
+        f"{name}Extension", (OpenApiViewExtension,), {}, lambda it: it.update(body)
+    )
+    return made
 
 
 _extension(
@@ -213,7 +227,7 @@ _extension(
             ),
         ],
         responses={
-            (200, EVENT_STREAM_TYPE): OpenApiTypes.STR,
+            (200, EVENT_STREAM_TYPE): _MESSAGE,
             204: OpenApiResponse(None, "The trace has ended, and all behind Last-Event-ID was sent."),
             (400, "application/json"): _BAD,
             (401, "application/json"): _REFUSALS[401],
