@@ -302,8 +302,8 @@ def may(user: User, *codenames: str) -> User:
 
 @pytest.fixture
 def _closed(settings: Settings) -> None:
-    del settings.TRACE_STREAMING_PERMISSION_CLASSES
-    del settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = ["trace_streaming.permissions.IsOwnerOrMayViewTraces"]
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["trace_streaming.permissions.MayDecideApprovals"]
 
 
 @pytest.mark.usefixtures("_closed")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .emitter import TraceEmitter, current_emitter
+from .emitter import TraceEmitter
+from .emitter_contract import current_emitter
 from .events import CANONICAL_EVENTS
 from .exceptions import (
     InvalidEventIdError,

@@ -3,74 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
-import uuid
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import lru_cache
-from time import perf_counter
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.utils.module_loading import import_string
 
+from . import making
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
-from .budgets import WARN_AT, Budget
-from .conf import DEFAULT_REDACTOR, conf
-from .events import (
-    CANONICAL_EVENTS,
-    END_STATES,
-    TraceEnd,
-    TraceEvent,
-    TraceStart,
-    check_event_id,
-    check_event_name,
-    check_status,
-    check_trace_id,
-    event_names,
-    format_timestamp,
-    lifted_duration_ms,
-    lifted_tool_name,
-)
-from .freezing import JSON, encode_details, freeze_details
-from .golden_signals import golden_signals
-from .redaction import REDACTION_FAILED, Redactor
+from .conf import conf
+from .emitter_contract import Emitter
+from .events import TraceEnd, TraceEvent, TraceStart
+from .freezing import JSON
+from .redaction import Redactor
 from .signals import event_emitted, flush_requested, trace_ended, trace_started
-from .tool_calls import ToolCall
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 logger = logging.getLogger(__name__)
 
-_entered: ContextVar[tuple[TraceEmitter, ...]] = ContextVar("trace_streaming.emitters", default=())
 
+class TraceEmitter(Emitter):
+    """Emits the events of one trace; they are stored in this project's database.
 
-def current_emitter() -> TraceEmitter | None:
-    """The emitter of the innermost ``with`` block that this code runs in, or None.
-
-    An ended one does not count: an async generator that is closed early leaves its own behind in the context.
-    """
-    return next((emitter for emitter in reversed(_entered.get()) if not emitter.ended), None)
-
-
-class TraceEmitter:
-    """Emits the events of one trace.
-
-    Plain synchronous Python: callable from an async task, a sync view, a thread, a Celery worker or a script. As a
-    context manager, sync or async, it is the :func:`current_emitter` inside and ends the trace on leaving, with
-    ``error`` when an exception passes.
+    See :class:`.Emitter` for what it shares with the one that works elsewhere.
 
     :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
     :param owner: the user whose trace this is, and who may watch it from now on
     :param metadata: what else is to be known of the trace; redacted like details
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
-
-    CANONICAL_EVENTS: ClassVar[frozenset[str]] = frozenset(CANONICAL_EVENTS)
 
     def __init__(
         self,
@@ -79,50 +45,20 @@ class TraceEmitter:
         owner: AbstractBaseUser | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self.trace_id = check_trace_id(trace_id or str(uuid.uuid4()))
-        self.events: list[dict[str, Any]] = []
-        self._started = perf_counter()
-        self._ended: float | None = None
+        super().__init__(trace_id)
         if owner is not None or metadata is not None:
             owner_id = None if owner is None else owner.pk
-            start = TraceStart(self.trace_id, datetime.now(UTC), owner_id, _safe_details(metadata)[1])
-            _send(trace_started, start=start)
+            text = making.safe_details(metadata, _redactor(conf.REDACTOR))[1]
+            _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text))
 
-    def __bool__(self) -> bool:
-        """Always true: callers write ``emitter or TraceEmitter()``."""
-        return True
+    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
+        return make_event(self.trace_id, event, details, status)
 
-    def __repr__(self) -> str:
-        return f"<TraceEmitter {self.trace_id}: {len(self.events)} events>"
-
-    @property
-    def ended(self) -> bool:
-        """Whether the trace was ended."""
-        return self._ended is not None
-
-    def emit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
-        """Emit an event. Returns in microseconds; touches neither database nor network.
-
-        :param event: a canonical name, or one of ``TRACE_STREAMING_EXTRA_EVENTS``
-        :param details: anything; frozen and redacted now, so later changes change nothing
-        :param status: ``pending``, ``running``, ``success``, ``warning`` or ``error``
-        :raises NonCanonicalEventError: a ``ValueError``
-        :raises NonCanonicalStatusError: a ``ValueError``
-        """
-        emitted, frozen = make_event(self.trace_id, event, details, status)
-        self._remember(emitted, frozen)
-        announce(emitted)
-
-    def _remember(self, emitted: TraceEvent, frozen: dict[str, JSON]) -> None:
-        self.events.append(
-            {
-                "event": emitted.event,
-                "trace_id": self.trace_id,
-                "timestamp": format_timestamp(emitted.timestamp),
-                "details": frozen,
-                "status": emitted.status,
-            }
-        )
+    def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
+        if isinstance(record, TraceEvent):
+            announce(record)
+        else:
+            _send(trace_ended, end=record)
 
     async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody.
@@ -132,15 +68,7 @@ class TraceEmitter:
         if conf.DURABILITY == "sync":
             await asyncio.to_thread(self.emit, event, details, status)
         else:
-            self.emit(event, details, status)
-            await asyncio.sleep(0)
-
-    def tool_call(self, tool: str, /, **args: Any) -> ToolCall:
-        """A ``with`` or ``async with`` block that emits a tool call's start, and its completion or error.
-
-        Set ``call.result`` inside. Calls inside of it, in the same task or thread, name it as ``parent_call_id``.
-        """
-        return ToolCall(self, tool, args)
+            await super().aemit(event, details, status)
 
     def request_approval(
         self,
@@ -205,35 +133,6 @@ class TraceEmitter:
         """Like :meth:`wait_for`, without blocking the event loop."""
         return self._decided(await asyncio.wrap_future(ask(AskedBefore(approval_id, arguments))))
 
-    def budget(self, total: float, used: float = 0, *, name: str = "", warn_at: float = WARN_AT) -> Budget:
-        """A :class:`~trace_streaming.budgets.Budget` that this trace spends."""
-        return Budget(self, total, used, name=name, warn_at=warn_at)
-
-    def end(self, state: str = "success") -> None:
-        """End the trace; the first call counts.
-
-        :param state: ``success``, ``error`` or ``incomplete``
-        :raises ValueError: for another state
-        """
-        if state not in END_STATES:
-            raise ValueError(f"Not an end state: {state}. Must be one of {', '.join(END_STATES)}")
-        if self._ended is None:
-            self._ended = perf_counter()
-            end = TraceEnd(self.trace_id, state, datetime.now(UTC))
-            _send(trace_ended, end=end)
-
-    def get_trace(self) -> list[dict[str, Any]]:
-        """A copy of the events, in the order they were emitted."""
-        return copy.deepcopy(self.events)
-
-    def get_duration_ms(self) -> float:
-        """Milliseconds since the emitter was made, or until the trace ended."""
-        return ((self._ended or perf_counter()) - self._started) * 1000
-
-    def get_golden_signals(self) -> dict[str, Any]:
-        """See :func:`trace_streaming.golden_signals.golden_signals`."""
-        return golden_signals(self.trace_id, self.get_duration_ms(), list(self.events))
-
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that this process has emitted is stored.
 
@@ -242,30 +141,6 @@ class TraceEmitter:
         """
         answers = flush_requested.send_robust(sender=type(self), timeout=timeout)
         return all(answer is True for _, answer in answers)
-
-    async def aflush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  the wait is in a thread
-        """Like :meth:`flush`, without blocking the event loop."""
-        return await asyncio.to_thread(self.flush, timeout)
-
-    def __enter__(self) -> Self:
-        _entered.set((*(emitter for emitter in _entered.get() if not emitter.ended), self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        # Not a token's reset: generators leave their blocks in any order, and in another context than they entered.
-        _entered.set(tuple(emitter for emitter in _entered.get() if emitter is not self))
-        # A generator that is closed early has not failed.
-        self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
 
 
 def make_event(
@@ -277,28 +152,17 @@ def make_event(
     timestamp: datetime | None = None,
     event_id: str | None = None,
 ) -> tuple[TraceEvent, dict[str, JSON]]:
-    """Validate, freeze and redact: the only way to an event. Returns it, and its details as they were frozen.
-
-    :param timestamp: aware; None is now
-    :param event_id: the sender's own name for it; with one, a repeat is not stored again
-    :raises InvalidEventIdError: a ``ValueError``
-    :raises NonCanonicalEventError: a ``ValueError``
-    :raises NonCanonicalStatusError: a ``ValueError``
-    """
-    name = check_event_name(event, event_names(conf.EXTRA_EVENTS))
-    checked_status = check_status(status)
-    checked_id = None if event_id is None else check_event_id(event_id)
-    frozen, text = _safe_details(details)
-    return TraceEvent(
-        name,
+    """:func:`.making.make_event`, with the names and the redactor of this project's settings."""
+    return making.make_event(
         trace_id,
-        datetime.now(UTC) if timestamp is None else timestamp.astimezone(UTC),
-        text,
-        checked_status,
-        lifted_tool_name(frozen),
-        lifted_duration_ms(frozen),
-        checked_id,
-    ), frozen
+        event,
+        details,
+        status,
+        extra_events=conf.EXTRA_EVENTS,
+        redactor=_redactor(conf.REDACTOR),
+        timestamp=timestamp,
+        event_id=event_id,
+    )
 
 
 def announce(event: TraceEvent) -> None:
@@ -315,21 +179,16 @@ def _send(signal: Any, **record: object) -> None:
 
 def redacted(details: object) -> dict[str, JSON]:
     """Details as everybody but the agent sees them."""
-    return _safe_details(details)[0]
-
-
-def _safe_details(details: object) -> tuple[dict[str, JSON], str]:
-    """Details frozen, redacted and short enough, and their JSON text."""
-    try:
-        redacted = _redactor(conf.REDACTOR)(freeze_details(details))
-        if conf.REDACTOR != DEFAULT_REDACTOR:  # a project's own may return what JSON cannot carry, or forget to return
-            redacted = freeze_details(dict(redacted))
-        return encode_details(redacted)
-    except Exception as error:  # what a redactor failed on must not be seen
-        logger.error("The redactor fails (%s); details are replaced", type(error).__name__)
-        return encode_details({"redacted": REDACTION_FAILED})
+    return making.safe_details(details, _redactor(conf.REDACTOR))[0]
 
 
 @lru_cache(maxsize=8)
 def _redactor(path: str) -> Redactor:
-    return import_string(path)  # type: ignore[no-any-return]
+    try:
+        return import_string(path)  # type: ignore[no-any-return]
+    except Exception as error:
+        return partial(_fail, error)
+
+
+def _fail(error: Exception, details: dict[str, JSON]) -> dict[str, JSON]:
+    raise error

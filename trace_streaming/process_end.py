@@ -30,8 +30,12 @@ class Recording(Protocol):
         """In the child: forget what is the parent's to store."""
 
 
+_installed: Final[list[Recording]] = []
+
+
 def install(recorder: Recording) -> None:
     """Have what waits be stored when this process, or one that it forks, ends by itself."""
+    _installed.append(recorder)
     atexit.register(recorder.close)
     os.register_at_fork(
         before=recorder.before_fork, after_in_parent=recorder.after_fork, after_in_child=recorder.forget
@@ -61,7 +65,8 @@ def _end(recorder: Recording) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def close_and_die() -> None:
-        recorder.close()
+        for each in {id(each): each for each in (recorder, *_installed)}.values():
+            each.close()
         os.kill(os.getpid(), signal.SIGTERM)
 
     # Not here: the signal may have come while this thread holds a lock that closing needs.

@@ -11,6 +11,7 @@ from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from trace_streaming.events import END_STATES
 from trace_streaming.recorder import recorder
 
 from . import ingest
@@ -92,7 +93,7 @@ class ExportView(TextView):
 class EndSerializer(serializers.Serializer[Any]):
     """How a trace ends."""
 
-    state = serializers.ChoiceField(choices=["success", "error"], default="success")
+    state = serializers.ChoiceField(choices=END_STATES, default="success")
 
 
 class EndView(TextView):

@@ -113,7 +113,7 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
         except ValueError as error:
             errors.append(Bad(index, str(error)))
     lost = recorder.lost
-    if events:
+    if events or (metadata is not None and not errors):
         begin(trace, user, metadata)
     for event in events:
         announce(event)

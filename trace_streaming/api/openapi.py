@@ -18,7 +18,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from trace_streaming.events import STATUSES
+from trace_streaming.events import END_STATES, STATUSES
 
 from .events import NDJSON
 from .stream import EVENT_STREAM_TYPE
@@ -116,7 +116,7 @@ _TAKEN: Final = inline_serializer(
 )
 _END: Final = {
     "type": "object",
-    "properties": {"state": {"type": "string", "enum": ["success", "error"], "default": "success"}},
+    "properties": {"state": {"type": "string", "enum": list(END_STATES), "default": "success"}},
 }
 _ENDED: Final = inline_serializer("Ended", {"state": serializers.CharField(), "stored": serializers.BooleanField()})
 _MESSAGE: Final = {
@@ -234,6 +234,23 @@ _extension(
             (403, "application/json"): _REFUSALS[403],
             (404, "application/json"): _NOT_FOUND,
             (503, "application/json"): _REFUSALS[503],
+        },
+    ),
+)
+_extension(
+    "views.TicketView",
+    "TicketView",
+    post=extend_schema(
+        parameters=[_PATH],
+        request=None,
+        responses={
+            201: inline_serializer(
+                "Ticket",
+                {"ticket": serializers.CharField(), "expires_in": serializers.IntegerField(help_text="Seconds")},
+            ),
+            **{status: _REFUSALS[status] for status in (401, 403)},
+            400: _BAD,
+            429: OpenApiResponse(None, "Too many tickets; Retry-After says how many seconds to wait."),
         },
     ),
 )
