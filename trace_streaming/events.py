@@ -160,10 +160,17 @@ def lifted_tool_name(details: Mapping[str, Any]) -> str | None:
 
 def lifted_duration_ms(details: Mapping[str, Any]) -> float | None:
     """``duration_ms`` of frozen details as a float, in milliseconds, when it is a number."""
-    duration = details.get("duration_ms")
-    if isinstance(duration, bool) or not isinstance(duration, int | float):
+    return finite_number(details.get("duration_ms"))
+
+
+def finite_number(value: object) -> float | None:
+    """A number as a float; None for everything else, and for what no float can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(duration) if math.isfinite(duration) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def format_timestamp(timestamp: datetime) -> str:
