@@ -82,12 +82,27 @@ class Event(models.Model):
     )
     tool_name = models.CharField(_("tool"), max_length=200, null=True, blank=True)  # noqa: DJ001  absent is not ""
     duration_ms = models.FloatField(_("duration in ms"), null=True, blank=True)
+    measure = models.FloatField(
+        _("measure"),
+        null=True,
+        blank=True,
+        help_text=_("What golden signals take of it, see measures.py: milliseconds, or a share. Below 0: not known."),
+    )
 
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["trace", "sequence"]
         constraints = [models.UniqueConstraint(fields=["trace", "sequence"], name="trace_streaming_event_sequence")]
+        indexes = [
+            # Signals of a window are read from it alone, where the database can.
+            models.Index(
+                fields=["timestamp"],
+                include=["event", "measure", "tool_name", "trace"],
+                condition=models.Q(measure__isnull=False),
+                name="trace_streaming_signals",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.event}"

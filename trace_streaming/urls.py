@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from .approval_views import ApprovalsView, ApprovalView
+from .signal_views import TraceSignalsView, WindowSignalsView
 from .views import HealthView, TicketView
 
 app_name = "trace_streaming"
@@ -12,6 +13,8 @@ app_name = "trace_streaming"
 urlpatterns = [
     path("ws/health", HealthView.as_view(), name="health"),
     path("api/traces/<str:trace_id>/ticket", TicketView.as_view(), name="ticket"),
+    path("api/signals/", WindowSignalsView.as_view(), name="signals"),
+    path("api/traces/<str:trace_id>/signals", TraceSignalsView.as_view(), name="trace-signals"),
     path("api/traces/<str:trace_id>/approvals", ApprovalsView.as_view(), name="approvals"),
     path("api/traces/<str:trace_id>/approvals/<str:approval_id>", ApprovalView.as_view(), name="approval"),
 ]
