@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from django.db.models import Avg, Count, Max, QuerySet
+from django.db import connections
+from django.db.models import Aggregate, Avg, Count, Field, Max, Q, QuerySet, Sum
 from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Greatest
 
 from .event_rows import as_utc, stored_time
 from .events import format_timestamp
@@ -16,6 +18,8 @@ from .golden_signals import BUDGET_EVENTS, CALL_ENDS, SIGNAL_EVENTS, golden_sign
 from .measures import UNKNOWN
 from .models import Event, Trace
 from .store import database
+
+_COUNTED: Final = {"completed": "tool_call_complete", "failed": "tool_call_error", "plans": "plan_created"}
 
 
 def window_signals(
@@ -47,25 +51,32 @@ def window_signals(
     :param metadata: values that traces must have under these keys
     """
     measured = _measured(start, end, owner, tool, metadata or {})
-    counts = dict(measured.values_list("event").annotate(Count("pk")).order_by())
-    completed, failed = counts.get("tool_call_complete", 0), counts.get("tool_call_error", 0)
-    traces = measured.values("trace").distinct().count()
-    tasks = counts.get("plan_created", 0) + traces
-    if "plan_created" in counts:
-        tasks -= measured.filter(event="plan_created").values("trace").distinct().count()
+    by_trace = measured.values("trace").annotate(
+        # Counts the measures, as the index has them, not the rows.
+        **{name: Count("measure", filter=Q(event=event)) for name, event in _COUNTED.items()},
+        highest=Max("measure", filter=Q(event__in=BUDGET_EVENTS)),
+    )
+    found = by_trace.aggregate(
+        traces=Count("trace"),
+        total_steps=Sum("completed", default=0),
+        errors=Sum("failed", default=0),
+        tasks=Sum(Greatest("plans", 1), default=0),
+        utilization=Avg("highest"),
+    )
+    completed, failed = found["total_steps"], found["errors"]
     return {
         "from": format_timestamp(start),
         "to": format_timestamp(end),
-        "traces": traces,
+        "traces": found["traces"],
         "total_steps": completed,
         "errors": failed,
         "success_rate": _ratio(completed, completed + failed),
         "error_rate": _ratio(failed, completed + failed),
         "tool_error_rate": _ratio(failed, completed + failed),
         "latency": _distribution(measured.filter(event__in=CALL_ENDS), (50, 95, 99)),
-        "mean_steps_per_task": _ratio(completed, tasks) if tool is None else None,
+        "mean_steps_per_task": _ratio(completed, found["tasks"]) if tool is None else None,
         "approval_wait_time": _distribution(measured.filter(event="approval_received"), (95,)),
-        "budget_utilization": _mean_utilization(measured),
+        "budget_utilization": found["utilization"],
     }
 
 
@@ -98,21 +109,25 @@ def _measured(
     return measured.order_by()
 
 
+class _Percentiles(Aggregate):
+    """PostgreSQL's own, nearest-rank: one sort for all of them."""
+
+    template = "PERCENTILE_DISC(ARRAY[%(percents)s]) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field: Field[Any, Any] = Field()
+
+
 def _distribution(measured: QuerySet[Event], percents: Sequence[int]) -> dict[str, float | None]:
     known = measured.filter(measure__gte=0)
+    names = [f"p{percent}" for percent in percents]
+    if connections[known.db].vendor == "postgresql":
+        shares = ", ".join(str(percent / 100) for percent in percents)
+        found = known.aggregate(mean=Avg("measure"), ranked=_Percentiles("measure", percents=shares))
+        return {**dict.fromkeys(names), **dict(zip(names, found["ranked"] or (), strict=False)), "mean": found["mean"]}
     found = known.aggregate(count=Count("measure"), mean=Avg("measure"))
-    ranked = known.order_by("measure").values_list("measure", flat=True)
-    signals: dict[str, float | None] = dict.fromkeys(f"p{percent}" for percent in percents)
-    for percent in percents if found["count"] else ():
-        rank = max(-(-percent * found["count"] // 100), 1)
-        signals[f"p{percent}"] = ranked[rank - 1]
-    return {**signals, "mean": found["mean"]}
-
-
-def _mean_utilization(measured: QuerySet[Event]) -> float | None:
-    highest = measured.filter(event__in=BUDGET_EVENTS).values("trace").annotate(highest=Max("measure"))
-    mean: float | None = highest.aggregate(mean=Avg("highest"))["mean"]
-    return mean
+    ordered = known.order_by("measure").values_list("measure", flat=True)
+    ranks = [max(-(-percent * found["count"] // 100), 1) for percent in percents]
+    values = [ordered[rank - 1] if found["count"] else None for rank in ranks]
+    return {**dict(zip(names, values, strict=True)), "mean": found["mean"]}
 
 
 def _ratio(part: float, whole: int) -> float | None:
