@@ -11,6 +11,7 @@ import hypothesis
 import orjson
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,7 +129,7 @@ def test_a_window_equals_a_scan_of_the_events(steps: list[Any]) -> None:
         if step == "forget":  # another process goes on
             measures._starts.clear()
         elif step == "fail":
-            with pytest.raises(ZeroDivisionError), store.transaction.atomic():
+            with pytest.raises(ZeroDivisionError), transaction.atomic():
                 store.append([event("a", "tool_call_start", tool="x"), event("a", "tool_call_complete", tool="x")])
                 raise ZeroDivisionError
         elif step == "prune":

@@ -35,8 +35,12 @@ class Frame(NamedTuple):
 class Packet:
     """Frames that are sent together, encoded once for any number of sockets."""
 
-    def __init__(self, frames: Sequence[Frame]) -> None:
+    def __init__(self, frames: Sequence[Frame], events: int = 0, filtered: int = 0) -> None:
         self.frames = frames
+        self.events = events
+        """How many it carries."""
+        self.filtered = filtered
+        """How many it leaves out, because its clients have not asked for them."""
         self.sequence = frames[-1].sequence if frames else 0
         """The last event it carries; 0 for frames without events."""
         self._deflated: dict[int, bytes] = {}
@@ -280,7 +284,8 @@ def merge(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 def event_packet(profile: Profile, wanted: EventFilter, events: Sequence[EncodedEvent]) -> Packet:
     """What carries those of the events that are wanted."""
-    return Packet(list(profile.events([event for event in events if wanted.matches(event.event, event.status)])))
+    carried = [event for event in events if wanted.matches(event.event, event.status)]
+    return Packet(list(profile.events(carried)), len(carried), len(events) - len(carried))
 
 
 def chunked(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:
