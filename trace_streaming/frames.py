@@ -40,6 +40,8 @@ class Packet:
         self.events = events
         """How many it carries."""
         self.filtered = filtered
+        self.taken = 0
+        """How many sockets have taken it at once, since these were counted."""
         """How many it leaves out, because its clients have not asked for them."""
         self.sequence = frames[-1].sequence if frames else 0
         """The last event it carries; 0 for frames without events."""
@@ -264,6 +266,15 @@ class Batch:
         if packet is None:
             packet = self._packets[profile, wanted] = event_packet(profile, wanted, self.events)
         return packet
+
+    def taken(self) -> tuple[int, int]:
+        """How many events sockets have taken at once since the last call, and how many they have not asked for."""
+        delivered = filtered = 0
+        for packet in self._packets.values():
+            delivered += packet.events * packet.taken
+            filtered += packet.filtered * packet.taken
+            packet.taken = 0
+        return delivered, filtered
 
 
 def merge(batches: Iterable[Batch]) -> Iterator[Batch]:

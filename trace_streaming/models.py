@@ -97,8 +97,7 @@ class Event(models.Model):
         indexes = [
             # Signals of a window are read from it alone, where the database can.
             models.Index(
-                fields=["timestamp"],
-                include=["event", "measure", "tool_name", "trace"],
+                fields=["timestamp", "event", "measure", "tool_name", "trace"],
                 condition=models.Q(measure__isnull=False),
                 name="trace_streaming_signals",
             )
