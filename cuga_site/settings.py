@@ -88,6 +88,7 @@ if DEBUG:
     TRACE_STREAMING_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
     TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
     TRACE_STREAMING_HEALTH_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    TRACE_STREAMING_METRICS_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
 else:
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 31_536_000

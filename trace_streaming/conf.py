@@ -136,6 +136,11 @@ class Conf:
         return self._get("MAX_AGE_SECONDS", 43_200.0)  # type: ignore[no-any-return]
 
     @cached_property
+    def METRICS_PERMISSION_CLASSES(self) -> Sequence[str]:
+        """Dotted paths of the DRF permission classes that decide who may read the metrics."""
+        return self._get("METRICS_PERMISSION_CLASSES", ["rest_framework.permissions.IsAdminUser"])  # type: ignore[no-any-return]
+
+    @cached_property
     def PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide who may watch a trace."""
         return self._get(  # type: ignore[no-any-return]

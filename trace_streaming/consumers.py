@@ -13,6 +13,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError
 
+from . import metrics
 from .admission import FAILED, admit, renew
 from .authentication import Credentials, Handshake
 from .burst_log import describe
@@ -83,6 +84,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._wire: Wire | None = None
         self._bad_commands = 0
         self._is_closed = False
+        self._closed_with = "client"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Whatever ends the connection, its place is freed: ``disconnect`` is not called for every end."""
@@ -98,6 +100,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         finally:
             del _open[task]
             self._free()
+            metrics.closes.labels(self._closed_with).inc()
             self._place.give_back()
             if self._wire is not None:
                 self._wire.close()
@@ -137,10 +140,13 @@ class TraceConsumer(AsyncWebsocketConsumer):
                 self._hub = current_hub()
                 self._subscription = await self._hub.subscribe(request, self._profile, self)
         except ProtocolError as error:
+            self._count(str(int(error.code)))
             await self._refuse(error.code, error.message)
         except StorageUnavailableError:
+            self._count(str(int(CloseCode.GOING_AWAY)))
             await self._refuse(*_DATABASE_AWAY)
         else:
+            self._count("watching")
             current_guard().add(self)
             await self._send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
             self.pump()
@@ -311,7 +317,15 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._free()
         if not self._is_closed:
             self._is_closed = True
+            self._closed_with = str(int(code))
             await self.close(int(code))  # daphne refuses an IntEnum
+
+    def _count(self, outcome: str) -> None:
+        metrics.connections.labels("v1" if self._profile is V1 else "plain", outcome).inc()
+
+    def watches_in(self, profile: Profile) -> bool:
+        """Whether it has its place, in this profile."""
+        return self._subscription is not None and self._profile is profile
 
     async def _send_text(self, text: str) -> None:
         if self._is_closed:
@@ -333,6 +347,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
 
 _open: dict[asyncio.Task[Any] | None, TraceConsumer] = {}
+metrics.sources["open_connections_plain"] = lambda: sum(each.watches_in(PLAIN) for each in list(_open.values()))
+metrics.sources["open_connections_v1"] = lambda: sum(each.watches_in(V1) for each in list(_open.values()))
 
 
 async def close_all() -> None:

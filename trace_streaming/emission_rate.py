@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final
 
 from .events import TraceEnd, TraceEvent, TraceLoss, TraceRecord
+from .golden_signals import EMISSION_RATE
 from .rates import MAX_BUCKETS, Rate, TokenBuckets
 from .record_queue import is_informational
 
@@ -63,6 +64,6 @@ class EmissionRate:
                 del self._shed[trace_id]
         if count:
             now = datetime.now(UTC)
-            details = {"budget": "events_per_trace", "rate": f"{rate.times} in {rate.seconds} s", "shed": count}
+            details = {"budget": EMISSION_RATE, "rate": f"{rate.times} in {rate.seconds} s", "shed": count}
             yield TraceLoss(trace_id, now, count)
             yield TraceEvent("budget_exceeded", trace_id, now, json.dumps(details), "warning")

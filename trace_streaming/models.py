@@ -89,6 +89,12 @@ class Event(models.Model):
         blank=True,
         help_text=_("The sender's own name for it, where there is one: a repeat is not stored again."),
     )
+    measure = models.FloatField(
+        _("measure"),
+        null=True,
+        blank=True,
+        help_text=_("What golden signals take of it, see measures.py: milliseconds, or a share. Below 0: not known."),
+    )
 
     class Meta:
         verbose_name = _("event")
@@ -102,6 +108,14 @@ class Event(models.Model):
                 condition=models.Q(event_id__isnull=False),
                 name="trace_streaming_event_id",
             ),
+        ]
+        indexes = [
+            # Signals of a window are read from it alone, where the database can.
+            models.Index(
+                fields=["timestamp", "event", "measure", "tool_name", "trace"],
+                condition=models.Q(measure__isnull=False),
+                name="trace_streaming_signals",
+            )
         ]
 
     def __str__(self) -> str:

@@ -10,3 +10,4 @@ if seconds := os.environ.get("STALL_SECONDS"):
 TRACE_STREAMING_COMPRESSION = bool(os.environ.get("COMPRESSION"))
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # with each request of a test, and not of use else
+TRACE_STREAMING_METRICS_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
