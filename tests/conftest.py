@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from trace_streaming.conf import conf
 from trace_streaming.recorder import recorder
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
@@ -19,6 +20,12 @@ def _writer_thread_ends() -> Iterator[None]:
     """The writer gives its database connection back before the test database goes."""
     yield
     recorder.close()
+
+
+@pytest.fixture(autouse=True)
+def _settings_are_read_again() -> None:
+    """pytest-django tells nobody when it puts back a setting that a test has deleted."""
+    vars(conf).clear()
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,9 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from trace_streaming.approval_views import ApprovalSerializer, DecisionSerializer
 from trace_streaming.events import END_STATES, STATUSES
+from trace_streaming.signal_views import WindowSerializer
 
 from .events import NDJSON
 from .stream import EVENT_STREAM_TYPE
@@ -253,4 +255,37 @@ _extension(
             429: OpenApiResponse(None, "Too many tickets; Retry-After says how many seconds to wait."),
         },
     ),
+)
+_extension(
+    "approval_views.ApprovalsView",
+    "ApprovalsView",
+    get=extend_schema(parameters=[_PATH], responses={200: ApprovalSerializer(many=True), **_READING}),
+)
+_extension(
+    "approval_views.ApprovalView",
+    "ApprovalView",
+    post=extend_schema(
+        parameters=[_PATH],
+        request={"application/json": DecisionSerializer},
+        responses={
+            200: OpenApiResponse(ApprovalSerializer, "It is decided so, now or before."),
+            409: OpenApiResponse(_ANY, "It is decided otherwise, or the time is over."),
+            **_WRITING,
+        },
+    ),
+)
+_extension(
+    "signal_views.WindowSignalsView",
+    "WindowSignalsView",
+    get=extend_schema(parameters=[WindowSerializer], responses={200: _ANY, **_READING}),
+)
+_extension(
+    "signal_views.TraceSignalsView",
+    "TraceSignalsView",
+    get=extend_schema(parameters=[_PATH], responses={200: _ANY, **_READING}),
+)
+_extension(
+    "metrics_views.MetricsView",
+    "MetricsView",
+    get=extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR, **_READING}),
 )
