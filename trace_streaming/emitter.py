@@ -36,6 +36,7 @@ from .events import (
 )
 from .freezing import JSON, encode_details, freeze_details
 from .golden_signals import golden_signals
+from .open_telemetry import span_ids
 from .redaction import REDACTION_FAILED, Redactor
 from .signals import event_emitted, flush_requested, trace_ended, trace_started
 from .tool_calls import ToolCall
@@ -65,7 +66,8 @@ class TraceEmitter:
 
     :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
     :param owner: the user whose trace this is, and who may watch it from now on
-    :param metadata: what else is to be known of the trace; redacted like details
+    :param metadata: what else is to be known of the trace; redacted like details; the ids of OpenTelemetry's active span
+        are added
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
 
@@ -82,9 +84,12 @@ class TraceEmitter:
         self.events: list[dict[str, Any]] = []
         self._started = perf_counter()
         self._ended: float | None = None
-        if owner is not None or metadata is not None:
+        span = span_ids()
+        if owner is not None or metadata is not None or span:
             owner_id = None if owner is None else owner.pk
-            start = TraceStart(self.trace_id, datetime.now(UTC), owner_id, _safe_details(metadata)[1])
+            # Added to what is redacted: a span's digits may look like an account's.
+            text = encode_details({**redacted(metadata), **span})[1]
+            start = TraceStart(self.trace_id, datetime.now(UTC), owner_id, text)
             _send(trace_started, start=start)
 
     def __bool__(self) -> bool:
