@@ -66,8 +66,8 @@ class TraceEmitter:
 
     :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
     :param owner: the user whose trace this is, and who may watch it from now on
-    :param metadata: what else is to be known of the trace; redacted like details; the ids of OpenTelemetry's active span
-        are added
+    :param metadata: what else is to be known of the trace; redacted like details; the ids of OpenTelemetry's active
+        span are added
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
 
