@@ -48,6 +48,7 @@ VALUES: dict[str, list[Any]] = {
     "E006 DURABILITY": ["fsync", None, ["sync"]],
     "E004 HEALTH_PERMISSION_CLASSES": [["no.such"], [None], [int], None, 5, "rest_framework.permissions.AllowAny"],
     "E004 APPROVAL_PERMISSION_CLASSES": [["no.such"], [None], [int], None, 5, "rest_framework.permissions.AllowAny"],
+    "E004 METRICS_PERMISSION_CLASSES": [["no.such"], [None], [int], None, 5, "rest_framework.permissions.AllowAny"],
     "E005 MAX_AGE_SECONDS": [0, -1, "5", True, [], float("nan")],
     "E005 RECHECK_SECONDS": [0, -1, "5", True, [], float("nan"), None],
     "E008 LIMITS": [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +142,19 @@ def test_an_approval_is_counted_with_its_outcome() -> None:
     with pytest.raises(InvalidDecisionError):
         decide(approval, "rejected", user=None, channel="api")
     assert value("approval_wait_seconds_count", outcome="approved") == before + 1
+
+
+def test_metrics_dashboard_alerts_and_page_name_the_same() -> None:
+    """Every metric has its row, and neither an alert nor a panel asks for one that is not there."""
+    docs = ROOT / "docs"
+    own = [family for family in prometheus_client.REGISTRY.collect() if family.name.startswith("trace_streaming_")]
+    there = {f"{family.name}_total" if family.type == "counter" else family.name for family in own}
+    page = (docs / "operations.md").read_text()
+    rows = {f"trace_streaming_{name}" for name in re.findall(r"`(?:…|trace_streaming)_(\w+)(?:\{[^`]*\})?`", page)}
+    assert rows == there
+    for name in ("alerts.yml", "grafana-dashboard.json"):
+        text = (docs / name).read_text()
+        asked = {re.sub("_(bucket|count|sum)$", "", word) for word in re.findall(r"trace_streaming_\w+", text)}
+        assert asked <= there, name
+    panels = json.loads((docs / "grafana-dashboard.json").read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)

@@ -119,9 +119,9 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
     fall_behind = subscription.Subscription.fall_behind
     in_thread = hub.Hub._in_thread
 
-    def counted(self: subscription.Subscription) -> None:
+    def counted(self: subscription.Subscription, *cause: str) -> None:
         seen["healed gaps"] += 1
-        fall_behind(self)
+        fall_behind(self, *cause)
 
     async def noticed(self: hub.Hub, *args: Any) -> Any:
         World.reads += 1

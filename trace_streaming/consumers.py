@@ -289,8 +289,12 @@ class TraceConsumer(AsyncWebsocketConsumer):
         except OSError:
             pass  # the socket has gone; the server's disconnect message follows
         except Exception as error:
-            logger.error("A subscription failed: %s", describe(error), extra={"trace_id": subscription.trace_id})
+            logger.error("A subscription failed: %s", describe(error), extra=self._log_fields(subscription))
             await self._refuse(*FAILED)
+
+    def _log_fields(self, subscription: Subscription) -> dict[str, object]:
+        host, port = (self.scope.get("client") or ("unknown", 0))[:2]
+        return {"trace_id": self.trace_id, "sequence": subscription.position, "connection": f"{host}:{port}"}
 
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""

@@ -17,7 +17,8 @@ from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision
 from .conf import conf
 from .emitter_contract import Emitter
 from .events import TraceEnd, TraceEvent, TraceStart
-from .freezing import JSON
+from .freezing import JSON, encode_details
+from .open_telemetry import span_ids
 from .redaction import Redactor
 from .signals import event_emitted, flush_requested, trace_ended, trace_started
 
@@ -34,7 +35,8 @@ class TraceEmitter(Emitter):
 
     :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
     :param owner: the user whose trace this is, and who may watch it from now on
-    :param metadata: what else is to be known of the trace; redacted like details
+    :param metadata: what else is to be known of the trace; redacted like details; the ids of OpenTelemetry's active
+        span are added
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
 
@@ -46,9 +48,11 @@ class TraceEmitter(Emitter):
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(trace_id)
-        if owner is not None or metadata is not None:
+        span = span_ids()
+        if owner is not None or metadata is not None or span:
             owner_id = None if owner is None else owner.pk
-            text = making.safe_details(metadata, _redactor(conf.REDACTOR))[1]
+            # Added to what is redacted: a span's digits may look like an account's.
+            text = encode_details({**redacted(metadata), **span})[1]
             _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text))
 
     def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:

@@ -106,6 +106,11 @@ class Subscription:
     # What the hub and the consumer call: nothing here waits.
 
     @property
+    def position(self) -> int:
+        """The last sequence that was sent, or that the filter left out."""
+        return self._position
+
+    @property
     def is_behind(self) -> bool:
         """Whether it reads the log, and is not live."""
         return self._behind

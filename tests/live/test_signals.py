@@ -1,0 +1,18 @@
+"""Windows of signals on PostgreSQL, whose own percentiles they take."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from tests.live.servers import ROOT
+from tests.live.services import Postgres
+
+
+def test_windows_equal_a_scan_of_the_events_on_postgresql_too(postgres: Postgres) -> None:
+    """The same tests as on SQLite, in a process with another database."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_signal_windows.py", "tests/test_signal_views.py"]
+    environment = {**os.environ, "DATABASE_URL": postgres.url}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
