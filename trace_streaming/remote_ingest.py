@@ -182,7 +182,8 @@ def _object(response: httpx.Response) -> dict[str, Any]:
 
 def is_transient(status: int) -> bool:
     """Whether the same request may work a moment later."""
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+    return failed or status in _TRANSIENT
 
 
 def retry_after(text: str | None) -> float | None:

@@ -39,7 +39,10 @@ def event_line(event: Mapping[str, Any]) -> Text:
 def rendered(line: Text, console: Console) -> str:
     """The line as the console shows it: in colour, and cut at its edge, where it is a terminal."""
     with console.capture() as captured:
-        console.print(line, soft_wrap=not console.is_terminal, no_wrap=True, overflow="ellipsis")
+        if console.is_terminal:
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(line, soft_wrap=True)
     return captured.get()
 
 
