@@ -85,6 +85,20 @@ async def test_the_doors_of_a_terminal_and_a_page(site: tuple[Server, dict[str, 
     assert (await asyncio.wait_for(process.communicate(), 20))[0] == b"plan_created\n"
 
 
+def test_the_emitter_of_the_readme(site: tuple[Server, dict[str, str]]) -> None:
+    """In a process without Django."""
+    server, env = site
+    text = (ROOT / "README.md").read_text().split("## From elsewhere")[1].split("\n## ")[0]
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    script = f"token = {env['TOKEN']!r}\n{example}\nprint(emitter.trace_id)".replace("https://example.com", env["HOST"])
+    plain = {name: value for name, value in env.items() if not name.startswith("DJANGO")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=plain, capture_output=True, text=True, timeout=40, check=True
+    )
+    trace = server.get(f"/api/traces/{done.stdout.strip()}")
+    assert (trace["state"], trace["event_count"]) == ("success", 1)
+
+
 def test_a_celery_task(site: tuple[Server, dict[str, str]]) -> None:
     """Run at once, in the project."""
     server, _ = site
