@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench coverage reliability wheel requirements clean
+.PHONY: help demo test soak check check-js bench coverage reliability wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ check: .venv/checks ## lint, types, layers, known vulnerabilities, migrations, d
 	DJANGO_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 	$(BIN)/python manage.py check --deploy --database default --fail-level WARNING
 
+check-js: ## types and format of the browser's modules, with npm, which keeps its packages to itself
+	npm exec --yes --package=typescript@5.9.3 -- tsc --project jsconfig.json
+	npm exec --yes --package=prettier@3.6.2 -- prettier --check --print-width 120 \
+	'trace_streaming/static/**/*.{js,ts}' 'tests/client/*.mjs'
+
 bench: .venv/checks ## measure everything beside its peers, and write bench/RESULTS.md
 	$(BIN)/python -m bench $(BENCH)
 
@@ -42,6 +47,9 @@ reliability: .venv/site ## run the fault matrix and write its table into docs/re
 
 wheel: .venv/checks ## build the distribution into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
+
+screenshots: .venv/site ## take the pictures of the documentation again, with the system's Chromium
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 requirements: ## pin what setup.cfg asks for, from a fresh environment
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from trace_streaming.recorder import recorder
 
@@ -18,6 +19,12 @@ def _writer_thread_ends() -> Iterator[None]:
     """The writer gives its database connection back before the test database goes."""
     yield
     recorder.close()
+
+
+@pytest.fixture(autouse=True)
+def _passwords_are_quick(settings: Settings) -> None:
+    """To set, and to guess."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(params=RECORDINGS, ids=lambda path: path.stem)

@@ -45,6 +45,12 @@ class Wire:
         if self._socket.is_closed:
             raise ConnectionError
 
+    def stop_reading(self) -> None:
+        """The application takes one frame after the other."""
+
+    def read_on(self) -> None:
+        """As before."""
+
     def close(self) -> None:
         """Nothing is to be let go."""
 

@@ -97,3 +97,32 @@ def test_staff_without_the_permission_see_nothing(client: Client, django_user_mo
     client.force_login(django_user_model.objects.get(pk=staff.pk))
     assert client.get(TRACES).status_code == 200
     assert client.get(EVENTS).status_code == 403
+
+
+def test_a_traces_page_shows_it_live(admin_client: Client) -> None:
+    """The viewer, for whoever may see the page."""
+    emit("t")
+    page = admin_client.get(f"{TRACES}{Trace.objects.get().pk}/change/").content.decode()
+    assert '<trace-viewer trace-id="t" url="/ws/traces/t"' in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pruning_is_confirmed_and_needs_the_permission(client: Client, django_user_model: type[User]) -> None:
+    """One that only reads is not offered it; one that may deletes traces and events, and nothing else."""
+    for trace_id in ("a", "b", "c"):
+        emit(trace_id, 3)
+    selected = list(Trace.objects.filter(trace_id__in=["a", "b"]).values_list("pk", flat=True))
+    user = django_user_model.objects.create_user("reader", is_staff=True)
+    client.force_login(user)
+    chosen = {"action": "prune_selected", "_selected_action": selected}
+    user.user_permissions.add(Permission.objects.get(codename="view_trace"))
+    assert b"prune_selected" not in client.get(TRACES).content
+    client.post(TRACES, {**chosen, "confirmed": "yes"})
+    assert Trace.objects.count() == 3
+    user.user_permissions.add(Permission.objects.get(codename="delete_trace"))
+    asked = client.post(TRACES, chosen)
+    assert (asked.status_code, b"2 traces with 6 events" in asked.content) == (200, True)
+    assert Trace.objects.count() == 3
+    done = client.post(TRACES, {**chosen, "confirmed": "yes"}, follow=True)
+    assert b"Deleted 2 traces with 6 events." in done.content
+    assert set(Event.objects.values_list("trace__trace_id", flat=True)) == {"c"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import OperationalError
 from django.test import AsyncClient, Client
 from pytest_django import Settings
@@ -232,7 +232,7 @@ async def test_a_client_that_takes_nothing_is_given_up(settings: Settings) -> No
     """What it holds is bounded, and its place is freed while it still holds the connection."""
     settings.TRACE_STREAMING_HEARTBEAT_SECONDS = settings.TRACE_STREAMING_STALL_SECONDS = 0.1
     await emit(1)
-    source = stream.EventSource(WatchRequest("t", since=0), {})
+    source = stream.EventSource(WatchRequest("t", since=0), {"user": AnonymousUser()})
     stalled = asyncio.Event()
 
     async def respond() -> None:
@@ -245,6 +245,38 @@ async def test_a_client_that_takes_nothing_is_given_up(settings: Settings) -> No
             await response
     await asyncio.sleep(0)  # what is called when a task is done is called then
     assert connections_by_trace() == {}
+
+
+async def test_who_loses_the_right_to_watch_is_cut_off(settings: Settings) -> None:
+    """Invariant 10, as at the sockets; the client is told, and may come back with other credentials."""
+    del settings.TRACE_STREAMING_PERMISSION_CLASSES
+    settings.TRACE_STREAMING_RECHECK_SECONDS = 0.01
+    await emit(1)
+    user = await User.objects.acreate(username="ada")
+    permission = await Permission.objects.aget(codename="view_trace")
+    await user.user_permissions.aadd(permission)
+    client = AsyncClient()
+    await client.aforce_login(user)
+    async with reading("t?since=0", Cookie=f"sessionid={client.cookies['sessionid'].value}") as reader:
+        await reader.messages("live")
+        await user.user_permissions.aremove(permission)
+        (*_, said) = await reader.messages("refused")
+        assert json.loads(said["data"])["code"] == 4403
+        assert await reader.message() == {}
+
+
+async def test_a_place_is_limited(settings: Settings) -> None:
+    """Of a trace, here: the second is told when to come back; the first goes on, and frees its place."""
+    settings.TRACE_STREAMING_LIMITS = {"connections_per_trace": 1}
+    async with reading("t") as first:
+        await first.messages("live")
+        second = Reader("t")
+        assert await second.open() == 200
+        said = await second.message()
+        assert (said["event"], json.loads(said["data"])["code"]) == ("refused", 4029)
+        await second.close()
+    async with reading("t") as third:
+        await third.messages("live")
 
 
 async def test_a_head_request_has_no_stream() -> None:

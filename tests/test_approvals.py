@@ -9,7 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
 from django.test import Client
@@ -21,6 +24,8 @@ from trace_streaming.approval_requests import Decision, with_originals
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.frames import Batch
 from trace_streaming.models import Approval, Event, Trace
+from trace_streaming.protocol import SUBPROTOCOL
+from trace_streaming.routing import websocket_urlpatterns
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -172,18 +177,19 @@ def test_of_many_who_decide_at_once_one_wins(race: int, alice: User) -> None:
     assert set(outcomes) == {approval.decision, f"not {approval.decision}"}
 
 
+FIELDS: dict[str, Any] = {
+    "approval_id": "a-1",
+    "trace_id": "t",
+    "action": "send_email",
+    "risk_level": "low",
+    "allowed": ["approved", "rejected", "edited"],
+}
+
+
 def stored_approval(seconds: float = 60, **fields: Any) -> Approval:
     now = timezone.now()
-    return Approval.objects.create(
-        approval_id=fields.pop("approval_id", "a-1"),
-        trace_id="t",
-        action="send_email",
-        risk_level="low",
-        allowed=["approved", "rejected", "edited"],
-        requested_at=now,
-        expires_at=now + timedelta(seconds=seconds),
-        **fields,
-    )
+    times = {"requested_at": now, "expires_at": now + timedelta(seconds=seconds)}
+    return Approval.objects.create(**{**FIELDS, **times, **fields})
 
 
 def test_a_decision_must_be_allowed_and_fit(alice: User) -> None:
@@ -346,3 +352,98 @@ def test_sessions_need_their_csrf_token(alice: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
     assert post(client, decision="approved")[0] == 403
+
+
+# In the admin
+
+
+@pytest.mark.usefixtures("_closed")
+def test_the_admin_decides_what_is_open(client: Client, alice: User) -> None:
+    """For those who may; what is wrong is said on the page, and afterwards nobody can change it."""
+    approval = stored_approval(arguments={"to": "<b>bob</b>"})
+    alice.is_staff = True
+    alice.save()
+    client.force_login(may(alice, "view_approval", "view_trace"))
+    page = f"/admin/trace_streaming/approval/{approval.pk}/change/"
+    assert client.get("/admin/trace_streaming/approval/").status_code == 200
+    shown = client.get(page).content.decode()
+    assert "&lt;b&gt;bob&lt;/b&gt;" in shown
+    assert 'name="decision"' not in shown
+    assert client.post(page, {"decision": "approved"}).status_code == 403
+    client.force_login(may(alice, "decide_approval"))
+    assert 'name="decision"' in client.get(page).content.decode()
+    wrong = client.post(page, {"decision": "dance", "edited": "{}"})
+    assert "dance is not one of the available choices" in wrong.content.decode()
+    done = client.post(page, {"decision": "edited", "edited": '{"to": "eve"}', "comment": "better"})
+    assert done.status_code == 302, done.content.decode()
+    approval.refresh_from_db()
+    assert (approval.decision, approval.edited_arguments, approval.channel, approval.decided_by, approval.comment) == (
+        *("edited", {"to": "eve"}, "admin", alice, "better"),
+    )
+    assert client.post(page, {"decision": "approved"}).status_code == 403
+    assert "better" in client.get(page).content.decode()
+
+
+# Over the socket
+
+
+async def told(socket: WebsocketCommunicator) -> Any:
+    """The next frame that answers a command."""
+    while True:
+        frame = orjson.loads(await socket.receive_from(timeout=10))
+        if frame["type"] in ("result", "error"):
+            return frame
+
+
+async def test_a_socket_decides_and_sees_it(alice: User, settings: Settings) -> None:
+    """Of its own trace alone; what is wrong is told with the command's id, and the socket stays open."""
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    await Approval.objects.acreate(
+        **{**FIELDS, "expires_at": timezone.now() + timedelta(minutes=1), "requested_at": timezone.now()}
+    )
+    socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/traces/t", [], [SUBPROTOCOL])
+    await socket.connect(timeout=10)
+    decide = {"type": "decide", "id": 7, "approval_id": "a-1", "decision": "approved", "comment": "fine"}
+    for change, code in (
+        ({"approval_id": "no-such"}, 4404),
+        ({"approval_id": None}, 4404),
+        ({"decision": "dance"}, 4400),
+        ({"decision": None}, 4400),
+        ({"edited": []}, 4400),
+        ({"comment": "a\0b"}, 4400),
+    ):
+        await socket.send_json_to({**decide, **change})
+        answer = await told(socket)
+        assert (answer["type"], answer["id"], answer["code"]) == ("error", 7, code), change
+    await socket.send_json_to(decide)
+    frames: list[Any] = []
+    while {frame["type"] for frame in frames} < {"events", "result"}:
+        frames.append(orjson.loads(await socket.receive_from(timeout=10)))
+    assert {"type": "result", "id": 7} in frames
+    (event,) = next(frame["events"] for frame in frames if frame["type"] == "events")
+    assert (event["event"], event["details"]["decision"], event["details"]["channel"]) == (
+        *("approval_received", "approved", "socket"),
+    )
+    await socket.send_json_to({**decide, "decision": "rejected"})
+    assert (await told(socket))["code"] == 4409
+    await socket.disconnect(timeout=10)
+
+
+async def test_who_may_not_decide_is_told(alice: User, settings: Settings) -> None:
+    """Watching is not deciding; the plain profile knows no commands at all."""
+    del settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES
+    await Approval.objects.acreate(
+        **{**FIELDS, "expires_at": timezone.now() + timedelta(minutes=1), "requested_at": timezone.now()}
+    )
+    decide = {"type": "decide", "id": 7, "approval_id": "a-1", "decision": "approved"}
+    for profile in ([SUBPROTOCOL], None):
+        socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/traces/t", [], profile)
+        await socket.connect(timeout=10)
+        await socket.send_json_to(decide)
+        if profile:
+            assert (await told(socket))["code"] == 4403
+        else:
+            await socket.send_to(text_data="ping")
+            assert [await socket.receive_from(timeout=10) for _ in range(2)][1] == "pong"
+        await socket.disconnect(timeout=10)
+    assert (await Approval.objects.aget()).decision == ""

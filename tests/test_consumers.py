@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,10 +17,12 @@ from django.contrib.auth.models import Permission, User
 from django.db import OperationalError
 from django.test import AsyncClient
 from pytest_django import Settings
+from rest_framework.authentication import BaseAuthentication
 
-from trace_streaming import TraceEmitter, hub, is_trace_streaming, store
+from trace_streaming import TraceEmitter, admission, consumers, hub, is_trace_streaming, limits, store
 from trace_streaming.consumers import MAX_BAD_COMMANDS
 from trace_streaming.frames import WINDOW_BYTES
+from trace_streaming.models import Trace
 from trace_streaming.protocol import MAX_COMMAND_CHARACTERS, SUBPROTOCOL
 from trace_streaming.routing import websocket_urlpatterns
 from trace_streaming.subscription import Subscription
@@ -399,3 +402,235 @@ class TestPermission:
         for user in (owner, staff):
             async with connect("t", subprotocol, await self.cookie(user)) as socket:
                 assert (await receive(socket))["sequence"] == 1
+
+
+@asynccontextmanager
+async def open_socket(
+    query: str = "",
+    subprotocols: list[str] | None = None,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> AsyncIterator[WebsocketCommunicator]:
+    """A socket that offers several subprotocols, and has been let in."""
+    communicator = WebsocketCommunicator(application, f"/ws/traces/t{query}", headers or [], subprotocols)
+    connected, accepted = await communicator.connect(timeout=5)
+    assert (connected, accepted) == (True, SUBPROTOCOL if SUBPROTOCOL in (subprotocols or ()) else None)
+    frame = await receive(communicator)
+    assert "connected" in (frame.get("type"), frame.get("event")), frame
+    if accepted:
+        assert (await receive(communicator))["type"] == "live"
+    try:
+        yield communicator
+    finally:
+        await communicator.disconnect(timeout=5)
+
+
+async def ask_for_ticket(client: AsyncClient, trace_id: str = "t") -> str:
+    response = await client.post(f"/api/traces/{trace_id}/ticket")
+    assert response.status_code == 201, response.content
+    ticket: str = response.json()["ticket"]
+    return ticket
+
+
+class TestForAsLongAsTheyMay:
+    """Whoever lost the right to watch is cut off (invariant 10), and told how to come back."""
+
+    @pytest.fixture(autouse=True)
+    def _closed(self, settings: Settings, _open_to_everybody: None) -> None:
+        del settings.TRACE_STREAMING_PERMISSION_CLASSES
+        settings.TRACE_STREAMING_RECHECK_SECONDS = 0.01
+
+    @pytest.fixture
+    async def ada(self, django_user_model: type[User]) -> User:
+        ada = await django_user_model.objects.acreate(username="ada")
+        emitter = TraceEmitter("t", owner=ada)
+        emitter.emit("plan_created")
+        assert await emitter.aflush(10)
+        return ada
+
+    @pytest.fixture
+    async def client(self, ada: User) -> AsyncClient:
+        client = AsyncClient()
+        await client.aforce_login(ada)
+        return client
+
+    @staticmethod
+    def cookie(client: AsyncClient) -> list[tuple[bytes, bytes]]:
+        return [(b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())]
+
+    @pytest.mark.parametrize("subprotocols", [None, [SUBPROTOCOL]])
+    @pytest.mark.parametrize("by", ["cookie", "ticket"])
+    @pytest.mark.parametrize(
+        ("end", "code"), [("logout", 4031), ("password", 4031), ("deactivation", 4031), ("ownership", 4403)]
+    )
+    async def test_the_right_ends(
+        self, ada: User, client: AsyncClient, subprotocols: list[str] | None, by: str, end: str, code: int
+    ) -> None:
+        query = f"?ticket={await ask_for_ticket(client)}" if by == "ticket" else ""
+        async with open_socket(query, subprotocols, self.cookie(client) if by == "cookie" else None) as socket:
+            match end:
+                case "logout":
+                    await client.alogout()
+                case "password":
+                    ada.set_password("another")
+                    await ada.asave()
+                case "deactivation":
+                    await User.objects.aupdate(is_active=False)
+                case "ownership":
+                    await Trace.objects.aupdate(owner=None)
+            await assert_refused(socket, code)
+
+    async def test_age_ends_it(self, client: AsyncClient, settings: Settings) -> None:
+        settings.TRACE_STREAMING_MAX_AGE_SECONDS = 0.05
+        async with open_socket(headers=self.cookie(client)) as socket:
+            await assert_refused(socket, 4031, "expired")
+
+    async def test_a_ticket_in_a_subprotocol_is_not_answered_with(self, client: AsyncClient) -> None:
+        ticket = await ask_for_ticket(client)
+        async with open_socket(subprotocols=[SUBPROTOCOL, f"ticket.{ticket}"]):
+            pass
+        ticket = await ask_for_ticket(client)
+        async with open_socket(subprotocols=[f"ticket.{ticket}"]):
+            pass
+
+    async def test_renewing_keeps_the_place(self, client: AsyncClient) -> None:
+        """Events go on as before; what ended were the old credentials alone."""
+        async with open_socket("?since=1", [SUBPROTOCOL], self.cookie(client)) as socket:
+            ticket = await ask_for_ticket(client)
+            emitter = TraceEmitter("t")
+            emitter.emit("plan_created")
+            assert [event["sequence"] for event in (await receive(socket))["events"]] == [2]
+            await socket.send_json_to({"type": "renew", "id": 1, "ticket": ticket})
+            assert await receive(socket) == {"type": "result", "id": 1}
+            emitter.emit("plan_created")
+            assert [event["sequence"] for event in (await receive(socket))["events"]] == [3]
+            await client.alogout()
+            await assert_refused(socket, 4031)
+
+    async def test_renewing_makes_young_again(self, client: AsyncClient, settings: Settings) -> None:
+        settings.TRACE_STREAMING_MAX_AGE_SECONDS = 1
+        async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
+            consumer = next(iter(consumers._open.values()))
+            began = consumer.opened_at
+            await socket.send_json_to({"type": "renew", "id": 1, "ticket": await ask_for_ticket(client)})
+            assert await receive(socket) == {"type": "result", "id": 1}
+            assert consumer.opened_at > began
+
+    @pytest.mark.parametrize("ticket", [None, 7, "", "forged", "x" * 60_000])
+    async def test_a_bad_renewal_is_told_and_changes_nothing(self, client: AsyncClient, ticket: object) -> None:
+        async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
+            await socket.send_json_to({"type": "renew", "id": 1, "ticket": ticket})
+            error = await receive(socket)
+            assert (error["type"], error["id"]) == ("error", 1)
+            assert error["code"] == (4401 if isinstance(ticket, str) else 4400)
+            await socket.send_json_to({"type": "ping"})
+            assert await receive(socket) == {"type": "pong"}
+
+    async def test_another_users_ticket_renews_nothing(
+        self, client: AsyncClient, django_user_model: type[User]
+    ) -> None:
+        """Limits and whatever is kept by user would be counted for the wrong one."""
+        eve = await django_user_model.objects.acreate(username="eve", is_superuser=True)
+        other = AsyncClient()
+        await other.aforce_login(eve)
+        async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
+            await socket.send_json_to({"type": "renew", "id": 1, "ticket": await ask_for_ticket(other)})
+            assert (await receive(socket))["code"] == 4403
+            await other.alogout()
+            await socket.send_json_to({"type": "ping"})
+            assert await receive(socket) == {"type": "pong"}
+
+    async def test_a_database_that_is_away_renews_nothing(
+        self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The socket lives; the client is asked to try again."""
+
+        def away(*arguments: object) -> None:
+            raise OperationalError("secret host name")
+
+        async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
+            monkeypatch.setattr(consumers, "renew", away)
+            await socket.send_json_to({"type": "renew", "id": 1, "ticket": "x"})
+            error = await receive(socket)
+            assert (error["code"], error["id"], "secret" in error["message"]) == (4001, 1, False)
+            await socket.send_json_to({"type": "ping"})
+            assert await receive(socket) == {"type": "pong"}
+
+    async def test_an_end_while_it_renews_is_the_end(
+        self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing is sent behind the close, which servers take for an error."""
+        ticket = await ask_for_ticket(client)
+        closed, real = threading.Event(), admission.renew
+
+        def late(*arguments: Any) -> Any:
+            assert closed.wait(10)
+            return real(*arguments)
+
+        monkeypatch.setattr(consumers, "renew", late)
+        async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
+            await socket.send_json_to({"type": "renew", "id": 1, "ticket": ticket})
+            await Trace.objects.aupdate(owner=None)
+            await assert_refused(socket, 4403)
+            closed.set()
+            assert await socket.receive_nothing()
+
+
+class Broken(BaseAuthentication):
+    """Has a bug that a client can reach."""
+
+    def authenticate(self, request: Any) -> None:
+        raise KeyError(request.headers["Authorization"])
+
+
+@pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])
+async def test_an_authentication_class_that_fails_ends_in_a_close(
+    settings: Settings, subprotocol: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error frame, and a line in the log without the token."""
+    settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [f"{__name__}.Broken"]
+    async with connect("t", subprotocol, [(b"authorization", b"Bearer abc")]) as socket:
+        await assert_refused(socket, 4001, "failed")
+    assert "KeyError" in caplog.text
+    assert "abc" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [("connections", "process"), ("connections_per_address", "address"), ("connections_per_trace", "trace")],
+)
+async def test_a_socket_too_many_is_refused_and_the_next_let_in(settings: Settings, limit: str, words: str) -> None:
+    """With when to retry; the place of one that has gone is free."""
+    settings.TRACE_STREAMING_LIMITS = {limit: 1}
+    async with open_socket(), connect("t") as late:
+        await assert_refused(late, 4029, words, "retry in")
+    async with open_socket():
+        pass
+    assert limits.places.taken() == {}
+
+
+async def test_limits_hold_before_anybody_is_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood costs no query."""
+    settings.TRACE_STREAMING_LIMITS = {"connects_per_address": "1/hour"}
+    limits.places.reset()
+    asked: list[object] = []
+    monkeypatch.setattr(consumers, "admit", asked.append)
+    limits.places.attempt("unknown")
+    for _ in range(3):
+        async with connect("t") as socket:
+            await assert_refused(socket, 4029, "retry in")
+    assert asked == []
+    limits.places.reset()
+
+
+@pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])
+async def test_commands_too_fast_end_the_socket(settings: Settings, subprotocol: str | None) -> None:
+    """Good ones, too: each costs something."""
+    settings.TRACE_STREAMING_LIMITS = {"commands_per_socket": "3/min"}
+    async with open_socket("", [subprotocol] if subprotocol else None) as socket:
+        ping, pong = ('{"type":"ping"}', {"type": "pong"}) if subprotocol else ("ping", "pong")
+        for _ in range(4):
+            await socket.send_to(text_data=ping)
+        for _ in range(3):
+            answer = await socket.receive_from(timeout=5)
+            assert answer == pong if subprotocol is None else orjson.loads(answer) == pong
+        await assert_refused(socket, 4029, "more slowly")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trace_streaming.events import CANONICAL_EVENTS, format_timestamp
-from trace_streaming.golden_signals import golden_signals, percentile
+from trace_streaming.golden_signals import call_durations_ms, golden_signals, percentile
 
 from .conftest import RECORDINGS
 
@@ -138,11 +138,60 @@ def test_open_calls_count_as_neither() -> None:
         ([event("budget_warning", utilization=7)], 1.0),
         ([event("budget_warning", utilization=-7)], 0.0),
         ([event("budget_warning", utilization=True)], None),
+        ([event("budget_warning", limit=100, used=80)], 0.8),  # 80 / 100
+        ([event("budget_warning", ceiling=50, spent=40.0)], 0.8),  # 40 / 50
+        (
+            [event("budget_warning", total=200, used=150, utilization=0.5)],
+            0.5,
+        ),  # what is said goes before what is counted
+        ([event("budget_exceeded", limit=100)], 1.0),  # nothing used is told, but that it is over
+        ([event("budget_exceeded", limit=100, used=130)], 1.0),
+        ([event("budget_warning", limit=0, used=5)], None),
+        ([event("budget_warning", limit=10**400, used=5)], None),
+        ([event("budget_warning", used=80)], None),
+        ([event("budget_exceeded", budget="events_per_trace", shed=9)], None),  # events that were shed
+        ([event("budget_warning", utilization=0.4), event("budget_exceeded", budget="events_per_trace")], 0.4),
     ],
 )
 def test_budget_utilization_is_the_last_that_is_known(events: list[dict[str, Any]], utilization: float | None) -> None:
     """From 0 to 1, whatever the events say; unknown when none says."""
     assert signals(*events)["budget_utilization"] == utilization
+
+
+def test_a_call_without_an_id_ends_the_oldest_of_its_tool() -> None:
+    """By hand: a 0-30 and a 10-40 without ids, b 5-25 by its id; a null id is none."""
+    found = signals(
+        event("tool_call_start", 0, tool="a", call_id=None),
+        event("tool_call_start", 5, tool="b", call_id="x"),
+        event("tool_call_start", 10, tool_name="a"),
+        event("tool_call_complete", 25, call_id="x"),
+        event("tool_call_complete", 30, tool="a"),
+        event("tool_call_error", 40, tool="a"),
+        event("tool_call_complete", 50, tool="a"),  # nothing of a is open: it has no duration
+    )
+    assert found["latency"] == {"p50": 30.0, "p95": 30.0, "p99": 30.0, "mean": pytest.approx(80 / 3)}
+    assert (found["success_rate"], found["error_rate"]) == (0.75, 0.25)  # 3 and 1 of 4
+
+
+def test_a_hand_computed_table_of_twenty_calls() -> None:
+    """1, 2, ... 20 ms: p50 is the 10th, p95 the 19th (ceil(19.0)), p99 the 20th (ceil(19.8)), the mean 10.5."""
+    calls = [event("tool_call_complete", 0, duration_ms=ms) for ms in range(20, 0, -1)]
+    assert signals(*calls)["latency"] == {"p50": 10.0, "p95": 19.0, "p99": 20.0, "mean": 10.5}
+
+
+def test_an_approval_waits_from_its_first_request_to_its_answer() -> None:
+    """By hand: x 0-100 though it is asked again at 60; y says 7; z times out, and was not answered."""
+    found = signals(
+        event("approval_requested", 0, approval_id="x"),
+        event("approval_requested", 10, approval_id="y"),
+        event("approval_requested", 20, approval_id="z"),
+        event("approval_requested", 60, approval_id="x"),
+        event("approval_received", 100, approval_id="x"),
+        event("approval_received", 110, approval_id="y", waited_ms=7),
+        event("approval_timeout", 120, approval_id="z"),
+        event("approval_received", 130, approval_id="z"),
+    )
+    assert found["approval_wait_time"] == {"p95": 100.0, "mean": 53.5}
 
 
 ANY_EVENT = st.builds(
@@ -174,6 +223,40 @@ def test_signals_of_any_trace_are_possible_values(events: list[dict[str, Any]]) 
     times = [*found["latency"].values(), *found["approval_wait_time"].values(), found["mean_steps_per_task"]]
     assert all(time is None or time >= 0 for time in times)
     assert found["total_steps"] + found["errors"] <= found["total_events"] == len(events)
+
+
+def brute_force(events: list[dict[str, Any]]) -> list[float]:
+    """Durations of calls, by looking back from each end for what it ends."""
+    ended: set[int] = set()
+    durations = []
+    for end, event in enumerate(events):
+        if event["event"] not in ("tool_call_complete", "tool_call_error"):
+            continue
+        call_id, tool = event["details"].get("call_id"), event["details"].get("tool")
+        for start in range(end):
+            begun = events[start]
+            same = begun["details"].get("tool") == tool and begun["details"].get("call_id") is None
+            if call_id is not None:
+                same = str(begun["details"].get("call_id")) == str(call_id)
+            if begun["event"] == "tool_call_start" and start not in ended and same:
+                ended.add(start)
+                elapsed = datetime.fromisoformat(event["timestamp"]) - datetime.fromisoformat(begun["timestamp"])
+                break
+        else:
+            elapsed = None
+        given = event["details"].get("duration_ms")
+        if isinstance(given, float) and given >= 0:
+            durations.append(given)
+        elif elapsed is not None:
+            durations.append(max(elapsed / timedelta(milliseconds=1), 0))
+    return durations
+
+
+@hypothesis.settings(deadline=None)
+@given(st.lists(ANY_EVENT))
+def test_durations_are_those_of_brute_force(events: list[dict[str, Any]]) -> None:
+    """Ids, tools, missing starts, clocks that go back: each end finds the start that is looked for."""
+    assert call_durations_ms(events) == pytest.approx(brute_force(events))
 
 
 @given(st.lists(st.integers(0, 50), min_size=1), st.integers(0, 100))

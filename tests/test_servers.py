@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from types import SimpleNamespace
+from typing import Any
+
 import daphne.server
 import pytest
 import uvicorn.server
@@ -29,3 +33,19 @@ def test_a_server_is_changed_once(server: type, name: str) -> None:
     assert hasattr(changed, "__wrapped__")
     servers.install()
     assert getattr(server, name) is changed
+
+
+async def test_uvicorns_other_protocols_do_not_log_tickets_either() -> None:
+    """``--ws websockets`` and ``--ws wsproto`` log the URL, too: by then the ticket is out of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are deprecated
+        from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
+    servers.install()
+    assert hasattr(WebSocketProtocol.run_asgi, "__wrapped__")
+    seen: list[bytes] = []
+
+    async def run_asgi(protocol: Any) -> None:
+        seen.append(protocol.scope["query_string"])
+
+    await servers._without_ticket(run_asgi)(SimpleNamespace(scope={"query_string": b"since=0&ticket=abc"}))
+    assert seen == [b"since=0"]

@@ -76,7 +76,7 @@ async def uvicorn_protocol() -> Any:
     writable = asyncio.Event()
     writable.set()
     transport = SimpleNamespace(write=written.append, written=written, is_closing=lambda: False)
-    conn = SimpleNamespace(extensions=[])
+    conn = SimpleNamespace(extensions=[], max_message_size=16 * 2**20)
     return SimpleNamespace(transport=transport, conn=conn, writable=writable, close_sent=False, disconnected=False)
 
 

@@ -1,52 +1,38 @@
-"""The Django admin: traces and their events, to read. Nothing here writes."""
+"""The Django admin: traces and their events, to watch and to prune. Nothing here changes an event."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import orjson
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from . import approval_admin  # noqa: F401  registers its own
+from .approvals import approvals
+from .hub import connections_by_trace
 from .models import Event, StreamServer, Trace
 from .presence import living
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Model]
-else:
-    ModelAdmin = admin.ModelAdmin
+from .read_only_admin import ReadOnlyAdmin
+from .retention import prune
 
 SHOWN_EVENTS = 100
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Shows, and changes nothing."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody changes."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody deletes."""
-        return False
-
-
 @admin.register(Trace)
 class TraceAdmin(ReadOnlyAdmin):
-    """Traces, newest first; a trace's page shows its newest events and leads to all of them."""
+    """Traces, newest first; a trace's page shows it live, and leads to all of its events."""
 
-    list_display = ("trace_id", "state", "started_at", "duration_text", "event_count", "error_count", "owner")
+    list_display = (
+        *("trace_id", "state_text", "started_at", "duration_text", "event_count", "error_count"),
+        *("watchers", "owner"),
+    )
+    actions = ("prune_selected",)
     list_filter = ("state", "started_at")
     list_select_related = ("owner",)
     search_fields = ("trace_id",)
@@ -61,9 +47,54 @@ class TraceAdmin(ReadOnlyAdmin):
         ("event_count", "error_count", "lost_count"),
         "epoch",
         "metadata",
+        "open_approvals",
         "newest_events",
     )
-    readonly_fields = ("duration_text", "newest_events")
+    readonly_fields = ("duration_text", "open_approvals", "newest_events")
+
+    class Media:
+        css = {"all": ["trace_streaming/admin.css"]}
+
+    @admin.display(description=_("state"), ordering="state")
+    def state_text(self, trace: Trace) -> SafeString:
+        """In its colour."""
+        return format_html('<span class="trace-state {}">{}</span>', trace.state, trace.get_state_display())
+
+    @admin.display(description=_("watchers here"))
+    def watchers(self, trace: Trace) -> int:
+        """Connections of the process that answers; needs no query."""
+        return connections_by_trace().get(trace.trace_id, 0)
+
+    @admin.display(description=_("open approvals"))
+    def open_approvals(self, trace: Trace) -> SafeString | str:
+        """Those that wait for a decision, and the way to them."""
+        waiting = approvals().filter(trace_id=trace.trace_id, decision="", expires_at__gt=timezone.now())
+        page, site = "admin:trace_streaming_approval_change", self.admin_site.name
+        links = ((reverse(page, args=[each.pk], current_app=site), each.action) for each in waiting)
+        return format_html_join(", ", '<a href="{}">{}</a>', links) or "-"
+
+    def has_prune_permission(self, request: HttpRequest) -> bool:
+        """Django's permission to delete traces."""
+        return request.user.has_perm("trace_streaming.delete_trace")
+
+    @admin.action(description=_("Prune selected traces"), permissions=["prune"])
+    def prune_selected(self, request: HttpRequest, queryset: QuerySet[Trace]) -> HttpResponse | None:
+        """Delete them with their events, when it was confirmed: in ranges, so that emitters never wait."""
+        traces = list(queryset)
+        if request.POST.get("confirmed") != "yes":
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("Prune traces"),
+                "traces": traces,
+                "events": sum(trace.event_count for trace in traces),
+                "back": request.get_full_path(),
+            }
+            return TemplateResponse(request, "admin/trace_streaming/trace/prune.html", context)
+        now = timezone.now()
+        deleted = sum(sum(prune(trace, now)) for trace in traces)
+        text = _("Deleted %(traces)d traces with %(events)d events.") % {"traces": len(traces), "events": deleted}
+        self.message_user(request, text)
+        return None
 
     @admin.display(description=_("duration"))
     def duration_text(self, trace: Trace) -> str:

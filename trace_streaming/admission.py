@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any, Final
-from urllib.parse import urlparse
+from urllib.parse import ParseResult, urlparse
 
 from channels.security.websocket import OriginValidator
 from django.core.exceptions import DisallowedHost
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest
 from rest_framework.request import Request
 
-from .authentication import TICKET_KEY, Credentials, Handshake, hide_ticket
+from .authentication import TICKET_KEY, Credentials, Handshake, as_http_request, hide_ticket, without_cookies
+from .burst_log import describe
 from .conf import conf
 from .exceptions import ProtocolError
 from .models import Trace
@@ -19,9 +23,12 @@ from .protocol import CloseCode, Ending
 from .store import database
 from .tickets import redeem
 
+logger = logging.getLogger(__name__)
+
 TICKET_SUBPROTOCOL: Final = "ticket."
 """What a subprotocol begins with that carries a ticket; the server never answers with it."""
 EXPIRED: Final = Ending(CloseCode.CREDENTIALS_EXPIRED, "Your credentials have expired; get new ones and connect again")
+FAILED: Final = Ending(CloseCode.GOING_AWAY, "The server failed; connect again")
 NOT_ALLOWED: Final = Ending(CloseCode.NOT_ALLOWED, "You may not watch this trace")
 
 
@@ -34,9 +41,10 @@ def admit(scope: dict[str, Any], trace_id: str) -> tuple[Credentials, Any]:
     token = ticket_of(scope)
     if token is not None:
         return renew(scope, trace_id, token)
-    credentials = Handshake(scope)
+    is_allowed = has_allowed_origin(as_http_request(scope))
+    credentials = Handshake(scope if is_allowed else without_cookies(scope))
     request = credentials.authenticate()
-    if not has_allowed_origin(request):
+    if not is_allowed and request.auth is None:
         raise ProtocolError(CloseCode.NOT_ALLOWED, "Pages of this origin may not use your cookies here")
     _check_permission(request, trace_id)
     return credentials, request.user
@@ -66,23 +74,28 @@ def ticket_of(scope: dict[str, Any]) -> str | None:
     return next((name.removeprefix(TICKET_SUBPROTOCOL) for name in offered), None)
 
 
-def has_allowed_origin(request: Request) -> bool:
+def has_allowed_origin(request: HttpRequest) -> bool:
     """Whether a browser's cookies may be used: by the pages of this host, and of ``TRACE_STREAMING_ALLOWED_ORIGINS``.
 
     Browsers send the page's origin with every handshake, and cookies to every page's sockets (cross-site WebSocket
     hijacking). Without an origin it is no browser; and a page does not send tokens and tickets that it does not have.
     """
     text = request.headers.get("Origin")
-    if text is None or request.auth is not None:
+    if text is None:
         return True
-    origin = urlparse(text)
     try:
-        own = request.get_host()
+        origin = urlparse(text)
+        return _is_own(origin, request) or bool(OriginValidator(None, conf.ALLOWED_ORIGINS).valid_origin(origin))
+    except ValueError:  # it is no URL
+        return False
+
+
+def _is_own(origin: ParseResult, request: HttpRequest) -> bool:
+    try:
+        host = request.get_host()
     except DisallowedHost:
-        own = None
-    if origin.netloc == own and (origin.scheme == "https" or not request.is_secure()):
-        return True
-    return bool(OriginValidator(None, conf.ALLOWED_ORIGINS).valid_origin(origin))
+        return False
+    return origin.netloc == host and (origin.scheme == "https" or not request.is_secure())
 
 
 def judge(watchers: Iterable[tuple[Credentials, str]]) -> list[Ending | None]:
@@ -95,8 +108,13 @@ def judge(watchers: Iterable[tuple[Credentials, str]]) -> list[Ending | None]:
 def _judge(credentials: Credentials, trace: Trace) -> Ending | None:
     try:
         request = credentials.authenticate()
+        if may_watch(request, trace):
+            return None
+        return NOT_ALLOWED if request.user.is_authenticated else EXPIRED
     except ProtocolError:
         return EXPIRED
-    if may_watch(request, trace):
-        return None
-    return NOT_ALLOWED if request.user.is_authenticated else EXPIRED
+    except (OperationalError, InterfaceError):  # nobody can be asked
+        raise
+    except Exception as error:  # this one cannot be asked; the others can
+        logger.error("Asking whether a socket may stay fails: %s", describe(error), extra={"trace_id": trace.trace_id})
+        return FAILED

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from . import metrics
 from .approval_requests import TIMEOUT
 from .emitter import make_event
 from .events import TraceEvent
@@ -119,6 +120,9 @@ def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bo
         for name, value in {**changes, "decided_at": now}.items():
             setattr(approval, name, value)
         batches = append([event_of(approval)])
+    metrics.counts.add("emitted")
+    outcome = changes["decision"]
+    metrics.approval_wait_seconds.labels(outcome).observe(max((now - approval.requested_at).total_seconds(), 0))
     announce_alone(batches)
     approval_decided.send_robust(sender=Approval, approval=approval)
     return True

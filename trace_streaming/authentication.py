@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from functools import cached_property
 from importlib import import_module
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Final, Protocol
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
 from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 from django.utils.module_loading import import_string
@@ -26,7 +28,9 @@ from .protocol import CloseCode
 TICKET_KEY: Final = "trace_streaming.ticket"
 """Where a socket's scope has the ticket of its URL, which is no longer in the URL."""
 _TICKET: Final = re.compile(rb"(?:^|&)ticket=([^&]*)")
-_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_OF_COOKIES: Final = frozenset({"cookies", "session", "user"})
+"""What the middlewares of Channels add to a scope."""
+_SCHEMES: Final = {"ws": "http", "wss": "https", "https": "https"}
 
 
 class Credentials(Protocol):
@@ -49,22 +53,24 @@ class Handshake:
     def __init__(self, scope: dict[str, Any]) -> None:
         self._scope = scope
 
-    @property
+    @cached_property
     def key(self) -> Hashable:
-        """All that an authentication class could read."""
-        headers = (pair for pair in self._scope.get("headers", ()) if not pair[0].startswith(b"sec-websocket-"))
-        user = self._scope.get("user")
-        return "handshake", tuple(headers), self._scope.get("query_string"), user and user.pk
+        """All that an authentication or permission class could read, but the path, which names the trace."""
+        scope = self._scope
+        headers = (pair for pair in scope.get("headers", ()) if pair[0] != b"sec-websocket-key")  # a random number
+        address = (scope.get("client") or (None,))[0]
+        return "handshake", tuple(map(tuple, headers)), scope.get("query_string"), address, _key_of(scope.get("user"))
 
     def authenticate(self) -> Request:
         """The authentication classes first, then Django's session, then the user that a middleware has found."""
         request = as_request(self._scope)
+        of_session = request._request.user  # DRF's request forgets it when none of the classes finds anybody
         try:
             if request.user is not None and request.user.is_authenticated:
                 return request
         except APIException:
             raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "These credentials are not valid") from None
-        request.user = request._request.user  # the setter of DRF's request sets both
+        request.user = of_session
         if not request.user.is_authenticated and (found := self._scope.get("user")) is not None:
             request.user = _reloaded(found)
         return request
@@ -72,12 +78,23 @@ class Handshake:
 
 def as_request(scope: dict[str, Any]) -> Request:
     """A handshake as a DRF request, which nobody has been found for yet."""
-    http = ASGIRequest(
-        {**scope, "type": "http", "method": "GET", "scheme": _SCHEMES.get(scope.get("scheme", ""), "http")}, BytesIO()
-    )
-    http.session = _read_session(http.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    http = as_http_request(scope)
+    key = http.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    http.session = SimpleLazyObject(lambda: _read_session(key))  # type: ignore[assignment]
     http.user = SimpleLazyObject(lambda: get_user(http))  # type: ignore[assignment]  # as Django's middleware does
     return Request(http, authenticators=authenticators())
+
+
+def as_http_request(scope: dict[str, Any]) -> HttpRequest:
+    """A handshake as Django's request."""
+    scheme = _SCHEMES.get(scope.get("scheme", ""), "http")
+    return ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
+
+
+def without_cookies(scope: dict[str, Any]) -> dict[str, Any]:
+    """A handshake as a client without cookies would have sent it; with nobody whom a middleware has found by them."""
+    headers = [pair for pair in scope.get("headers", ()) if pair[0] != b"cookie"]
+    return {key: value for key, value in scope.items() if key not in _OF_COOKIES} | {"headers": headers}
 
 
 def authenticators() -> list[BaseAuthentication]:
@@ -122,13 +139,17 @@ def is_same_user(user: Any, auth_hash: str) -> bool:
 
 
 def _reloaded(found: Any) -> Any:
-    """The user of another middleware as the database has him now."""
-    if not found.is_authenticated or found.pk is None:
+    """The user of another middleware as the database has him now; one who is not of the database as he is."""
+    if not isinstance(found, get_user_model()) or found.pk is None:
         return found
     user = get_user_model()._default_manager.filter(pk=found.pk).first()
     if user is None or not is_same_user(user, session_auth_hash(found)):
         raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "These credentials are not valid any more")
     return user
+
+
+def _key_of(user: Any) -> object:
+    return None if user is None else getattr(user, "pk", None)
 
 
 def hide_ticket(scope: dict[str, Any]) -> None:

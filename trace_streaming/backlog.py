@@ -13,9 +13,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from . import metrics
 from .burst_log import BurstLog
 from .conf import conf
-from .events import TraceRecord
+from .events import TraceEvent, TraceRecord
 from .record_queue import Barrier, RecordQueue
 from .spool import Segment, Spool
 
@@ -59,7 +60,12 @@ class Backlog:
         """When the disk refused."""
 
     def __len__(self) -> int:
-        return len(self._queue) + sum(segment.count for segment in list(self._segments))
+        return len(self._queue) + self.spilled
+
+    @property
+    def spilled(self) -> int:
+        """How many records wait in files."""
+        return sum(segment.count for segment in list(self._segments))
 
     def put(self, item: TraceRecord | Barrier) -> None:
         """Append a record or a barrier."""
@@ -108,6 +114,7 @@ class Backlog:
     def lose(self, count: int, reason: str, trace_id: str = "") -> None:
         """Count records that are given up, and say so once per burst."""
         self.lost += count
+        metrics.counts.add("shed", count)
         self.log.failed(reason, "Trace events are lost: %s", reason, extra={"trace_id": trace_id})
 
     def adopt(self) -> None:
@@ -166,6 +173,7 @@ class Backlog:
         except (OSError, TypeError) as error:
             self._log_failing(error)
             return None
+        metrics.counts.add("spooled", sum(isinstance(record, TraceEvent) for record in records))
         self._failed_at = None
         self._spool_log.works()
         return segment

@@ -1,9 +1,15 @@
-"""Logging of what goes on failing: once, until it has worked again."""
+"""Logging of what fails: what goes on failing once, until it has worked again; and nothing of what a user has sent."""
 
 from __future__ import annotations
 
 import logging
+from traceback import format_tb
 from typing import Any
+
+
+def describe(error: BaseException) -> str:
+    """An error's type, and where it was raised. Without its text, which may hold a token or a payload."""
+    return f"{type(error).__name__}\n{''.join(format_tb(error.__traceback__))}"
 
 
 class BurstLog:

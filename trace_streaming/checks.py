@@ -61,6 +61,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     messages += _check_callables("PERMISSION_CLASSES", conf.PERMISSION_CLASSES, E004)
     messages += _check_callables("APPROVAL_PERMISSION_CLASSES", conf.APPROVAL_PERMISSION_CLASSES, E004)
     messages += _check_callables("HEALTH_PERMISSION_CLASSES", conf.HEALTH_PERMISSION_CLASSES, E004)
+    messages += _check_callables("METRICS_PERMISSION_CLASSES", conf.METRICS_PERMISSION_CLASSES, E004)
     if conf.AUTHENTICATION_CLASSES is not None:
         messages += _check_callables("AUTHENTICATION_CLASSES", conf.AUTHENTICATION_CLASSES, E009)
     messages += _check_limits(conf.LIMITS)

@@ -101,7 +101,9 @@ class Conf:
     @cached_property
     def HEALTH_PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide whom ``/ws/health`` tells the watched traces' ids."""
-        return self._get("HEALTH_PERMISSION_CLASSES", ["rest_framework.permissions.IsAdminUser"])  # type: ignore[no-any-return]
+        return self._get(  # type: ignore[no-any-return]
+            "HEALTH_PERMISSION_CLASSES", ["trace_streaming.permissions.MayViewTraces"]
+        )
 
     @cached_property
     def HEALTH_TIMEOUT_SECONDS(self) -> float:
@@ -132,6 +134,11 @@ class Conf:
     def MAX_AGE_SECONDS(self) -> float | None:
         """How long a socket may stay open before it has to show credentials again; None: for ever."""
         return self._get("MAX_AGE_SECONDS", 43_200.0)  # type: ignore[no-any-return]
+
+    @cached_property
+    def METRICS_PERMISSION_CLASSES(self) -> Sequence[str]:
+        """Dotted paths of the DRF permission classes that decide who may read the metrics."""
+        return self._get("METRICS_PERMISSION_CLASSES", ["rest_framework.permissions.IsAdminUser"])  # type: ignore[no-any-return]
 
     @cached_property
     def PERMISSION_CLASSES(self) -> Sequence[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from channels.exceptions import StopConsumer
@@ -13,8 +13,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError
 
-from .admission import admit, renew
+from . import metrics
+from .admission import FAILED, admit, renew
 from .authentication import Credentials, Handshake
+from .burst_log import describe
 from .conf import conf
 from .deciding import decide_as
 from .events import event_names
@@ -54,6 +56,7 @@ CLOSE_SECONDS: Final = 1.0
 NOT_FOUND: Final = 4404
 CONFLICT: Final = 4409
 """Answers to commands, which close nothing."""
+_DATABASE_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The database does not answer; connect again")
 GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
 
 
@@ -80,6 +83,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._pump: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self._bad_commands = 0
+        self._is_closed = False
+        self._closed_with = "client"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Whatever ends the connection, its place is freed: ``disconnect`` is not called for every end."""
@@ -95,16 +100,23 @@ class TraceConsumer(AsyncWebsocketConsumer):
         finally:
             del _open[task]
             self._free()
+            metrics.closes.labels(self._closed_with).inc()
             self._place.give_back()
             if self._wire is not None:
                 self._wire.close()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Frames go straight to their handler: Channels would hop to a thread for each."""
-        if message["type"] == "websocket.receive":
-            await self.websocket_receive(message)
-        else:
-            await super().dispatch(message)
+        try:
+            if message["type"] == "websocket.receive":
+                await self.websocket_receive(message)
+            else:
+                await super().dispatch(message)
+        except (StopConsumer, OSError):
+            raise
+        except Exception as error:  # such as that of an authentication class
+            logger.error("A socket failed: %s", describe(error), extra={"trace_id": self.trace_id[:128]})
+            await self._refuse(*FAILED)
 
     async def connect(self) -> None:
         """Accept, so that a browser can read what follows; then let the client watch, or say why not."""
@@ -121,16 +133,20 @@ class TraceConsumer(AsyncWebsocketConsumer):
             request = parse_watch_request(
                 self.trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
             )
-            self.credentials, user = await self._ask(admit)
-            self._user_key = user.pk
-            self._place.watch(self.trace_id, user.pk)
-            self._hub = current_hub()
-            self._subscription = await self._hub.subscribe(request, self._profile, self)
+            with self._unheard():
+                self.credentials, user = await self._ask(admit)
+                self._user_key = getattr(user, "pk", None)
+                self._place.watch(self.trace_id, self._user_key)
+                self._hub = current_hub()
+                self._subscription = await self._hub.subscribe(request, self._profile, self)
         except ProtocolError as error:
+            self._count(str(int(error.code)))
             await self._refuse(error.code, error.message)
-        except (DatabaseError, StorageUnavailableError):
-            await self._refuse(CloseCode.GOING_AWAY, "The database does not answer; connect again")
+        except StorageUnavailableError:
+            self._count(str(int(CloseCode.GOING_AWAY)))
+            await self._refuse(*_DATABASE_AWAY)
         else:
+            self._count("watching")
             current_guard().add(self)
             await self._send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
             self.pump()
@@ -179,13 +195,28 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
     async def _ask(self, who: Callable[..., tuple[Credentials, Any]], *arguments: str) -> tuple[Credentials, Any]:
         """Run ``admit`` or ``renew`` in a thread."""
-        return await asyncio.to_thread(with_fresh_connection, who, self.scope, self.trace_id, *arguments)
+        try:
+            return await asyncio.to_thread(with_fresh_connection, who, self.scope, self.trace_id, *arguments)
+        except DatabaseError:
+            raise ProtocolError(*_DATABASE_AWAY) from None
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        """While the database is asked, nothing is read of what the client says: it would gather."""
+        if self._wire is not None:
+            self._wire.stop_reading()
+        try:
+            yield
+        finally:
+            if self._wire is not None:
+                self._wire.read_on()
 
     async def _renew(self, ticket: object) -> None:
         if not isinstance(ticket, str):
             raise ProtocolError(CloseCode.BAD_REQUEST, "Bad renew: ticket is a text")
-        credentials, user = await self._ask(renew, ticket)
-        if user.pk != self._user_key:
+        with self._unheard():
+            credentials, user = await self._ask(renew, ticket)
+        if getattr(user, "pk", None) != self._user_key:
             raise ProtocolError(CloseCode.NOT_ALLOWED, "This is another user's ticket; connect again with it")
         self.credentials = credentials
         self.opened_at = asyncio.get_running_loop().time()
@@ -257,9 +288,9 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await self._end(subscription.ending)
         except OSError:
             pass  # the socket has gone; the server's disconnect message follows
-        except Exception:
-            logger.exception("A subscription failed", extra={"trace_id": subscription.trace_id})
-            await self._refuse(CloseCode.GOING_AWAY, "The server failed; connect again")
+        except Exception as error:
+            logger.error("A subscription failed: %s", describe(error), extra={"trace_id": subscription.trace_id})
+            await self._refuse(*FAILED)
 
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""
@@ -284,10 +315,22 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def _close(self, code: int = CloseCode.NORMAL) -> None:
         """Free the place before the close: nothing may be sent behind it."""
         self._free()
-        await self.close(int(code))  # daphne refuses an IntEnum
+        if not self._is_closed:
+            self._is_closed = True
+            self._closed_with = str(int(code))
+            await self.close(int(code))  # daphne refuses an IntEnum
+
+    def _count(self, outcome: str) -> None:
+        metrics.connections.labels("v1" if self._profile is V1 else "plain", outcome).inc()
+
+    def watches_in(self, profile: Profile) -> bool:
+        """Whether it has its place, in this profile."""
+        return self._subscription is not None and self._profile is profile
 
     async def _send_text(self, text: str) -> None:
-        if self._wire is None:
+        if self._is_closed:
+            pass  # by the guard, while a command of the client was carried out
+        elif self._wire is None:
             await self.base_send({"type": "websocket.send", "text": text})
         else:
             with suppress(ConnectionError):  # it has gone; the server's disconnect message follows
@@ -304,6 +347,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
 
 
 _open: dict[asyncio.Task[Any] | None, TraceConsumer] = {}
+metrics.sources["open_connections_plain"] = lambda: sum(each.watches_in(PLAIN) for each in list(_open.values()))
+metrics.sources["open_connections_v1"] = lambda: sum(each.watches_in(V1) for each in list(_open.values()))
 
 
 async def close_all() -> None:

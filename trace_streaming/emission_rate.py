@@ -7,11 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import Final
 
 from .events import TraceEnd, TraceEvent, TraceLoss, TraceRecord
+from .golden_signals import EMISSION_RATE
 from .rates import MAX_BUCKETS, Rate, TokenBuckets
 from .record_queue import is_informational
 
@@ -31,7 +32,7 @@ class EmissionRate:
     def __init__(self) -> None:
         self._buckets = TokenBuckets()
         self._shed: OrderedDict[str, _Shed] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()  # as that of the buckets
 
     def paced(self, record: TraceRecord, rate: Rate) -> list[TraceRecord]:
         """What is to be recorded of it: it alone, or behind a marker of what was shed before; or nothing.
@@ -63,6 +64,6 @@ class EmissionRate:
                 del self._shed[trace_id]
         if count:
             now = datetime.now(UTC)
-            details = {"budget": "events_per_trace", "rate": f"{rate.times} in {rate.seconds} s", "shed": count}
+            details = {"budget": EMISSION_RATE, "rate": f"{rate.times} in {rate.seconds} s", "shed": count}
             yield TraceLoss(trace_id, now, count)
             yield TraceEvent("budget_exceeded", trace_id, now, json.dumps(details), "warning")

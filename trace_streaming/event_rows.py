@@ -20,7 +20,17 @@ PAGE_BYTES: Final = 256 * 1024
 COPY_ROWS: Final = 20
 """From so many rows on, PostgreSQL is given them by COPY."""
 
-_COLUMNS: Final = ("trace_id", "sequence", "event", "status", "timestamp", "details", "tool_name", "duration_ms")
+_COLUMNS: Final = (
+    "trace_id",
+    "sequence",
+    "event",
+    "status",
+    "timestamp",
+    "details",
+    "tool_name",
+    "duration_ms",
+    "measure",
+)
 
 
 class Numbered(NamedTuple):
@@ -45,9 +55,14 @@ def encode(trace_pk: int, first: int, events: Sequence[TraceEvent]) -> Numbered:
     return Numbered(trace_pk, first, events, times, encoded)
 
 
-def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> None:
-    """Insert events; many times as fast as ``bulk_create``, which builds and inspects a model per row."""
-    as_column = _time_column(connection)
+def insert(
+    connection: BaseDatabaseWrapper, numbered: Sequence[Numbered], measures: Sequence[Sequence[float | None]]
+) -> None:
+    """Insert events; many times as fast as ``bulk_create``, which builds and inspects a model per row.
+
+    :param measures: of each event (:mod:`trace_streaming.measures`)
+    """
+    as_column = time_column(connection)
     has_ids = any(event.event_id is not None for batch in numbered for event in batch.events)
     rows = [
         (
@@ -59,10 +74,11 @@ def insert(connection: BaseDatabaseWrapper, numbered: Sequence[Numbered]) -> Non
             event.details,
             event.tool_name,
             event.duration_ms,
+            measure,
             *((event.event_id,) if has_ids else ()),
         )
-        for trace_pk, first, events, times, _ in numbered
-        for sequence, (event, time) in enumerate(zip(events, times, strict=True), first)
+        for (trace_pk, first, events, times, _), measured in zip(numbered, measures, strict=True)
+        for sequence, (event, time, measure) in enumerate(zip(events, times, measured, strict=True), first)
     ]
     if not rows:
         return
@@ -110,7 +126,7 @@ def _rows(alias: str, trace_pk: int, after: int) -> Iterator[tuple[Any, ...]]:
     page = rows[:PAGE_EVENTS].iterator(chunk_size=100)
     if template is not None:
         return page
-    return ((*row[:2], format_timestamp(_as_utc(row[2])), *row[3:]) for row in page)
+    return ((*row[:2], format_timestamp(as_utc(row[2])), *row[3:]) for row in page)
 
 
 _TEXT: Final[CharField[str, str]] = CharField()
@@ -126,7 +142,7 @@ _TIME_TEXTS: Final[dict[str, Callable[[], str]]] = {
 }
 
 
-def _time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
+def time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
     """What a column takes for a time of ``format_timestamp``: the same that Django would write."""
     if connection.vendor == "sqlite":
         return lambda time: f"{time[:10]} {time[11:26]}".removesuffix(".000000")
@@ -140,5 +156,6 @@ def stored_time(time: datetime) -> datetime:
     return time if settings.USE_TZ else time.replace(tzinfo=None)
 
 
-def _as_utc(time: datetime) -> datetime:
+def as_utc(time: datetime) -> datetime:
+    """As an event has it, of what a model field gives."""
     return time.astimezone(UTC) if settings.USE_TZ else time.replace(tzinfo=UTC)

@@ -177,10 +177,17 @@ def lifted_tool_name(details: Mapping[str, Any]) -> str | None:
 
 def lifted_duration_ms(details: Mapping[str, Any]) -> float | None:
     """``duration_ms`` of frozen details as a float, in milliseconds, when it is a number."""
-    duration = details.get("duration_ms")
-    if isinstance(duration, bool) or not isinstance(duration, int | float):
+    return finite_number(details.get("duration_ms"))
+
+
+def finite_number(value: object) -> float | None:
+    """A number as a float; None for everything else, and for what no float can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(duration) if math.isfinite(duration) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def format_timestamp(timestamp: datetime) -> str:
@@ -192,6 +199,12 @@ def parse_timestamp(text: str) -> datetime:
     """Read ISO 8601; UTC when it names no zone. Raises ``ValueError`` or ``TypeError`` for anything else."""
     timestamp = datetime.fromisoformat(text)
     return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+
+
+def emitted_at(event: EncodedEvent) -> float:
+    """When it was emitted, in seconds since 1970; read from where :func:`event_text` has put it."""
+    start = event.text.index('"timestamp":"') + 13
+    return datetime.fromisoformat(event.text[start : start + 32]).timestamp()
 
 
 def event_text(

@@ -35,8 +35,14 @@ class Frame(NamedTuple):
 class Packet:
     """Frames that are sent together, encoded once for any number of sockets."""
 
-    def __init__(self, frames: Sequence[Frame]) -> None:
+    def __init__(self, frames: Sequence[Frame], events: int = 0, filtered: int = 0) -> None:
         self.frames = frames
+        self.events = events
+        """How many it carries."""
+        self.filtered = filtered
+        self.taken = 0
+        """How many sockets have taken it at once, since these were counted."""
+        """How many it leaves out, because its clients have not asked for them."""
         self.sequence = frames[-1].sequence if frames else 0
         """The last event it carries; 0 for frames without events."""
         self._deflated: dict[int, bytes] = {}
@@ -266,6 +272,15 @@ class Batch:
             packet = self._packets[profile, wanted] = event_packet(profile, wanted, self.events)
         return packet
 
+    def taken(self) -> tuple[int, int]:
+        """How many events sockets have taken at once since the last call, and how many they have not asked for."""
+        delivered = filtered = 0
+        for packet in self._packets.values():
+            delivered += packet.events * packet.taken
+            filtered += packet.filtered * packet.taken
+            packet.taken = 0
+        return delivered, filtered
+
 
 def merge(batches: Iterable[Batch]) -> Iterator[Batch]:
     """Join batches that follow each other, as far as one frame can carry them: each costs every socket a write."""
@@ -285,7 +300,8 @@ def merge(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 def event_packet(profile: Profile, wanted: EventFilter, events: Sequence[EncodedEvent]) -> Packet:
     """What carries those of the events that are wanted."""
-    return Packet(list(profile.events([event for event in events if wanted.matches(event.event, event.status)])))
+    carried = [event for event in events if wanted.matches(event.event, event.status)]
+    return Packet(list(profile.events(carried)), len(carried), len(events) - len(carried))
 
 
 def chunked(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:

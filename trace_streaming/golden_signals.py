@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from statistics import fmean
-from typing import Any
+from typing import Any, Final
+
+from .events import finite_number
 
 Event = Mapping[str, Any]
+
+CALL_ENDS: Final = frozenset({"tool_call_complete", "tool_call_error"})
+BUDGET_EVENTS: Final = frozenset({"budget_warning", "budget_exceeded"})
+PAIRED_EVENTS: Final = CALL_ENDS | {"tool_call_start", "approval_requested", "approval_received", "approval_timeout"}
+SIGNAL_EVENTS: Final = PAIRED_EVENTS | BUDGET_EVENTS | {"plan_created"}
+"""The events that signals are made of; of all others, only the number counts."""
+EMISSION_RATE: Final = "events_per_trace"
+"""The ``budget`` of a ``budget_exceeded`` that tells of events that were shed: none that the agent spends."""
 
 
 def golden_signals(trace_id: str, duration_ms: float, events: Sequence[Event]) -> dict[str, Any]:
@@ -18,8 +29,8 @@ def golden_signals(trace_id: str, duration_ms: float, events: Sequence[Event]) -
       Open calls count as neither.
     - ``latency``: ``p50``, ``p95``, ``p99`` and ``mean`` of tool calls, in ms (see :func:`call_durations_ms`).
     - ``mean_steps_per_task`` = completed / plans (``plan_created`` events; a trace without one is one task).
-    - ``approval_wait_time``: ``mean`` and ``p95`` in ms, from ``approval_requested`` to ``approval_received``.
-    - ``budget_utilization``: the last known of the budget events, 0 to 1.
+    - ``approval_wait_time``: ``mean`` and ``p95`` in ms (see :func:`approval_waits_ms`).
+    - ``budget_utilization`` = used / total of the last budget event that tells it, 0 to 1 (see :func:`utilization`).
 
     Percentiles are nearest-rank (the smallest value with at least p percent of all at or below it).
 
@@ -46,51 +57,88 @@ def golden_signals(trace_id: str, duration_ms: float, events: Sequence[Event]) -
     }
 
 
-def call_durations_ms(events: Iterable[Event]) -> list[float]:
-    """Durations of finished tool calls: ``duration_ms`` when given, else from the call's start.
+class Starts:
+    """Calls and approvals of one trace that have begun and not ended; fed with its events in order.
 
-    A call's start is the one with its ``call_id``; without one, the oldest open start of the same tool.
+    What has an id (``call_id``, ``approval_id``) ends with it; without one, the oldest of the same tool ends.
     """
-    durations: list[float] = []
-    open_starts: dict[str, list[Event]] = {}
-    for event in events:
-        details = event["details"]
-        key = f"id:{details['call_id']}" if "call_id" in details else f"tool:{_tool(details)}"
-        if event["event"] == "tool_call_start":
-            open_starts.setdefault(key, []).append(event)
-        elif event["event"] in ("tool_call_complete", "tool_call_error"):
-            starts = open_starts.get(key)
-            start = starts.pop(0) if starts else None
-            given = details.get("duration_ms")
-            if isinstance(given, int | float) and not isinstance(given, bool) and given >= 0:
-                durations.append(float(given))
-            elif start is not None:
-                durations.append(_elapsed_ms(start, event))
-    return durations
+
+    def __init__(self) -> None:
+        self._open: dict[str, deque[datetime]] = {}
+
+    def elapsed_ms(self, name: str, details: Mapping[str, Any], at: datetime) -> float | None:
+        """Take an event; where it ends something, how long that took in milliseconds, never below 0."""
+        kind = "call" if name.startswith("tool_call_") else "approval"
+        given = details.get(f"{kind}_id")
+        key = f"{kind}:tool:{_tool(details)}" if given is None else f"{kind}:id:{given}"
+        if name in ("tool_call_start", "approval_requested"):
+            if name == "tool_call_start" or key not in self._open:  # an approval that is asked again waits since before
+                self._open.setdefault(key, deque()).append(at)
+            return None
+        if (begun := self._open.get(key)) is None:
+            return None
+        started = begun.popleft()
+        if not begun:
+            del self._open[key]
+        return max((at - started).total_seconds() * 1000, 0.0)
+
+
+def call_durations_ms(events: Iterable[Event]) -> list[float]:
+    """Durations of finished tool calls: ``duration_ms`` when given, else from the call's start (see :class:`Starts`).
+
+    Calls that have neither have no duration.
+    """
+    return [ms for event, ms in _elapsed(events) if event["event"] in CALL_ENDS and ms is not None]
 
 
 def approval_waits_ms(events: Iterable[Event]) -> list[float]:
-    """How long each answered approval waited, in milliseconds; paired by ``approval_id``."""
-    waits: list[float] = []
-    requested: dict[str, Event] = {}
+    """How long each answered approval waited: ``waited_ms`` when given, else since it was requested.
+
+    One that timed out was not answered.
+    """
+    return [ms for event, ms in _elapsed(events) if event["event"] == "approval_received" and ms is not None]
+
+
+def _elapsed(events: Iterable[Event]) -> Iterator[tuple[Event, float | None]]:
+    starts = Starts()
     for event in events:
-        approval_id = str(event["details"].get("approval_id"))
-        if event["event"] == "approval_requested":
-            requested[approval_id] = event
-        elif event["event"] == "approval_received" and (request := requested.pop(approval_id, None)) is not None:
-            waits.append(_elapsed_ms(request, event))
-    return waits
+        if event["event"] in PAIRED_EVENTS:
+            measured = starts.elapsed_ms(event["event"], event["details"], datetime.fromisoformat(event["timestamp"]))
+            given = given_ms(event["event"], event["details"])
+            yield event, measured if given is None else given
+
+
+def given_ms(name: str, details: Mapping[str, Any]) -> float | None:
+    """How long an event itself says that it took, in milliseconds: ``duration_ms``, of an approval ``waited_ms``.
+
+    None where it says nothing, or nothing that can be.
+    """
+    given = finite_number(details.get("waited_ms" if name == "approval_received" else "duration_ms"))
+    return given if given is not None and given >= 0 else None
+
+
+def utilization(name: str, details: Mapping[str, Any]) -> float | None:
+    """What a budget event tells, 0 to 1.
+
+    ``utilization``, else ``used`` or ``spent`` / ``total``, ``limit`` or ``ceiling``; else 1 for ``budget_exceeded``.
+    """
+    if details.get("budget") == EMISSION_RATE:
+        return None
+    share = _number(details, "utilization")
+    total = _number(details, "total", "limit", "ceiling")
+    used = _number(details, "used", "spent")
+    if share is None and total is not None and total > 0 and used is not None:
+        share = used / total
+    if share is not None:
+        return min(max(share, 0.0), 1.0)
+    return 1.0 if name == "budget_exceeded" else None
 
 
 def budget_utilization(events: Sequence[Event]) -> float | None:
-    """The last budget event's utilization, 0 to 1: ``utilization`` when given, 1 when exceeded, else unknown."""
+    """The :func:`utilization` of the last budget event that tells it."""
     for event in reversed(events):
-        if event["event"] in ("budget_warning", "budget_exceeded"):
-            given = event["details"].get("utilization")
-            if isinstance(given, int | float) and not isinstance(given, bool):
-                return min(max(float(given), 0.0), 1.0)
-            if event["event"] == "budget_exceeded":
-                return 1.0
+        if event["event"] in BUDGET_EVENTS and (told := utilization(event["event"], event["details"])) is not None:
+            return told
     return None
 
 
@@ -113,6 +161,7 @@ def _tool(details: Mapping[str, Any]) -> object:
     return details.get("tool") or details.get("tool_name")
 
 
-def _elapsed_ms(start: Event, end: Event) -> float:
-    elapsed = datetime.fromisoformat(end["timestamp"]) - datetime.fromisoformat(start["timestamp"])
-    return max(elapsed.total_seconds() * 1000, 0.0)
+def _number(details: Mapping[str, Any], *names: str) -> float | None:
+    """The first of these that is a finite number."""
+    numbers = (finite_number(details.get(name)) for name in names)
+    return next((number for number in numbers if number is not None), None)

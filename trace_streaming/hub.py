@@ -9,14 +9,15 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from time import monotonic, time
 from typing import Any, Final, ParamSpec, TypeVar
 
 from django.db import Error as DatabaseError
 
-from . import publisher, store
+from . import metrics, publisher, store
 from .burst_log import BurstLog
 from .conf import conf
-from .events import EncodedEvent
+from .events import EncodedEvent, emitted_at
 from .exceptions import StorageUnavailableError
 from .frames import Batch, Profile
 from .listener import Listener
@@ -43,6 +44,9 @@ class Hub:
         self._look_now = asyncio.Event()
         self._log = BurstLog(logger)
         self._tasks: set[asyncio.Task[None]] = set()
+        self.looked_at = monotonic()
+        """When the database last said where the watched logs end."""
+        metrics.teller.start()
         self._listener = Listener(self._spawn, self._deliver, self._rejoin)
         self._spawn(self._look())
         self._spawn(self._beat())
@@ -167,8 +171,12 @@ class Hub:
 
     def _hand_out(self, batch: Batch) -> None:
         topic = self.topics.get(batch.trace_id)
-        if topic is not None and not topic.deliver(batch):
+        if topic is None:
+            return
+        if not topic.deliver(batch):
             self._look_now.set()
+        elif batch.events and metrics.IS_AVAILABLE:
+            metrics.delivery_seconds.observe(max(time() - emitted_at(batch.events[-1]), 0))
 
     async def _look(self) -> None:
         """Ask the store from time to time where the watched logs end: the layer may have lost the last word."""
@@ -186,6 +194,7 @@ class Hub:
             except Exception as error:
                 self._log_failing("Looking at the heads of the watched traces", error)
                 continue
+            self.looked_at = monotonic()
             self._log.works("Looking at the heads of the watched traces")
             for topic in missed:
                 await self._join_again(topic)  # the layer may have forgotten that we are in the group
@@ -230,3 +239,14 @@ def connections_by_trace() -> dict[str, int]:
             if connections := len(topic.subscriptions):
                 counts[topic.trace_id] = counts.get(topic.trace_id, 0) + connections
     return counts
+
+
+def _count_behind() -> int:
+    topics = [topic for hub in list(_hubs.values()) for topic in list(hub.topics.values())]
+    return sum(subscription.is_behind for topic in topics for subscription in list(topic.subscriptions))
+
+
+metrics.sources["subscriptions_behind"] = _count_behind
+metrics.sources["head_check_age_seconds"] = lambda: max(
+    (monotonic() - hub.looked_at for hub in list(_hubs.values())), default=0.0
+)

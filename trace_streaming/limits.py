@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Hashable
+from ipaddress import IPv6Address
 from math import ceil
 from threading import Lock
 from typing import Final
@@ -69,9 +70,10 @@ class Place:
 
     def enter(self, address: str) -> None:
         """Of the process, and of the client's address."""
-        places.attempt(address)
+        network = network_of(address)
+        places.attempt(network)
         self._take("process", conf.limits.connections, "to this process")
-        self._take(("address", address), conf.limits.connections_per_address, "from this address")
+        self._take(("address", network), conf.limits.connections_per_address, "from this address")
 
     def watch(self, trace_id: str, user_key: object) -> None:
         """Of a trace, and of a user, who is None when nobody is known."""
@@ -87,6 +89,15 @@ class Place:
     def _take(self, key: Hashable, most: int | None, where: str) -> None:
         places._take(key, most, where)
         self._keys.append(key)
+
+
+def network_of(address: str) -> str:
+    """What one client can have: an IPv4 address, or the first 64 bits of one of IPv6 (RFC 6177)."""
+    try:
+        ip = IPv6Address(address)
+    except ValueError:  # IPv4, or no address
+        return address
+    return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
 
 
 places = Places()

@@ -89,6 +89,12 @@ class Event(models.Model):
         blank=True,
         help_text=_("The sender's own name for it, where there is one: a repeat is not stored again."),
     )
+    measure = models.FloatField(
+        _("measure"),
+        null=True,
+        blank=True,
+        help_text=_("What golden signals take of it, see measures.py: milliseconds, or a share. Below 0: not known."),
+    )
 
     class Meta:
         verbose_name = _("event")
@@ -102,6 +108,14 @@ class Event(models.Model):
                 condition=models.Q(event_id__isnull=False),
                 name="trace_streaming_event_id",
             ),
+        ]
+        indexes = [
+            # Signals of a window are read from it alone, where the database can.
+            models.Index(
+                fields=["timestamp", "event", "measure", "tool_name", "trace"],
+                condition=models.Q(measure__isnull=False),
+                name="trace_streaming_signals",
+            )
         ]
 
     def __str__(self) -> str:
@@ -154,6 +168,8 @@ class Ticket(models.Model):
     expires_at = models.DateTimeField(_("expires"), db_index=True)
     user_hash = models.CharField(_("session hash of the user"), max_length=128, blank=True)
     session_key = models.CharField(_("session that asked for it"), max_length=40, blank=True)
+    token_model = models.CharField(_("kind of the token that asked for it"), max_length=200, blank=True)
+    token_key = models.CharField(_("primary key of the token that asked for it"), max_length=255, blank=True)
     valid_until = models.DateTimeField(_("end of the credentials that asked for it"), null=True)
 
     class Meta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.db.models import Model, QuerySet
@@ -59,6 +60,14 @@ class MayDecideOthersApprovals(MayDecideApprovals):
         return not is_own and super().has_object_permission(request, view, obj)
 
 
+class MayViewTraces(BasePermission):
+    """Users with Django's ``view_trace`` permission for all traces."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """An anonymous user has none."""
+        return request.user is not None and request.user.has_perm(VIEW_TRACE)
+
+
 def find_trace(trace_id: str) -> Trace:
     """The trace of this id; one that has not begun is unsaved, and has no owner."""
     return Trace.objects.using(router.db_for_write(Trace)).filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
@@ -80,6 +89,8 @@ def may_decide(request: Any, approval: Approval, view: Any = None) -> bool:
 
 
 def _all_let(classes: Sequence[str], request: Any, view: Any, obj: Model) -> bool:
+    if request.user is None:  # REST framework's UNAUTHENTICATED_USER may say so
+        request.user = AnonymousUser()
     permissions = [import_string(path)() for path in classes]
     try:
         return all(

@@ -15,6 +15,7 @@ from typing import Any, Final
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers, get_channel_layer
 
+from . import metrics
 from .burst_log import BurstLog
 from .events import EncodedEvent
 from .frames import Batch, merge
@@ -151,6 +152,7 @@ class Publisher:
             self._log.failed("publish", "Publishing fails (%s); watchers read from the database", name)
             self._failed_at = monotonic()
         else:
+            metrics.counts.add("published", sum(len(batch.events) for batch in batches))
             self._failed_at = None
             self._log.works("publish")
 

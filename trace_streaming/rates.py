@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -62,7 +62,7 @@ class TokenBuckets:
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()  # reentrant: a finalizer that the garbage collector runs inside may emit
 
     def take(self, key: Hashable, rate: Rate) -> float:
         """Take a token of this key. 0 when there was one, otherwise the seconds until there is."""

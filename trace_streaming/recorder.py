@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any, Final
 
-from . import process_end, store
+from . import metrics, process_end, store
 from .backlog import Backlog
 from .conf import conf
 from .emission_rate import EmissionRate
@@ -59,6 +59,11 @@ class Recorder:
         return len(self._backlog)
 
     @property
+    def pending_in_files(self) -> int:
+        """How many of these are in files of the spool."""
+        return self._backlog.spilled
+
+    @property
     def lost(self) -> int:
         """How many records could not be stored, since the process started."""
         return self._backlog.lost
@@ -71,11 +76,14 @@ class Recorder:
             return
         paced = self._rate.paced(record, rate)
         if not paced:
+            metrics.counts.add("emitted")
             self._backlog.lose(1, "they come too fast", record.trace_id)
         for each in paced:
             self._record(each)
 
     def _record(self, record: TraceRecord) -> None:
+        if isinstance(record, TraceEvent):
+            metrics.counts.add("emitted")
         if conf.RECORDER == "inline":
             try:
                 run_blocking(self._append_inline, record)
@@ -126,6 +134,7 @@ class Recorder:
         writer.end(timeout)
         if unstored := self._backlog.close():
             logger.error("%d events were not stored in time", unstored)
+        metrics.flush()
 
     def _put(self, item: TraceRecord | Barrier) -> None:
         self._backlog.put(item)
@@ -139,6 +148,7 @@ class Recorder:
         with self._start_lock:
             if self._writer is None or not self._writer.is_alive():
                 process_end.outlive_sigterm(self)
+                metrics.teller.start()
                 writer = Writer(self._backlog)
                 writer.start()
                 self._writer = writer
@@ -154,6 +164,8 @@ class Recorder:
 
 
 recorder = Recorder()
+metrics.sources["queue_records"] = lambda: recorder.pending - recorder.pending_in_files
+metrics.sources["spool_records"] = lambda: recorder.pending_in_files
 
 
 def record_start(sender: object, start: TraceStart, **kwargs: Any) -> None:

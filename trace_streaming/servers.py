@@ -25,6 +25,9 @@ from .wires import SCOPE_KEY, DaphneGate, DaphneWire, UvicornGate, UvicornWire
 CLIENT_WINDOW_BITS: Final = 10
 """Of what a client says, compressed: its commands are small. uvicorn's is 12, and not to be set."""
 
+_OTHER_UVICORN_PROTOCOLS: Final = (("websockets_impl", "WebSocketProtocol"), ("wsproto_impl", "WSProtocol"))
+"""``--ws websockets`` and ``--ws wsproto``: they have no wire, and log the URL."""
+
 
 def install() -> None:
     """Change the servers whose modules are loaded, once. Called when the app is set up, before anything is served."""
@@ -42,6 +45,9 @@ def install() -> None:
             from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
             _replace(WebSocketsSansIOProtocol, "run_asgi", _with_uvicorn_wire)
+        for module, name in _OTHER_UVICORN_PROTOCOLS:
+            if (protocols := sys.modules.get(f"uvicorn.protocols.websockets.{module}")) is not None:
+                _replace(getattr(protocols, name), "run_asgi", _without_ticket)
 
 
 async def _end_connections() -> None:
@@ -59,6 +65,8 @@ def _replace(server: Any, name: str, change: Callable[[Any], Any]) -> None:
 def _with_daphne_wire(create_application: Any) -> Any:
     @functools.wraps(create_application)
     def create_application_with_wire(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
+        if scope["type"] == "websocket":
+            hide_ticket(scope)  # daphne does not log it; what is around the application may
         wire = DaphneWire if scope["type"] == "websocket" else DaphneGate
         scope[SCOPE_KEY] = functools.partial(wire, protocol)
         return create_application(server, protocol, scope)
@@ -83,6 +91,15 @@ def _with_uvicorn_gate(run_asgi: Any) -> Any:
         await run_asgi(cycle, app)
 
     return run_asgi_with_gate
+
+
+def _without_ticket(run_asgi: Any) -> Any:
+    @functools.wraps(run_asgi)
+    async def run_asgi_without_ticket(protocol: Any) -> None:
+        hide_ticket(protocol.scope)
+        await run_asgi(protocol)
+
+    return run_asgi_without_ticket
 
 
 def _with_compression(init: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from . import event_rows
+from . import event_rows, measures
 from .event_rows import stored_time
 from .events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
 from .frames import Batch, chunked
@@ -144,7 +144,7 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
         numbered = event_rows.encode(head.pk, head.sequence - len(new.events) + 1, new.events)
         batches += _batches(trace_id, head, numbered.encoded)
         inserted.append(numbered)
-    event_rows.insert(connections[alias], inserted)
+    event_rows.insert(connections[alias], inserted, [measures.of(alias, numbered) for numbered in inserted])
     _store_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return batches
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
+from . import metrics
 from .events import END_STATES, EncodedEvent
 from .frames import WINDOW_BYTES, Batch, Connected, Frame, Gap, Packet, Profile, event_packet
 from .protocol import EVERYTHING, CloseCode, Ending, WatchRequest
@@ -104,6 +105,11 @@ class Subscription:
 
     # What the hub and the consumer call: nothing here waits.
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it reads the log, and is not live."""
+        return self._behind
+
     def open(self, request: WatchRequest) -> None:
         """Take the place that the request asks for; the log's head is known now."""
         self.filter = request.filter
@@ -113,6 +119,8 @@ class Subscription:
             self.begin_again()
         if self._position == self._log.head:
             self._go_live()
+        else:
+            metrics.catch_ups.labels("connect").inc()
 
     @property
     def position(self) -> int:
@@ -136,7 +144,7 @@ class Subscription:
                 self._waiting_bytes += batch.size
                 self._tail = batch.last_sequence
             else:
-                self.fall_behind()
+                self.fall_behind("slow" if follows else "hole")
         self._wake()
 
     def _send_now(self, batch: Batch) -> bool:
@@ -148,11 +156,17 @@ class Subscription:
             if not self._fits_window(packet) or not self._client.send_now(packet):
                 return False
             self._await_acknowledgement(packet)
+        packet.taken += 1  # counted with those of all others, in Topic.deliver: this is the busiest line
         self._position = self._tail = batch.last_sequence
         return True
 
-    def fall_behind(self) -> None:
-        """Read from the store until the head is met."""
+    def fall_behind(self, cause: str = "look") -> None:
+        """Read from the store until the head is met.
+
+        :param cause: for the metrics: ``look``, ``hole``, ``slow`` or ``epoch``
+        """
+        if not self._behind:
+            metrics.catch_ups.labels(cause).inc()
         self._behind = True
         self._waiting.clear()
         self._waiting_bytes = 0
@@ -163,7 +177,7 @@ class Subscription:
         if self._position > 0:
             self._gap = Gap(1, self._position, "epoch", self._log.epoch)
         self._position = 0
-        self.fall_behind()
+        self.fall_behind("epoch")
 
     def heartbeat(self) -> None:
         """Tell the client where the log ends."""
@@ -178,6 +192,7 @@ class Subscription:
         if self._task is None or self._blocked_since is None:
             return
         if self._task.get_loop().time() - self._blocked_since > seconds:
+            metrics.stalled.inc()
             self.end(STALLED)
 
     def end(self, ending: Ending) -> None:
@@ -248,12 +263,15 @@ class Subscription:
         self._position = events[-1].sequence if events else head
         if events and self._position == after + len(events):
             return page.packet(self.profile, self.filter)
+        if not events:
+            return Packet(self._pruned(after, head + 1))
+        whole = event_packet(self.profile, self.filter, events)
         frames: list[Frame] = []
         for run in _runs(events):
             frames += self._pruned(after, run[0].sequence)
             frames += event_packet(self.profile, self.filter, run).frames
             after = run[-1].sequence
-        return Packet(frames if events else self._pruned(after, head + 1))
+        return Packet(frames, whole.events, whole.filtered)
 
     def _pruned(self, after: int, before: int) -> list[Frame]:
         """The gap between two numbers; none where they follow each other."""
@@ -285,6 +303,7 @@ class Subscription:
 
     async def _send(self, packet: Packet) -> None:
         if not packet.frames:
+            _count(packet)
             return
         self._blocked_since = asyncio.get_running_loop().time()
         while not self._fits_window(packet):
@@ -298,6 +317,7 @@ class Subscription:
         self._window_changed = None
         self._await_acknowledgement(packet)
         await self._client.send_packet(packet)
+        _count(packet)
         self._blocked_since = None
 
     def _fits_window(self, packet: Packet) -> bool:
@@ -312,6 +332,11 @@ class Subscription:
 
 
 _NOTHING: Final = Packet(())
+
+
+def _count(packet: Packet) -> None:
+    metrics.counts.delivered += packet.events
+    metrics.counts.filtered += packet.filtered
 
 
 def _runs(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:

@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Model
 from django.utils import timezone
 from rest_framework.request import Request
 
@@ -25,8 +28,8 @@ TICKET_SECONDS: Final = 30
 def issue(request: Request, trace_id: str) -> str:
     """A new ticket for a trace that the request's user may watch. Only its hash is stored.
 
-    The socket that it opens lives no longer than what has asked for it: the session, the user's password, the ``exp``
-    of a JSON Web Token.
+    The socket that it opens lives no longer than what has asked for it: the session, the user's password, a token that
+    is a row of the database, the ``exp`` of a JSON Web Token.
     """
     tickets = Ticket.objects.using(database())
     tickets.filter(expires_at__lt=timezone.now()).delete()
@@ -40,6 +43,7 @@ def issue(request: Request, trace_id: str) -> str:
         user_hash=session_auth_hash(user),
         session_key=_session_key(request) if user is not None and request.auth is None else "",
         valid_until=_expiry(request.auth),
+        **_token_row(request.auth),
     )
     return token
 
@@ -71,21 +75,28 @@ class TicketCredentials:
 
     def authenticate(self) -> Request:
         """Like :meth:`.Credentials.authenticate`."""
-        ticket = self._ticket
-        request = as_request(self._scope)
-        request.auth = ticket
-        if ticket.user_id is None:
-            return request
-        user = get_user_model()._default_manager.filter(pk=ticket.user_id).first()
-        if user is None or not is_same_user(user, ticket.user_hash) or self._is_over():
+        user = self._user()
+        if user is None or self._is_over():
             raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "The credentials of this ticket are not valid any more")
-        request.user = user
+        request = as_request(self._scope)
+        request.auth = self._ticket
+        request.user = user  # and nobody whom a cookie of the handshake names
         return request
+
+    def _user(self) -> Any:
+        """None when he is gone, or has another password now."""
+        if self._ticket.user_id is None:
+            return AnonymousUser()
+        user = get_user_model()._default_manager.filter(pk=self._ticket.user_id).first()
+        return user if user is not None and is_same_user(user, self._ticket.user_hash) else None
 
     def _is_over(self) -> bool:
         ticket = self._ticket
         if ticket.valid_until is not None and ticket.valid_until <= timezone.now():
             return True
+        if ticket.token_model:
+            tokens: Any = apps.get_model(ticket.token_model)._default_manager
+            return not tokens.filter(pk=ticket.token_key).exists()
         return bool(ticket.session_key) and session_user_id(ticket.session_key) != str(ticket.user_id)
 
 
@@ -97,6 +108,13 @@ def _session_key(request: Request) -> str:
     """Of a session that the server can end: one that lives in its cookie has its text for a key."""
     key = getattr(getattr(request, "session", None), "session_key", None) or ""
     return key if len(key) <= 40 else ""
+
+
+def _token_row(auth: Any) -> dict[str, str]:
+    """Where the token is that asked for a ticket, if it is stored, as REST framework's own is."""
+    if not isinstance(auth, Model) or auth.pk is None:
+        return {}
+    return {"token_model": auth._meta.label, "token_key": str(auth.pk)}
 
 
 def _expiry(auth: Any) -> datetime | None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from . import store
+from . import metrics, store
 from .events import END_STATES, EncodedEvent
 from .frames import Batch
 from .subscription import Subscription
@@ -88,6 +88,9 @@ class Topic:
             self.head = batch.last_sequence
         for subscription in self.subscriptions:
             subscription.offer(batch)
+        delivered, filtered = batch.taken()
+        metrics.counts.delivered += delivered
+        metrics.counts.filtered += filtered
         return True
 
     def look(self, head: store.Head | None) -> bool:

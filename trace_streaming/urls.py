@@ -1,10 +1,12 @@
-"""The HTTP routes: ``ws/health``, and those under ``api/``."""
+"""The HTTP routes: ``ws/health``, ``metrics``, and ``api/``."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 
 from .approval_views import ApprovalsView, ApprovalView
+from .metrics_views import MetricsView
+from .signal_views import TraceSignalsView, WindowSignalsView
 from .views import HealthView, TicketView
 
 app_name = "trace_streaming"
@@ -12,6 +14,9 @@ app_name = "trace_streaming"
 urlpatterns = [
     path("ws/health", HealthView.as_view(), name="health"),
     path("api/traces/<str:trace_id>/ticket", TicketView.as_view(), name="ticket"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+    path("api/signals/", WindowSignalsView.as_view(), name="signals"),
+    path("api/traces/<str:trace_id>/signals", TraceSignalsView.as_view(), name="trace-signals"),
     path("api/traces/<str:trace_id>/approvals", ApprovalsView.as_view(), name="approvals"),
     path("api/traces/<str:trace_id>/approvals/<str:approval_id>", ApprovalView.as_view(), name="approval"),
     path("api/", include("trace_streaming.api.urls")),

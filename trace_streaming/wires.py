@@ -15,6 +15,8 @@ from .frames import Packet
 
 SCOPE_KEY: Final = "trace_streaming.wire"
 """Where a socket's scope has what makes its wire; see ``servers``."""
+MAX_FRAME_BYTES: Final = 1024 * 1024
+"""Of what a client says; daphne's own limit. uvicorn's is 16 MiB, for each of its sockets."""
 
 
 class Wire(Protocol):
@@ -25,6 +27,12 @@ class Wire(Protocol):
 
     async def wait(self) -> None:
         """Wait until the client takes more; :exc:`ConnectionError` when it is gone."""
+
+    def stop_reading(self) -> None:
+        """Leave what the client says where it is, while nobody can take it."""
+
+    def read_on(self) -> None:
+        """Take it again."""
 
     def close(self) -> None:
         """Nothing more is written here; what goes through ASGI is not waited for."""
@@ -41,6 +49,7 @@ class UvicornWire:
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._write = protocol.transport.write
+        protocol.conn.max_message_size = min(protocol.conn.max_message_size or MAX_FRAME_BYTES, MAX_FRAME_BYTES)
         deflate = next((e for e in protocol.conn.extensions if e.name == "permessage-deflate"), None)
         self._window_bits = deflate.local_max_window_bits if deflate and conf.COMPRESSION else None
         if deflate and not deflate.local_no_context_takeover:
@@ -64,6 +73,12 @@ class UvicornWire:
     def _is_ending(self) -> bool:
         protocol = self._protocol
         return bool(protocol.close_sent or protocol.disconnected or protocol.transport.is_closing())
+
+    def stop_reading(self) -> None:
+        """The protocol does, until what it has read is taken."""
+
+    def read_on(self) -> None:
+        """As it does."""
 
     def close(self) -> None:
         """The protocol goes on by itself."""
@@ -105,6 +120,15 @@ class DaphneWire:
         await self._open.wait()
         if self._protocol.state != self._protocol.STATE_OPEN:
             raise ConnectionError
+
+    def stop_reading(self) -> None:
+        """Frames would gather in the application's queue, which has no end."""
+        self._transport.pauseProducing()
+
+    def read_on(self) -> None:
+        """Unless its write buffer is full; then it does when that is empty."""
+        if self._open.is_set():
+            self._transport.resumeProducing()
 
     def close(self) -> None:
         """Let the transport go: it would wait for its producer before it closes."""

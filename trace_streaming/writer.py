@@ -6,12 +6,13 @@ import random
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from time import perf_counter
 from typing import Final
 
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from . import store
+from . import metrics, store
 from .backlog import Backlog, Load
 from .events import TraceRecord
 from .frames import Batch
@@ -112,6 +113,7 @@ class Writer(threading.Thread):
         wait, longest = _RETRY_SECONDS
         in_doubt: Sequence[Batch] = ()
         while not self.stop.is_set():
+            began = perf_counter()
             try:
                 with self.storing:
                     batches = store.append(records, spooled, in_doubt)
@@ -128,6 +130,7 @@ class Writer(threading.Thread):
             except Exception as error:
                 return self._give_up_on_the_poisoned(records, spooled, error)
             else:
+                metrics.commit_seconds.observe(perf_counter() - began)
                 announce(batches, self._publisher)
                 return True
         return False
@@ -166,5 +169,6 @@ def announce_alone(batches: list[Batch]) -> None:
 
 def announce(batches: list[Batch], publisher: Publisher) -> None:
     """Tell the watchers, and the receivers of ``events_recorded``, what was committed."""
+    metrics.counts.add("recorded", sum(len(batch.events) for batch in batches))
     publisher.publish(batches)
     events_recorded.send_robust(sender=Writer, batches=batches)

@@ -34,6 +34,11 @@ PROCESS_SECONDS = 60
 """How long a process may take to start serving, or to end."""
 
 
+def find_browser() -> str | None:
+    """The system's Chromium."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def manage_command(*arguments: str) -> list[str]:
     """The command line of a management command."""
     return [sys.executable, "manage.py", *arguments]
@@ -79,7 +84,7 @@ class Site:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._log = log
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")},
             "DATABASE_URL": f"sqlite:///{database}",
             "REDIS_URL": "",
@@ -97,7 +102,7 @@ class Site:
             self._server = await asyncio.create_subprocess_exec(
                 *manage_command("runserver", "--noreload", f"127.0.0.1:{self.port}"),
                 cwd=ROOT,
-                env={**self._environment, **environment},
+                env={**self.environment, **environment},
                 stdout=log,
                 stderr=log,
             )
@@ -118,13 +123,13 @@ class Site:
             await run.stop()
         await self.kill()
 
-    async def play(self, recording: Path, trace_id: str) -> None:
-        """Emit a whole recording without pauses, from another process."""
-        await self.manage("play_trace", str(recording), "--trace-id", trace_id, "--speed", "0")
+    async def play(self, recording: Path, trace_id: str, speed: float = 0) -> None:
+        """Emit a whole recording from another process, without pauses or at a multiple of the recorded pace."""
+        await self.manage("play_trace", str(recording), "--trace-id", trace_id, "--speed", str(speed))
 
-    async def begin_run(self, trace_id: str) -> Run:
-        """A process that emits what it is told, when it is told."""
-        process = await self._spawn("play_trace", "-", "--trace-id", trace_id, "--speed", "0")
+    async def begin_run(self, trace_id: str, speed: float = 0) -> Run:
+        """A process that emits what it is told, when it is told, or at a multiple of the recorded pace."""
+        process = await self._spawn("play_trace", "-", "--trace-id", trace_id, "--speed", str(speed))
         self._runs.append(Run(process))
         return self._runs[-1]
 
@@ -135,7 +140,7 @@ class Site:
 
     async def _spawn(self, *arguments: str) -> Process:
         return await asyncio.create_subprocess_exec(
-            *manage_command(*arguments), cwd=ROOT, env=self._environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+            *manage_command(*arguments), cwd=ROOT, env=self.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
 
     async def _answers(self) -> bool:
@@ -148,12 +153,17 @@ class Site:
         return True
 
 
+def migrate(database: Path) -> None:
+    """Make an empty database."""
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{database}"}
+    subprocess.run(manage_command("migrate", "--verbosity", "0"), cwd=ROOT, env=environment, check=True)
+
+
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database, to be copied."""
     database = tmp_path_factory.mktemp("browser") / "migrated.sqlite3"
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{database}"}
-    subprocess.run(manage_command("migrate", "--verbosity", "0"), cwd=ROOT, env=environment, check=True)
+    migrate(database)
     return database
 
 
@@ -171,7 +181,7 @@ async def site(migrated_database: Path, tmp_path: Path) -> AsyncIterator[Site]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """The system's Chromium, headless."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    executable = find_browser()
     if executable is None:
         pytest.skip(f"No browser: none of {', '.join(BROWSERS)} is installed")
     async with async_playwright() as playwright:

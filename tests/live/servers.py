@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Server:
     """One serving process; may be killed and started again on the same port."""
 
     project = ROOT
+    options: Mapping[str, Sequence[str]] = {"daphne": (), "uvicorn": ("--no-access-log",)}
     application = "cuga_site.asgi:application"
 
     def __init__(self, kind: str, folder: Path) -> None:
@@ -47,8 +48,8 @@ class Server:
 
     def start(self) -> None:
         options = {
-            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port)],
-            "uvicorn": ["-m", "uvicorn", "--port", str(self.port), "--no-access-log"],
+            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), *self.options["daphne"]],
+            "uvicorn": ["-m", "uvicorn", "--port", str(self.port), *self.options["uvicorn"]],
         }[self.kind]
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(

@@ -16,3 +16,4 @@ TRACE_STREAMING_AUTHENTICATION_CLASSES = [
     "rest_framework.authentication.BasicAuthentication",
     "rest_framework.authentication.SessionAuthentication",
 ]
+TRACE_STREAMING_METRICS_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]

@@ -15,12 +15,15 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from trace_streaming.authentication import Credentials, Handshake
 from trace_streaming.conf import conf
 from trace_streaming.event_stream import EVENT_STREAM
 from trace_streaming.events import END_STATES
 from trace_streaming.exceptions import ProtocolError, StorageUnavailableError
 from trace_streaming.frames import Packet
+from trace_streaming.guard import current_guard
 from trace_streaming.hub import Hub, current_hub
+from trace_streaming.limits import Place
 from trace_streaming.models import Trace
 from trace_streaming.presence import presence
 from trace_streaming.protocol import CloseCode, Ending, WatchRequest, parse_since
@@ -78,7 +81,7 @@ class StreamView(TextView):
         if SCOPE_KEY in scope:  # a real server; Django's test client has the other keys of one
             presence.start()
         release_connections()
-        content: Any = () if request.method == "HEAD" else EventSource(watch, scope).parts()
+        content: Any = () if request.method == "HEAD" else EventSource(watch, {**scope, "user": request.user}).parts()
         return StreamingHttpResponse(
             content,
             content_type=EVENT_STREAM_TYPE,
@@ -99,11 +102,17 @@ class EventSource:
     """One open stream: the client of a subscription, and the parts of a response.
 
     Two packets are held at most: the one that the server is sending, and the next.
+
+    :param scope: of the request, with the ``user`` that it was found to be of
     """
 
     def __init__(self, request: WatchRequest, scope: dict[str, Any]) -> None:
         self._request = request
         self._scope = scope
+        self.trace_id = request.trace_id
+        self.credentials: Credentials = Handshake(scope)
+        self.opened_at = 0.0
+        self._place = Place()
         self._hub: Hub | None = None
         self._gate: Gate | None = None
         self._subscription: Subscription | None = None
@@ -126,7 +135,11 @@ class EventSource:
         # Whatever ends the response: a generator inside of others is closed by the garbage collector alone.
         self._response.add_done_callback(self._free)
         try:
+            self._place.enter((self._scope.get("client") or ("unknown",))[0])
+            self._place.watch(self.trace_id, self._scope["user"].pk)
             self._subscription = await self._hub.subscribe(self._request, EVENT_STREAM, self)
+            self.opened_at = asyncio.get_running_loop().time()
+            current_guard().add(self)
             greeting = self._greeting(self._subscription)
             self.pump()  # before anything is waited for: from here on a client that takes nothing is noticed
             yield greeting.encode()
@@ -137,6 +150,8 @@ class EventSource:
                 if EVENT_STREAM.is_end(packet):
                     return
             yield EVENT_STREAM.error(self._request.trace_id, *self._ending or FAILED).encode()
+        except ProtocolError as error:  # there is no place
+            yield EVENT_STREAM.error(self.trace_id, error.code, error.message).encode()
         except StorageUnavailableError as error:
             yield EVENT_STREAM.error(self._request.trace_id, CloseCode.GOING_AWAY, f"{error}; connect again").encode()
         finally:
@@ -205,9 +220,11 @@ class EventSource:
     def _free(self, response: asyncio.Task[Any] | None = None) -> None:
         """Give the place back, at once."""
         _open.pop(self, None)
+        self._place.give_back()
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._hub is not None:
             self._hub.unsubscribe(subscription)
+            current_guard().discard(self)
         if self._pump is not None:
             self._pump.cancel()
 

@@ -21,6 +21,8 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(db_index=True, verbose_name='expires')),
                 ('user_hash', models.CharField(blank=True, max_length=128, verbose_name='session hash of the user')),
                 ('session_key', models.CharField(blank=True, max_length=40, verbose_name='session that asked for it')),
+                ('token_model', models.CharField(blank=True, max_length=200, verbose_name='kind of the token that asked for it')),
+                ('token_key', models.CharField(blank=True, max_length=255, verbose_name='primary key of the token that asked for it')),
                 ('valid_until', models.DateTimeField(null=True, verbose_name='end of the credentials that asked for it')),
                 ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
+from trace_streaming import TraceEmitter
 from trace_streaming.models import Trace
 from trace_streaming.playback import RecordedEvent, play, read_recording
 from trace_streaming.recorder import recorder
@@ -29,6 +30,8 @@ PACE = {
 """The recordings, in the order they are played, and how fast: the sales orchestrator's tools took no time."""
 PAUSE_SECONDS = 2.0
 KEPT_TRACES = 200
+ANSWER_SECONDS = 120.0
+"""How long the agent that asks waits for an answer."""
 LOGIN = "demo"
 
 
@@ -54,6 +57,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         player = threading.Thread(target=play_in_a_loop, args=(stop.wait,), name="demo-player", daemon=True)
         player.start()
+        threading.Thread(target=ask_in_a_loop, args=(stop.wait,), name="demo-asker", daemon=True).start()
         try:
             call_command("runserver", f"{host}:{port}", use_reloader=False, verbosity=0)
         finally:
@@ -95,6 +99,33 @@ def play_in_a_loop(wait: Callable[[float], bool]) -> None:
         pass
     finally:
         connection.close()
+
+
+def ask_in_a_loop(wait: Callable[[float], bool]) -> None:
+    """An agent that asks whoever looks before it sends a message, again and again.
+
+    :param wait: takes seconds; returns whether to stop
+    """
+    while not wait(PAUSE_SECONDS):
+        suffix = datetime.now().strftime("%H%M%S")  # noqa: DTZ005  for people to read
+        with TraceEmitter(f"assistant-{suffix}", metadata={"demonstration": "decide on its page"}) as emitter:
+            emitter.emit("plan_created", {"steps": ["find the contact", "ask", "send"]}, "success")
+            with emitter.tool_call("search_contacts", query="Bob") as call:
+                wait(1)
+                call.result = {"found": 1}
+            decision = emitter.request_approval(
+                "Send the offer to Bob",
+                tool_name="send_message",
+                risk_level="high",
+                arguments={"to": "Bob", "text": "Dear Bob, here is our offer.", "discount_percent": 30},
+                timeout=ANSWER_SECONDS,
+            )
+            if decision.is_approved:
+                with emitter.tool_call("send_message", **decision.arguments) as call:
+                    wait(1)
+                    call.result = {"sent": True}
+            else:
+                emitter.emit("route_decision", {"agent_selected": "nobody", "reasoning": decision.decision}, "warning")
 
 
 def _forget_old_traces() -> None:

@@ -1,0 +1,81 @@
+"""``make screenshots``: the documentation's pictures, of the demonstration's recordings in the real pages."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from .conftest import BROWSER_ARGUMENTS, Site, find_browser, migrate
+from .viewing import RECORDINGS, expect_state, open_event
+
+WIDE = (1280, 760)
+NARROW = (360, 740)
+LIVE_EVENTS = 33
+"""So many of the run are emitted when its picture is taken: the last is the start of a call."""
+LIVE_RUN = RECORDINGS / "swe-agent-ctf-katy.jsonl"
+PACES = {"swe-agent-marshmallow-1867": 1.0, "cuga-orchestrator": 0.15}
+"""As the demonstration plays them: what is seen on the time axis is how long the run took."""
+
+
+@asynccontextmanager
+async def shown(
+    browser: Browser, address: str, size: tuple[int, int], scheme: Literal["light", "dark"] = "light"
+) -> AsyncIterator[Page]:
+    """A page of its own, without what moves."""
+    viewport = {"width": size[0], "height": size[1]}
+    page = await browser.new_page(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    await page.goto(address)
+    yield page
+    await page.close()
+
+
+async def take_all(site: Site, browser: Browser, folder: Path) -> None:
+    """Play the recordings, and take the pictures."""
+    runs = [site.play(RECORDINGS / f"{name}.jsonl", name, pace) for name, pace in PACES.items()]
+    finished = asyncio.gather(*runs)
+    beginning = LIVE_RUN.read_bytes().splitlines()[:LIVE_EVENTS]
+    live = await site.begin_run("swe-agent-ctf-katy", speed=1)
+    async with shown(browser, site.url("/traces/swe-agent-ctf-katy"), WIDE) as page:
+        await live.emit(beginning)
+        await expect(page.locator(".fact-events")).to_have_text(f"{LIVE_EVENTS} events", timeout=30_000)
+        await page.screenshot(path=folder / "trace-page.png")
+    await live.stop()
+    await finished
+    async with shown(browser, site.url("/traces/swe-agent-marshmallow-1867"), WIDE, "dark") as page:
+        await expect_state(page, "Ended: success")
+        await open_event(page, 34)
+        await page.screenshot(path=folder / "trace-page-dark.png")
+    async with shown(browser, site.url("/traces/cuga-orchestrator"), WIDE) as page:
+        await expect_state(page, "Ended: error")
+        await page.screenshot(path=folder / "approvals.png")
+    async with shown(browser, site.url("/traces/cuga-orchestrator"), NARROW, "dark") as page:
+        await expect_state(page, "Ended: error")
+        await page.screenshot(path=folder / "trace-page-narrow.png")
+
+
+async def main(folder: Path) -> None:
+    """Serve the site on a database of its own, and leave nothing but the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place:
+        database = Path(place) / "site.sqlite3"
+        migrate(database)
+        site = Site(database, Path(place) / "server.log")
+        try:
+            await site.start()
+            async with async_playwright() as playwright:
+                browser = await playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_ARGUMENTS)
+                await take_all(site, browser, folder)
+                await browser.close()
+        finally:
+            await site.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,250 @@
+// The viewer's plain modules: what a run's events tell, and how it is written.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { Filter } from "../../trace_streaming/static/trace_streaming/viewer/filter.js";
+import {
+  formatBytes,
+  formatDuration,
+  formatOffset,
+  oneLine,
+  parseTime,
+} from "../../trace_streaming/static/trace_streaming/viewer/format.js";
+import { Run } from "../../trace_streaming/static/trace_streaming/viewer/run.js";
+import { label, outcome, preview } from "../../trace_streaming/static/trace_streaming/viewer/summary.js";
+import { TimeScale } from "../../trace_streaming/static/trace_streaming/viewer/timescale.js";
+
+/** A run of `[event, milliseconds, details, status]`. */
+function runOf(...events) {
+  const run = new Run();
+  run.add(
+    events.map(([event, milliseconds, details = {}, status = "success"], index) => ({
+      event,
+      trace_id: "t",
+      timestamp: `2026-01-05T12:00:00.${String(milliseconds * 1000).padStart(6, "0")}+00:00`,
+      details,
+      status,
+      sequence: index + 1,
+      ...(details.tool === undefined ? {} : { tool_name: details.tool }),
+      ...(details.duration_ms === undefined ? {} : { duration_ms: details.duration_ms }),
+    })),
+  );
+  return run;
+}
+
+const sequences = (run) => run.rows.map((row) => row.events.map(({ sequence }) => sequence));
+const START = "tool_call_start";
+const COMPLETE = "tool_call_complete";
+
+describe("calls", () => {
+  test("a start is paired with its end by call_id, whatever ends between", () => {
+    const run = runOf(
+      [START, 0, { tool: "a", call_id: "1" }],
+      [START, 10, { tool: "a", call_id: "2" }],
+      [COMPLETE, 30, { tool: "a", call_id: "2" }],
+      ["tool_call_error", 50, { tool: "a", call_id: "1" }, "error"],
+    );
+    assert.deepEqual(sequences(run), [
+      [1, 4],
+      [2, 3],
+    ]);
+    assert.deepEqual(
+      run.rows.map(({ duration }) => Math.round(duration)),
+      [50, 20],
+    );
+    assert.deepEqual([run.calls, run.openCalls, run.errors], [2, 0, 1]);
+    assert.deepEqual([...run.rowsByStatus].sort(), [
+      ["error", 1],
+      ["running", 0],
+      ["success", 1],
+    ]);
+  });
+
+  test("without an id by tool, the first that is open first", () => {
+    const run = runOf(
+      [START, 0, { tool: "a" }],
+      [START, 1, { tool: "b" }],
+      [START, 2, { tool: "a" }],
+      [COMPLETE, 3, { tool: "a" }],
+      [COMPLETE, 4, { tool: "a" }],
+    );
+    assert.deepEqual(sequences(run), [[1, 4], [2], [3, 5]]);
+    assert.deepEqual([run.rows[1].status, run.rows[1].duration, run.openCalls], ["running", null, 1]);
+  });
+
+  test("a second end, an end without a start, and ends of different kinds of id do not meet another's start", () => {
+    const run = runOf(
+      [START, 100, { tool: "a", call_id: "1" }],
+      [COMPLETE, 200, { tool: "a", call_id: "1" }],
+      [COMPLETE, 300, { tool: "a", call_id: "1" }],
+      [START, 400, { tool: "a" }],
+      [COMPLETE, 500, { tool: "a", call_id: "9", duration_ms: 80 }],
+    );
+    assert.deepEqual(sequences(run), [[1, 2], [3], [4], [5]]);
+    assert.equal(run.rows[3].end - run.rows[3].start, 80);
+  });
+
+  test("an end without an id does not meet a start that has one", () => {
+    const run = runOf([START, 0, { tool: "a", call_id: "1" }], [START, 1, { tool: "a" }], [COMPLETE, 2, { tool: "a" }]);
+    assert.deepEqual(sequences(run), [[1], [2, 3]]);
+  });
+
+  test("the duration that an event says counts more than its times", () => {
+    const run = runOf([START, 0, { tool: "a" }], [COMPLETE, 10, { tool: "a", duration_ms: 7.5 }]);
+    assert.equal(run.rows[0].duration, 7.5);
+  });
+
+  test("calls are nested by parent_call_id; a parent that is not known is none", () => {
+    const run = runOf(
+      [START, 0, { call_id: "a" }],
+      [START, 1, { call_id: "b", parent_call_id: "a" }],
+      ["route_decision", 2, { parent_call_id: "b" }],
+      [START, 3, { call_id: "c", parent_call_id: "?" }],
+    );
+    assert.deepEqual(
+      run.rows.map(({ depth }) => depth),
+      [0, 1, 2, 0],
+    );
+    assert.equal(run.rows[0].children, 1);
+  });
+
+  test("changes are told once, of rows that were there before", () => {
+    const run = runOf([START, 0, { call_id: "a" }], [COMPLETE, 1, { call_id: "a" }]);
+    assert.deepEqual([...run.takeChanges()], [run.rows[0]]);
+    assert.deepEqual([...run.takeChanges()], []);
+  });
+});
+
+describe("approvals and budgets", () => {
+  test("a decision belongs to its request; what ends a trace undecided says so", () => {
+    const run = runOf(
+      ["approval_requested", 0, { approval_id: "x", tool_name: "mail" }, "pending"],
+      ["approval_requested", 1, { approval_id: "y" }, "pending"],
+      ["approval_timeout", 9, { approval_id: "y" }, "error"],
+    );
+    assert.deepEqual(sequences(run), [[1], [2, 3]]);
+    assert.deepEqual(outcome(run.rows[0], false), { status: "pending", text: "Waiting" });
+    assert.deepEqual(outcome(run.rows[0], true), { status: "warning", text: "Undecided" });
+    assert.deepEqual(outcome(run.rows[1], true), { status: "error", text: "Timed out" });
+  });
+
+  for (const [details, event, expected] of [
+    [{ utilization: 0.8 }, "budget_warning", 0.8],
+    [{ used: 160, limit: 200 }, "budget_warning", 0.8],
+    [{ spent: 3, ceiling: 4 }, "budget_warning", 0.75],
+    [{ limit: 100 }, "budget_exceeded", 1],
+    [{}, "budget_exceeded", 1],
+    [{}, "budget_warning", undefined],
+  ]) {
+    test(`${event} ${JSON.stringify(details)} is a share of ${expected}`, () => {
+      const run = runOf([event, 0, details, "warning"]);
+      assert.equal([...run.budgets.values()][0]?.utilization, expected);
+    });
+  }
+});
+
+describe("filters", () => {
+  const run = runOf(
+    [START, 0, { tool: "Search", call_id: "a", q: "Weather" }, "pending"],
+    [START, 1, { tool: "read", call_id: "b", parent_call_id: "a" }, "pending"],
+    [COMPLETE, 2, { tool: "Search", call_id: "a", result: { city: "Paris" } }],
+    ["budget_warning", 3, {}, "warning"],
+  );
+  run.addGap({ from: 5, to: 9, reason: "pruned" });
+  const shown = (change) => {
+    const filter = new Filter();
+    change(filter);
+    return run.rows.filter((row) => filter.shows(row)).map(({ index }) => index);
+  };
+
+  test("all words must be there, in any event of the row; gaps are always shown", () => {
+    assert.deepEqual(
+      shown((filter) => (filter.text = " weather  PARIS ")),
+      [0, 3],
+    );
+    assert.deepEqual(
+      shown((filter) => (filter.text = "weather london")),
+      [3],
+    );
+  });
+
+  test("by any event of the row, and by what became of it", () => {
+    assert.deepEqual(
+      shown((filter) => filter.events.add(START)),
+      [0, 1, 3],
+    );
+    assert.deepEqual(
+      shown((filter) => filter.statuses.add("running")),
+      [1, 3],
+    );
+    assert.deepEqual(
+      shown((filter) => filter.statuses.add("pending")),
+      [3],
+    );
+  });
+
+  test("what a row has got since is found", () => {
+    const growing = runOf([START, 0, { tool: "a" }]);
+    const filter = new Filter();
+    filter.text = "paris";
+    assert.equal(filter.shows(growing.rows[0]), false);
+    const [start] = growing.events;
+    growing.add([{ ...start, sequence: 2, event: COMPLETE, details: { tool: "a", result: "Paris" } }]);
+    assert.equal(filter.shows(growing.rows[0]), true);
+  });
+
+  test("folded calls hide what is inside of them", () => {
+    assert.deepEqual(
+      shown((filter) => filter.folded.add(run.rows[0])),
+      [0, 2, 3],
+    );
+  });
+});
+
+describe("in words", () => {
+  for (const [milliseconds, text] of [
+    [0, "0 ms"],
+    [0.023, "23 µs"],
+    [9.96, "10 ms"],
+    [250, "250 ms"],
+    [999.6, "1 s"],
+    [4250, "4.25 s"],
+    [59_960, "1m 00s"],
+    [125_400, "2m 05s"],
+    [3_725_000, "1h 02m"],
+    [90_000_000, "1d 1h"],
+  ]) {
+    test(`${milliseconds} ms is ${text}`, () => assert.equal(formatDuration(milliseconds), text));
+  }
+
+  test("times since the beginning, sizes, values", () => {
+    assert.deepEqual([1234, 61_250, 3_725_000].map(formatOffset), ["1.234", "1:01.2", "1:02:05"]);
+    assert.deepEqual([999, 1500, 2_000_000].map(formatBytes), ["999 B", "1.5 kB", "2 MB"]);
+    assert.equal(oneLine({ q: "a\n b", list: [1, 2], none: null }), "q: a b, list: [1,2], none: null");
+    assert.deepEqual([oneLine([]), oneLine({}), oneLine(["x", 1])], ["[]", "{}", "x, 1"]);
+    assert.equal(oneLine("x".repeat(1000)).length, 240);
+  });
+
+  test("a time keeps its microseconds", () => {
+    const difference = parseTime("2026-01-05T12:00:00.000123+00:00") - parseTime("2026-01-05T12:00:00.000000+00:00");
+    assert.ok(Math.abs(difference - 0.123) < 0.001);
+  });
+
+  test("odd details are shown as they are", () => {
+    const run = runOf(
+      ["route_decision", 0, { agent_selected: 7, reasoning: null }],
+      ["plan_created", 0, { steps: [] }],
+    );
+    assert.deepEqual(run.rows.map(label), ["Route", "Plan"]);
+    assert.deepEqual(run.rows.map(preview), ["", "steps []"]);
+  });
+});
+
+describe("the axis", () => {
+  test("ticks are round, since the beginning, and as many as fit", () => {
+    assert.deepEqual(new TimeScale(1000, 5250).ticks(1000, 6), [0, 1000, 2000, 3000, 4000]);
+    assert.deepEqual(new TimeScale(0, 7_200_000).ticks(0, 3), [0, 3_600_000, 7_200_000]);
+    assert.ok(new TimeScale(0, 40 * 86_400_000).ticks(0, 6).length <= 7);
+  });
+});

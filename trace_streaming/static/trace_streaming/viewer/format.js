@@ -1,0 +1,127 @@
+// How times, sizes and names are written.
+
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+  hourCycle: "h23",
+});
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const NUMBER = new Intl.NumberFormat("en");
+
+/** @param {number} number */
+export const formatNumber = (number) => NUMBER.format(number);
+
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
+export const counted = (count, noun) => `${NUMBER.format(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+/**
+ * Milliseconds since 1970, with microseconds as a fraction.
+ *
+ * @param {string} timestamp as the protocol has it, with six digits
+ */
+export function parseTime(timestamp) {
+  return Date.parse(timestamp) + Number(timestamp.slice(23, 26)) / 1000;
+}
+
+/** @param {number} time */
+export const formatClock = (time) => CLOCK.format(time);
+/** @param {number} time */
+export const formatDate = (time) => DATE.format(time);
+
+/** @param {number} milliseconds */
+export function formatDuration(milliseconds) {
+  if (milliseconds < 0.0005) return "0 ms";
+  if (milliseconds < 1) return `${Math.round(milliseconds * 1000)} µs`;
+  if (milliseconds < 10) return `${trimmed(milliseconds, 1)} ms`;
+  if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 9.995) return `${trimmed(seconds, 2)} s`;
+  if (seconds < 59.95) return `${trimmed(seconds, 1)} s`;
+  const minutes = Math.floor(Math.round(seconds) / 60);
+  if (minutes < 60) return `${minutes}m ${padded(Math.round(seconds) % 60)}s`;
+  if (minutes < 1440) return `${Math.floor(minutes / 60)}h ${padded(minutes % 60)}m`;
+  return `${Math.floor(minutes / 1440)}d ${Math.floor(minutes / 60) % 24}h`;
+}
+
+/**
+ * Like a duration, but with as many digits all along, so that it does not jump while it grows.
+ *
+ * @param {number} milliseconds
+ */
+export function formatElapsed(milliseconds) {
+  return milliseconds < 59_950 ? `${(Math.max(milliseconds, 0) / 1000).toFixed(1)} s` : formatDuration(milliseconds);
+}
+
+/**
+ * Since the beginning of the trace.
+ *
+ * @param {number} milliseconds
+ */
+export function formatOffset(milliseconds) {
+  const seconds = milliseconds / 1000;
+  if (seconds < 60) return seconds.toFixed(3);
+  const whole = Math.floor(seconds);
+  const minutes = `${Math.floor(whole / 60) % 60}:${padded(whole % 60)}`;
+  if (whole < 3600) return `${minutes}.${String(Math.floor((seconds % 1) * 10))}`;
+  return `${Math.floor(whole / 3600)}:${minutes.padStart(5, "0")}`;
+}
+
+/** @param {number} bytes */
+export function formatBytes(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1e6 ? `${trimmed(bytes / 1000, 1)} kB` : `${trimmed(bytes / 1e6, 1)} MB`;
+}
+
+/** @param {string} text */
+export const byteLength = (text) => new TextEncoder().encode(text).length;
+
+/** @param {string} name an event's */
+export function formatName(name) {
+  const text = name.replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/**
+ * A value on one line.
+ *
+ * @param {unknown} value
+ * @param {number} [limit] characters
+ */
+export function oneLine(value, limit = 240) {
+  return inWords(value, limit)
+    .slice(0, limit * 2)
+    .replace(/\s+/g, " ")
+    .trim()
+    .slice(0, limit);
+}
+
+/**
+ * A text as it is; lists and objects of plain values without JSON's punctuation.
+ *
+ * @param {any} value
+ * @param {number} limit
+ * @returns {string}
+ */
+function inWords(value, limit) {
+  if (typeof value === "string") return value.slice(0, limit * 2);
+  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "";
+  const inner = (/** @type {any} */ item) => {
+    return typeof item === "string" ? item.slice(0, limit) : JSON.stringify(item).slice(0, limit);
+  };
+  if (Array.isArray(value)) return value.length === 0 ? "[]" : value.slice(0, limit).map(inner).join(", ");
+  const pairs = Object.entries(value).slice(0, limit);
+  return pairs.length === 0 ? "{}" : pairs.map(([key, item]) => `${key}: ${inner(item)}`).join(", ");
+}
+
+/**
+ * @param {number} number
+ * @param {number} digits
+ */
+const trimmed = (number, digits) => String(Number(number.toFixed(digits)));
+/** @param {number} number */
+const padded = (number) => String(number).padStart(2, "0");

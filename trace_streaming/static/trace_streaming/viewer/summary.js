@@ -1,0 +1,88 @@
+// What a row says on one line.
+
+import { formatName, oneLine } from "./format.js";
+
+/** @typedef {import("./run.js").Row} Row */
+
+/** What is shown elsewhere, or is of no use to a reader. */
+const APART = new Set([
+  ...["tool", "tool_name", "duration_ms", "call_id", "parent_call_id", "args", "arguments", "result", "error"],
+  ...["agent_selected", "reasoning", "goal", "approval_id"],
+]);
+
+const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approved with changes" };
+
+/**
+ * @param {Row} row
+ * @returns {string}
+ */
+export function label(row) {
+  const { details } = row;
+  switch (row.kind) {
+    case "call":
+      return row.first.tool_name ?? "Tool call";
+    case "plan":
+      return "Plan";
+    case "route":
+      return typeof details.agent_selected === "string" ? `Route to ${oneLine(details.agent_selected, 60)}` : "Route";
+    case "approval":
+      return row.first.event === "approval_requested" ? "Approval" : formatName(row.first.event);
+    case "gap":
+      return gapText(/** @type {any} */ (row.gap));
+    default:
+      return formatName(row.first.event);
+  }
+}
+
+/**
+ * @param {Row} row
+ * @returns {string}
+ */
+export function preview(row) {
+  if (row.kind === "gap") return "";
+  const { details } = row;
+  const said = [];
+  const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments;
+  if (main !== undefined && !isEmpty(main)) said.push(oneLine(main));
+  if (row.kind === "approval") said.unshift(oneLine(details.action ?? details.tool_name ?? details.tool ?? ""));
+  for (const [key, value] of Object.entries(details)) {
+    if (said.join().length > 240) break;
+    if (!APART.has(key)) said.push(`${key} ${oneLine(value, 80)}`);
+  }
+  const outcome = details.error ?? details.result;
+  if (outcome !== undefined) said.push(`→ ${oneLine(outcome)}`);
+  return said.filter(Boolean).join("  ·  ").replace("  ·  →", "  →");
+}
+
+/**
+ * The status in words; of an approval what became of it, of a call that nothing ended that it is not known.
+ *
+ * @param {Row} row
+ * @param {boolean} hasEnded whether the trace has
+ * @returns {{status: string, text: string}}
+ */
+export function outcome(row, hasEnded) {
+  if (row.kind === "gap") return { status: "warning", text: "Missing" };
+  if (row.isOpen && hasEnded) return { status: "warning", text: row.kind === "call" ? "Unfinished" : "Undecided" };
+  if (row.kind === "approval") return { status: row.isOpen ? "pending" : row.status, text: decision(row) };
+  return { status: row.status, text: formatName(row.status) };
+}
+
+/** @param {Row} row */
+function decision(row) {
+  if (row.isOpen) return "Waiting";
+  if (row.last.event === "approval_timeout") return "Timed out";
+  const { decision } = row.last.details;
+  return /** @type {any} */ (DECISIONS)[/** @type {any} */ (decision)] ?? "Decided";
+}
+
+/** @param {{from: number, to: number, reason: string}} gap */
+function gapText({ from, to, reason }) {
+  if (reason === "epoch") return "The trace was deleted. What follows, if anything, is a new run under the same id.";
+  return from === to ? `Event ${from} is no longer stored.` : `Events ${from} to ${to} are no longer stored.`;
+}
+
+/** @param {unknown} value */
+function isEmpty(value) {
+  return value === null || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
+}
