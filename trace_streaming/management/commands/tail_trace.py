@@ -91,10 +91,16 @@ class Command(BaseCommand):
 
 
 class _HereSource(EventSource):
-    """A terminal that was stopped for a while reads on where it was."""
+    """Of whoever has the database anyway: there is nobody to let in."""
 
     def abort(self) -> None:
-        """There is no connection; the stream has been told to end."""
+        """A terminal that was stopped for a while comes back: the stream has been told to end."""
+
+    def _admit(self) -> None:
+        """It is no connection."""
+
+    def _guard(self) -> None:
+        """The same."""
 
 
 def _source(options: dict[str, Any]) -> Source:
