@@ -159,8 +159,8 @@ def _meaning(response: httpx.Response) -> Answer:
     status = response.status_code
     if status == HTTPStatus.ACCEPTED:
         return NotYet("it is slow to store", is_taken=True)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
-        return NotYet(f"it answers {status}", _retry_after(response.headers.get("Retry-After")))
+    if is_transient(status):
+        return NotYet(f"it answers {status}", retry_after(response.headers.get("Retry-After")))
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooLarge()
     answer = _object(response)
@@ -180,7 +180,13 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _retry_after(text: str | None) -> float | None:
+def is_transient(status: int) -> bool:
+    """Whether the same request may work a moment later."""
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+    return failed or status in _TRANSIENT
+
+
+def retry_after(text: str | None) -> float | None:
     """Seconds of a ``Retry-After`` header (RFC 9110, 10.2.3): a number of them, or a date."""
     if text is None:
         return None

@@ -10,4 +10,10 @@ if seconds := os.environ.get("STALL_SECONDS"):
 TRACE_STREAMING_COMPRESSION = bool(os.environ.get("COMPRESSION"))
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # with each request of a test, and not of use else
+INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework.authtoken"]  # noqa: F405
+TRACE_STREAMING_AUTHENTICATION_CLASSES = [
+    "rest_framework.authentication.TokenAuthentication",
+    "rest_framework.authentication.BasicAuthentication",
+    "rest_framework.authentication.SessionAuthentication",
+]
 TRACE_STREAMING_METRICS_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]

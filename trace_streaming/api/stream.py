@@ -135,11 +135,9 @@ class EventSource:
         # Whatever ends the response: a generator inside of others is closed by the garbage collector alone.
         self._response.add_done_callback(self._free)
         try:
-            self._place.enter((self._scope.get("client") or ("unknown",))[0])
-            self._place.watch(self.trace_id, self._scope["user"].pk)
+            self._admit()
             self._subscription = await self._hub.subscribe(self._request, EVENT_STREAM, self)
-            self.opened_at = asyncio.get_running_loop().time()
-            current_guard().add(self)
+            self._guard()
             greeting = self._greeting(self._subscription)
             self.pump()  # before anything is waited for: from here on a client that takes nothing is noticed
             yield greeting.encode()
@@ -189,6 +187,16 @@ class EventSource:
             self._gate.abort()
         if self._response is not None:
             self._response.cancel()
+
+    def _admit(self) -> None:
+        """Take a place; raise :exc:`ProtocolError` where there is none."""
+        self._place.enter((self._scope.get("client") or ("unknown",))[0])
+        self._place.watch(self.trace_id, self._scope["user"].pk)
+
+    def _guard(self) -> None:
+        """Have it end when its user may not watch any more."""
+        self.opened_at = asyncio.get_running_loop().time()
+        current_guard().add(self)
 
     def _greeting(self, subscription: Subscription) -> str:
         greeting = subscription.connected(conf.HEARTBEAT_SECONDS)
