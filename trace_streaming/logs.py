@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from .emitter import current_emitter
+from .emitter_contract import current_emitter
 
 FIELDS = ("trace_id", "sequence", "connection")
 

@@ -127,11 +127,6 @@ class Subscription:
         else:
             metrics.catch_ups.labels("connect").inc()
 
-    @property
-    def position(self) -> int:
-        """The last sequence that was sent, or that the filter left out."""
-        return self._position
-
     def connected(self, heartbeat_seconds: float) -> str:
         """The first frame that the client is sent."""
         log = self._log
