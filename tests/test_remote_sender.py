@@ -213,9 +213,10 @@ def test_however_a_process_ends_what_it_emitted_is_sent_once(how: str, numbers: 
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     with ScriptedServer().serving() as server:
         command = [sys.executable, "-W", "error", "-c", SCRIPT, server.url, how]
+        if how == "fork":
+            server.gate.clear()
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             if how == "fork":
-                server.gate.clear()
                 assert process.stdout is not None
                 process.stdout.readline()
                 server.gate.set()
