@@ -183,12 +183,15 @@ match sys.argv[2]:
         emitter.emit("plan_created", {"n": 1})
         os.kill(os.getpid(), signal.SIGTERM)
     case "fork":
-        emitter.flush()
+        while len(emitter._sender._queue):
+            pass
+        emitter.emit("plan_created", {"n": 1})  # waits: the server does not answer to the first
         if os.fork() == 0:
-            emitter.emit("plan_created", {"n": 1})
+            emitter.emit("plan_created", {"n": 2})
             sys.exit()
+        print("forked", flush=True)
         os.wait()
-        emitter.emit("plan_created", {"n": 2})
+        emitter.emit("plan_created", {"n": 3})
     case "multiprocessing":
         process = multiprocessing.get_context("fork").Process(target=emitter.emit, args=("plan_created", {"n": 1}))
         process.start()
@@ -201,7 +204,7 @@ match sys.argv[2]:
     [
         ("exit", [0], 0),
         ("sigterm", [0, 1], -signal.SIGTERM),
-        ("fork", [0, 1, 2], 0),
+        ("fork", [0, 1, 2, 3], 0),
         ("multiprocessing", [0, 1], 0),
     ],
 )
@@ -210,8 +213,15 @@ def test_however_a_process_ends_what_it_emitted_is_sent_once(how: str, numbers: 
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     with ScriptedServer().serving() as server:
         command = [sys.executable, "-W", "error", "-c", SCRIPT, server.url, how]
-        process = subprocess.run(command, env=environment, timeout=30, capture_output=True, check=False)
-        assert (process.returncode, process.stderr) == (code, b"")
+        if how == "fork":
+            server.gate.clear()
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            if how == "fork":
+                assert process.stdout is not None
+                process.stdout.readline()
+                server.gate.set()
+            _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (code, b"")
         assert sorted(n for batch in server.batches() for n in batch) == numbers
         ids = [event["event_id"] for _, body in server.requests for event in body["events"]]
         assert len(set(ids)) == len(numbers)
