@@ -7,7 +7,7 @@ from tests.live.settings import *  # noqa: F403
 from tests.live.settings import INSTALLED_APPS
 
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
-INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework.authtoken", "guardian"]
+INSTALLED_APPS = [*dict.fromkeys([*INSTALLED_APPS, "rest_framework.authtoken", "guardian"])]
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "guardian.backends.ObjectPermissionBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SIMPLE_JWT = {"ACCESS_TOKEN_LIFETIME": timedelta(minutes=5)}

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from http.client import HTTPConnection
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -35,33 +36,35 @@ class Doors(NamedTuple):
     plain: int
     v1: int
     ticket: int
+    read: int
+    stream: int
     admin: int
     health: str
 
 
-CLOSED: Final = Doors(4401, 4401, 401, 302, "nothing")
+CLOSED: Final = Doors(4401, 4401, 401, 401, 401, 302, "nothing")
 """To those who are nobody."""
 TABLE: Final = {
     # Those who may: if they were refused, all the others would be for no reason.
-    "the owner": Doors(0, 0, 201, 302, "nothing"),
-    "the owner, by a token": Doors(0, 0, 201, 302, "nothing"),
-    "the owner, by a JWT": Doors(0, 0, 201, 302, "nothing"),
-    "the owner, by a ticket": Doors(0, 0, 401, 302, "nothing"),
-    "the owner, by a ticket in a subprotocol": Doors(0, 0, 401, 302, "nothing"),
-    "the owner, by a JWT from another page": Doors(0, 0, 201, 302, "nothing"),
-    "the owner's page": Doors(0, 0, 403, 302, "nothing"),
-    "an allowed page": Doors(0, 0, 403, 302, "nothing"),
-    "a user with view_trace": Doors(0, 0, 201, 200, "secret"),
-    "a user with view_trace for this trace": Doors(0, 0, 201, 302, "nothing"),
+    "the owner": Doors(0, 0, 201, 200, 200, 302, "nothing"),
+    "the owner, by a token": Doors(0, 0, 201, 200, 200, 302, "nothing"),
+    "the owner, by a JWT": Doors(0, 0, 201, 200, 200, 302, "nothing"),
+    "the owner, by a ticket": Doors(0, 0, 401, 401, 401, 302, "nothing"),
+    "the owner, by a ticket in a subprotocol": Doors(0, 0, 401, 401, 401, 302, "nothing"),
+    "the owner, by a JWT from another page": Doors(0, 0, 201, 200, 200, 302, "nothing"),
+    "the owner's page": Doors(0, 0, 403, 200, 200, 302, "nothing"),
+    "an allowed page": Doors(0, 0, 403, 200, 200, 302, "nothing"),
+    "a user with view_trace": Doors(0, 0, 201, 200, 200, 200, "secret"),
+    "a user with view_trace for this trace": Doors(0, 0, 201, 200, 200, 302, "nothing"),
     # Those who may not.
     "nobody": CLOSED,
-    "another user": Doors(4403, 4403, 403, 302, "nothing"),
-    "another user, by a JWT": Doors(4403, 4403, 403, 302, "nothing"),
-    "staff without permission": Doors(4403, 4403, 403, 403, "nothing"),
+    "another user": Doors(4403, 4403, 403, 404, 404, 302, "nothing"),
+    "another user, by a JWT": Doors(4403, 4403, 403, 404, 404, 302, "nothing"),
+    "staff without permission": Doors(4403, 4403, 403, 404, 404, 403, "nothing"),
     "a session that expired": CLOSED,
     "a session that is forged": CLOSED,
-    "a page of another origin": Doors(4403, 4403, 403, 302, "nothing"),
-    "a sandboxed page": Doors(4403, 4403, 403, 302, "nothing"),
+    "a page of another origin": Doors(4403, 4403, 403, 200, 200, 302, "nothing"),
+    "a sandboxed page": Doors(4403, 4403, 403, 200, 200, 302, "nothing"),
     "a ticket that was used": CLOSED,
     "a ticket of another trace": CLOSED,
     "a ticket that expired": CLOSED,
@@ -199,6 +202,26 @@ async def at_ticket(closed: Closed, kind: str, shown: Shown) -> int:
     return status
 
 
+async def at_read(closed: Closed, kind: str, shown: Shown) -> int:
+    return await asyncio.to_thread(status_of, closed, kind, shown, "/api/traces/secret/")
+
+
+async def at_stream(closed: Closed, kind: str, shown: Shown) -> int:
+    """A page of another origin is answered, and kept from reading by the browser: nothing allows it to."""
+    return await asyncio.to_thread(status_of, closed, kind, shown, "/api/traces/secret/stream")
+
+
+def status_of(closed: Closed, kind: str, shown: Shown, path: str) -> int:
+    connection = HTTPConnection("127.0.0.1", closed.servers[kind].port, timeout=30)
+    try:
+        connection.request("GET", path, headers=dict(shown.headers))
+        response = connection.getresponse()  # the head alone: a stream does not end
+        assert response.getheader("Access-Control-Allow-Origin") is None
+        return response.status
+    finally:
+        connection.close()
+
+
 async def at_admin(closed: Closed, kind: str, shown: Shown) -> int:
     path = "/admin/trace_streaming/trace/"
     return (await asyncio.to_thread(closed.servers[kind].ask, "GET", path, shown.headers))[0]
@@ -222,6 +245,8 @@ ASK: Final[Mapping[str, Callable[[Closed, str, Shown], Awaitable[object]]]] = {
     "plain": at_plain,
     "v1": at_v1,
     "ticket": at_ticket,
+    "read": at_read,
+    "stream": at_stream,
     "admin": at_admin,
     "health": at_health,
 }
