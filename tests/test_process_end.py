@@ -14,11 +14,13 @@ RECORDING = """
 import signal, os, threading, time
 from trace_streaming import process_end
 
+def say(word): os.write(1, (word + "\\n").encode())  # whole, whatever the other process says
+
 class Recording:
-    def close(self): print("closed", flush=True)
-    def before_fork(self): print("before", flush=True)
-    def after_fork(self): print("after", flush=True)
-    def forget(self): print("forgotten", flush=True)
+    def close(self): say("closed")
+    def before_fork(self): say("before")
+    def after_fork(self): say("after")
+    def forget(self): say("forgotten")
 
 recording = Recording()
 process_end.install(recording)
@@ -101,7 +103,7 @@ def test_a_multiprocessing_child_closes_too() -> None:
     """It ends without atexit, but with its own finalizers."""
     script = (
         "import multiprocessing\n"
-        "child = multiprocessing.get_context('fork').Process(target=print, args=['child'])\n"
+        "child = multiprocessing.get_context('fork').Process(target=say, args=['child'])\n"
         "child.start(); child.join()"
     )
     words, status = run(script)

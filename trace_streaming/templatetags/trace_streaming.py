@@ -25,7 +25,7 @@ def trace_viewer(context: template.Context, trace_id: str, url: str | None = Non
     return {
         "trace_id": trace_id,
         "url": url or f"{get_script_prefix()}ws/traces/{quote(str(trace_id), safe=':@~')}",
-        "can_decide": request is not None and may_decide(request, Approval(trace_id=trace_id)),
+        "can_decide": hasattr(request, "user") and may_decide(request, Approval(trace_id=trace_id)),
         "attributes": {name.replace("_", "-"): value for name, value in attributes.items()},
         # Of django-csp, or of Django's own context processor.
         "nonce": context.get("csp_nonce") or getattr(request, "csp_nonce", ""),
