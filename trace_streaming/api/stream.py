@@ -129,7 +129,7 @@ class EventSource:
             yield EVENT_STREAM.error(self._request.trace_id, *GOING_AWAY).encode()
             return
         self._response = asyncio.current_task()
-        assert self._response is not None  # noqa: S101  an ASGI server runs this in one
+        assert self._response is not None  # noqa: S101  # nosec B101  an ASGI server runs this in one
         self._hub, self._gate = current_hub(), gate_of(self._scope)
         _open[self] = self._response
         # Whatever ends the response: a generator inside of others is closed by the garbage collector alone.
