@@ -22,8 +22,8 @@ def main(what: str) -> None:
     wins = 0
     for number, row in enumerate(rows[f"a-{n}"] for n in range(len(rows))):
         row.expires_at = datetime.fromtimestamp(start + spacing * number, UTC)
-        early = 0 if what == "expire" else random.uniform(0, 2 * spacing)
-        time.sleep(max(row.expires_at.timestamp() - early - time.time(), 0))  # until it is due, or nearly
+        early = 0 if what == "expire" else random.uniform(-spacing, 3 * spacing)
+        time.sleep(max(row.expires_at.timestamp() - early - time.time(), 0))  # until it is about due
         if what == "expire":
             wins += approvals.expire(row)
             continue
