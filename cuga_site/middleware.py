@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import sync_and_async_middleware
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -12,14 +15,21 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def content_security_policy(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Nothing inline and nothing from elsewhere, on every page."""
+@sync_and_async_middleware
+def content_security_policy(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Nothing inline and nothing from elsewhere, on every page.
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
+    Asynchronous under ASGI: a thread that waits for the event loop would keep a server that ends from ending.
+    """
+
+    def with_policy(response: HttpResponse) -> HttpResponse:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
 
-    return middleware
+    if iscoroutinefunction(get_response):
+
+        async def middleware(request: HttpRequest) -> HttpResponse:
+            return with_policy(await get_response(request))
+
+        return middleware
+    return lambda request: with_policy(get_response(request))
