@@ -16,7 +16,7 @@ from trace_streaming.exceptions import ApprovalConflictError  # noqa: E402
 
 
 def main(what: str) -> None:
-    rows = {row.approval_id: row for row in approvals.approvals()}
+    rows = {row.approval_id: row for row in approvals.approvals().filter(trace_id="approval-races")}
     print("ready", flush=True)  # noqa: T201
     start, spacing = map(float, sys.stdin.readline().split())
     wins = 0

@@ -24,9 +24,9 @@ from datetime import datetime, timedelta, UTC
 from trace_streaming.models import Approval
 start, spacing, races = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 times = [datetime.fromtimestamp(start + spacing * n, UTC) for n in range(races)]
-fields = dict(trace_id="t", action="send", allowed=["approved", "rejected"], requested_at=times[0])
+fields = dict(trace_id="approval-races", action="send", allowed=["approved", "rejected"], requested_at=times[0])
 rows = [Approval(approval_id=f"a-{n}", expires_at=time, **fields) for n, time in enumerate(times)]
-if stored := list(Approval.objects.order_by("pk")):
+if stored := list(Approval.objects.filter(trace_id="approval-races").order_by("pk")):
     for row, time in zip(stored, times):
         row.expires_at = time
     Approval.objects.bulk_update(stored, ["expires_at"], batch_size=200)
@@ -37,8 +37,9 @@ OUTCOMES = """
 import django, json
 django.setup()
 from trace_streaming.models import Approval, Event
-rows = dict(Approval.objects.values_list("approval_id", "decision"))
-events = [(json.loads(e.details), e.event, e.sequence) for e in Event.objects.order_by("sequence")]
+rows = dict(Approval.objects.filter(trace_id="approval-races").values_list("approval_id", "decision"))
+stored = Event.objects.filter(trace__trace_id="approval-races").order_by("sequence")
+events = [(json.loads(e.details), e.event, e.sequence) for e in stored]
 print(json.dumps({"rows": rows, "events": events}))
 """
 
