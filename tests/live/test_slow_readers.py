@@ -17,7 +17,7 @@ from tests.live.watching import PROFILES, collect, watch
 SIZE = 25_000
 EVENTS = 8_000
 READERS = 50
-BOUND_MEBIBYTES = 256
+BOUND_MEBIBYTES = 128
 """What they may add to the server, whatever is on its way to each of them: 10 GB in all."""
 
 
