@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
 from tests.live.servers import Server
-from tests.live.watching import PROFILES, V1
+from tests.live.watching import PROFILES, V1, watch
 
 ONE_MEBIBYTE = "x" * 2**20
 
@@ -74,7 +75,8 @@ async def test_close_is_a_clean_close(server: Server, trace_id: str, profile: st
 
 async def test_clients_that_vanish_free_their_places(server: Server, trace_id: str) -> None:
     """Invariant 7: connections cut without a close are counted out; the fixture waits for exactly zero."""
-    sockets = [await connect(server.url(trace_id)) for _ in range(50)]
-    assert (await asyncio.to_thread(server.get, "/ws/health"))["active_connections"] == 50
-    for socket in sockets:
-        socket.transport.abort()
+    async with AsyncExitStack() as stack:
+        sockets = [await watch(stack, server.url(trace_id)) for _ in range(50)]
+        assert (await asyncio.to_thread(server.get, "/ws/health"))["active_connections"] == 50
+        for socket in sockets:
+            socket.transport.abort()
