@@ -1,4 +1,4 @@
-"""``python -m bench [--quick] [ROWS …]``: measure, and write ``bench/RESULTS.md`` and ``bench/results.json``.
+"""``python -m bench [--quick] [ROWS …]``: measure; write ``bench/RESULTS.md``, ``results.json`` and the README's table.
 
 ``--quick`` does a little of everything, once, to see that it works and that ours loses nothing; it writes nothing.
 """
@@ -16,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.report import as_markdown, number
-from bench.rows import GROUPS, Row, Scale, compared
+from bench.report import as_markdown, number, with_headlines
+from bench.row import Row, Scale, compared
+from bench.rows import GROUPS
 
 HERE = Path(__file__).parent
 PACKAGES = (
@@ -86,6 +87,8 @@ def main() -> None:
     }
     (HERE / "results.json").write_text(json.dumps(run, indent=1) + "\n")
     (HERE / "RESULTS.md").write_text(as_markdown(run))
+    readme = HERE.parent / "README.md"
+    readme.write_text(with_headlines(readme.read_text(), run))
 
 
 if __name__ == "__main__":

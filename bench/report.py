@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 HEAD = """# Benchmark results
 
@@ -20,6 +20,9 @@ unless the row says otherwise; the peers store nothing.
 |---|---|---|---|---|
 """
 
+HEADLINES_BEGIN: Final = "<!-- benchmark -->"
+HEADLINES_END: Final = "<!-- end of benchmark -->"
+
 
 def as_markdown(run: dict[str, Any]) -> str:
     """The page of a whole run."""
@@ -27,17 +30,32 @@ def as_markdown(run: dict[str, Any]) -> str:
     lines = [HEAD.format(**{**run, "packages": packages})]
     for row in run["rows"]:
         for measure in row["measures"]:
-            lines += _ratios(row, measure)
+            lines += map(_line, _ratios(row, measure))
     lines.append("\n## Values\n\n| work | who | median | lowest to highest | unit |\n|---|---|---|---|---|\n")
     for row in run["rows"]:
         for measure in row["measures"]:
             for peer in row["peers"]:
                 middle, low, high = map(number, peer["values"][measure["value"]])
-                lines.append(f"| {row['name']} | {peer['name']} | {middle} | {low} to {high} | {measure['unit']} |\n")
+                lines.append(_line([row["name"], peer["name"], middle, f"{low} to {high}", measure["unit"]]))
     return "".join(lines)
 
 
-def _ratios(row: dict[str, Any], measure: dict[str, Any]) -> Iterator[str]:
+def with_headlines(readme: str, run: dict[str, Any]) -> str:
+    """The README's text with the headline ratios of a run, between their markers."""
+    before, rest = readme.split(HEADLINES_BEGIN)
+    _, after = rest.split(HEADLINES_END)
+    lines = [
+        _line(ratio[:3])
+        for row in run["rows"]
+        for measure in row["measures"]
+        if measure["is_headline"]
+        for ratio in _ratios(row, measure)
+    ]
+    table = "| work | ours against | ratio |\n|---|---|---|\n" + "".join(lines)
+    return f"{before}{HEADLINES_BEGIN}\n\n{table}\n{HEADLINES_END}{after}"
+
+
+def _ratios(row: dict[str, Any], measure: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     ours, *theirs = row["peers"]
     for peer in theirs:
         if (goal := measure["goals"].get(peer["name"])) is not None:
@@ -45,7 +63,11 @@ def _ratios(row: dict[str, Any], measure: dict[str, Any]) -> Iterator[str]:
             reached = ratio <= goal if measure["less_is_better"] else ratio >= goal
             sign = "≤" if measure["less_is_better"] else "≥"
             work = f"{row['name']}: {measure['unit']}"
-            yield f"| {work} | {peer['name']} | {ratio:.2f} | {sign} {goal:g} | {'✓' if reached else '✗'} |\n"
+            yield work, peer["name"], f"{ratio:.2f}", f"{sign} {goal:g}", "✓" if reached else "✗"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
 
 
 def number(value: float) -> str:

@@ -1,0 +1,114 @@
+"""What an agent pays for an event, and what a database is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bench.databases import postgres, sqlite
+from bench.measurements import (
+    V1,
+    Values,
+    replay,
+    script,
+)
+from bench.row import Measure, Peer, Row, Scale
+
+
+@contextmanager
+def emitting(scale: Scale) -> Iterator[list[Row]]:
+    """What an agent pays."""
+    count = scale.of(20_000, 500)
+    threads = (1, 4, 16)
+    logging = "logging to a QueueHandler"
+    yield [
+        Row(
+            "one emit() of a 200-byte event",
+            (
+                Measure("p50_us", "us, p50", {logging: 1.5}, less_is_better=True, is_headline=True),
+                Measure("p99_us", "us, p99", less_is_better=True),
+            ),
+            (
+                Peer("ours", lambda: script("emit", "ours", count)),
+                Peer(logging, lambda: script("emit", "logging", count)),
+            ),
+        ),
+        Row(
+            "emit() from several threads at once",
+            (Measure("per_second", "emits per second, of all"),),
+            (
+                *(Peer(f"ours, {n}", lambda n=n: script("emit", "ours", count, n)) for n in threads),  # type: ignore[misc]
+                *(Peer(f"{logging}, {n}", lambda n=n: script("emit", "logging", count, n)) for n in threads),  # type: ignore[misc]
+            ),
+        ),
+        Row(
+            "redaction alone",
+            (
+                Measure("p50_us", "us, p50", less_is_better=True),
+                Measure("p99_us", "us, p99", less_is_better=True),
+            ),
+            (
+                Peer("ours, an event of 1.4 KB", lambda: script("emit", "redaction", count)),
+                Peer("ours, a text of 25 KB", lambda: script("emit", "text", count // 20)),
+            ),
+        ),
+    ]
+
+
+@contextmanager
+def storing(scale: Scale) -> Iterator[list[Row]]:
+    """What a database is asked for, beside the quickest way that its driver has."""
+    events = scale.of(100_000, 2_000)
+    with sqlite() as sqlite_url, postgres() as postgres_url:
+        urls = {"SQLite": sqlite_url, "PostgreSQL": postgres_url}
+
+        def stored(what: str, name: str, size: int, count: int = events) -> Callable[[], Values]:
+            return lambda: script("store", what, count, size, DATABASE_URL=urls[name])
+
+        yield [
+            *(
+                Row(
+                    f"events recorded in {name}, 5,000 in a transaction",
+                    (Measure("per_second", "events per second", {how: 0.3}),),
+                    (Peer("ours", stored("append", name, 5000)), Peer(how, stored("raw", name, 5000))),
+                )
+                for name, how in (("SQLite", "executemany alone"), ("PostgreSQL", "COPY alone"))
+            ),
+            *(
+                Row(
+                    f"events recorded in {name}, by the size of a transaction",
+                    (Measure("per_second", "events per second"),),
+                    tuple(
+                        Peer(f"ours, {size:,}", stored("append", name, size, min(events, size * 1000)))
+                        for size in (1, 10, 100, 1000)
+                    ),
+                )
+                for name in urls
+            ),
+        ]
+
+
+@contextmanager
+def replaying(scale: Scale) -> Iterator[list[Row]]:
+    """A long trace, read from its beginning."""
+    events = scale.of(100_000, 2_000)
+    alone = "reading the rows alone"
+    yield [
+        Row(
+            f"replay of {events:,} events to one socket, uvicorn",
+            (Measure("per_second", "events per second", {alone: 0.3}, is_headline=True),),
+            (
+                Peer(f"ours, batched ({V1})", lambda: replay("uvicorn", events, V1)),
+                Peer("ours, one per frame", lambda: replay("uvicorn", events, "")),
+                Peer(alone, lambda: script("store", "read", events, 5000)),
+            ),
+        ),
+        Row(
+            "the first page of a trace (500 events), by its length",
+            (Measure("per_second", "pages per second"),),
+            tuple(
+                Peer(f"ours, {length:,} events", lambda length=length: script("store", "page", length, 5000))  # type: ignore[misc]
+                for length in (1_000, scale.of(100_000, 2_000), scale.of(1_000_000, 5_000))
+            ),
+        ),
+    ]

@@ -1,0 +1,181 @@
+"""What a server spends on deliveries and connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bench.databases import redis
+from bench.measurements import (
+    BROADCAST,
+    EVENTSTREAM,
+    FASTAPI,
+    OURS,
+    TUTORIAL,
+    V1,
+    Values,
+    burst,
+    compressed,
+    event_sources,
+    idle,
+    many_traces,
+    paced,
+    spread,
+)
+from bench.row import Measure, Peer, Row, Scale
+
+PER_CPU_SECOND = "deliveries per CPU second"
+LOST = Measure("lost_percent", "% lost", less_is_better=True)
+
+
+@contextmanager
+def deliveries(scale: Scale) -> Iterator[list[Row]]:
+    """What a server spends on each event and socket."""
+    sockets, events, few = scale.of(100, 10), scale.of(3_000, 50), scale.of(200, 50)
+    many = scale.of(10_000, 200)
+    in_memory = f"Channels tutorial, in memory, {few}"  # events: it takes minutes for what takes the others seconds
+
+    def peer(name: str, kind: str, application: str, count: int, subprotocol: str = "", **environment: str) -> Peer:
+        return Peer(name, lambda: burst(kind, application, sockets, count, subprotocol, environment=environment))
+
+    with redis() as redis_url:
+        core = {"CHANNEL_LAYER": "channels_redis.core.RedisChannelLayer", "REDIS_URL": redis_url}
+        pubsub = {"CHANNEL_LAYER": "channels_redis.pubsub.RedisPubSubChannelLayer", "REDIS_URL": redis_url}
+        yield [
+            Row(
+                f"{events:,} events to {sockets} sockets, one per frame, uvicorn",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {"FastAPI registry": 1.5}, is_headline=True), LOST),
+                (
+                    peer("ours", "uvicorn", OURS, events),
+                    peer("FastAPI registry", "uvicorn", FASTAPI, events),
+                    Peer(
+                        f"django-eventstream (SSE), {few}",
+                        lambda: event_sources("uvicorn", EVENTSTREAM, sockets, few),
+                    ),
+                    peer("websockets broadcast", "script", BROADCAST, events),
+                ),
+            ),
+            Row(
+                f"{events:,} events to {sockets} sockets, one per frame, daphne",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {in_memory: 10}, is_headline=True), LOST),
+                (
+                    peer("ours", "daphne", OURS, events),
+                    peer(in_memory, "daphne", TUTORIAL, few),
+                    peer(f"Channels tutorial, Redis, {few}", "daphne", TUTORIAL, few, **core),
+                    peer(f"Channels tutorial, Redis pubsub, {few}", "daphne", TUTORIAL, few, **pubsub),
+                ),
+            ),
+            Row(
+                f"{many:,} events to {sockets} sockets, batched ({V1}), uvicorn",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {"websockets broadcast": 8}, is_headline=True), LOST),
+                (
+                    peer("ours", "uvicorn", OURS, many, V1),
+                    peer("websockets broadcast", "script", BROADCAST, many),
+                ),
+            ),
+            Row(
+                f"{many:,} events to {sockets} sockets, batched ({V1}), daphne",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {"websockets broadcast": 4}), LOST),
+                (
+                    peer("ours", "daphne", OURS, many, V1),
+                    peer("websockets broadcast", "script", BROADCAST, many),
+                ),
+            ),
+        ]
+
+
+@contextmanager
+def latency(scale: Scale) -> Iterator[list[Row]]:
+    """From emit to the last of the sockets; ours stores in between."""
+    sockets, events = scale.of(100, 10), scale.of(300, 20)
+    fastapi = "FastAPI registry (stores nothing)"
+    yield [
+        Row(
+            f"one event every 10 ms, from emit to the last of {sockets} sockets",
+            (
+                Measure("p50_ms", "ms, p50", {fastapi: 2}, less_is_better=True),
+                Measure("p99_ms", "ms, p99", less_is_better=True),
+            ),
+            (
+                Peer("ours, uvicorn", lambda: paced("uvicorn", OURS, sockets, events, 10)),
+                Peer("ours, daphne", lambda: paced("daphne", OURS, sockets, events, 10)),
+                Peer(fastapi, lambda: paced("uvicorn", FASTAPI, sockets, events, 10)),
+            ),
+        )
+    ]
+
+
+@contextmanager
+def memory(scale: Scale) -> Iterator[list[Row]]:
+    """Of connections that are only open."""
+    sockets, many = scale.of(1000, 50), scale.of(5000, 100)
+    fastapi = "FastAPI registry"
+    yield [
+        Row(
+            f"memory per idle connection, of {sockets:,}",
+            (Measure("bytes_each", "bytes", {fastapi: 0.9}, less_is_better=True),),
+            (
+                Peer("ours, uvicorn", lambda: idle("uvicorn", OURS, sockets)),
+                Peer("ours, daphne", lambda: idle("daphne", OURS, sockets)),
+                Peer(fastapi, lambda: idle("uvicorn", FASTAPI, sockets)),
+            ),
+        ),
+        Row(
+            f"memory per idle connection, of {many:,}",
+            (Measure("bytes_each", "bytes", less_is_better=True),),
+            (Peer("ours, uvicorn", lambda: idle("uvicorn", OURS, many)),),
+        ),
+    ]
+
+
+@contextmanager
+def scaling(scale: Scale) -> Iterator[list[Row]]:
+    """What a delivery costs, by how many there are."""
+    events = scale.of(1000, 20)
+
+    def cost(sockets: int, size: int = 300, subprotocol: str = "", count: int = events) -> Callable[[], Values]:
+        return lambda: burst("uvicorn", OURS, sockets, count, subprotocol, size)
+
+    microseconds = (Measure("cpu_us", "us of CPU per delivery", less_is_better=True),)
+    sockets = scale.of(100, 10)
+    one = f"ours, one process, {sockets} sockets"
+    with redis() as url:
+        yield [
+            Row(
+                "one per frame, uvicorn, by the number of sockets that watch the trace",
+                microseconds,
+                tuple(Peer(f"ours, {n:,}", cost(n)) for n in (1, 10, 100, scale.of(1000, 100))),
+            ),
+            Row(
+                f"one per frame, uvicorn, {sockets} sockets, by the size of an event",
+                microseconds,
+                tuple(
+                    Peer(f"ours, {size:,} bytes", cost(sockets, size, count=scale.of(400, 20)))
+                    for size in (300, 1_000, 25_000)
+                ),
+            ),
+            Row(
+                f"tool outputs of 25,000 bytes to {sockets} sockets, uvicorn",
+                (Measure("bytes", "bytes per delivery", less_is_better=True), *microseconds),
+                tuple(
+                    Peer(f"ours, {name}", lambda offer=offer: compressed(offer, sockets, scale.of(400, 20), 25_000))  # type: ignore[misc]
+                    for name, offer in (("compressed", "permessage-deflate"), ("not compressed", ""))
+                ),
+            ),
+            Row(
+                "one event for each of many traces with one socket each, uvicorn",
+                microseconds,
+                (Peer(f"ours, {scale.of(1000, 50):,} traces", lambda: many_traces("uvicorn", scale.of(1000, 50))),),
+            ),
+            Row(
+                "one per frame, uvicorn, on Redis pubsub",
+                (Measure("cpu_us", "us of CPU per delivery", {one: 1.15}, less_is_better=True),),
+                (
+                    Peer(
+                        f"ours, two processes, {sockets // 2} sockets each",
+                        lambda: spread(2, sockets, events, REDIS_URL=url),
+                    ),
+                    Peer(one, lambda: spread(1, sockets, events, REDIS_URL=url)),
+                ),
+            ),
+        ]
