@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connections, router, transaction
+from django.db import (
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+    router,
+    transaction,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import event_rows, measures
@@ -23,6 +33,8 @@ T = TypeVar("T")
 
 TRANSIENT_ERRORS: Final = (OperationalError, InterfaceError)
 """What a database raises that is away or locked; everything else will fail again."""
+DATABASE_FAULTS: Final = (ProgrammingError, InternalError, NotSupportedError)
+"""What it raises for any record: a migration or a right is missing, or it takes no writes. None is to blame for it."""
 
 
 class Head(NamedTuple):
