@@ -112,7 +112,9 @@ _TAKEN: Final = inline_serializer(
         "accepted": serializers.IntegerField(),
         "stored": serializers.BooleanField(),
         "errors": inline_serializer(
-            "BadEvent", {"index": serializers.IntegerField(allow_null=True), "error": serializers.CharField()}, many=True
+            "BadEvent",
+            {"index": serializers.IntegerField(allow_null=True), "error": serializers.CharField()},
+            many=True,
         ),
     },
 )
