@@ -14,8 +14,8 @@ from rest_framework.test import APIClient
 
 from trace_streaming import store
 from trace_streaming.api import ingest
+from trace_streaming.batches import Batch
 from trace_streaming.events import TraceRecord
-from trace_streaming.frames import Batch
 from trace_streaming.models import Event, Trace
 
 pytestmark = pytest.mark.django_db(transaction=True)

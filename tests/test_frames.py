@@ -18,25 +18,11 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from trace_streaming.batches import Batch, event_packet, merge
 from trace_streaming.events import MAX_TOOL_NAME_LENGTH, EncodedEvent, TraceEvent, encode_event
-from trace_streaming.frames import (
-    MAX_FRAME_BYTES,
-    MIN_DEFLATED_BYTES,
-    PLAIN,
-    V1,
-    WINDOW_BYTES,
-    Batch,
-    Connected,
-    Frame,
-    Gap,
-    Packet,
-    Profile,
-    byte_length,
-    chunked,
-    event_packet,
-    merge,
-)
+from trace_streaming.frames import PLAIN, V1, WINDOW_BYTES, Connected, Gap, Profile
 from trace_streaming.freezing import MAX_BYTES
+from trace_streaming.packets import MAX_FRAME_BYTES, MIN_DEFLATED_BYTES, Frame, Packet, byte_length, chunked
 from trace_streaming.protocol import EVERYTHING, CloseCode, EventFilter
 
 CONNECTED = Connected("t-1", 7, "ab12", "running", 15.0)

@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from trace_streaming import event_rows, store
+from trace_streaming.batches import Batch
 from trace_streaming.emitter import make_event
 from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart
-from trace_streaming.frames import MAX_FRAME_BYTES, Batch
 from trace_streaming.models import Event, SpoolSegment, Trace
+from trace_streaming.packets import MAX_FRAME_BYTES
 from trace_streaming.store import Spooled
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

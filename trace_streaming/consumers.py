@@ -20,10 +20,11 @@ from .client_commands import obey
 from .conf import conf
 from .events import event_names
 from .exceptions import ProtocolError, StorageUnavailableError
-from .frames import PLAIN, V1, Frame, Packet, Profile
+from .frames import PLAIN, V1, Profile
 from .guard import current_guard
 from .hub import Hub, current_hub
 from .limits import Place
+from .packets import Frame, Packet
 from .presence import presence
 from .protocol import (
     FAILED,

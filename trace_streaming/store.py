@@ -23,10 +23,11 @@ from django.db import (
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import event_rows, measures
+from .batches import Batch
 from .event_rows import stored_time
 from .events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
-from .frames import Batch, chunked
 from .models import Approval, SpoolSegment, Trace
+from .packets import chunked
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from . import metrics
+from .batches import Batch, event_packet
 from .events import END_STATES, EncodedEvent
-from .frames import WINDOW_BYTES, Batch, Connected, Frame, Gap, Packet, Profile, event_packet
+from .frames import WINDOW_BYTES, Connected, Gap, Profile
+from .packets import Frame, Packet
 from .protocol import EVERYTHING, CloseCode, Ending, WatchRequest
 
 MAX_WAITING_BYTES: Final = 1024 * 1024

@@ -14,8 +14,8 @@ from django.db import connections
 
 from . import metrics, store
 from .backlog import Backlog, Load
+from .batches import Batch
 from .events import TraceRecord
-from .frames import Batch
 from .publisher import Publisher
 from .signals import events_recorded
 from .spool import Segment, UnreadableSegmentError

@@ -19,11 +19,11 @@ from trace_streaming.conf import conf
 from trace_streaming.event_stream import EVENT_STREAM
 from trace_streaming.events import END_STATES
 from trace_streaming.exceptions import ProtocolError, StorageUnavailableError
-from trace_streaming.frames import Packet
 from trace_streaming.guard import current_guard
 from trace_streaming.hub import Hub, current_hub
 from trace_streaming.limits import Place
 from trace_streaming.models import Trace
+from trace_streaming.packets import Packet
 from trace_streaming.presence import presence
 from trace_streaming.protocol import FAILED, GOING_AWAY, CloseCode, Ending, WatchRequest, parse_since
 from trace_streaming.pump import run_pump
