@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .events import EncodedEvent
-from .frames import Profile
-from .packets import MAX_FRAME_BYTES, Packet, byte_length
+from .frames import Gap, Profile
+from .packets import MAX_FRAME_BYTES, Frame, Packet, byte_length
 from .protocol import EventFilter
 
 
@@ -77,3 +77,37 @@ def event_packet(profile: Profile, wanted: EventFilter, events: Sequence[Encoded
     """What carries those of the events that are wanted."""
     carried = [event for event in events if wanted.matches(event.event, event.status)]
     return Packet(list(profile.events(carried)), len(carried), len(events) - len(carried))
+
+
+def pruned_packet(
+    profile: Profile, wanted: EventFilter, trace_id: str, events: Sequence[EncodedEvent], after: int, last: int
+) -> Packet:
+    """Like :func:`event_packet`, of a page that lacks numbers; it says which.
+
+    :param after: the last number before the page
+    :param last: of the page; that of its last event, if it has any
+    """
+    whole = event_packet(profile, wanted, events)
+    frames: list[Frame] = []
+    for run in _runs(events):
+        frames += _gap(profile, trace_id, after, run[0].sequence)
+        frames += event_packet(profile, wanted, run).frames
+        after = run[-1].sequence
+    frames += _gap(profile, trace_id, after, last + 1)
+    return Packet(frames, whole.events, whole.filtered)
+
+
+def _gap(profile: Profile, trace_id: str, after: int, before: int) -> list[Frame]:
+    """Between two numbers; none where they follow each other."""
+    if before == after + 1:
+        return []
+    return [Frame(profile.gap(trace_id, Gap(after + 1, before - 1, "pruned")))]
+
+
+def _runs(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:
+    """Cut a page where numbers are missing."""
+    start = 0
+    for index in range(1, len(events) + 1):
+        if index == len(events) or events[index].sequence != events[index - 1].sequence + 1:
+            yield events[start:index]
+            start = index
