@@ -7,9 +7,13 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.db.models import Q, UniqueConstraint
 from pytest_django import Settings
 
+from trace_streaming import TraceEmitter
 from trace_streaming.conf import conf
+from trace_streaming.models import Event
 from trace_streaming.recorder import recorder
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
@@ -32,6 +36,23 @@ def _settings_are_read_again() -> None:
 def _passwords_are_quick(settings: Settings) -> None:
     """To set, and to guess."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def picky_database(transactional_db: None) -> Iterator[str]:
+    """A database that refuses events of one tool, for good: it may have one of them, and has it; the tool's name."""
+    tool = "poison"
+    constraint = UniqueConstraint(fields=["tool_name"], condition=Q(tool_name=tool), name="one_event_of_this_tool")
+    emitter = TraceEmitter("before")
+    emitter.emit("tool_call_start", {"tool": tool})
+    assert emitter.flush(10)
+    recorder.close()  # its connection may hold the table
+    with connection.schema_editor() as editor:
+        editor.add_constraint(Event, constraint)
+    yield tool
+    recorder.close()
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(Event, constraint)
 
 
 @pytest.fixture(params=RECORDINGS, ids=lambda path: path.stem)

@@ -46,6 +46,20 @@ def log_in(user: User) -> str:
     return request.session.session_key
 
 
+def lock_out(user: User, how: str) -> None:
+    """What ends whatever the user has shown: a new ``password``, ``deactivation`` or ``deletion``."""
+    match how:
+        case "password":
+            user.set_password("another")
+            user.save()
+        case "deactivation":
+            User.objects.filter(pk=user.pk).update(is_active=False)
+        case "deletion":
+            user.delete()
+        case _:
+            raise ValueError(how)
+
+
 def cookie(key: str) -> str:
     return f"{settings.SESSION_COOKIE_NAME}={key}"
 

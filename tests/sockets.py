@@ -14,7 +14,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from trace_streaming.frames import Packet
+from trace_streaming.packets import Packet
 from trace_streaming.routing import websocket_urlpatterns
 from trace_streaming.wires import SCOPE_KEY
 

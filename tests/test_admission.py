@@ -17,11 +17,11 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.handshakes import HOST, basic, cookie, handshake, log_in
-from trace_streaming.admission import EXPIRED, FAILED, NOT_ALLOWED, admit, has_allowed_origin, judge
+from trace_streaming.admission import EXPIRED, NOT_ALLOWED, admit, has_allowed_origin, judge
 from trace_streaming.authentication import Handshake, as_http_request
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Trace
-from trace_streaming.protocol import Ending
+from trace_streaming.protocol import FAILED, Ending
 from trace_streaming.tickets import issue
 
 pytestmark = pytest.mark.django_db

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError, ProgrammingError
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from trace_streaming import store
 from trace_streaming.api import ingest
+from trace_streaming.batches import Batch
+from trace_streaming.events import TraceRecord
 from trace_streaming.models import Event, Trace
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -184,3 +187,56 @@ def test_inline_recording_serves_it_too(client: APIClient, settings: Settings) -
     settings.TRACE_STREAMING_RECORDER = "inline"
     assert post(client, EVENT).json()["stored"] is True
     assert len(stored()) == 1
+
+
+def test_what_the_database_refuses_for_good_is_named(client: APIClient, picky_database: str) -> None:
+    """The others are stored, whether it stands among them, behind a bad one, or alone."""
+    poison = {**EVENT, "details": {"tool": picky_database}}
+    response = post(client, {"events": [EVENT, {"event": "dance"}, poison, EVENT, poison], "metadata": {"a": 1}})
+    assert (response.status_code, response.json()["accepted"], response.json()["stored"]) == (207, 2, True)
+    errors = response.json()["errors"]
+    assert [error["index"] for error in errors] == [1, 2, 4]
+    assert {error["error"] for error in errors[1:]} == {"The database refuses it"}
+    alone = post(client, poison)
+    assert (alone.status_code, alone.json()["accepted"], len(alone.json()["errors"])) == (400, 0, 1)
+    assert [event["sequence"] for event in stored()] == [1, 2]
+
+
+def test_a_start_that_the_database_refuses_is_said_and_costs_no_event() -> None:
+    """Its owner is gone."""
+    client = logged_in(User(pk=987654, is_superuser=True))
+    response = post(client, {"events": [EVENT, EVENT], "metadata": {"a": 1}})
+    assert response.json() == {
+        "accepted": 2,
+        "stored": True,
+        "errors": [{"index": None, "error": "The database refuses it"}],
+    }
+    assert (response.status_code, len(stored())) == (207, 2)
+
+
+@pytest.mark.parametrize("is_inline", [False, True])
+def test_an_end_that_the_database_refuses_is_said(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch, settings: Settings, is_inline: bool
+) -> None:
+    """The same, for a recorder in a thread and inline."""
+    settings.TRACE_STREAMING_RECORDER = "inline" if is_inline else "thread"
+
+    def refuse(records: Sequence[TraceRecord], *options: object) -> list[Batch]:
+        raise IntegrityError
+
+    monkeypatch.setattr(store, "append", refuse)
+    response = post(client, {}, "t/end/")
+    assert (response.status_code, response.json()) == (400, {"state": ["The database refuses it"]})
+
+
+def test_what_is_wrong_with_the_database_is_no_fault_of_an_event(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table is missing until the next migration, say: the sender is to come again."""
+
+    def refuse(records: Sequence[TraceRecord], *options: object) -> list[Batch]:
+        raise ProgrammingError
+
+    monkeypatch.setattr(store, "append", refuse)
+    response = post(client, EVENT)
+    assert (response.status_code, response.json()) == (202, {"accepted": 1, "stored": False, "errors": []})

@@ -21,8 +21,8 @@ from pytest_django import Settings
 
 from trace_streaming import TraceEmitter, approval_desk, approvals, events_recorded
 from trace_streaming.approval_requests import Decision, with_originals
+from trace_streaming.batches import Batch
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
-from trace_streaming.frames import Batch
 from trace_streaming.models import Approval, Event, Trace
 from trace_streaming.protocol import SUBPROTOCOL
 from trace_streaming.routing import websocket_urlpatterns

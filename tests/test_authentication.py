@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
-from tests.handshakes import basic, cookie, handshake, log_in
+from tests.handshakes import basic, cookie, handshake, lock_out, log_in
 from trace_streaming.authentication import TICKET_KEY, Handshake, hide_ticket, without_cookies
 from trace_streaming.exceptions import ProtocolError
 
@@ -93,13 +93,8 @@ def test_a_session_that_has_ended_is_nobodys(ada: User, end: str) -> None:
             Session.objects.all().delete()
         case "expiry":
             Session.objects.update(expire_date="2000-01-01T00:00:00Z")
-        case "password":
-            ada.set_password("another")
-            ada.save()
-        case "deactivation":
-            User.objects.update(is_active=False)
-        case "deletion":
-            ada.delete()
+        case _:
+            lock_out(ada, end)
     assert credentials.authenticate().user.is_anonymous
 
 

@@ -19,7 +19,7 @@ from django.test import AsyncClient
 from pytest_django import Settings
 from rest_framework.authentication import BaseAuthentication
 
-from trace_streaming import TraceEmitter, admission, consumers, hub, is_trace_streaming, limits, store
+from trace_streaming import TraceEmitter, admission, client_commands, consumers, hub, is_trace_streaming, limits, store
 from trace_streaming.consumers import MAX_BAD_COMMANDS
 from trace_streaming.frames import WINDOW_BYTES
 from trace_streaming.models import Trace
@@ -548,7 +548,7 @@ class TestForAsLongAsTheyMay:
             raise OperationalError("secret host name")
 
         async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
-            monkeypatch.setattr(consumers, "renew", away)
+            monkeypatch.setattr(client_commands, "renew", away)
             await socket.send_json_to({"type": "renew", "id": 1, "ticket": "x"})
             error = await receive(socket)
             assert (error["code"], error["id"], "secret" in error["message"]) == (4001, 1, False)
@@ -566,7 +566,7 @@ class TestForAsLongAsTheyMay:
             assert closed.wait(10)
             return real(*arguments)
 
-        monkeypatch.setattr(consumers, "renew", late)
+        monkeypatch.setattr(client_commands, "renew", late)
         async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
             await socket.send_json_to({"type": "renew", "id": 1, "ticket": ticket})
             await Trace.objects.aupdate(owner=None)

@@ -6,7 +6,8 @@ import pytest
 
 from trace_streaming.event_stream import EVENT_STREAM
 from trace_streaming.events import EncodedEvent
-from trace_streaming.frames import Connected, Frame, Gap, Packet
+from trace_streaming.frames import Connected, Gap
+from trace_streaming.packets import Frame, Packet
 
 
 def read(text: str) -> list[dict[str, str]]:

@@ -18,8 +18,9 @@ from pytest_django import Settings
 
 from trace_streaming import TraceEmitter, hub, publisher, store
 from trace_streaming.exceptions import StorageUnavailableError
-from trace_streaming.frames import PLAIN, V1, Packet, Profile
+from trace_streaming.frames import PLAIN, V1, Profile
 from trace_streaming.models import Event, Trace
+from trace_streaming.packets import Packet
 from trace_streaming.protocol import WatchRequest
 from trace_streaming.recorder import recorder
 from trace_streaming.subscription import Subscription

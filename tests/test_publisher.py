@@ -16,8 +16,9 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from pytest_django import Settings
 
 from trace_streaming import publisher
+from trace_streaming.batches import Batch
 from trace_streaming.events import EncodedEvent
-from trace_streaming.frames import MAX_FRAME_BYTES, Batch
+from trace_streaming.packets import MAX_FRAME_BYTES
 from trace_streaming.publisher import MAX_WAITING_BATCHES, RETRY_SECONDS, Inbox, Publisher
 
 BATCH = Batch("t", "e1", "running", 2, (EncodedEvent(1, "plan_created", "success", '{"a":1}'),) * 2)

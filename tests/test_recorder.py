@@ -26,8 +26,8 @@ from pytest_django import Settings
 
 from trace_streaming import TraceEmitter, backlog, inline, store, writer
 from trace_streaming import recorder as module
+from trace_streaming.batches import Batch
 from trace_streaming.events import TraceEnd, TraceRecord
-from trace_streaming.frames import Batch
 from trace_streaming.models import Event, SpoolSegment, Trace
 from trace_streaming.recorder import Recorder, recorder
 from trace_streaming.signals import events_recorded

@@ -24,6 +24,8 @@ from trace_streaming.recorder import recorder
 from trace_streaming.remote import RemoteTraceEmitter
 from trace_streaming.remote_sender import all_senders
 
+SENDER_LOG = "trace_streaming.remote_sender"
+
 
 class NameIsToken(BaseAuthentication):
     """``Authorization: Token NAME``, or ``Bearer NAME``."""
@@ -106,6 +108,22 @@ def test_the_names_of_a_project_are_taken_where_both_know_them(site: str, settin
     assert emitter.flush(20)
     assert [event["event"] for event in stored("t")] == ["image_drawn", "plan_created"]
     assert emitter.lost == 1
+
+
+def test_what_the_database_refuses_for_good_is_given_up_once(
+    site: str, picky_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All else is stored, in its order; who emits goes on."""
+    emitter = RemoteTraceEmitter(site, "writer", "t")
+    for number in range(10):
+        emitter.emit("plan_created", {"n": number, "tool": picky_database if number in (3, 7) else "search"})
+    assert emitter.flush(20)
+    assert [event["details"]["n"] for event in stored("t")] == [0, 1, 2, 4, 5, 6, 8, 9]
+    assert emitter.lost == 2
+    assert [record.name for record in caplog.records if "refuses it" in record.message].count(SENDER_LOG) == 1
+    emitter.emit("plan_created", {"n": 10})
+    assert emitter.flush(20)
+    assert (stored("t")[-1]["details"]["n"], emitter.lost) == (10, 2)
 
 
 def test_strangers_and_their_events_are_turned_away(site: str) -> None:

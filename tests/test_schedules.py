@@ -35,19 +35,21 @@ from pytest_django import Settings
 from tests.sockets import Socket
 from trace_streaming import (
     TraceEmitter,
+    batches,
     consumers,
     event_rows,
     frames,
     hub,
     listener,
+    packets,
     publisher,
     retention,
     store,
     subscription,
     topics,
 )
+from trace_streaming.batches import Batch
 from trace_streaming.events import END_STATES, EncodedEvent
-from trace_streaming.frames import Batch
 from trace_streaming.models import Event, Trace
 from trace_streaming.protocol import SUBPROTOCOL
 from trace_streaming.signals import events_recorded
@@ -68,7 +70,8 @@ seen: Counter[str] = Counter()
 @pytest.fixture
 def _scaled_down(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """All bounds so small that a schedule of a few events reaches them; and nothing happens because of a clock."""
-    monkeypatch.setattr(frames, "MAX_FRAME_BYTES", 2048)
+    monkeypatch.setattr(packets, "MAX_FRAME_BYTES", 2048)
+    monkeypatch.setattr(batches, "MAX_FRAME_BYTES", 2048)
     for module in (frames, subscription):
         monkeypatch.setattr(module, "WINDOW_BYTES", 4096)
     monkeypatch.setattr(subscription, "MAX_WAITING_BYTES", 4096)

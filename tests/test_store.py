@@ -12,11 +12,12 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from trace_streaming import event_rows, store
+from trace_streaming import event_rows, store, trace_rows
+from trace_streaming.batches import Batch
 from trace_streaming.emitter import make_event
 from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart
-from trace_streaming.frames import MAX_FRAME_BYTES, Batch
 from trace_streaming.models import Event, SpoolSegment, Trace
+from trace_streaming.packets import MAX_FRAME_BYTES
 from trace_streaming.store import Spooled
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -267,10 +268,10 @@ def test_a_trace_that_was_deleted_meanwhile_begins_again() -> None:
 
 def test_what_is_remembered_of_traces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process may emit into any number of traces."""
-    monkeypatch.setattr(store, "MAX_BEGUN", 3)
+    monkeypatch.setattr(trace_rows, "MAX_BEGUN", 3)
     for number in range(10):
         store.append([event(f"t-{number}"), event("often")])
-    assert len(store._begun) == 3
+    assert len(trace_rows._begun) == 3
 
 
 def test_a_known_trace_costs_no_more_than_it_must() -> None:

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trace_streaming.batches import Batch
 from trace_streaming.events import EncodedEvent
-from trace_streaming.frames import PLAIN, V1, WINDOW_BYTES, Batch, Packet, Profile
+from trace_streaming.frames import PLAIN, V1, WINDOW_BYTES, Profile
+from trace_streaming.packets import Packet
 from trace_streaming.protocol import Ending, EventFilter, WatchRequest
 from trace_streaming.subscription import MAX_WAITING_BYTES, STALLED, Subscription
 

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import AccessToken
 
-from tests.handshakes import cookie, handshake, log_in
+from tests.handshakes import cookie, handshake, lock_out, log_in
 from trace_streaming.authentication import Handshake
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Ticket
@@ -141,14 +141,7 @@ def test_a_ticket_ends_with_its_user(ada: User, end: str) -> None:
     """Or the password that he had when he asked for it."""
     credentials = use(issue(request_of(ada), "t"))
     assert not is_over(credentials)
-    match end:
-        case "password":
-            ada.set_password("another")
-            ada.save()
-        case "deactivation":
-            User.objects.update(is_active=False)
-        case "deletion":
-            ada.delete()
+    lock_out(ada, end)
     assert is_over(credentials)
 
 

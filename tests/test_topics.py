@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from trace_streaming.batches import Batch
 from trace_streaming.events import EncodedEvent
-from trace_streaming.frames import Batch
 from trace_streaming.store import Head
 from trace_streaming.topics import RING_BYTES, RING_EVENTS, Topic
 

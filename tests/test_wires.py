@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from trace_streaming.frames import Frame, Packet
+from trace_streaming.packets import Frame, Packet
 from trace_streaming.wires import DaphneGate, DaphneWire, UvicornGate, UvicornWire
 
 

@@ -19,7 +19,7 @@ from .conf import conf
 from .exceptions import ProtocolError
 from .models import Trace
 from .permissions import find_trace, may_watch
-from .protocol import CloseCode, Ending
+from .protocol import FAILED, CloseCode, Ending
 from .store import database
 from .tickets import redeem
 
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 TICKET_SUBPROTOCOL: Final = "ticket."
 """What a subprotocol begins with that carries a ticket; the server never answers with it."""
 EXPIRED: Final = Ending(CloseCode.CREDENTIALS_EXPIRED, "Your credentials have expired; get new ones and connect again")
-FAILED: Final = Ending(CloseCode.GOING_AWAY, "The server failed; connect again")
 NOT_ALLOWED: Final = Ending(CloseCode.NOT_ALLOWED, "You may not watch this trace")
 
 

@@ -6,14 +6,14 @@ import itertools
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from . import metrics
+from . import metrics, store
 from .burst_log import BurstLog
 from .conf import conf
 from .events import TraceEvent, TraceRecord
@@ -53,14 +53,22 @@ class Backlog:
         self._spilling = threading.Lock()
         self.log = BurstLog(logger, logging.ERROR)
         """Of storing; a burst ends when nothing waits any more."""
-        self.lost = 0
-        """Records that could not be stored."""
+        self.shed = 0
+        """Records that were given up, and may be taken when they are sent again."""
+        self._refused = 0
+        self._refusals: dict[int, list[TraceRecord]] = {}
+        """One list for each who asks."""
         self._spool_log = BurstLog(logger, logging.ERROR)
         self._failed_at: float | None = None
         """When the disk refused."""
 
     def __len__(self) -> int:
         return len(self._queue) + self.spilled
+
+    @property
+    def lost(self) -> int:
+        """Records that could not be stored."""
+        return self.shed + self._refused
 
     @property
     def spilled(self) -> int:
@@ -113,9 +121,29 @@ class Backlog:
 
     def lose(self, count: int, reason: str, trace_id: str = "") -> None:
         """Count records that are given up, and say so once per burst."""
-        self.lost += count
-        metrics.counts.add("shed", count)
-        self.log.failed(reason, "Trace events are lost: %s", reason, extra={"trace_id": trace_id})
+        self.shed += count
+        self._say_lost(count, reason, trace_id)
+
+    def refuse(self, record: TraceRecord, error: Exception) -> None:
+        """Give up a record that the database does not take, and tell whoever asks, where it never will."""
+        reason = f"the database refuses it ({type(error).__name__})"
+        if isinstance(error, store.DATABASE_FAULTS):
+            self.lose(1, reason, record.trace_id)
+            return
+        self._refused += 1
+        for refused in list(self._refusals.values()):
+            refused.append(record)
+        self._say_lost(1, reason, record.trace_id)
+
+    @contextmanager
+    def refusals(self) -> Iterator[list[TraceRecord]]:
+        """The records that the database refuses from now on, whoever sent them."""
+        refused: list[TraceRecord] = []
+        self._refusals[id(refused)] = refused
+        try:
+            yield refused
+        finally:
+            del self._refusals[id(refused)]
 
     def adopt(self) -> None:
         """Take over what processes that are dead have left in the spool."""
@@ -144,6 +172,10 @@ class Backlog:
         """In a forked child: all of it is the parent's."""
         if self._spool is not None:
             self._spool.forget()
+
+    def _say_lost(self, count: int, reason: str, trace_id: str) -> None:
+        metrics.counts.add("shed", count)
+        self.log.failed(reason, "Trace events are lost: %s", reason, extra={"trace_id": trace_id})
 
     def _may_spill(self) -> bool:
         is_refused = self._failed_at is not None and monotonic() - self._failed_at < RETRY_SECONDS

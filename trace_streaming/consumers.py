@@ -10,38 +10,33 @@ from typing import Any, Final
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError
 
 from . import metrics
-from .admission import FAILED, admit, renew
+from .admission import admit
 from .authentication import Credentials, Handshake
 from .burst_log import describe
+from .client_commands import obey
 from .conf import conf
-from .deciding import decide_as
 from .events import event_names
-from .exceptions import (
-    ApprovalConflictError,
-    ApprovalNotFoundError,
-    InvalidDecisionError,
-    ProtocolError,
-    StorageUnavailableError,
-)
-from .frames import PLAIN, V1, Frame, Packet, Profile
+from .exceptions import ProtocolError, StorageUnavailableError
+from .frames import PLAIN, V1, Profile
 from .guard import current_guard
 from .hub import Hub, current_hub
 from .limits import Place
+from .packets import Frame, Packet
 from .presence import presence
 from .protocol import (
+    FAILED,
+    GOING_AWAY,
     SUBPROTOCOL,
     CloseCode,
     Command,
     Ending,
-    parse_acknowledged,
     parse_command,
-    parse_filter,
     parse_watch_request,
 )
+from .pump import GONE, run_pump
 from .rates import TokenBucket
 from .store import with_fresh_connection
 from .subscription import Subscription
@@ -53,11 +48,7 @@ MAX_BAD_COMMANDS: Final = 32
 """So many malformed commands in a row close the socket."""
 CLOSE_SECONDS: Final = 1.0
 """How long a client that takes nothing is asked to take its close."""
-NOT_FOUND: Final = 4404
-CONFLICT: Final = 4409
-"""Answers to commands, which close nothing."""
 _DATABASE_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The database does not answer; connect again")
-GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
 
 
 class TraceConsumer(AsyncWebsocketConsumer):
@@ -74,7 +65,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self.trace_id = ""
         self.opened_at = asyncio.get_running_loop().time()
         self._profile: Profile = PLAIN
-        self._user_key: object = None
+        self.user_key: object = None
         self._place = Place()
         rate = conf.limits.commands_per_socket
         self._commands = TokenBucket(rate) if rate else None
@@ -133,10 +124,10 @@ class TraceConsumer(AsyncWebsocketConsumer):
             request = parse_watch_request(
                 self.trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
             )
-            with self._unheard():
-                self.credentials, user = await self._ask(admit)
-                self._user_key = getattr(user, "pk", None)
-                self._place.watch(self.trace_id, self._user_key)
+            with self.unheard():
+                self.credentials, user = await self.ask(admit)
+                self.user_key = getattr(user, "pk", None)
+                self._place.watch(self.trace_id, self.user_key)
                 self._hub = current_hub()
                 self._subscription = await self._hub.subscribe(request, self._profile, self)
         except ProtocolError as error:
@@ -158,7 +149,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         if self._commands is not None and self._commands.take():
             await self._refuse(CloseCode.TOO_MANY, "Too many commands; connect again more slowly")
         elif self._profile is V1:
-            await self._receive_command(text_data)
+            await self._receive_command(text_data, self._subscription)
         elif text_data == "ping":
             await self._send_text("pong")
         elif text_data == "close":
@@ -193,7 +184,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         if self._subscription is not None:
             self._pump = asyncio.create_task(self._run_pump(self._subscription))
 
-    async def _ask(self, who: Callable[..., tuple[Credentials, Any]], *arguments: str) -> tuple[Credentials, Any]:
+    async def ask(self, who: Callable[..., tuple[Credentials, Any]], *arguments: str) -> tuple[Credentials, Any]:
         """Run ``admit`` or ``renew`` in a thread."""
         try:
             return await asyncio.to_thread(with_fresh_connection, who, self.scope, self.trace_id, *arguments)
@@ -201,7 +192,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
             raise ProtocolError(*_DATABASE_AWAY) from None
 
     @contextmanager
-    def _unheard(self) -> Iterator[None]:
+    def unheard(self) -> Iterator[None]:
         """While the database is asked, nothing is read of what the client says: it would gather."""
         if self._wire is not None:
             self._wire.stop_reading()
@@ -211,21 +202,14 @@ class TraceConsumer(AsyncWebsocketConsumer):
             if self._wire is not None:
                 self._wire.read_on()
 
-    async def _renew(self, ticket: object) -> None:
-        if not isinstance(ticket, str):
-            raise ProtocolError(CloseCode.BAD_REQUEST, "Bad renew: ticket is a text")
-        with self._unheard():
-            credentials, user = await self._ask(renew, ticket)
-        if getattr(user, "pk", None) != self._user_key:
-            raise ProtocolError(CloseCode.NOT_ALLOWED, "This is another user's ticket; connect again with it")
-        self.credentials = credentials
-        self.opened_at = asyncio.get_running_loop().time()
-
-    async def _receive_command(self, text: str | None) -> None:
+    async def _receive_command(self, text: str | None, subscription: Subscription) -> None:
         command: Command | None = None
         try:
             command = parse_command(text)
-            await self._obey(command)
+            if command.type == "close":
+                await self._close()
+            elif (answer := await obey(command, self, subscription)) is not None:
+                await self._send_text(answer)
         except ProtocolError as error:
             await self._send_text(
                 self._profile.error(self.trace_id, error.code, error.message, command.id if command else None)
@@ -234,67 +218,17 @@ class TraceConsumer(AsyncWebsocketConsumer):
             if self._bad_commands >= MAX_BAD_COMMANDS:
                 await self._refuse(CloseCode.TOO_MANY, "Too many malformed commands")
         except (DatabaseError, StorageUnavailableError):
-            answer = (CloseCode.GOING_AWAY, "The database does not answer; try again", command.id if command else None)
-            await self._send_text(self._profile.error(self.trace_id, *answer))
+            away = (CloseCode.GOING_AWAY, "The database does not answer; try again", command.id if command else None)
+            await self._send_text(self._profile.error(self.trace_id, *away))
         else:
             self._bad_commands = 0
 
-    async def _obey(self, command: Command) -> None:
-        assert self._subscription is not None  # noqa: S101  receive() has looked  # nosec B101
-        match command.type:
-            case "ping":
-                await self._send_text(V1.pong())
-            case "ack":
-                self._subscription.acknowledge(parse_acknowledged(command.arguments))
-            case "subscribe":
-                self._subscription.filter = parse_filter(command.arguments, event_names(conf.EXTRA_EVENTS))
-                await self._send_text(V1.result(command.id))
-            case "renew":
-                await self._renew(command.arguments.get("ticket"))
-                await self._send_text(V1.result(command.id))
-            case "decide":
-                await self._decide(command)
-            case "close":
-                await self._close()
-            case _:
-                raise ProtocolError(CloseCode.BAD_REQUEST, f"Unknown command: {command.type[:64]}")
-
-    async def _decide(self, command: Command) -> None:
-        """Decide an approval of this trace; its event comes as all others do."""
-
-        def decide() -> None:
-            said = command.arguments
-            decide_as(self.credentials.authenticate(), self.trace_id, said.get("approval_id"), said, "socket")
-
-        try:
-            await asyncio.to_thread(with_fresh_connection, decide)
-        except PermissionDenied as error:
-            raise ProtocolError(CloseCode.NOT_ALLOWED, str(error)) from None
-        except InvalidDecisionError as error:
-            raise ProtocolError(CloseCode.BAD_REQUEST, str(error)) from None
-        except ApprovalNotFoundError as error:
-            raise ProtocolError(NOT_FOUND, str(error)) from None
-        except ApprovalConflictError as error:
-            raise ProtocolError(CONFLICT, str(error)) from None
-        await self._send_text(V1.result(command.id))
-
     async def _run_pump(self, subscription: Subscription) -> None:
-        try:
-            await subscription.run()
+        ending = await run_pump(subscription, self.scope.get("client"))
+        if ending is None:
             self._pump = None
-        except asyncio.CancelledError:
-            if subscription.ending is None:
-                raise
-            await self._end(subscription.ending)
-        except OSError:
-            pass  # the socket has gone; the server's disconnect message follows
-        except Exception as error:
-            logger.error("A subscription failed: %s", describe(error), extra=self._log_fields(subscription))
-            await self._refuse(*FAILED)
-
-    def _log_fields(self, subscription: Subscription) -> dict[str, object]:
-        host, port = (self.scope.get("client") or ("unknown", 0))[:2]
-        return {"trace_id": self.trace_id, "sequence": subscription.position, "connection": f"{host}:{port}"}
+        elif ending is not GONE:  # otherwise the server's disconnect message follows
+            await self._end(ending)
 
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""

@@ -12,8 +12,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, F, Func
 
 from .events import EncodedEvent, TraceEvent, encode_event, event_text, format_timestamp
-from .frames import byte_length
 from .models import Event
+from .packets import byte_length
 
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 256 * 1024

@@ -8,7 +8,8 @@ from typing import Any, Final
 import orjson
 
 from .events import EncodedEvent
-from .frames import Connected, Frame, Gap, Packet
+from .frames import Connected, Gap
+from .packets import Frame, Packet
 
 RETRY_MILLISECONDS: Final = 2000
 """How long an ``EventSource`` waits before it comes back."""

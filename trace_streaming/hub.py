@@ -15,11 +15,12 @@ from typing import Any, Final, ParamSpec, TypeVar
 from django.db import Error as DatabaseError
 
 from . import metrics, publisher, store
+from .batches import Batch
 from .burst_log import BurstLog
 from .conf import conf
 from .events import EncodedEvent, emitted_at
 from .exceptions import StorageUnavailableError
-from .frames import Batch, Profile
+from .frames import Profile
 from .listener import Listener
 from .protocol import WatchRequest
 from .subscription import Client, Subscription

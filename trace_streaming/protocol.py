@@ -40,6 +40,10 @@ class Ending(NamedTuple):
     message: str
 
 
+GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
+FAILED: Final = Ending(CloseCode.GOING_AWAY, "The server failed; connect again")
+
+
 @dataclass(frozen=True, slots=True)
 class EventFilter:
     """Which events a watcher wants; the same for replay and live."""

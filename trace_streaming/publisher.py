@@ -16,9 +16,9 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers, get_channel_layer
 
 from . import metrics
+from .batches import Batch, merge
 from .burst_log import BurstLog
 from .events import EncodedEvent
-from .frames import Batch, merge
 
 logger = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from . import metrics, process_end, store
@@ -67,6 +68,15 @@ class Recorder:
     def lost(self) -> int:
         """How many records could not be stored, since the process started."""
         return self._backlog.lost
+
+    @property
+    def shed(self) -> int:
+        """How many of these may be stored when they are sent again: the database has not refused them for good."""
+        return self._backlog.shed
+
+    def refusals(self) -> AbstractContextManager[list[TraceRecord]]:
+        """The records that the database will never take, of those that it is given within, whoever sent them."""
+        return self._backlog.refusals()
 
     def record(self, record: TraceRecord) -> None:
         """Take a record; never raises. Returns at once, unless ``TRACE_STREAMING_DURABILITY`` asks to wait."""
@@ -158,7 +168,7 @@ class Recorder:
         try:
             batches = store.append([record])
         except Exception as error:
-            self._backlog.lose(1, f"the database refuses it ({type(error).__name__})", record.trace_id)
+            self._backlog.refuse(record, error)
             return
         announce_alone(batches)
 

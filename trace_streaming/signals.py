@@ -8,7 +8,7 @@
 ``trace_ended(sender, end)``
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
 ``events_recorded(sender, batches)``
-    A list of :class:`~trace_streaming.frames.Batch` was committed and published. Sent in the recorder's thread.
+    A list of :class:`~trace_streaming.batches.Batch` was committed and published. Sent in the recorder's thread.
 ``decision_requested(sender, request)``
     An agent asks: an :class:`~trace_streaming.approval_requests.ApprovalRequest`, or an ``AskedBefore``. Whoever takes
     it returns a future of the :class:`~trace_streaming.approval_requests.Decision`.

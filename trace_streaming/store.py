@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connections, router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import (
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+    router,
+    transaction,
+)
 
-from . import event_rows, measures
-from .event_rows import stored_time
+from . import event_rows, measures, trace_rows
+from .batches import Batch
 from .events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
-from .frames import Batch, chunked
-from .models import Approval, SpoolSegment, Trace
+from .models import SpoolSegment, Trace
+from .packets import chunked
+from .trace_rows import Appended, TraceGoneError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 TRANSIENT_ERRORS: Final = (OperationalError, InterfaceError)
 """What a database raises that is away or locked; everything else will fail again."""
+DATABASE_FAULTS: Final = (ProgrammingError, InternalError, NotSupportedError)
+"""What it raises for any record: a migration or a right is missing, or it takes no writes. None is to blame for it."""
 
 
 class Head(NamedTuple):
@@ -33,27 +42,6 @@ class Head(NamedTuple):
     epoch: str
     sequence: int
     state: str
-
-
-@dataclass(slots=True)
-class _Appended:
-    """What one call of ``append`` adds to one trace."""
-
-    started_at: datetime
-    """Time of the first record."""
-    start: TraceStart | None = None
-    events: list[TraceEvent] = field(default_factory=list)
-    end: TraceEnd | None = None
-    approvals: list[TraceApproval] = field(default_factory=list)
-    lost: int = 0
-
-    @property
-    def adds_something(self) -> bool:
-        return bool(self.events or self.start or self.end or self.approvals or self.lost)
-
-    @property
-    def last_event_at(self) -> datetime:
-        return self.events[-1].timestamp if self.events else self.started_at
 
 
 def database() -> str:
@@ -100,7 +88,7 @@ def append(
     :raises InDoubtError: the database went away in the commit; append again with what it holds
     """
     while True:
-        with suppress(_TraceGoneError):
+        with suppress(TraceGoneError):
             return _append_in_a_transaction(records, spooled, in_doubt)
 
 
@@ -127,13 +115,14 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
         return list(in_doubt)
     alias = database()
     appended = _by_trace(records)
-    _begin_missing(alias, appended)
+    trace_rows.begin_missing(alias, appended)
     _drop_repeated(alias, appended)
     if not in_doubt:
         appended = {trace_id: new for trace_id, new in appended.items() if new.adds_something}
     if not appended:
         return []
-    heads = _raise_heads(alias, appended)
+    trace_rows.raise_heads(alias, appended)
+    heads = read_heads(appended)
     if _are_stored(in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
         transaction.set_rollback(True, using=alias)
         return list(in_doubt)
@@ -145,15 +134,15 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
         batches += _batches(trace_id, head, numbered.encoded)
         inserted.append(numbered)
     event_rows.insert(connections[alias], inserted, [measures.of(alias, numbered) for numbered in inserted])
-    _store_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
+    trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return batches
 
 
-def _by_trace(records: Sequence[TraceRecord]) -> dict[str, _Appended]:
+def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
     """In the one order in which traces are locked."""
-    appended: dict[str, _Appended] = {}
+    appended: dict[str, Appended] = {}
     for record in records:
-        new = appended.setdefault(record.trace_id, _Appended(record.timestamp))
+        new = appended.setdefault(record.trace_id, Appended(record.timestamp))
         match record:
             case TraceEvent():
                 new.events.append(record)
@@ -166,12 +155,6 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, _Appended]:
             case TraceLoss():
                 new.lost += record.count
     return dict(sorted(appended.items()))
-
-
-def _store_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
-    if records:
-        asked = [Approval(trace_id=record.trace_id, **_storable(record.fields)) for record in records]
-        Approval.objects.using(alias).bulk_create(asked, ignore_conflicts=True)
 
 
 def _not_stored(records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[TraceRecord]:
@@ -200,22 +183,7 @@ def _are_stored(batches: Sequence[Batch], heads: dict[str, Head]) -> bool:
     return False
 
 
-class _TraceGoneError(Exception):
-    """A trace was deleted while something was appended to it."""
-
-
-_begun: dict[str, None] = {}
-"""Traces that are likely to be there already, newest last: what is wrong about that shows when they are updated."""
-MAX_BEGUN: Final = 10_000
-
-
-def _begin_missing(alias: str, appended: dict[str, _Appended]) -> None:
-    missing = [_new_trace(trace_id, new) for trace_id, new in appended.items() if trace_id not in _begun]
-    # Before the update, which then sees them: this waits for whoever begins one of them at the same moment.
-    Trace.objects.using(alias).bulk_create(missing, ignore_conflicts=True)
-
-
-def _drop_repeated(alias: str, appended: dict[str, _Appended]) -> None:
+def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
     """Leave out events whose id the log has already. Under the trace's lock: whoever stores the same ones waits."""
     named = {
         trace_id: new for trace_id, new in appended.items() if any(event.event_id is not None for event in new.events)
@@ -233,68 +201,6 @@ def _drop_repeated(alias: str, appended: dict[str, _Appended]) -> None:
                 kept.append(event)
                 known.add(event.event_id)
         new.events = kept
-
-
-def _raise_heads(alias: str, appended: dict[str, _Appended]) -> dict[str, Head]:
-    """Raise the heads of all traces; return the new ones."""
-    if _update_heads(connections[alias], appended) != len(appended):
-        for trace_id in appended:
-            _begun.pop(trace_id, None)
-        raise _TraceGoneError
-    for trace_id, new in appended.items():
-        _begun[trace_id] = None
-        if new.end is not None:
-            Trace.objects.using(alias).filter(trace_id=trace_id).update(
-                state=new.end.state, ended_at=stored_time(new.end.timestamp)
-            )
-    while len(_begun) > MAX_BEGUN:
-        del _begun[next(iter(_begun))]
-    return read_heads(appended)
-
-
-def _new_trace(trace_id: str, new: _Appended) -> Trace:
-    started_at = stored_time(new.started_at)
-    trace = Trace(trace_id=trace_id, started_at=started_at, last_event_at=started_at)
-    if new.start is not None:
-        trace.owner_id = new.start.owner_id
-        trace.metadata = _storable(new.start.metadata)
-    return trace
-
-
-def _storable(text: str) -> dict[str, Any]:
-    """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
-    return json.loads(text.replace("\\u0000", "\\ufffd"))  # type: ignore[no-any-return]
-
-
-def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, _Appended]) -> int:
-    """Returns how many of the traces there are."""
-    quote = connection.ops.quote_name
-    # One statement for all traces of the batch; the ORM would need one each.
-    sql = (
-        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
-        " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s,"
-        " last_event_at = %s, ended_at = CASE WHEN state = %s THEN NULL ELSE ended_at END,"
-        " state = CASE WHEN state = %s THEN %s ELSE state END WHERE trace_id = %s"
-    )
-    # A trace that was silent for too long goes on.
-    goes_on = (Trace.State.INCOMPLETE, Trace.State.INCOMPLETE, Trace.State.RUNNING)
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            sql,
-            [
-                (
-                    len(new.events),
-                    len(new.events),
-                    sum(event.status == "error" for event in new.events),
-                    new.lost,
-                    connection.ops.adapt_datetimefield_value(stored_time(new.last_event_at)),
-                    *goes_on,
-                    trace_id,
-                )
-                for trace_id, new in appended.items()
-            ],
-        )
-        return int(cursor.rowcount)
 
 
 def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[Batch]:

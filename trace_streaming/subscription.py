@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from . import metrics
-from .events import END_STATES, EncodedEvent
-from .frames import WINDOW_BYTES, Batch, Connected, Frame, Gap, Packet, Profile, event_packet
+from .batches import Batch, event_packet, pruned_packet
+from .events import END_STATES
+from .frames import WINDOW_BYTES, Connected, Gap, Profile
+from .packets import Frame, Packet
 from .protocol import EVERYTHING, CloseCode, Ending, WatchRequest
 
 MAX_WAITING_BYTES: Final = 1024 * 1024
@@ -263,22 +264,7 @@ class Subscription:
         self._position = events[-1].sequence if events else head
         if events and self._position == after + len(events):
             return page.packet(self.profile, self.filter)
-        if not events:
-            return Packet(self._pruned(after, head + 1))
-        whole = event_packet(self.profile, self.filter, events)
-        frames: list[Frame] = []
-        for run in _runs(events):
-            frames += self._pruned(after, run[0].sequence)
-            frames += event_packet(self.profile, self.filter, run).frames
-            after = run[-1].sequence
-        return Packet(frames, whole.events, whole.filtered)
-
-    def _pruned(self, after: int, before: int) -> list[Frame]:
-        """The gap between two numbers; none where they follow each other."""
-        if before == after + 1:
-            return []
-        gap = Gap(after + 1, before - 1, "pruned")
-        return [Frame(self.profile.gap(self._log.trace_id, gap))]
+        return pruned_packet(self.profile, self.filter, self._log.trace_id, events, after, self._position)
 
     def _packet_of(self, batch: Batch) -> Packet:
         after, self._position = self._position, batch.last_sequence
@@ -337,12 +323,3 @@ _NOTHING: Final = Packet(())
 def _count(packet: Packet) -> None:
     metrics.counts.delivered += packet.events
     metrics.counts.filtered += packet.filtered
-
-
-def _runs(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:
-    """Cut a page where numbers are missing."""
-    start = 0
-    for index in range(1, len(events) + 1):
-        if index == len(events) or events[index].sequence != events[index - 1].sequence + 1:
-            yield events[start:index]
-            start = index

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from . import metrics, store
+from .batches import Batch
 from .events import END_STATES, EncodedEvent
-from .frames import Batch
 from .subscription import Subscription
 
 RING_EVENTS: Final = 256

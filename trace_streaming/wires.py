@@ -11,7 +11,7 @@ import asyncio
 from typing import Any, Final, Protocol
 
 from .conf import conf
-from .frames import Packet
+from .packets import Packet
 
 SCOPE_KEY: Final = "trace_streaming.wire"
 """Where a socket's scope has what makes its wire; see ``servers``."""

@@ -14,8 +14,8 @@ from django.db import connections
 
 from . import metrics, store
 from .backlog import Backlog, Load
+from .batches import Batch
 from .events import TraceRecord
-from .frames import Batch
 from .publisher import Publisher
 from .signals import events_recorded
 from .spool import Segment, UnreadableSegmentError
@@ -146,7 +146,7 @@ class Writer(threading.Thread):
     ) -> bool:
         """Halve the batch until what the database refuses stands alone; everything else is stored."""
         if len(records) <= 1:
-            self._backlog.lose(1, f"the database refuses it ({type(error).__name__})", records[0].trace_id)
+            self._backlog.refuse(records[0], error)
             return True
         middle = len(records) // 2
         behind = None if spooled is None else spooled._replace(first=spooled.first + middle)

@@ -11,8 +11,7 @@ from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from trace_streaming.events import END_STATES
-from trace_streaming.recorder import recorder
+from trace_streaming.events import END_STATES, TraceEnd
 
 from . import ingest
 from .access import TextView
@@ -108,10 +107,11 @@ class EndView(TextView):
         trace = self.writable_trace()
         asked = EndSerializer(data=ingest.body_of(request))
         asked.is_valid(raise_exception=True)
-        lost = recorder.lost
-        ingest.begin(trace, request.user).end(asked.validated_data["state"])
-        is_stored = ingest.is_stored(trace.trace_id, lost)
+        with ingest.recording(trace.trace_id) as receipt:
+            ingest.begin(trace, request.user).end(asked.validated_data["state"])
+        if receipt.refuses(TraceEnd):
+            raise ValidationError({"state": [ingest.REFUSED]})
         return Response(
-            {"state": asked.validated_data["state"], "stored": is_stored},
-            status=status.HTTP_200_OK if is_stored else status.HTTP_202_ACCEPTED,
+            {"state": asked.validated_data["state"], "stored": receipt.is_stored},
+            status=status.HTTP_200_OK if receipt.is_stored else status.HTTP_202_ACCEPTED,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
@@ -15,13 +16,14 @@ from rest_framework.request import Request
 
 from trace_streaming.conf import conf
 from trace_streaming.emitter import TraceEmitter, announce
-from trace_streaming.events import TraceEvent
+from trace_streaming.events import TraceEvent, TraceRecord, TraceStart
 from trace_streaming.incoming import event_from
 from trace_streaming.models import Trace
 from trace_streaming.recorder import SYNC_SECONDS, recorder
 
 MAX_EVENTS: Final = 1_000
 """In one request."""
+REFUSED: Final = "The database refuses it"
 
 
 class TooLargeError(APIException):
@@ -50,9 +52,10 @@ class JSONBodyParser(BaseParser):
 
 @dataclass(frozen=True)
 class Bad:
-    """An item of a batch that holds no event."""
+    """An item of a batch that holds no event, or one that the database refuses."""
 
-    index: int
+    index: int | None
+    """None for the trace itself, where it begins: its metadata."""
     error: str
 
 
@@ -105,19 +108,23 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
         raise TooLargeError(f"A request has at most {MAX_EVENTS} events")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise ValidationError({"metadata": ["An object is expected"]})
-    events: list[TraceEvent] = []
+    events: dict[int, TraceEvent] = {}
     errors: list[Bad] = []
     for index, item in enumerate(items):
         try:
-            events.append(event_from(trace.trace_id, item))
+            events[index] = event_from(trace.trace_id, item)
         except ValueError as error:
             errors.append(Bad(index, str(error)))
-    lost = recorder.lost
-    if events or (metadata is not None and not errors):
-        begin(trace, user, metadata)
-    for event in events:
-        announce(event)
-    return Taken(len(events), errors, is_stored=is_stored(trace.trace_id, lost))
+    with recording(trace.trace_id) as receipt:
+        if events or (metadata is not None and not errors):
+            begin(trace, user, metadata)
+        for event in events.values():
+            announce(event)
+    refused = [index for index, event in events.items() if event in receipt.refused]
+    errors = sorted([*errors, *(Bad(index, REFUSED) for index in refused)], key=lambda bad: bad.index or 0)
+    if receipt.refuses(TraceStart):
+        errors.append(Bad(None, REFUSED))
+    return Taken(len(events) - len(refused), errors, receipt.is_stored)
 
 
 def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None) -> TraceEmitter:
@@ -127,11 +134,27 @@ def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None) ->
     return TraceEmitter(trace.trace_id)
 
 
-def is_stored(trace_id: str, lost: int) -> bool:
-    """Wait for the store as long as ``TRACE_STREAMING_DURABILITY = "sync"`` would; whether it has all that was sent.
+@dataclass
+class Receipt:
+    """What became of what was recorded for a trace."""
 
-    :param lost: how many records the recorder had given up before
-    """
-    if conf.RECORDER == "inline":
-        return recorder.lost == lost
-    return TraceEmitter(trace_id).flush(SYNC_SECONDS) and recorder.lost == lost
+    trace_id: str
+    refused: Sequence[TraceRecord]
+    """What the database will never take, of any trace."""
+    is_stored: bool = False
+    """Whether it has all else."""
+
+    def refuses(self, kind: type[TraceRecord]) -> bool:
+        """Whether it will never take such a record of this trace."""
+        return any(isinstance(record, kind) and record.trace_id == self.trace_id for record in self.refused)
+
+
+@contextmanager
+def recording(trace_id: str) -> Iterator[Receipt]:
+    """Behind what is emitted within, wait for the store as long as ``TRACE_STREAMING_DURABILITY = "sync"`` would."""
+    shed = recorder.shed
+    with recorder.refusals() as refused:
+        receipt = Receipt(trace_id, refused)
+        yield receipt
+        is_flushed = conf.RECORDER == "inline" or TraceEmitter(trace_id).flush(SYNC_SECONDS)
+        receipt.is_stored = is_flushed and recorder.shed == shed

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from types import new_class
-from typing import Any, Final
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiViewExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
-    OpenApiExample,
     OpenApiParameter,
     OpenApiResponse,
     PolymorphicProxySerializer,
@@ -19,127 +18,32 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from trace_streaming.approval_views import ApprovalSerializer, DecisionSerializer
-from trace_streaming.events import END_STATES, STATUSES
 from trace_streaming.signal_views import WindowSerializer
 
 from .events import NDJSON
+from .schemas import (
+    ANY,
+    BAD,
+    END,
+    ENDED,
+    EVENTS,
+    HEALTH,
+    LIMIT,
+    MESSAGE,
+    NEW_EVENT,
+    NEW_EVENTS,
+    NOT_FOUND,
+    PAGE,
+    PATH,
+    READING,
+    REFUSALS,
+    SINCE,
+    STATUS,
+    TAKEN,
+    WRITING,
+)
 from .stream import EVENT_STREAM_TYPE
 from .traces import TraceSerializer
-
-_PATH: Final = OpenApiParameter(
-    "trace_id",
-    {"type": "string", "pattern": "^[A-Za-z0-9._~:@-]{1,128}$"},
-    OpenApiParameter.PATH,
-    examples=[OpenApiExample("trace", "t-1")],
-)
-_SINCE: Final = OpenApiParameter(
-    "since", {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}, description="Only events behind this sequence."
-)
-_EVENTS: Final = OpenApiParameter("events", str, description="Only events of these names, separated by commas.")
-_STATUS: Final = OpenApiParameter(
-    "status", str, description=f"Only events of these statuses, separated by commas: {', '.join(STATUSES)}."
-)
-_LIMIT: Final = OpenApiParameter(
-    "limit",
-    {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
-    description="At most so many events; of JSON 100, and never more than 1000, of JSON lines all.",
-)
-
-_DETAIL: Final = inline_serializer("Refusal", {"detail": serializers.CharField()})
-_ANY: Final = OpenApiTypes.OBJECT
-_BAD: Final = OpenApiResponse(_ANY, "What is wrong with the request, by field.")
-_NOT_FOUND: Final = OpenApiResponse(_DETAIL, "No such trace, or not to be seen by the requester.")
-_REFUSALS: Final = {
-    401: OpenApiResponse(_DETAIL, "Not authenticated."),
-    403: OpenApiResponse(_DETAIL, "Not authenticated, or not allowed."),
-    503: OpenApiResponse(_DETAIL, "The database does not answer; see Retry-After."),
-}
-_READING: Final = {400: _BAD, 404: _NOT_FOUND, 406: OpenApiResponse(_DETAIL, "No such format."), **_REFUSALS}
-_WRITING: Final = {
-    **_READING,
-    413: OpenApiResponse(_DETAIL, "Too many events, or too many bytes."),
-    415: OpenApiResponse(_DETAIL, "Not application/json."),
-}
-
-_EVENT_FIELDS: Final[dict[str, Any]] = {
-    "event": serializers.CharField(max_length=64, help_text="A canonical name, or one of the project's own."),
-    "details": serializers.JSONField(required=False, help_text="Anything; redacted before it is stored."),
-    "status": serializers.ChoiceField(choices=STATUSES, required=False),
-    "timestamp": serializers.DateTimeField(required=False, help_text="ISO 8601; now, when it is absent."),
-}
-_NEW_EVENT: Final = inline_serializer(
-    "NewEvent",
-    {
-        **_EVENT_FIELDS,
-        "event_id": serializers.RegexField(
-            "^[!-~]{1,64}$", required=False, help_text="The sender's own name for it: a repeat is not stored again."
-        ),
-    },
-)
-_NEW_EVENTS: Final = inline_serializer(
-    "NewEvents",
-    {
-        "events": serializers.ListField(child=_NEW_EVENT, max_length=1000),
-        "metadata": serializers.JSONField(required=False, help_text="Of a trace that begins with this request."),
-    },
-)
-_EVENT: Final = inline_serializer(
-    "Event",
-    {
-        "event": serializers.CharField(),
-        "trace_id": serializers.CharField(),
-        "timestamp": serializers.DateTimeField(),
-        "details": serializers.DictField(),
-        "status": serializers.ChoiceField(choices=STATUSES),
-        "sequence": serializers.IntegerField(),
-        "tool_name": serializers.CharField(required=False),
-        "duration_ms": serializers.FloatField(required=False),
-    },
-)
-_PAGE: Final = inline_serializer(
-    "EventPage",
-    {
-        "trace_id": serializers.CharField(),
-        "epoch": serializers.CharField(),
-        "last_sequence": serializers.IntegerField(),
-        "next": serializers.IntegerField(allow_null=True, help_text="since of the next page; null behind the last."),
-        "events": serializers.ListField(child=_EVENT),
-    },
-)
-_TAKEN: Final = inline_serializer(
-    "Taken",
-    {
-        "accepted": serializers.IntegerField(),
-        "stored": serializers.BooleanField(),
-        "errors": inline_serializer(
-            "BadEvent", {"index": serializers.IntegerField(), "error": serializers.CharField()}, many=True
-        ),
-    },
-)
-_END: Final = {
-    "type": "object",
-    "properties": {"state": {"type": "string", "enum": list(END_STATES), "default": "success"}},
-}
-_ENDED: Final = inline_serializer("Ended", {"state": serializers.CharField(), "stored": serializers.BooleanField()})
-_MESSAGE: Final = {
-    "type": "object",
-    "description": "One message of the stream. Without a name it is a trace's event, and its id the sequence.",
-    "properties": {
-        "id": {"type": "string"},
-        "event": {"type": "string", "enum": ["message", "connected", "live", "gap", "ended", "refused"]},
-        "data": {"type": "string", "description": "JSON"},
-        "retry": {"type": "integer", "description": "Milliseconds"},
-    },
-}
-_HEALTH: Final = inline_serializer(
-    "Health",
-    {
-        "status": serializers.CharField(),
-        "service": serializers.CharField(),
-        "active_connections": serializers.IntegerField(),
-        "active_traces": serializers.ListField(child=serializers.CharField()),
-    },
-)
 
 
 def _extension(target: str, name: str, **methods: Any) -> type[OpenApiViewExtension]:
@@ -159,37 +63,33 @@ def _extension(target: str, name: str, **methods: Any) -> type[OpenApiViewExtens
 _extension(
     "views.HealthView",
     "HealthView",
-    get=extend_schema(
-        responses={200: OpenApiResponse(_HEALTH, "Healthy."), 503: OpenApiResponse(_HEALTH, "Unhealthy.")}
-    ),
+    get=extend_schema(responses={200: OpenApiResponse(HEALTH, "Healthy."), 503: OpenApiResponse(HEALTH, "Unhealthy.")}),
 )
 _extension(
     "api.traces.TraceList",
     "TraceList",
-    get=extend_schema(responses={200: TraceSerializer(many=True), **_READING}),
+    get=extend_schema(responses={200: TraceSerializer(many=True), **READING}),
 )
 _extension(
     "api.traces.TraceDetail",
     "TraceDetail",
-    get=extend_schema(parameters=[_PATH], responses={200: TraceSerializer, **_READING}),
+    get=extend_schema(parameters=[PATH], responses={200: TraceSerializer, **READING}),
 )
 _extension(
     "api.events.EventsView",
     "EventsView",
     get=extend_schema(
-        parameters=[_PATH, _SINCE, _LIMIT, _EVENTS, _STATUS],
-        responses={(200, "application/json"): _PAGE, (200, NDJSON): OpenApiTypes.STR, **_READING},
+        parameters=[PATH, SINCE, LIMIT, EVENTS, STATUS],
+        responses={(200, "application/json"): PAGE, (200, NDJSON): OpenApiTypes.STR, **READING},
     ),
     post=extend_schema(
-        parameters=[_PATH],
-        request=PolymorphicProxySerializer(
-            "NewEventOrEvents", [_NEW_EVENT, _NEW_EVENTS], resource_type_field_name=None
-        ),
+        parameters=[PATH],
+        request=PolymorphicProxySerializer("NewEventOrEvents", [NEW_EVENT, NEW_EVENTS], resource_type_field_name=None),
         responses={
-            200: OpenApiResponse(_TAKEN, "All are stored."),
-            202: OpenApiResponse(_TAKEN, "Taken, and not known to be stored yet."),
-            207: OpenApiResponse(_TAKEN, "The good ones are stored, the bad ones named."),
-            **_WRITING,
+            200: OpenApiResponse(TAKEN, "All are stored."),
+            202: OpenApiResponse(TAKEN, "Taken, and not known to be stored yet."),
+            207: OpenApiResponse(TAKEN, "The good ones are stored, the bad ones named."),
+            **WRITING,
         },
     ),
 )
@@ -197,20 +97,20 @@ _extension(
     "api.events.ExportView",
     "ExportView",
     get=extend_schema(
-        parameters=[_PATH, _SINCE, _EVENTS, _STATUS],
-        responses={(200, NDJSON): OpenApiTypes.STR, (200, "application/json"): OpenApiTypes.OBJECT, **_READING},
+        parameters=[PATH, SINCE, EVENTS, STATUS],
+        responses={(200, NDJSON): OpenApiTypes.STR, (200, "application/json"): OpenApiTypes.OBJECT, **READING},
     ),
 )
 _extension(
     "api.events.EndView",
     "EndView",
     post=extend_schema(
-        parameters=[_PATH],
-        request={"application/json": _END},
+        parameters=[PATH],
+        request={"application/json": END},
         responses={
-            200: OpenApiResponse(_ENDED, "It is stored."),
-            202: OpenApiResponse(_ENDED, "Taken, and not known to be stored yet."),
-            **_WRITING,
+            200: OpenApiResponse(ENDED, "It is stored."),
+            202: OpenApiResponse(ENDED, "Taken, and not known to be stored yet."),
+            **WRITING,
         },
     ),
 )
@@ -219,23 +119,23 @@ _extension(
     "StreamView",
     get=extend_schema(
         parameters=[
-            _PATH,
-            _SINCE,
+            PATH,
+            SINCE,
             OpenApiParameter("epoch", str, description="The epoch that since belongs to."),
-            _EVENTS,
-            _STATUS,
+            EVENTS,
+            STATUS,
             OpenApiParameter(
                 "Last-Event-ID", str, OpenApiParameter.HEADER, description="As since; what an EventSource sends."
             ),
         ],
         responses={
-            (200, EVENT_STREAM_TYPE): _MESSAGE,
+            (200, EVENT_STREAM_TYPE): MESSAGE,
             204: OpenApiResponse(None, "The trace has ended, and all behind Last-Event-ID was sent."),
-            (400, "application/json"): _BAD,
-            (401, "application/json"): _REFUSALS[401],
-            (403, "application/json"): _REFUSALS[403],
-            (404, "application/json"): _NOT_FOUND,
-            (503, "application/json"): _REFUSALS[503],
+            (400, "application/json"): BAD,
+            (401, "application/json"): REFUSALS[401],
+            (403, "application/json"): REFUSALS[403],
+            (404, "application/json"): NOT_FOUND,
+            (503, "application/json"): REFUSALS[503],
         },
     ),
 )
@@ -243,15 +143,15 @@ _extension(
     "views.TicketView",
     "TicketView",
     post=extend_schema(
-        parameters=[_PATH],
+        parameters=[PATH],
         request=None,
         responses={
             201: inline_serializer(
                 "Ticket",
                 {"ticket": serializers.CharField(), "expires_in": serializers.IntegerField(help_text="Seconds")},
             ),
-            **{status: _REFUSALS[status] for status in (401, 403)},
-            400: _BAD,
+            **{status: REFUSALS[status] for status in (401, 403)},
+            400: BAD,
             429: OpenApiResponse(None, "Too many tickets; Retry-After says how many seconds to wait."),
         },
     ),
@@ -259,33 +159,33 @@ _extension(
 _extension(
     "approval_views.ApprovalsView",
     "ApprovalsView",
-    get=extend_schema(parameters=[_PATH], responses={200: ApprovalSerializer(many=True), **_READING}),
+    get=extend_schema(parameters=[PATH], responses={200: ApprovalSerializer(many=True), **READING}),
 )
 _extension(
     "approval_views.ApprovalView",
     "ApprovalView",
     post=extend_schema(
-        parameters=[_PATH],
+        parameters=[PATH],
         request={"application/json": DecisionSerializer},
         responses={
             200: OpenApiResponse(ApprovalSerializer, "It is decided so, now or before."),
-            409: OpenApiResponse(_ANY, "It is decided otherwise, or the time is over."),
-            **_WRITING,
+            409: OpenApiResponse(ANY, "It is decided otherwise, or the time is over."),
+            **WRITING,
         },
     ),
 )
 _extension(
     "signal_views.WindowSignalsView",
     "WindowSignalsView",
-    get=extend_schema(parameters=[WindowSerializer], responses={200: _ANY, **_READING}),
+    get=extend_schema(parameters=[WindowSerializer], responses={200: ANY, **READING}),
 )
 _extension(
     "signal_views.TraceSignalsView",
     "TraceSignalsView",
-    get=extend_schema(parameters=[_PATH], responses={200: _ANY, **_READING}),
+    get=extend_schema(parameters=[PATH], responses={200: ANY, **READING}),
 )
 _extension(
     "metrics_views.MetricsView",
     "MetricsView",
-    get=extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR, **_READING}),
+    get=extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR, **READING}),
 )

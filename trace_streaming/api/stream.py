@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final
@@ -20,26 +19,23 @@ from trace_streaming.conf import conf
 from trace_streaming.event_stream import EVENT_STREAM
 from trace_streaming.events import END_STATES
 from trace_streaming.exceptions import ProtocolError, StorageUnavailableError
-from trace_streaming.frames import Packet
 from trace_streaming.guard import current_guard
 from trace_streaming.hub import Hub, current_hub
 from trace_streaming.limits import Place
 from trace_streaming.models import Trace
+from trace_streaming.packets import Packet
 from trace_streaming.presence import presence
-from trace_streaming.protocol import CloseCode, Ending, WatchRequest, parse_since
+from trace_streaming.protocol import FAILED, GOING_AWAY, CloseCode, Ending, WatchRequest, parse_since
+from trace_streaming.pump import run_pump
 from trace_streaming.subscription import STALLED, Subscription
 from trace_streaming.wires import SCOPE_KEY, Gate
 
 from .access import TextView
 from .streaming import gate_of, release_connections
 
-logger = logging.getLogger(__name__)
-
 EVENT_STREAM_TYPE: Final = "text/event-stream"
 CLOSE_SECONDS: Final = 1.0
 """How long streams are given to end with the server."""
-GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
-FAILED: Final = Ending(CloseCode.GOING_AWAY, "The server failed; connect again")
 
 
 class AsyncOnlyError(APIException):
@@ -212,18 +208,13 @@ class EventSource:
         return packet if self._ending is None else None
 
     async def _run_pump(self, subscription: Subscription) -> None:
-        try:
-            await subscription.run()
+        ending = await run_pump(subscription, self._scope.get("client"))
+        if ending is None:
             self._pump = None
-        except asyncio.CancelledError:
-            if subscription.ending is None:
-                raise
-            self.end(subscription.ending)
-            if subscription.ending is STALLED:
-                self.abort()
-        except Exception:
-            logger.exception("A subscription failed", extra={"trace_id": subscription.trace_id})
-            self.end(FAILED)
+            return
+        self.end(ending)
+        if ending is STALLED:
+            self.abort()
 
     def _free(self, response: asyncio.Task[Any] | None = None) -> None:
         """Give the place back, at once."""

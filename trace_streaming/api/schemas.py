@@ -1,0 +1,128 @@
+"""What requests and answers hold, as OpenAPI has it: parameters, bodies and refusals."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+from trace_streaming.events import END_STATES, STATUSES
+
+PATH: Final = OpenApiParameter(
+    "trace_id",
+    {"type": "string", "pattern": "^[A-Za-z0-9._~:@-]{1,128}$"},
+    OpenApiParameter.PATH,
+    examples=[OpenApiExample("trace", "t-1")],
+)
+SINCE: Final = OpenApiParameter(
+    "since", {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}, description="Only events behind this sequence."
+)
+EVENTS: Final = OpenApiParameter("events", str, description="Only events of these names, separated by commas.")
+STATUS: Final = OpenApiParameter(
+    "status", str, description=f"Only events of these statuses, separated by commas: {', '.join(STATUSES)}."
+)
+LIMIT: Final = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
+    description="At most so many events; of JSON 100, and never more than 1000, of JSON lines all.",
+)
+
+_DETAIL: Final = inline_serializer("Refusal", {"detail": serializers.CharField()})
+ANY: Final = OpenApiTypes.OBJECT
+BAD: Final = OpenApiResponse(ANY, "What is wrong with the request, by field.")
+NOT_FOUND: Final = OpenApiResponse(_DETAIL, "No such trace, or not to be seen by the requester.")
+REFUSALS: Final = {
+    401: OpenApiResponse(_DETAIL, "Not authenticated."),
+    403: OpenApiResponse(_DETAIL, "Not authenticated, or not allowed."),
+    503: OpenApiResponse(_DETAIL, "The database does not answer; see Retry-After."),
+}
+READING: Final = {400: BAD, 404: NOT_FOUND, 406: OpenApiResponse(_DETAIL, "No such format."), **REFUSALS}
+WRITING: Final = {
+    **READING,
+    413: OpenApiResponse(_DETAIL, "Too many events, or too many bytes."),
+    415: OpenApiResponse(_DETAIL, "Not application/json."),
+}
+
+_EVENT_FIELDS: Final[dict[str, Any]] = {
+    "event": serializers.CharField(max_length=64, help_text="A canonical name, or one of the project's own."),
+    "details": serializers.JSONField(required=False, help_text="Anything; redacted before it is stored."),
+    "status": serializers.ChoiceField(choices=STATUSES, required=False),
+    "timestamp": serializers.DateTimeField(required=False, help_text="ISO 8601; now, when it is absent."),
+}
+NEW_EVENT: Final = inline_serializer(
+    "NewEvent",
+    {
+        **_EVENT_FIELDS,
+        "event_id": serializers.RegexField(
+            "^[!-~]{1,64}$", required=False, help_text="The sender's own name for it: a repeat is not stored again."
+        ),
+    },
+)
+NEW_EVENTS: Final = inline_serializer(
+    "NewEvents",
+    {
+        "events": serializers.ListField(child=NEW_EVENT, max_length=1000),
+        "metadata": serializers.JSONField(required=False, help_text="Of a trace that begins with this request."),
+    },
+)
+_EVENT: Final = inline_serializer(
+    "Event",
+    {
+        "event": serializers.CharField(),
+        "trace_id": serializers.CharField(),
+        "timestamp": serializers.DateTimeField(),
+        "details": serializers.DictField(),
+        "status": serializers.ChoiceField(choices=STATUSES),
+        "sequence": serializers.IntegerField(),
+        "tool_name": serializers.CharField(required=False),
+        "duration_ms": serializers.FloatField(required=False),
+    },
+)
+PAGE: Final = inline_serializer(
+    "EventPage",
+    {
+        "trace_id": serializers.CharField(),
+        "epoch": serializers.CharField(),
+        "last_sequence": serializers.IntegerField(),
+        "next": serializers.IntegerField(allow_null=True, help_text="since of the next page; null behind the last."),
+        "events": serializers.ListField(child=_EVENT),
+    },
+)
+TAKEN: Final = inline_serializer(
+    "Taken",
+    {
+        "accepted": serializers.IntegerField(),
+        "stored": serializers.BooleanField(),
+        "errors": inline_serializer(
+            "BadEvent",
+            {"index": serializers.IntegerField(allow_null=True), "error": serializers.CharField()},
+            many=True,
+        ),
+    },
+)
+END: Final = {
+    "type": "object",
+    "properties": {"state": {"type": "string", "enum": list(END_STATES), "default": "success"}},
+}
+ENDED: Final = inline_serializer("Ended", {"state": serializers.CharField(), "stored": serializers.BooleanField()})
+MESSAGE: Final = {
+    "type": "object",
+    "description": "One message of the stream. Without a name it is a trace's event, and its id the sequence.",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["message", "connected", "live", "gap", "ended", "refused"]},
+        "data": {"type": "string", "description": "JSON"},
+        "retry": {"type": "integer", "description": "Milliseconds"},
+    },
+}
+HEALTH: Final = inline_serializer(
+    "Health",
+    {
+        "status": serializers.CharField(),
+        "service": serializers.CharField(),
+        "active_connections": serializers.IntegerField(),
+        "active_traces": serializers.ListField(child=serializers.CharField()),
+    },
+)
