@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -18,10 +19,12 @@ from trace_streaming.emitter import TraceEmitter, announce
 from trace_streaming.events import TraceEvent
 from trace_streaming.incoming import event_from
 from trace_streaming.models import Trace
+from trace_streaming.record_queue import is_informational
 from trace_streaming.recorder import SYNC_SECONDS, recorder
 
 MAX_EVENTS: Final = 1_000
 """In one request."""
+FULL: Final = "The trace has as many events as it may have; errors and approvals are still taken"
 
 
 class TooLargeError(APIException):
@@ -105,19 +108,26 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
         raise TooLargeError(f"A request has at most {MAX_EVENTS} events")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise ValidationError({"metadata": ["An object is expected"]})
-    events: list[TraceEvent] = []
+    events: list[tuple[int, TraceEvent]] = []
     errors: list[Bad] = []
     for index, item in enumerate(items):
         try:
-            events.append(event_from(trace.trace_id, item))
+            events.append((index, event_from(trace.trace_id, item)))
         except ValueError as error:
             errors.append(Bad(index, str(error)))
     lost = recorder.lost
     if events or (metadata is not None and not errors):
         begin(trace, user, metadata)
-    for event in events:
-        announce(event)
-    return Taken(len(events), errors, is_stored=is_stored(trace.trace_id, lost))
+    full = [Bad(index, FULL) for index, event in events if not announced(event)]
+    errors = sorted([*errors, *full], key=attrgetter("index"))
+    return Taken(len(events) - len(full), errors, is_stored=is_stored(trace.trace_id, lost + len(full)))
+
+
+def announced(event: TraceEvent) -> bool:
+    """Announce it; False when its trace has all its events: asked again, it will be shed again."""
+    is_shed = is_informational(event) and not recorder.has_room(event.trace_id)
+    announce(event)
+    return not is_shed
 
 
 def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None) -> TraceEmitter:
