@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
-from collections.abc import Mapping
+import sys
+from asyncio.subprocess import PIPE
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
-from time import monotonic, time
+from time import time
 from typing import Any, Final
 
 import orjson
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed
 
 from tests.live import reports
-from tests.live.servers import KINDS
+from tests.live.servers import KINDS, ROOT
 from tests.live.watching import V1
 from tests.security.conftest import Closed
 from trace_streaming.golden_signals import percentile
@@ -27,48 +26,7 @@ IS_SOAK: Final = bool(os.environ.get("SOAK"))
 SECONDS: Final = 30 if IS_SOAK else 8
 HANDSHAKES: Final = 5000 if IS_SOAK else 200
 """At least; so many are answered, however long it takes."""
-MOST_SECONDS: Final = 300
-AT_ONCE: Final = 50
-MEGABYTE: Final = b"x" * (1024 * 1024 - 64)
 MOST_GROWTH: Final = 150 * 2**20
-
-
-@dataclass
-class Flood:
-    """What comes over the server, for so many seconds and until so many have knocked."""
-
-    closed: Closed
-    kind: str
-    codes: Counter[int | None] = field(default_factory=Counter)
-    """Of those who are nobody."""
-    megabytes: int = 0
-    """That were sent."""
-    began: float = field(default_factory=monotonic)
-
-    @property
-    def goes_on(self) -> bool:
-        seconds = monotonic() - self.began
-        return seconds < SECONDS or (self.codes.total() < HANDSHAKES and seconds < MOST_SECONDS)
-
-    async def knock(self) -> None:
-        """One of those who connect again and again, though they are nobody."""
-        while self.goes_on:
-            with suppress(OSError, WebSocketException):
-                async with connect(url(self.closed, self.kind), compression=None, open_timeout=60) as socket:
-                    with suppress(ConnectionClosed):
-                        while True:
-                            await socket.recv()
-                    self.codes[socket.close_code] += 1
-
-    async def shout(self, headers: Mapping[str, str]) -> None:
-        """One who may watch something, and sends a megabyte as often as it is taken."""
-        eves = url(self.closed, self.kind, "eves")
-        while self.goes_on:
-            with suppress(OSError, WebSocketException):
-                async with connect(eves, additional_headers=headers, compression=None) as socket:
-                    while self.goes_on:
-                        await socket.send(MEGABYTE)
-                        self.megabytes += 1
 
 
 def url(closed: Closed, kind: str, trace_id: str = "secret") -> str:
@@ -104,41 +62,45 @@ async def test_a_flood_costs_the_watcher_nothing(closed: Closed, kind: str) -> N
         emitted = 200
         for _ in range(emitted // 10):
             await emit()
-        alone, flood = len(late), Flood(closed, kind)
-        coming = [asyncio.create_task(flood.knock()) for _ in range(AT_ONCE)]
-        coming += [asyncio.create_task(flood.shout(closed.session("eve"))) for _ in range(4)]
-        while flood.goes_on:
+        alone, options = len(late), (str(server.port), closed.session("eve")["Cookie"], str(SECONDS), str(HANDSHAKES))
+        flood = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.security.flooding", *options, cwd=ROOT, stdout=PIPE
+        )
+        ending = asyncio.create_task(flood.communicate())
+        while not ending.done():
             await emit()
             emitted += 10
             most = max(most, server.as_psutil.memory_info().rss)
-        seconds = monotonic() - flood.began
-        await asyncio.gather(*coming)
         async with asyncio.timeout(30):
             while len(got) < emitted:
                 await asyncio.sleep(0.05)
         reading.cancel()
     assert got == list(range(head + 1, head + emitted + 1))
-    assert set(flood.codes) <= {4401, 4029, 1006}  # daphne waits a second for the answer to a close, then hangs up
-    assert flood.codes[4401] > 100
-    assert flood.codes.total() >= HANDSHAKES
-    assert flood.megabytes > 50
+    done = orjson.loads(ending.result()[0])
+    codes = {int(code): count for code, count in done["codes"].items()}
+    assert codes.keys() <= {4401, 4029, 1006}  # daphne waits a second for the answer to a close, then hangs up
+    assert codes[4401] > 100
+    assert sum(codes.values()) >= HANDSHAKES
+    assert done["megabytes"] > 50
     assert most - before < MOST_GROWTH
-    reports.report("flood", {"server": kind, **measured(flood, seconds, late, alone), "MiB": (most - before) >> 20})
+    numbers = {
+        "seconds": round(done["seconds"]),
+        "handshakes": sum(codes.values()),
+        "frames of 1 MB": done["megabytes"],
+    }
+    row = {"server": kind, **numbers, "events": len(late) - alone, **lateness(late[:alone], late[alone:])}
+    reports.report("flood", {**row, "memory": f"+{(most - before) >> 20} MiB"})
     async with asyncio.timeout(20):
         while (await asyncio.to_thread(server.ask, "GET", "/ws/health", {}))[1]["active_connections"]:
             await asyncio.sleep(0.1)
 
 
-def measured(flood: Flood, seconds: float, late: list[float], alone: int) -> dict[str, object]:
-    """Of one run; of ``late``, in seconds, the first ``alone`` are from before the flood."""
-    ms = [sorted(1000 * each for each in part) for part in (late[:alone], late[alone:])]
+def lateness(alone: list[float], flooded: list[float]) -> dict[str, str]:
+    """Half of the events are no later than the first number, and 99 of 100 than the second."""
+    names = ("late without it, p50 and p99", "late in it, p50 and p99")
+    in_order = (sorted(1000 * each for each in seconds) for seconds in (alone, flooded))
     return {
-        "seconds": round(seconds),
-        "handshakes": flood.codes.total(),
-        "MB sent": flood.megabytes,
-        "events": len(late),
-        "p50, p99 alone": f"{percentile(ms[0], 50):.0f}, {percentile(ms[0], 99):.0f} ms",
-        "in the flood": f"{percentile(ms[1], 50):.0f}, {percentile(ms[1], 99):.0f} ms",
+        n: f"{percentile(ms, 50):.0f} and {percentile(ms, 99):.0f} ms" for n, ms in zip(names, in_order, strict=True)
     }
 
 
