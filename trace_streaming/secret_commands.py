@@ -16,6 +16,7 @@ _OPTION: Final = re.compile(
     re.VERBOSE,
 )
 """Of the commands that take a password behind a single letter, and that letter."""
+_LETTER: Final = re.compile("-[apP]")
 _VARIABLE: Final = re.compile(r"\$[\w{(]")
 _SHARE: Final = re.compile(
     r"""((?<![\w:/\\.])//[^\s/?#:@"'<>]{1,128}:)(?!\[redacted:)([^\s/?#"'<>@]{1,256})@"""
@@ -25,7 +26,7 @@ _SHARE: Final = re.compile(
 
 def redact_commands(text: str) -> str:
     """Replace the passwords."""
-    if " -" in text and (" -p" in text or " -P" in text or " -a" in text):
+    if "-" in text and _LETTER.search(text):
         text = _OPTION.sub(_option, text)
     if "@" in text and "//" in text:
         text = _SHARE.sub(_share, text)
