@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check check-js bench coverage reliability wheel screenshots requirements clean
+.PHONY: help demo test soak fuzz flood check check-js bench coverage reliability wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ test: .venv/site ## run all tests
 
 soak: .venv/site ## play random schedules of faults for 20 minutes
 	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/test_schedules.py -s
+
+fuzz: .venv/site ## send the sockets 100,000 inputs that no client would
+	SOAK=1 $(BIN)/python -m pytest tests/test_fuzzing.py
+
+flood: .venv/site ## 5,000 strangers beside one watcher, on both servers; writes its table into docs/security.md
+	SOAK=1 RELIABILITY_TABLE=docs/security.md $(BIN)/python -m pytest tests/security/test_flood.py
 
 check: .venv/checks ## lint, types, layers, known vulnerabilities, migrations, deployment settings
 	$(BIN)/ruff check .

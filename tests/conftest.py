@@ -1,4 +1,4 @@
-"""Fixtures that more than one test file uses."""
+"""Fixtures that more than one test file uses; and the tables of what was measured."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Q, UniqueConstraint
 from pytest_django import Settings
 
+from tests.live import reports
 from trace_streaming import TraceEmitter
 from trace_streaming.conf import conf
 from trace_streaming.models import Event
@@ -71,3 +72,12 @@ def pytest_runtest_makereport(
     if report.skipped and os.environ.get("REQUIRE_ALL_TESTS"):
         report.outcome = "failed"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured; ``RELIABILITY_TABLE`` names a document to keep it in."""
+    for name, rows in reports.TABLES.items():
+        terminalreporter.section(name)
+        terminalreporter.write(reports.markdown(rows))
+    if reports.TABLES and (document := os.environ.get("RELIABILITY_TABLE")):
+        reports.write_between_markers(Path(document))

@@ -17,6 +17,7 @@ from trace_streaming.api import ingest
 from trace_streaming.batches import Batch
 from trace_streaming.events import TraceRecord
 from trace_streaming.models import Event, Trace
+from trace_streaming.recorder import recorder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EVENT = {"event": "plan_created", "details": {"steps": 2}, "status": "success"}
@@ -72,6 +73,24 @@ def test_details_are_redacted(client: APIClient) -> None:
     """Invariant 4, at this door too."""
     post(client, {**EVENT, "details": {"password": "hunter2"}, "event_id": "a"})
     assert "hunter2" not in Event.objects.get().details
+
+
+def test_a_full_trace_refuses_by_name_and_takes_what_matters(client: APIClient, settings: Settings) -> None:
+    """Whoever sends would otherwise send it again for ever; what is shed is counted."""
+    settings.TRACE_STREAMING_LIMITS = {"total_events_per_trace": 2}
+    approval = {"event": "approval_requested", "details": {"approval_id": "a"}}
+    try:
+        response = post(client, {"events": [EVENT, {"event": "dance"}, EVENT, EVENT, approval]})
+        assert response.status_code == 207
+        assert (response.json()["accepted"], response.json()["stored"]) == (3, True)
+        assert [error["index"] for error in response.json()["errors"]] == [1, 3]
+        assert response.json()["errors"][1]["error"] == ingest.FULL
+        assert post(client, EVENT).status_code == 400
+        assert post(client, {**EVENT, "status": "error"}).status_code == 200
+    finally:
+        recorder._reset()
+    assert [event["event"] for event in stored()].count("plan_created") == 3
+    assert Trace.objects.get().lost_count >= 1
 
 
 def test_bad_items_are_named_and_good_ones_stored(client: APIClient) -> None:

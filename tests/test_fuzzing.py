@@ -1,4 +1,7 @@
-"""Whatever a client sends: no exception, no socket that dies without a word, and no place that is kept."""
+"""Whatever a client sends: no exception, no socket that dies without a word, and no place that is kept.
+
+With ``SOAK=1``: 100,000 inputs (``make fuzz``).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from random import Random
+from time import monotonic
 from typing import Any, Final
 
 import orjson
@@ -16,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings as DjangoSettings
 
+from tests.live import reports
 from tests.sockets import application
 from trace_streaming import consumers, hub
 from trace_streaming.limits import places
@@ -96,9 +101,13 @@ def _closed_and_unlimited(settings: DjangoSettings) -> None:
 
 
 @pytest.fixture(autouse=True)
-async def _counts_are_zero(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+async def _counts_are_zero(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     """And nothing was logged that a client has done."""
+    Client.inputs, started = 0, monotonic()
     yield
+    if os.environ.get("SOAK"):
+        seconds = f"{monotonic() - started:.0f}"
+        reports.report("fuzz", {"test": request.node.name, "inputs": Client.inputs, "seconds": seconds})
     async with asyncio.timeout(10):
         while hub._hubs or consumers._open:
             await asyncio.sleep(0.001)
@@ -109,6 +118,9 @@ async def _counts_are_zero(caplog: pytest.LogCaptureFixture) -> AsyncIterator[No
 class Client:
     """As little of a server as can be: what is said to the consumer, and what it says."""
 
+    inputs = 0
+    """Handshakes and frames, of all."""
+
     def __init__(self, path: str, query: bytes, headers: list[tuple[bytes, bytes]], protocols: list[str]) -> None:
         self.said: list[dict[str, Any]] = []
         self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -116,6 +128,7 @@ class Client:
         scope: dict[str, Any] = {"type": "websocket", "path": f"/ws/traces/{path}", "query_string": query}
         scope |= {"headers": headers, "subprotocols": protocols, "client": ("192.0.2.1", 1)}
         self.task = asyncio.create_task(application(scope, self.inbox.get, self._hear))
+        Client.inputs += 1
 
     async def _hear(self, message: dict[str, Any]) -> None:
         assert not self.is_closed, f"sent behind a close: {message}"
@@ -141,6 +154,7 @@ class Client:
     async def survive(self, frame: dict[str, Any], ping: str) -> None:
         """Send a frame, and wait until a ping behind it is answered, or the socket is closed."""
         self.said.clear()
+        Client.inputs += 1
         self.inbox.put_nowait({"type": "websocket.receive", **frame})
         self.inbox.put_nowait({"type": "websocket.receive", "text": ping})
         async with asyncio.timeout(10):

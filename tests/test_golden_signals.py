@@ -150,6 +150,7 @@ def test_open_calls_count_as_neither() -> None:
         ([event("budget_warning", limit=10**400, used=5)], None),
         ([event("budget_warning", used=80)], None),
         ([event("budget_exceeded", budget="events_per_trace", shed=9)], None),  # events that were shed
+        ([event("budget_exceeded", budget="total_events_per_trace", total=5, shed=1)], None),
         ([event("budget_warning", utilization=0.4), event("budget_exceeded", budget="events_per_trace")], 0.4),
     ],
 )

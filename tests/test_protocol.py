@@ -94,6 +94,20 @@ def test_a_bad_query_is_refused_with_what_is_wrong(query: bytes, message: str) -
     assert raised.value.code == CloseCode.BAD_REQUEST
 
 
+@pytest.mark.parametrize("word", ["events", "subscribe"])
+def test_a_stranger_is_not_told_the_projects_own_names(word: str) -> None:
+    """A URL is read before anybody is asked who he is; extra events may tell what the project does."""
+    names = [*CANONICAL_EVENTS, "refund_paid"]
+    with pytest.raises(ProtocolError) as raised:
+        if word == "events":
+            parse_watch_request("t-1", b"events=dance", names)
+        else:
+            parse_filter({"events": ["dance"]}, names)
+    assert "plan_created" in raised.value.message
+    assert "refund_paid" not in raised.value.message
+    assert parse_watch_request("t-1", b"events=refund_paid", names).filter.matches("refund_paid", "success")
+
+
 @pytest.mark.parametrize("trace_id", ["", "a b", "a/b", "x" * 129, "é", "a\n"])
 def test_a_bad_trace_id_is_refused(trace_id: str) -> None:
     """The letters of a trace id are those of the emitter."""

@@ -54,6 +54,22 @@ def site(transactional_db: None, live_server: LiveServer, settings: Settings) ->
     return str(live_server.url)
 
 
+def test_a_full_trace_keeps_nobody_waiting(site: str, settings: Settings) -> None:
+    """What it does not take is counted and not sent again; what comes behind that, and matters, is stored."""
+    settings.TRACE_STREAMING_LIMITS = {"total_events_per_trace": 5}
+    try:
+        with RemoteTraceEmitter(site, "writer") as emitter:
+            for _ in range(20):
+                emitter.emit("plan_created", {}, "success")
+            emitter.emit("tool_call_error", {}, "error")
+        assert emitter.flush(20)
+    finally:
+        recorder._reset()
+    events = [event["event"] for event in stored(emitter.trace_id)]
+    assert (events.count("plan_created"), events.count("tool_call_error")) == (5, 1)
+    assert Trace.objects.get().lost_count == emitter.lost == 15
+
+
 def stored(trace_id: str) -> list[dict[str, Any]]:
     head = store.read_heads([trace_id])[trace_id]
     return [orjson.loads(event.text) for event in store.read_page(trace_id, head.pk, 0)]

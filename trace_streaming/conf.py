@@ -35,6 +35,8 @@ class Limits:
     """Of an anonymous user: per address."""
     events_per_trace: Rate | None = None
     """Events that are recorded; approvals and errors always are."""
+    total_events_per_trace: int | None = None
+    """The same, without a time."""
 
     @classmethod
     def of(cls, changes: Mapping[str, Any]) -> Self:

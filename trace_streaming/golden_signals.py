@@ -18,7 +18,8 @@ PAIRED_EVENTS: Final = CALL_ENDS | {"tool_call_start", "approval_requested", "ap
 SIGNAL_EVENTS: Final = PAIRED_EVENTS | BUDGET_EVENTS | {"plan_created"}
 """The events that signals are made of; of all others, only the number counts."""
 EMISSION_RATE: Final = "events_per_trace"
-"""The ``budget`` of a ``budget_exceeded`` that tells of events that were shed: none that the agent spends."""
+EMISSION_TOTAL: Final = "total_events_per_trace"
+"""Each is the ``budget`` of a ``budget_exceeded`` that tells of events that were shed: none that the agent spends."""
 
 
 def golden_signals(trace_id: str, duration_ms: float, events: Sequence[Event]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def utilization(name: str, details: Mapping[str, Any]) -> float | None:
 
     ``utilization``, else ``used`` or ``spent`` / ``total``, ``limit`` or ``ceiling``; else 1 for ``budget_exceeded``.
     """
-    if details.get("budget") == EMISSION_RATE:
+    if details.get("budget") in (EMISSION_RATE, EMISSION_TOTAL):
         return None
     share = _number(details, "utilization")
     total = _number(details, "total", "limit", "ceiling")

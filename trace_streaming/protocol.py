@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from .events import STATUSES, TRACE_ID_PATTERN, unknown_names
+from .events import CANONICAL_EVENTS, STATUSES, TRACE_ID_PATTERN, unknown_names
 from .exceptions import ProtocolError
 
 SUBPROTOCOL: Final = "trace-stream.v1"
@@ -106,8 +106,8 @@ def parse_watch_request(trace_id: str, query_string: bytes, event_names: Collect
         since=parse_since(_single(query, "since")),
         epoch=_single(query, "epoch") or None,
         filter=EventFilter(
-            _parse_names("events", _split(_single(query, "events")), event_names),
-            _parse_names("status", _split(_single(query, "status")), STATUSES),
+            _parse_names("events", _split(_single(query, "events")), event_names, CANONICAL_EVENTS),
+            _parse_names("status", _split(_single(query, "status")), STATUSES, STATUSES),
         ),
     )
 
@@ -132,15 +132,18 @@ def _split(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _parse_names(parameter: str, names: object, known: Collection[str]) -> frozenset[str] | None:
-    """Names of a filter; None and an empty list are no filter."""
+def _parse_names(parameter: str, names: object, known: Collection[str], told: Collection[str]) -> frozenset[str] | None:
+    """Names of a filter; None and an empty list are no filter.
+
+    :param told: those of the known that strangers may read: a URL is read before anybody is asked who he is
+    """
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ProtocolError(CloseCode.BAD_REQUEST, f"Bad {parameter}: a list of names is expected")
     if unknown := unknown_names(names, known):
         listed = ", ".join(name[:64] for name in unknown[:5])
-        raise ProtocolError(CloseCode.BAD_REQUEST, f"Bad {parameter}: {listed} unknown. Known: {', '.join(known)}")
+        raise ProtocolError(CloseCode.BAD_REQUEST, f"Bad {parameter}: {listed} unknown. Known: {', '.join(told)}")
     return frozenset(names) or None
 
 
@@ -167,8 +170,8 @@ def parse_command(text: str | None) -> Command:
 def parse_filter(arguments: Mapping[str, Any], event_names: Collection[str]) -> EventFilter:
     """The filter of a ``subscribe`` command; raise :exc:`ProtocolError` when a name is unknown."""
     return EventFilter(
-        _parse_names("events", arguments.get("events"), event_names),
-        _parse_names("status", arguments.get("status"), STATUSES),
+        _parse_names("events", arguments.get("events"), event_names, CANONICAL_EVENTS),
+        _parse_names("status", arguments.get("status"), STATUSES, STATUSES),
     )
 
 

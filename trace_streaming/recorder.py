@@ -10,7 +10,7 @@ from typing import Any, Final
 from . import metrics, process_end, store
 from .backlog import Backlog
 from .conf import conf
-from .emission_rate import EmissionRate
+from .emission_limits import EmissionLimits
 from .events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from .inline import run_blocking
 from .record_queue import Barrier
@@ -33,7 +33,7 @@ class Recorder:
 
     def _reset(self) -> None:
         self._backlog = Backlog()
-        self._rate = EmissionRate()
+        self._limits = EmissionLimits()
         self._writer: Writer | None = None
         self._start_lock = threading.Lock()
         self._forking = threading.local()  # two threads may fork at the same time
@@ -80,16 +80,21 @@ class Recorder:
 
     def record(self, record: TraceRecord) -> None:
         """Take a record; never raises. Returns at once, unless ``TRACE_STREAMING_DURABILITY`` asks to wait."""
-        rate = conf.limits.events_per_trace
-        if rate is None:
+        rate, total = conf.limits.events_per_trace, conf.limits.total_events_per_trace
+        if rate is None and total is None:
             self._record(record)
             return
-        paced = self._rate.paced(record, rate)
-        if not paced:
+        kept = self._limits.kept(record, rate, total)
+        if record not in kept:
             metrics.counts.add("emitted")
-            self._backlog.lose(1, "they come too fast", record.trace_id)
-        for each in paced:
+            self._backlog.lose(1, "they are too many for their trace", record.trace_id)
+        for each in kept:
             self._record(each)
+
+    def has_room(self, trace_id: str) -> bool:
+        """Whether the trace may have another event that is neither an error nor part of an approval, ever."""
+        total = conf.limits.total_events_per_trace
+        return total is None or self._limits.has_room(trace_id, total)
 
     def _record(self, record: TraceRecord) -> None:
         if isinstance(record, TraceEvent):
@@ -133,9 +138,8 @@ class Recorder:
 
         What is not stored in time stays in the spool, if there is one, for the next process.
         """
-        if (rate := conf.limits.events_per_trace) is not None:
-            for marker in self._rate.remaining(rate):
-                self._record(marker)
+        for marker in self._limits.remaining():
+            self._record(marker)
         writer = self._writer
         if writer is None:
             return

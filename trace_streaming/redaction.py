@@ -1,7 +1,8 @@
 """What is hidden: every event passes here once, in the emitter, before anything else can see it.
 
-By its key (``secret_keys``), by what it is assigned to in a text (``secret_assignments``), by its own shape
-(``secret_values``), or as a number of a person (``personal_numbers``). A marker names the rule: ``[redacted:email]``.
+By its key (``secret_keys``), by what it is assigned to in a text (``secret_assignments``), by the command that takes it
+(``secret_commands``), by its own shape (``secret_values``), or as a number of a person (``personal_numbers``). A marker
+names the rule: ``[redacted:email]``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from .assigned_values import MARKER, is_pass, is_placeholder, looks_secret
 from .freezing import JSON
 from .personal_numbers import is_card_number, redact_numbers
 from .secret_assignments import REDACTED_BY_KEY, in_small_letters, redact_assignments
+from .secret_commands import redact_commands
 from .secret_keys import is_phone_key, is_secret_key
 from .secret_values import redact_values
 
@@ -81,7 +83,7 @@ def redact_text(text: str) -> str:
 
 def _pass(text: str) -> str:
     lowered = in_small_letters(text)
-    return redact_numbers(redact_values(redact_assignments(text, lowered), lowered))
+    return redact_numbers(redact_values(redact_commands(redact_assignments(text, lowered)), lowered))
 
 
 def _marker_by_key(key: str, value: JSON) -> str | None:

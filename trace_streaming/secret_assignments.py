@@ -62,6 +62,16 @@ _SCHEME: Final = re.compile(
 )
 _SEED: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
 _SPOKEN: Final = re.compile(r"[ \t]+(?:is|was)[ \t]*:?[ \t]+")
+_SETTER: Final = re.compile(
+    r"(?:(?:\A|\n|\\n|Step \d+/\d+ :|\d/\d+\])[ \t]*ENV|\b[Ss]et[Ee]nv|\bset -[gUl]?x|\bconfig(?:ure)? set"
+    r"|\bmachine\s+(?:\S{1,64}\.\S{1,64}|localhost)\s+login\s+\S{1,64})\s{1,8}(?:\S{1,80}[/:.])?\Z"
+)
+"""Before a key that a blank parts from its value: of a Dockerfile, a shell, a tool's configuration, or ``.netrc``."""
+_NAMED: Final = re.compile(r"""\b(?:name|key|id)=\\*["'](?:[\w\-]{1,64}[.:]){0,4}\Z""")
+_ATTRIBUTE: Final = re.compile(
+    r"""\\*["'](?:\s{1,8}[\w:\-]{1,32}=\\*["'][^"'<>\\]{0,64}\\*["']){0,3}?\s{1,8}(?:value|content)=(\\*["'])"""
+)
+"""Behind a name in a tag: ``name="password" value="…"``."""
 _AFTER_OPTION: Final = frozenset(
     "flag flags option options argument arguments parameter value values is and or to for with from as in on if when "
     "was does must should can has the a an".split()
@@ -121,7 +131,7 @@ def _value(text: str, start: int, end: int) -> Span | None:
     """The span of the value that is assigned to the key at ``start:end``; None where there is none to hide."""
     separator = _SEPARATOR.match(text, end)
     if separator is None:
-        return _option(text, start, end) if text[start] == "-" else _spoken(text, end)
+        return _without_separator(text, start, end)
     at = separator.end()
     if quote := QUOTE.match(text, at):
         return None if _ends_prompt(text, start, separator, quote) else _quoted(text, quote)
@@ -186,6 +196,12 @@ def _bare(text: str, key: str, separator: re.Match[str]) -> Span | None:
     return (at, at + len(found)) if is_value else None
 
 
+def _without_separator(text: str, start: int, end: int) -> Span | None:
+    if text[start] == "-" or _SETTER.search(text, max(0, start - 256), start):
+        return _option(text, start, end)
+    return _spoken(text, end) or _named(text, start, end)
+
+
 def _option(text: str, start: int, end: int) -> Span | None:
     """``--password value``, and not the flag in a sentence."""
     at = end
@@ -210,6 +226,13 @@ def _spoken(text: str, end: int) -> Span | None:
         return None
     found = value[0].rstrip(".!?")
     return (value.start(), value.start() + len(found)) if looks_secret(found) else None
+
+
+def _named(text: str, start: int, end: int) -> Span | None:
+    """``<property name="password" value="…"/>``."""
+    if (attribute := _ATTRIBUTE.match(text, end)) and _NAMED.search(text, max(0, start - 64), start):
+        return _quoted(text, attribute)
+    return None
 
 
 def _element(text: str, start: int, at: int) -> Span | None:

@@ -1,15 +1,13 @@
-"""Fixtures of the live tests: real servers, real Redis and PostgreSQL; and the tables of what was measured."""
+"""Fixtures of the live tests: real servers, real Redis and PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live import reports
 from tests.live.servers import KINDS, Server, no_connections, started
 from tests.live.services import Postgres, Redis
 from tests.live.sites import LAYERS, Site, migrate
@@ -96,12 +94,3 @@ def start_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start
     yield start
     for site in sites:
         site.stop()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured; ``RELIABILITY_TABLE`` names a document to keep it in."""
-    for name, rows in reports.TABLES.items():
-        terminalreporter.section(name)
-        terminalreporter.write(reports.markdown(rows))
-    if reports.TABLES and (document := os.environ.get("RELIABILITY_TABLE")):
-        reports.write_between_markers(Path(document))

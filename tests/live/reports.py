@@ -24,9 +24,11 @@ def markdown(rows: list[Row]) -> str:
 
 
 def write_between_markers(document: Path) -> None:
-    """Replace each table between ``<!-- NAME -->`` and ``<!-- end of NAME -->``."""
+    """Replace each table that the document has between ``<!-- NAME -->`` and ``<!-- end of NAME -->``."""
     text = document.read_text()
     for name, rows in TABLES.items():
+        if f"<!-- {name} -->" not in text:
+            continue
         before, rest = text.split(f"<!-- {name} -->")
         _, after = rest.split(f"<!-- end of {name} -->")
         text = f"{before}<!-- {name} -->\n\n{markdown(rows)}\n<!-- end of {name} -->{after}"

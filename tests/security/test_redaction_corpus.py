@@ -221,6 +221,18 @@ HOSTILE = [
         "\u0130",
         "[redacted:key]",
     ),
+    *(
+        "//",
+        "//a:",
+        "//a:b@",
+        "mysql ",
+        "mysql -p",
+        "sshpass -p ",
+        "docker login -",
+        "ENV password ",
+        "config set token ",
+    ),
+    *('name="token" ', "name='token' a='b' ", 'password" a="', "machine a.b login c password ", ": ENV", "password /"),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -19,11 +20,13 @@ from trace_streaming.emitter import TraceEmitter, announce
 from trace_streaming.events import TraceEvent, TraceRecord, TraceStart
 from trace_streaming.incoming import event_from
 from trace_streaming.models import Trace
+from trace_streaming.record_queue import is_informational
 from trace_streaming.recorder import SYNC_SECONDS, recorder
 
 MAX_EVENTS: Final = 1_000
 """In one request."""
 REFUSED: Final = "The database refuses it"
+FULL: Final = "The trace has as many events as it may have; errors and approvals are still taken"
 
 
 class TooLargeError(APIException):
@@ -118,13 +121,21 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
     with recording(trace.trace_id) as receipt:
         if events or (metadata is not None and not errors):
             begin(trace, user, metadata)
-        for event in events.values():
-            announce(event)
-    refused = [index for index, event in events.items() if event in receipt.refused]
-    errors = sorted([*errors, *(Bad(index, REFUSED) for index in refused)], key=lambda bad: bad.index or 0)
+        full = {index for index, event in events.items() if not announced(event)}
+        receipt.shed += len(full)
+    refused = {index for index, event in events.items() if event in receipt.refused}
+    errors += [Bad(index, FULL if index in full else REFUSED) for index in full | refused]
+    errors.sort(key=attrgetter("index"))
     if receipt.refuses(TraceStart):
         errors.append(Bad(None, REFUSED))
-    return Taken(len(events) - len(refused), errors, receipt.is_stored)
+    return Taken(len(events) - len(full | refused), errors, receipt.is_stored)
+
+
+def announced(event: TraceEvent) -> bool:
+    """Announce it; False when its trace has all its events: asked again, it will be shed again."""
+    is_shed = is_informational(event) and not recorder.has_room(event.trace_id)
+    announce(event)
+    return not is_shed
 
 
 def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None) -> TraceEmitter:
@@ -141,6 +152,8 @@ class Receipt:
     trace_id: str
     refused: Sequence[TraceRecord]
     """What the database will never take, of any trace."""
+    shed: int = 0
+    """How many events were beyond what the trace may have."""
     is_stored: bool = False
     """Whether it has all else."""
 
@@ -157,4 +170,4 @@ def recording(trace_id: str) -> Iterator[Receipt]:
         receipt = Receipt(trace_id, refused)
         yield receipt
         is_flushed = conf.RECORDER == "inline" or TraceEmitter(trace_id).flush(SYNC_SECONDS)
-        receipt.is_stored = is_flushed and recorder.shed == shed
+        receipt.is_stored = is_flushed and recorder.shed == shed + receipt.shed
