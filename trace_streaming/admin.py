@@ -1,4 +1,4 @@
-"""The Django admin: traces and their events, to watch and to prune. Nothing here changes an event."""
+"""The Django admin: traces and their events, to watch, to export and to prune. Nothing here changes an event."""
 
 from __future__ import annotations
 
@@ -15,24 +15,30 @@ from django.utils.translation import gettext_lazy as _
 
 from . import approval_admin  # noqa: F401  registers its own
 from .approvals import approvals
+from .export_admin import ExportAdmin
 from .hub import connections_by_trace
 from .models import Event, StreamServer, Trace
+from .periods import TracesByPeriod
 from .presence import living
 from .read_only_admin import ReadOnlyAdmin
 from .retention import prune
+from .signal_windows import trace_signals
+from .signals_table import signals_table
 
 SHOWN_EVENTS = 100
+COUNTED_EVENTS = 50_000
+"""A trace's page shows its signals when it has at most so many: they are made of its events each time."""
 
 
 @admin.register(Trace)
-class TraceAdmin(ReadOnlyAdmin):
+class TraceAdmin(ExportAdmin):
     """Traces, newest first; a trace's page shows it live, and leads to all of its events."""
 
     list_display = (
         *("trace_id", "state_text", "started_at", "duration_text", "event_count", "error_count"),
         *("watchers", "owner"),
     )
-    actions = ("prune_selected",)
+    actions = ("export_json_lines", "export_chrome", "prune_selected")
     list_filter = ("state", "started_at")
     list_select_related = ("owner",)
     search_fields = ("trace_id",)
@@ -48,12 +54,17 @@ class TraceAdmin(ReadOnlyAdmin):
         "epoch",
         "metadata",
         "open_approvals",
+        "golden_signals",
         "newest_events",
     )
-    readonly_fields = ("duration_text", "open_approvals", "newest_events")
+    readonly_fields = ("duration_text", "open_approvals", "golden_signals", "newest_events")
 
     class Media:
         css = {"all": ["trace_streaming/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        """One whose date hierarchy takes no longer with a million traces."""
+        return TracesByPeriod(Trace).order_by(*self.get_ordering(request))
 
     @admin.display(description=_("state"), ordering="state")
     def state_text(self, trace: Trace) -> SafeString:
@@ -72,6 +83,13 @@ class TraceAdmin(ReadOnlyAdmin):
         page, site = "admin:trace_streaming_approval_change", self.admin_site.name
         links = ((reverse(page, args=[each.pk], current_app=site), each.action) for each in waiting)
         return format_html_join(", ", '<a href="{}">{}</a>', links) or "-"
+
+    @admin.display(description=_("golden signals"))
+    def golden_signals(self, trace: Trace) -> SafeString | str:
+        """Of the events that are stored now."""
+        if trace.event_count > COUNTED_EVENTS:
+            return str(_("Too many events to count them for a page; the API tells their signals."))
+        return signals_table(trace_signals(trace))
 
     def has_prune_permission(self, request: HttpRequest) -> bool:
         """Django's permission to delete traces."""
