@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import orjson
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -23,11 +25,14 @@ from .presence import living
 from .read_only_admin import ReadOnlyAdmin
 from .retention import prune
 from .signal_windows import trace_signals
-from .signals_table import signals_table
+from .signals_table import milliseconds, signals_table
 
 SHOWN_EVENTS = 100
 COUNTED_EVENTS = 50_000
 """A trace's page shows its signals when it has at most so many: they are made of its events each time."""
+
+_TIMES = ("started_at", "last_event_at", "ended_at")
+_COUNTS = ("event_count", "error_count", "lost_count")
 
 
 @admin.register(Trace)
@@ -44,20 +49,12 @@ class TraceAdmin(ExportAdmin):
     search_fields = ("trace_id",)
     search_help_text = _("Part of a trace id")
     date_hierarchy = "started_at"
-    fields = (
-        "trace_id",
-        "state",
-        "owner",
-        ("started_at", "last_event_at", "ended_at"),
-        "duration_text",
-        ("event_count", "error_count", "lost_count"),
-        "epoch",
-        "metadata",
-        "open_approvals",
-        "golden_signals",
-        "newest_events",
+    fieldsets = (
+        (None, {"fields": (("state_text", "duration_text", "owner"), "open_approvals", "golden_signals", "metadata")}),
+        (_("Times and counts"), {"fields": (_TIMES, _COUNTS, ("trace_id", "epoch"))}),
+        (_("Newest events"), {"fields": ("newest_events",), "classes": ("collapse",)}),
     )
-    readonly_fields = ("duration_text", "open_approvals", "golden_signals", "newest_events")
+    readonly_fields = ("state_text", "duration_text", "open_approvals", "golden_signals", "newest_events")
 
     class Media:
         css = {"all": ["trace_streaming/admin.css"]}
@@ -116,8 +113,8 @@ class TraceAdmin(ExportAdmin):
 
     @admin.display(description=_("duration"))
     def duration_text(self, trace: Trace) -> str:
-        """Hours, minutes and seconds."""
-        return str(trace.duration)
+        """In the unit that people read."""
+        return milliseconds(trace.duration / timedelta(milliseconds=1))
 
     @admin.display(description=_("newest events"))
     def newest_events(self, trace: Trace) -> SafeString:

@@ -49,7 +49,7 @@ def _rows(signals: Mapping[str, Any]) -> Iterator[tuple[str | Promise, str | Pro
 
 
 def milliseconds(value: float | None) -> str:
-    """In the unit that people read: ``12 ms``, ``3.40 s``, ``5 min 7 s``."""
+    """In the unit that people read: ``12 ms``, ``3.40 s``, ``5 min 7 s``, ``2 h 14 min``."""
     if value is None:
         return DASH
     if value < 1_000:
@@ -57,4 +57,5 @@ def milliseconds(value: float | None) -> str:
     if value < 60_000:
         return f"{value / 1_000:.2f} s"
     minutes, seconds = divmod(round(value / 1_000), 60)
-    return f"{minutes} min {seconds} s"
+    hours, left = divmod(minutes, 60)
+    return f"{hours:,} h {left} min" if hours else f"{minutes} min {seconds} s"
