@@ -77,7 +77,7 @@ async def take_admin(site: Site, browser: Browser, folder: Path) -> None:
         await page.get_by_label("Password").fill("demo")
         await page.get_by_role("button", name="Log in").click()
         await page.get_by_role("button", name="Toggle navigation").click()
-        await page.screenshot(path=folder / "admin-list.png")
+        await page.screenshot(path=folder / "admin-list.png", clip={"x": 0, "y": 0, "width": ADMIN[0], "height": 570})
         await page.get_by_role("link", name="cuga-orchestrator").click()
         await expect_state(page, "Ended: error")
         await page.screenshot(path=folder / "admin-trace.png")
@@ -97,6 +97,7 @@ async def take_terminal(site: Site, folder: Path) -> None:
     terminal.print(f"$ python manage.py {' '.join(arguments[:-1])}", style="bold", highlight=False)
     for line in lines[:TERMINAL_LINES]:
         terminal.print(Text.from_ansi(line), no_wrap=True, overflow="ellipsis")
+    terminal.print()
     drawn = terminal.export_svg(title="tail_trace", unique_id="terminal")
     # A picture in a page may load nothing: the reader's own typeface is as good.
     (folder / "tail-trace.svg").write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL))
