@@ -1,6 +1,8 @@
-"""The Django admin: traces and their events, to watch and to prune. Nothing here changes an event."""
+"""The Django admin: traces and their events, to watch, to export and to prune. Nothing here changes an event."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import orjson
 from django.contrib import admin
@@ -15,45 +17,51 @@ from django.utils.translation import gettext_lazy as _
 
 from . import approval_admin  # noqa: F401  registers its own
 from .approvals import approvals
+from .export_admin import ExportAdmin
 from .hub import connections_by_trace
 from .models import Event, StreamServer, Trace
+from .periods import TracesByPeriod
 from .presence import living
 from .read_only_admin import ReadOnlyAdmin
 from .retention import prune
+from .signal_windows import trace_signals
+from .signals_table import milliseconds, signals_table
 
 SHOWN_EVENTS = 100
+COUNTED_EVENTS = 50_000
+"""A trace's page shows its signals when it has at most so many: they are made of its events each time."""
+
+_TIMES = ("started_at", "last_event_at", "ended_at")
+_COUNTS = ("event_count", "error_count", "lost_count")
 
 
 @admin.register(Trace)
-class TraceAdmin(ReadOnlyAdmin):
+class TraceAdmin(ExportAdmin):
     """Traces, newest first; a trace's page shows it live, and leads to all of its events."""
 
     list_display = (
         *("trace_id", "state_text", "started_at", "duration_text", "event_count", "error_count"),
         *("watchers", "owner"),
     )
-    actions = ("prune_selected",)
+    actions = ("export_json_lines", "export_chrome", "prune_selected")
     list_filter = ("state", "started_at")
     list_select_related = ("owner",)
     search_fields = ("trace_id",)
     search_help_text = _("Part of a trace id")
     date_hierarchy = "started_at"
-    fields = (
-        "trace_id",
-        "state",
-        "owner",
-        ("started_at", "last_event_at", "ended_at"),
-        "duration_text",
-        ("event_count", "error_count", "lost_count"),
-        "epoch",
-        "metadata",
-        "open_approvals",
-        "newest_events",
+    fieldsets = (
+        (None, {"fields": (("state_text", "duration_text", "owner"), "open_approvals", "golden_signals", "metadata")}),
+        (_("Times and counts"), {"fields": (_TIMES, _COUNTS, ("trace_id", "epoch"))}),
+        (_("Newest events"), {"fields": ("newest_events",), "classes": ("collapse",)}),
     )
-    readonly_fields = ("duration_text", "open_approvals", "newest_events")
+    readonly_fields = ("state_text", "duration_text", "open_approvals", "golden_signals", "newest_events")
 
     class Media:
         css = {"all": ["trace_streaming/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        """One whose date hierarchy takes no longer with a million traces."""
+        return TracesByPeriod(Trace).order_by(*self.get_ordering(request))
 
     @admin.display(description=_("state"), ordering="state")
     def state_text(self, trace: Trace) -> SafeString:
@@ -72,6 +80,13 @@ class TraceAdmin(ReadOnlyAdmin):
         page, site = "admin:trace_streaming_approval_change", self.admin_site.name
         links = ((reverse(page, args=[each.pk], current_app=site), each.action) for each in waiting)
         return format_html_join(", ", '<a href="{}">{}</a>', links) or "-"
+
+    @admin.display(description=_("golden signals"))
+    def golden_signals(self, trace: Trace) -> SafeString | str:
+        """Of the events that are stored now."""
+        if trace.event_count > COUNTED_EVENTS:
+            return str(_("Too many events to count them for a page; the API tells their signals."))
+        return signals_table(trace_signals(trace))
 
     def has_prune_permission(self, request: HttpRequest) -> bool:
         """Django's permission to delete traces."""
@@ -98,8 +113,8 @@ class TraceAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("duration"))
     def duration_text(self, trace: Trace) -> str:
-        """Hours, minutes and seconds."""
-        return str(trace.duration)
+        """In the unit that people read."""
+        return milliseconds(trace.duration / timedelta(milliseconds=1))
 
     @admin.display(description=_("newest events"))
     def newest_events(self, trace: Trace) -> SafeString:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-PROCESS: Final = 1
 MARKS: Final = 0
 """The lane of everything that is no tool call; the calls' lanes are 1, 2, …"""
 MAX_OPEN: Final = 1_000
@@ -65,11 +64,16 @@ class _Calls:
         return call
 
 
-def chrome_events(trace_id: str, events: Iterable[Event]) -> Iterator[dict[str, Any]]:
+def chrome_events(trace_id: str, events: Iterable[Event], process: int = 1) -> Iterator[dict[str, Any]]:
     """The trace events, in the order in which they are known; times are microseconds, as the format has them.
 
     :param events: as the wire has them, in order
+    :param process: as which the trace is shown; of several traces in one file, each has its own
     """
+    return ({**event, "pid": process} for event in _events(trace_id, events))
+
+
+def _events(trace_id: str, events: Iterable[Event]) -> Iterator[dict[str, Any]]:
     calls = _Calls()
     yield _metadata("process_name", MARKS, trace_id)
     yield _metadata("thread_name", MARKS, "events")
@@ -113,7 +117,6 @@ def _common(event: Event, phase: str, lane: int, time: int, args: Mapping[str, A
         "cat": event["event"],
         "ph": phase,
         "ts": time,
-        "pid": PROCESS,
         "tid": lane,
         "args": {"sequence": event["sequence"], **args},
     }
@@ -124,7 +127,7 @@ def _args(event: Event) -> dict[str, Any]:
 
 
 def _metadata(kind: str, lane: int, name: str) -> dict[str, Any]:
-    return {"name": kind, "ph": "M", "ts": 0, "pid": PROCESS, "tid": lane, "args": {"name": name}}
+    return {"name": kind, "ph": "M", "ts": 0, "tid": lane, "args": {"name": name}}
 
 
 def _key(event: Event) -> str:

@@ -1,22 +1,30 @@
-"""``make screenshots``: the documentation's pictures, of the demonstration's recordings in the real pages."""
+"""``make screenshots``: the documentation's pictures, of recordings in the real pages and in a terminal."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import tempfile
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
 from playwright.async_api import Browser, Page, async_playwright, expect
+from rich.console import Console
+from rich.text import Text
 
-from .conftest import BROWSER_ARGUMENTS, Site, find_browser, migrate
+from .conftest import BROWSER_ARGUMENTS, ROOT, Site, find_browser, manage_command, migrate
 from .viewing import RECORDINGS, expect_state, open_event
 
 WIDE = (1280, 760)
 NARROW = (360, 740)
+ADMIN = (1180, 860)
+COLUMNS, TERMINAL_LINES = 112, 20
+CREATE_USER = 'from django.contrib.auth.models import User; User.objects.create_superuser("demo", password="demo")'
 LIVE_EVENTS = 33
 """So many of the run are emitted when its picture is taken: the last is the start of a call."""
 LIVE_RUN = RECORDINGS / "swe-agent-ctf-katy.jsonl"
@@ -46,6 +54,7 @@ async def take_all(site: Site, browser: Browser, folder: Path) -> None:
         await live.emit(beginning)
         await expect(page.locator(".fact-events")).to_have_text(f"{LIVE_EVENTS} events", timeout=30_000)
         await page.screenshot(path=folder / "trace-page.png")
+    await take_terminal(site, folder)
     await live.stop()
     await finished
     async with shown(browser, site.url("/traces/swe-agent-marshmallow-1867"), WIDE, "dark") as page:
@@ -60,6 +69,40 @@ async def take_all(site: Site, browser: Browser, folder: Path) -> None:
         await page.screenshot(path=folder / "trace-page-narrow.png")
 
 
+async def take_admin(site: Site, browser: Browser, folder: Path) -> None:
+    """The list of traces, and one of them."""
+    await site.manage("shell", "-c", CREATE_USER)
+    async with shown(browser, site.url("/admin/login/?next=/admin/trace_streaming/trace/"), ADMIN) as page:
+        await page.get_by_label("Username").fill("demo")
+        await page.get_by_label("Password").fill("demo")
+        await page.get_by_role("button", name="Log in").click()
+        await page.get_by_role("button", name="Toggle navigation").click()
+        await page.screenshot(path=folder / "admin-list.png", clip={"x": 0, "y": 0, "width": ADMIN[0], "height": 570})
+        await page.get_by_role("link", name="cuga-orchestrator").click()
+        await expect_state(page, "Ended: error")
+        await page.screenshot(path=folder / "admin-trace.png")
+
+
+async def take_terminal(site: Site, folder: Path) -> None:
+    """What ``tail_trace`` writes into a terminal, as a picture of text."""
+    arguments = ("tail_trace", LIVE_RUN.stem, "--since", "0", "--force-color")
+    process = await asyncio.create_subprocess_exec(
+        *manage_command(*arguments), cwd=ROOT, env={**site.environment, "COLUMNS": str(COLUMNS)}, stdout=PIPE
+    )
+    assert process.stdout is not None
+    lines = [(await process.stdout.readline()).decode().rstrip("\n") for _ in range(LIVE_EVENTS)]
+    process.terminate()
+    await process.communicate()
+    terminal = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
+    terminal.print(f"$ python manage.py {' '.join(arguments[:-1])}", style="bold", highlight=False)
+    for line in lines[:TERMINAL_LINES]:
+        terminal.print(Text.from_ansi(line), no_wrap=True, overflow="ellipsis")
+    terminal.print()
+    drawn = terminal.export_svg(title="tail_trace", unique_id="terminal")
+    # A picture in a page may load nothing: the reader's own typeface is as good.
+    (folder / "tail-trace.svg").write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL))
+
+
 async def main(folder: Path) -> None:
     """Serve the site on a database of its own, and leave nothing but the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +115,7 @@ async def main(folder: Path) -> None:
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_ARGUMENTS)
                 await take_all(site, browser, folder)
+                await take_admin(site, browser, folder)
                 await browser.close()
         finally:
             await site.close()

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from .conftest import Site
 from .viewing import (
@@ -68,6 +68,21 @@ async def test_the_list_says_when_the_server_is_away(site: Site, page: Page, tol
 
     await site.start()
     await expect(status).to_have_text("Live", timeout=PATIENCE_MS)
+
+
+async def test_the_list_asks_whoever_may_see_nothing_to_log_in(site: Site, page: Page, tolerated: list[str]) -> None:
+    """Where the API is closed to him, it does not say that the server is away, nor that there is nothing."""
+    tolerated += ["401", "403"]
+    await site.play(RECORDINGS / "swe-agent-ctf-katy.jsonl", "hidden")
+    await page.goto(site.url("/"))
+    await expect(page.get_by_role("link", name="hidden")).to_be_visible()
+    await page.route(re.compile("/api/traces"), refuse)
+    await expect(page.get_by_role("status")).to_have_text("Log in to see traces", timeout=PATIENCE_MS)
+
+
+async def refuse(route: Route) -> None:
+    """As the API does where nobody has logged in."""
+    await route.fulfill(status=403, json={"detail": "Authentication credentials were not provided."})
 
 
 async def test_the_pages_work_under_a_strict_content_security_policy(

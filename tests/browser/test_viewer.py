@@ -171,6 +171,21 @@ async def test_a_refused_viewer_says_why_and_does_not_come_back(site: Site, page
     assert len(sockets) == attempts
 
 
+async def test_a_plain_connection_does_not_pretend_to_know_the_end(site: Site, page: Page) -> None:
+    """The profile without subprotocols does not tell it: then the viewer says so, and shows the same events."""
+    run = await site.begin_run("plain")
+    await page.add_init_script("window.WebSocket = class extends WebSocket { constructor(url) { super(url) } }")
+    await page.goto(site.url("/traces/plain"))
+    await run.emit(RUN)
+    await run.end()
+    await expect_events(page, len(RUN))
+    await expect_state(page, "Live")
+    await expect(page.locator(".foot")).to_have_text(
+        "Waiting for the next event. This connection does not tell when the trace ends."
+    )
+    assert await page.evaluate("document.querySelector('trace-viewer').endState") is None
+
+
 async def test_hostile_content_is_shown_as_text(site: Site, page: Page, tmp_path: Path) -> None:
     """Markup in every field that the viewer knows, and in keys and values that it does not, stays text."""
     events = []

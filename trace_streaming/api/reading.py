@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -84,10 +84,25 @@ def json_lines(trace: Trace, request: WatchRequest, limit: int | None) -> Iterat
 
 def chrome_trace(trace: Trace, request: WatchRequest) -> Iterator[bytes]:
     """One JSON object in Chrome's trace event format, a page at a time."""
+    about = {"trace_id": trace.trace_id, "state": trace.state}
+    return _chrome_object(about, _chrome_events(trace, request))
+
+
+def chrome_traces(traces: Iterable[Trace]) -> Iterator[bytes]:
+    """The same of several whole traces: each is a process of its own."""
+    whole = (_chrome_events(trace, WatchRequest(trace.trace_id), number) for number, trace in enumerate(traces, 1))
+    return _chrome_object({}, chain.from_iterable(whole))
+
+
+def _chrome_events(trace: Trace, request: WatchRequest, process: int = 1) -> Iterator[dict[str, Any]]:
     events = (orjson.loads(event.text) for page in pages(trace, request) for event in page.events)
-    encoded = map(orjson.dumps, chrome_events(trace.trace_id, events))
-    other = orjson.dumps({"trace_id": trace.trace_id, "state": trace.state})
-    yield b'{"displayTimeUnit":"ms","otherData":%s,"traceEvents":[\n%s' % (other, next(encoded))
+    return chrome_events(trace.trace_id, events, process)
+
+
+def _chrome_object(about: dict[str, str], events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    encoded = map(orjson.dumps, events)
+    head = b'{"displayTimeUnit":"ms","otherData":%s,"traceEvents":[\n' % orjson.dumps(about)
+    yield head + next(encoded, b"")
     while chunk := list(islice(encoded, 500)):
         yield b"".join(chain.from_iterable((b",\n", event) for event in chunk))
     yield b"\n]}\n"

@@ -53,7 +53,9 @@ export function whatFollows(stream, endState) {
     case "ended":
       return endState === "incomplete" ? "The trace was left unfinished." : `End of the trace: ${endState}.`;
     case "live":
-      return "Waiting for the next event.";
+      return stream.profile === "plain"
+        ? "Waiting for the next event. This connection does not tell when the trace ends."
+        : "Waiting for the next event.";
     case "reconnecting":
       return `The connection was lost after event ${stream.position ?? 0}. What follows is shown when it is back.`;
     case "refused":

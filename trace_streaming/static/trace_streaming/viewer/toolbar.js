@@ -138,8 +138,10 @@ export class Toolbar {
     this.#meter.setAttribute("aria-valuenow", String(percent));
     this.#meter.className = `meter ${percent === 100 ? "error" : percent >= NEARLY_SPENT ? "warning" : "success"}`;
     this.#fill.style.width = `${percent}%`;
-    const limit = most.limit === null ? "" : ` of ${formatNumber(most.limit)}`;
-    setText(this.#spent, `Budget ${Math.round(most.utilization * 100)} %${limit}`);
+    const { used, limit } = most;
+    const share = `${Math.round(most.utilization * 100)} %`;
+    const isCounted = used !== null && limit !== null;
+    setText(this.#spent, `Budget ${isCounted ? `${formatNumber(used)} of ${formatNumber(limit)}` : share}`);
     this.#budget.title = budgets
       .map(({ label, utilization }) => `Budget ${label}: ${Math.round(utilization * 100)} %`.replace(" :", ":"))
       .join("\n");
@@ -150,6 +152,7 @@ export class Toolbar {
     const node = element("button.chip", { type: "button", "aria-pressed": "false" }, icon(status));
     node.classList.add(status);
     node.append(element("span", {}, formatName(status)));
+    node.title = `Only ${status}`;
     node.addEventListener("click", () => {
       toggle(this.filter.statuses, status);
       this.told.filter();
