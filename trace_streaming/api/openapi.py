@@ -18,9 +18,9 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from trace_streaming.approval_views import ApprovalSerializer, DecisionSerializer
+from trace_streaming.approval_views import ApprovalSerializer, DecisionSerializer, OpenApprovalSerializer
 from trace_streaming.events import END_STATES, STATUSES
-from trace_streaming.signal_views import WindowSerializer
+from trace_streaming.signal_views import SeriesSerializer, ToolsSerializer, WindowSerializer
 
 from .events import NDJSON
 from .stream import EVENT_STREAM_TYPE
@@ -138,6 +138,51 @@ _HEALTH: Final = inline_serializer(
         "service": serializers.CharField(),
         "active_connections": serializers.IntegerField(),
         "active_traces": serializers.ListField(child=serializers.CharField()),
+    },
+)
+
+
+def _numbers(name: str, *names: str) -> serializers.Serializer[Any]:
+    """Numbers that may not be known."""
+    return inline_serializer(name, {each: serializers.FloatField(allow_null=True) for each in names})
+
+
+_PART: Final[dict[str, Any]] = {
+    "total_steps": serializers.IntegerField(help_text="Calls that completed."),
+    "errors": serializers.IntegerField(help_text="Calls that failed."),
+    **{name: serializers.FloatField(allow_null=True) for name in ("success_rate", "error_rate", "tool_error_rate")},
+    "latency": _numbers("Latency", "p50", "p95", "p99", "mean"),
+}
+_OPEN: Final = inline_serializer(
+    "OpenApprovals",
+    {
+        "now": serializers.DateTimeField(help_text="The server's time, which those of the approvals are to be held to."),
+        "approvals": OpenApprovalSerializer(many=True),
+    },
+)
+_POINT: Final = {
+    "at": serializers.DateTimeField(help_text="When the step begins."),
+    **_PART,
+    "approval_wait_time": _numbers("ApprovalWait", "p95", "mean"),
+}
+_TOOL: Final = {"tool": serializers.CharField(allow_null=True), **_PART}
+_SERIES: Final = inline_serializer(
+    "SignalSeries",
+    {
+        "from": serializers.DateTimeField(),
+        "to": serializers.DateTimeField(),
+        "step_seconds": serializers.IntegerField(),
+        "points": inline_serializer("SignalPoint", _POINT, many=True),
+    },
+)
+_TOOLS: Final = inline_serializer(
+    "ToolSignals",
+    {
+        "from": serializers.DateTimeField(),
+        "to": serializers.DateTimeField(),
+        "tools": serializers.IntegerField(help_text="How many tools were called."),
+        "slowest": inline_serializer("SlowTool", _TOOL, many=True),
+        "failing": inline_serializer("FailingTool", _TOOL, many=True),
     },
 )
 
@@ -278,6 +323,23 @@ _extension(
     "signal_views.WindowSignalsView",
     "WindowSignalsView",
     get=extend_schema(parameters=[WindowSerializer], responses={200: _ANY, **_READING}),
+)
+_extension(
+    "signal_views.SeriesView",
+    "SeriesView",
+    get=extend_schema(parameters=[SeriesSerializer], responses={200: _SERIES, **_READING}),
+)
+_extension(
+    "signal_views.ToolsView",
+    "ToolsView",
+    get=extend_schema(parameters=[ToolsSerializer], responses={200: _TOOLS, **_READING}),
+)
+_extension(
+    "approval_views.OpenApprovalsView",
+    "OpenApprovalsView",
+    get=extend_schema(
+        responses={200: _OPEN, **_READING}
+    ),
 )
 _extension(
     "signal_views.TraceSignalsView",
