@@ -7,7 +7,9 @@ import { Polling, Refused, getJson } from "./dashboard/polling.js";
 import { failingTools, slowestTools } from "./dashboard/tools.js";
 import { element, setText } from "./viewer/elements.js";
 
-const STYLES = ["./vendor/uplot/uPlot.min.css", "./trace-dashboard.css"].map((name) => new URL(name, import.meta.url).href);
+const STYLES = ["./vendor/uplot/uPlot.min.css", "./trace-dashboard.css"].map(
+  (name) => new URL(name, import.meta.url).href,
+);
 const SIGNALS_MS = 5000;
 const APPROVALS_MS = 3000;
 const TICK_MS = 1000;
@@ -51,7 +53,7 @@ const signals = () => [
     ],
   },
   {
-    ...{ title: "Wait for approval", format: duration, least: 1000 },
+    ...{ title: "Wait for approval", format: duration, least: 1000, isSparse: true },
     lines: [
       { label: "p95", kind: "warning", of: (point) => point.approval_wait_time.p95 },
       { label: "Mean", kind: "running", of: (point) => point.approval_wait_time.mean },
@@ -74,7 +76,11 @@ export class TraceDashboard extends HTMLElement {
   #body = element(
     "div.body",
     {},
-    element("dl.tiles", {}, ...this.#tiles.map(({ name, value }) => element("div.card", {}, element("dt", {}, name), value))),
+    element(
+      "dl.tiles",
+      {},
+      ...this.#tiles.map(({ name, value }) => element("div.card", {}, element("dt", {}, name), value)),
+    ),
     element("div.charts", {}, ...this.#charts.map(({ element }) => element)),
     element("div.tables", {}, this.#slowest.element, this.#failing.element),
   );
@@ -124,7 +130,10 @@ export class TraceDashboard extends HTMLElement {
     for (const poll of this.#polls) poll.start();
     this.#timer = setInterval(() => !document.hidden && this.#approvals.tick(), TICK_MS);
     this.#colours.addEventListener("change", this.#recolour);
-    this.#theme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class", "style"] });
+    this.#theme.observe(document.documentElement, {
+      attributes: true,
+      attributeFilter: ["data-theme", "class", "style"],
+    });
   }
 
   disconnectedCallback() {

@@ -10,7 +10,8 @@ const FONT = "11px Inter, -apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto,
 
 /**
  * @typedef {{label: string, kind: string, of: (point: any) => number | null, isFilled?: boolean}} Line
- * @typedef {{title: string, lines: Line[], format: import("./formats.js").Format, least?: number, most?: number}} Signal
+ * @typedef {{title: string, lines: Line[], format: import("./formats.js").Format, least?: number, most?: number, isSparse?: boolean}} Signal
+ *     `least`: the axis reaches at least so far; `most`: just so far; `isSparse`: most steps are not known
  */
 
 export class Chart {
@@ -104,7 +105,7 @@ export class Chart {
    * @returns {uPlot.Options}
    */
   #options(width) {
-    const { lines, format, least = 0, most } = this.#signal;
+    const { lines, format, least = 0, most, isSparse } = this.#signal;
     const colour = (/** @type {Element} */ node) => getComputedStyle(node).color;
     const grid = { stroke: () => colour(this.#grid), width: 1 };
     return {
@@ -115,11 +116,18 @@ export class Chart {
       scales: { y: { range: (_, __, highest) => [0, most ?? Math.max((highest ?? 0) * 1.1, least)] } },
       axes: [
         {
-          ...{ stroke: () => colour(this.#at), font: FONT, grid: { show: false }, ticks: grid, size: 28, space: TICKS_PX },
+          ...{
+            stroke: () => colour(this.#at),
+            font: FONT,
+            grid: { show: false },
+            ticks: grid,
+            size: 28,
+            space: TICKS_PX,
+          },
           values: (_, ticks, __, ___, step) => ticks.map((time) => moment(time, step)),
         },
         {
-          ...{ stroke: () => colour(this.#at), font: FONT, grid, ticks: { show: false }, size: 54, space: 36 },
+          ...{ stroke: () => colour(this.#at), font: FONT, grid, ticks: { show: false }, size: 54, space: 26 },
           values: (_, ticks) => ticks.map((value) => format(value)),
         },
       ],
@@ -130,7 +138,7 @@ export class Chart {
           width: 1.5,
           stroke: () => colour(this.#swatches[index]),
           fill: isFilled ? () => `color-mix(in srgb, ${colour(this.#swatches[index])} 12%, transparent)` : undefined,
-          points: { size: 5 },
+          points: { size: 5, ...(isSparse ? { show: true } : {}) },
         })),
       ],
       hooks: { setCursor: [(plot) => this.#tell(plot.cursor.idx ?? null)] },

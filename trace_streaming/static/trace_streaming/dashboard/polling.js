@@ -21,7 +21,10 @@ export class Polling {
    * @param {(error: Error) => void} fail
    */
   constructor(period, ask, show, fail) {
-    [this.#period, this.#ask, this.#show, this.#fail] = [period, ask, show, fail];
+    this.#period = period;
+    this.#ask = ask;
+    this.#show = show;
+    this.#fail = fail;
   }
 
   start() {

@@ -19,7 +19,9 @@ export class ToolTable {
    * @param {string} empty what is said where there is no tool
    */
   constructor(title, columns, size, kind, empty) {
-    [this.#columns, this.#share, this.#empty] = [columns, size, empty];
+    this.#columns = columns;
+    this.#share = size;
+    this.#empty = empty;
     this.#place.classList.add(kind);
     this.element = element("section.card", {}, element("div.card-head", {}, element("h3", {}, title)), this.#place);
   }
