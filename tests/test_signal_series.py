@@ -115,7 +115,9 @@ def test_steps_begin_at_their_multiples() -> None:
     assert found["points"][0]["total_steps"] == 1
 
 
-@pytest.mark.parametrize(("hours", "step"), [(0.25, 15), (1, 60), (6, 600), (24, 1800), (168, 14_400), (99_999, 604_800)])
+@pytest.mark.parametrize(
+    ("hours", "step"), [(0.25, 15), (1, 60), (6, 600), (24, 1800), (168, 14_400), (99_999, 604_800)]
+)
 def test_the_usual_step_is_round(hours: float, step: int) -> None:
     """At most 60 in a window, unless it is years."""
     assert usual_step(START, START + timedelta(hours=hours)) == step

@@ -190,5 +190,8 @@ def test_the_admin_shows_the_dashboard_to_those_who_may_view_traces(ada: User, s
     staff = User.objects.create_user("staff", is_staff=True)
     assert client_of(staff).get("/admin/trace_streaming/trace/dashboard/").status_code == 403
     staff.user_permissions.add(Permission.objects.get(codename="view_trace"))
-    assert "/admin/trace_streaming/trace/dashboard/" in client_of(staff).get("/admin/trace_streaming/trace/").content.decode()
+    assert (
+        "/admin/trace_streaming/trace/dashboard/"
+        in client_of(staff).get("/admin/trace_streaming/trace/").content.decode()
+    )
     assert "<trace-dashboard" in client_of(staff).get("/admin/trace_streaming/trace/dashboard/").content.decode()

@@ -156,7 +156,9 @@ _PART: Final[dict[str, Any]] = {
 _OPEN: Final = inline_serializer(
     "OpenApprovals",
     {
-        "now": serializers.DateTimeField(help_text="The server's time, which those of the approvals are to be held to."),
+        "now": serializers.DateTimeField(
+            help_text="The server's time, which those of the approvals are to be held to."
+        ),
         "approvals": OpenApprovalSerializer(many=True),
     },
 )
@@ -337,9 +339,7 @@ _extension(
 _extension(
     "approval_views.OpenApprovalsView",
     "OpenApprovalsView",
-    get=extend_schema(
-        responses={200: _OPEN, **_READING}
-    ),
+    get=extend_schema(responses={200: _OPEN, **_READING}),
 )
 _extension(
     "signal_views.TraceSignalsView",
