@@ -27,7 +27,7 @@ def event(name: str, at: float, trace_id: str = "a", **details: Any) -> TraceEve
 
 def at_random() -> list[TraceEvent]:
     """Of all kinds that are measured, with and without what is measured, in three traces."""
-    chance = random.Random(3)  # noqa: S311
+    chance = random.Random(3)
     names = ["tool_call_complete", "tool_call_error", "approval_received", "plan_created", "budget_warning"]
     return [
         event(

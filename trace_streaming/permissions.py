@@ -131,7 +131,7 @@ def may_watch_all(request: Any, view: Any = None) -> bool:
 
 def may_see_signals(request: Any, view: Any = None) -> bool:
     """Whether there are signals for the request's user: of all traces, or of their own."""
-    return request.user is not None and request.user.is_authenticated or may_watch_all(request, view)
+    return (request.user is not None and request.user.is_authenticated) or may_watch_all(request, view)
 
 
 class MaySeeSignals(BasePermission):

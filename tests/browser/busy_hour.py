@@ -1,4 +1,4 @@
-"""An hour of agents at work, and three of them waiting: emitted at once, under the times at which it would have been."""
+"""An hour of agents at work, and three that wait: emitted at once, under the times at which it would have been."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAITING = [
 """Action, tool, risk, trace, for how many seconds it waits, and how many are left."""
 
 now = datetime.now(UTC)
-chance = random.Random(7)  # noqa: S311
+chance = random.Random(7)
 for minute in range(59, 0, -1):
     at = now - timedelta(minutes=minute)
     trace = f"run-{minute // 6}"

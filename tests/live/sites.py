@@ -8,7 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
@@ -126,7 +126,7 @@ class Emitting:
 
 
 class Site:
-    """A daphne and a uvicorn process, and any number that emit, on one database.
+    """Two serving processes, usually a daphne and a uvicorn, and any number that emit, on one database.
 
     Without a layer they have none in common; without PostgreSQL their database is a file.
     """
@@ -138,6 +138,7 @@ class Site:
         redis: Redis | None = None,
         postgres: Postgres | None = None,
         environment: Mapping[str, str] | None = None,
+        kinds: Sequence[str] = KINDS,
     ) -> None:
         self.redis, self.postgres = redis, postgres
         self.database_file = folder / "db.sqlite3"
@@ -150,9 +151,10 @@ class Site:
             migrate(shared)
         elif layer == "core":
             shared["TEST_DATABASE_POOL"] = "1"
-        for kind in KINDS:
-            (folder / kind).mkdir()
-            self.servers.append(Worker(kind, folder / kind, {**shared, **(environment or {})}))
+        for number, kind in enumerate(kinds):
+            place = folder / f"{kind}-{number}"
+            place.mkdir()
+            self.servers.append(Worker(kind, place, {**shared, **(environment or {})}))
 
     def start(self) -> None:
         self.each(Worker.start)
