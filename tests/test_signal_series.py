@@ -55,12 +55,12 @@ def test_every_step_of_a_series_is_what_its_window_says() -> None:
     store.append([TraceStart("a", START, user.pk, '{"team": "red"}'), *at_random()])
     late = START + timedelta(minutes=20)
     for asked in ({}, {"owner": user.pk}, {"tool": "x"}, {"metadata": {"team": "red"}}):
-        found = series_signals(START, late, 60, **asked)  # type: ignore[arg-type]
+        found = series_signals(START, late, 60, **asked)
         assert len(found["points"]) == 20
         for number, point in enumerate(found["points"]):
             begun = START + timedelta(minutes=number)
             assert point.pop("at") == format_timestamp(begun)
-            expected = window_signals(begun, begun + timedelta(minutes=1), **asked)  # type: ignore[arg-type]
+            expected = window_signals(begun, begun + timedelta(minutes=1), **asked)
             assert flat(point, point) == pytest.approx(flat(expected, point)), number
 
 

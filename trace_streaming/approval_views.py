@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -106,7 +106,7 @@ class OpenApprovalsView(APIView):
         traces = traces_to_watch(request, Trace.objects.using(database()).all())
         if traces is not None and not may_watch_all(request, self):
             waiting = waiting.filter(trace_id__in=traces.order_by().values("trace_id"))
-        found: Iterable[Approval] = waiting[:MAX_OPEN]
+        found: Sequence[Approval] = list(waiting[:MAX_OPEN])
         if traces is None:
             found = [approval for approval in found if may_watch(request, find_trace(approval.trace_id), self)]
         shown = OpenApprovalSerializer(found, many=True).data

@@ -31,6 +31,7 @@ from .frames import PLAIN, V1, Frame, Packet, Profile
 from .guard import current_guard
 from .hub import Hub, current_hub
 from .limits import Place
+from .logs import connection_name
 from .presence import presence
 from .protocol import (
     SUBPROTOCOL,
@@ -115,7 +116,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         except (StopConsumer, OSError):
             raise
         except Exception as error:  # such as that of an authentication class
-            logger.error("A socket failed: %s", describe(error), extra={"trace_id": self.trace_id[:128]})
+            logger.error("A socket failed: %s", describe(error), extra=self._log_fields())
             await self._refuse(*FAILED)
 
     async def connect(self) -> None:
@@ -289,12 +290,12 @@ class TraceConsumer(AsyncWebsocketConsumer):
         except OSError:
             pass  # the socket has gone; the server's disconnect message follows
         except Exception as error:
-            logger.error("A subscription failed: %s", describe(error), extra=self._log_fields(subscription))
+            logger.error("A subscription failed: %s", describe(error), extra=self._log_fields())
             await self._refuse(*FAILED)
 
-    def _log_fields(self, subscription: Subscription) -> dict[str, object]:
-        host, port = (self.scope.get("client") or ("unknown", 0))[:2]
-        return {"trace_id": self.trace_id, "sequence": subscription.position, "connection": f"{host}:{port}"}
+    def _log_fields(self) -> dict[str, object]:
+        fields: dict[str, object] = {"trace_id": self.trace_id[:128], "connection": connection_name(self.scope)}
+        return fields if self._subscription is None else {**fields, "sequence": self._subscription.position}
 
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from statistics import fmean
@@ -107,7 +107,7 @@ def _parts(
     return {part: _counted(_row(measures)) for part, measures in events.items()}
 
 
-def _aggregated(measured: QuerySet[Event], expression: Any) -> QuerySet[Event, dict[str, Any]]:
+def _aggregated(measured: QuerySet[Event], expression: Any) -> Iterable[Mapping[str, Any]]:
     calls = Q(event__in=CALL_ENDS, measure__gte=0)
     waits = Q(event="approval_received", measure__gte=0)
     return measured.values(part=expression).annotate(

@@ -16,6 +16,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from trace_streaming.authentication import Credentials, Handshake
+from trace_streaming.burst_log import describe
 from trace_streaming.conf import conf
 from trace_streaming.event_stream import EVENT_STREAM
 from trace_streaming.events import END_STATES
@@ -24,6 +25,7 @@ from trace_streaming.frames import Packet
 from trace_streaming.guard import current_guard
 from trace_streaming.hub import Hub, current_hub
 from trace_streaming.limits import Place
+from trace_streaming.logs import connection_name
 from trace_streaming.models import Trace
 from trace_streaming.presence import presence
 from trace_streaming.protocol import CloseCode, Ending, WatchRequest, parse_since
@@ -221,8 +223,10 @@ class EventSource:
             self.end(subscription.ending)
             if subscription.ending is STALLED:
                 self.abort()
-        except Exception:
-            logger.exception("A subscription failed", extra={"trace_id": subscription.trace_id})
+        except Exception as error:
+            position = {"trace_id": self.trace_id, "sequence": subscription.position}
+            extra = {**position, "connection": connection_name(self._scope)}
+            logger.error("A subscription failed: %s", describe(error), extra=extra)
             self.end(FAILED)
 
     def _free(self, response: asyncio.Task[Any] | None = None) -> None:
