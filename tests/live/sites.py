@@ -25,6 +25,9 @@ LAYERS = {
     "core": "channels_redis.core.RedisChannelLayer",
 }
 
+MARKER = "m4rker-0f-a-payload"
+"""A part of every event that the processes emit."""
+
 
 def migrate(shared: dict[str, str]) -> None:
     command = [sys.executable, "manage.py", "migrate", "-v0"]
@@ -141,6 +144,7 @@ class Site:
         kinds: Sequence[str] = KINDS,
     ) -> None:
         self.redis, self.postgres = redis, postgres
+        self.folder = folder
         self.database_file = folder / "db.sqlite3"
         self.servers: list[Worker] = []
         self._processes = 0
@@ -160,7 +164,9 @@ class Site:
         self.each(Worker.start)
 
     def stop(self) -> None:
+        """End all servers. Whatever went wrong, no process has logged what an event holds."""
         self.each(Worker.stop)
+        self._check_logs()
 
     def each(self, function: Callable[[Worker], object]) -> None:
         """Do something to all servers at the same time."""
@@ -177,16 +183,22 @@ class Site:
         ]
 
     async def start_emitting(self) -> Emitting:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.live.emitting"),
-            cwd=ROOT,
-            env=self.servers[0].env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        with (self.folder / "emitting.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "tests.live.emitting"),
+                cwd=ROOT,
+                env=self.servers[0].env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         self._processes += 1
-        return Emitting(f"process {self._processes}", process)
+        return Emitting(f"{MARKER} {self._processes}", process)
+
+    def _check_logs(self) -> None:
+        logs = [server.log for server in self.servers] + [path.read_text() for path in self.folder.glob("emitting.log")]
+        assert not [line for log in logs for line in log.splitlines() if MARKER in line]
 
     def log(self, trace_id: str) -> list[tuple[int, dict[str, Any]]]:
         return read_log(self.servers[0].shared["DATABASE_URL"], trace_id)
