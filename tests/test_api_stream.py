@@ -21,6 +21,7 @@ from trace_streaming.api import stream
 from trace_streaming.hub import connections_by_trace
 from trace_streaming.models import Event, Trace
 from trace_streaming.protocol import WatchRequest
+from trace_streaming.subscription import Subscription
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -211,6 +212,26 @@ async def test_a_database_that_goes_away_is_said_and_tried_again(monkeypatch: py
         assert (await reader.message())["event"] == "refused"
         assert await reader.message() == {}
     assert hub._hubs == {}
+
+
+async def test_a_failing_stream_ends_and_the_log_says_whose(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the text of what failed, which may hold an event's."""
+    await emit(2)
+    payload = "m4rker"
+
+    async def broken(self: object) -> None:
+        raise ValueError(payload)
+
+    monkeypatch.setattr(Subscription, "run", broken)
+    async with reading("t?since=1") as reader:
+        while (message := await reader.message()).get("event") != "refused":
+            assert message
+    fields = next(vars(record) for record in caplog.records if "A subscription failed" in record.message)
+    assert (fields["trace_id"], fields["sequence"]) == ("t", 1)
+    assert fields["connection"].count(":") == 1
+    assert payload not in caplog.text
 
 
 async def test_the_server_s_end_ends_the_streams() -> None:

@@ -346,8 +346,10 @@ async def test_nothing_is_sent_behind_a_close(subprotocol: str | None) -> None:
         assert await socket.receive_nothing()
 
 
-async def test_a_failing_pump_closes_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Invariant 2: a bug ends in a close that asks to reconnect, never in a silent socket."""
+async def test_a_failing_pump_closes_the_socket(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invariant 2: a bug ends in a close that asks to reconnect, never in a silent socket; the log says whose."""
 
     async def broken(self: object) -> None:
         raise ZeroDivisionError
@@ -356,6 +358,8 @@ async def test_a_failing_pump_closes_the_socket(monkeypatch: pytest.MonkeyPatch)
     async with connect() as socket:
         await receive(socket)
         await assert_refused(socket, 4001)
+    fields = next(vars(record) for record in caplog.records if "A subscription failed" in record.message)
+    assert (fields["trace_id"], fields["sequence"], fields["connection"]) == ("t", 0, "unknown:0")
 
 
 @pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])

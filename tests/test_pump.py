@@ -58,7 +58,7 @@ async def test_what_fails_ends_the_connection(
     error: Exception, ending: Ending, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A bug is logged, with where it was and without its text; a client that went is not."""
-    assert await run_pump(behind(error), ("192.0.2.1", 7)) is ending
+    assert await run_pump(behind(error), {"client": ("192.0.2.1", 7)}) is ending
     assert [record.__dict__["connection"] for record in caplog.records] == ["192.0.2.1:7"] * (ending is FAILED)
     assert "abc" not in caplog.text
 
@@ -67,7 +67,7 @@ async def test_what_fails_ends_the_connection(
 async def test_what_ends_it_from_outside_is_passed_on(ending: Ending | None) -> None:
     """A cancellation without an ending is the server's own."""
     subscription = behind()
-    pump = asyncio.create_task(run_pump(subscription, None))
+    pump = asyncio.create_task(run_pump(subscription, {}))
     await asyncio.sleep(0)
     if ending is not None:
         subscription.end(ending)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from pytest_django import Settings
+from rest_framework.permissions import BasePermission
 
 from trace_streaming import store
 from trace_streaming.emitter import make_event
 from trace_streaming.events import TraceStart
+from trace_streaming.models import Approval
 
 NOW = datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC)
 WINDOW = {"from": "2026-01-05T12:00:00Z", "to": "2026-01-05T12:01:00Z"}
@@ -96,3 +98,100 @@ def test_the_signals_of_a_trace_are_for_those_who_may_watch_it(ada: User) -> Non
     assert client_of(ada).get("/api/traces/none/signals").status_code == 403
     staff = User.objects.create_superuser("root")
     assert client_of(staff).get("/api/traces/none/signals").status_code == 404
+
+
+def test_series_and_tools_are_for_the_same_users_as_windows(ada: User, client: Client) -> None:
+    """One's own, or all; nobody else asks for them."""
+    staff = User.objects.create_user("staff", is_staff=True)
+    for user, calls in ((ada, 1), (staff, 2), (User.objects.create_user("bob"), 0)):
+        series = client_of(user).get("/api/signals/series", WINDOW).json()
+        tools = client_of(user).get("/api/signals/tools", WINDOW).json()
+        assert sum(point["total_steps"] for point in series["points"]) == tools["tools"] == calls
+    for address in ("/api/signals/series", "/api/signals/tools"):
+        assert client.get(address).status_code in (401, 403)
+        assert client_of(ada).get(address, {"owner": str(staff.pk)}).status_code == 403
+
+
+def test_steps_are_asked_for_within_bounds(ada: User) -> None:
+    """The usual ones by default; more than 500 are refused, as is what is no number."""
+    found = client_of(ada).get("/api/signals/series", {"last": "900"}).json()
+    assert found["step_seconds"] == 15
+    assert len(found["points"]) in (60, 61)
+    assert len(client_of(ada).get("/api/signals/series", {**WINDOW, "step": "10"}).json()["points"]) == 6
+    for wrong in ({"last": "90000", "step": "1"}, {"step": "0"}, {"step": "x"}, {"last": "0"}):
+        assert client_of(ada).get("/api/signals/series", wrong).status_code == 400
+    assert client_of(ada).get("/api/signals/tools", {"limit": "101"}).status_code == 400
+
+
+def test_where_everybody_may_watch_everybody_sees_the_signals(ada: User, client: Client, settings: Settings) -> None:
+    """The policy that opens all traces opens them; one that judges each trace does not."""
+    open_to_all = "rest_framework.permissions.AllowAny"
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = [open_to_all]
+    assert client.get("/api/signals/", WINDOW).json()["total_steps"] == 2
+    assert client.get("/api/signals/", {**WINDOW, "owner": str(ada.pk)}).json()["total_steps"] == 1
+    assert client.get("/api/signals/", {**WINDOW, "owner": "me"}).status_code == 400
+    assert steps(User.objects.create_user("bob")) == 2
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = [open_to_all, "rest_framework.permissions.DjangoObjectPermissions"]
+    assert client.get("/api/signals/", WINDOW).status_code in (401, 403)
+
+
+def waiting(client: Client) -> list[str]:
+    response = client.get("/api/approvals/")
+    assert response.status_code == 200, response.content
+    assert datetime.fromisoformat(response.json()["now"]).tzinfo is not None
+    return [approval["approval_id"] for approval in response.json()["approvals"]]
+
+
+def ask(trace_id: str, seconds: int, decision: str = "") -> None:
+    now = datetime.now(UTC)
+    asked = {"approval_id": f"{trace_id}-{seconds}", "trace_id": trace_id, "action": "send", "risk_level": "low"}
+    expires = now + timedelta(seconds=seconds)
+    Approval.objects.create(**asked, decision=decision, requested_at=now, expires_at=expires)
+
+
+def test_open_approvals_are_of_traces_that_one_may_watch(ada: User, client: Client, settings: Settings) -> None:
+    """The most urgent first; none that is decided or too late. Staff alone may count, and not read."""
+    ask("hers", 60)
+    ask("hers", 30)
+    ask("theirs", 45)
+    ask("hers", 50, "approved")
+    ask("hers", -5)
+    viewer = User.objects.create_user("viewer")
+    viewer.user_permissions.add(Permission.objects.get(codename="view_trace"))
+    assert waiting(client_of(ada)) == ["hers-30", "hers-60"]
+    assert waiting(client_of(viewer)) == ["hers-30", "theirs-45", "hers-60"]
+    assert waiting(client_of(User.objects.create_user("staff", is_staff=True))) == []
+    assert client.get("/api/approvals/").status_code in (401, 403)
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = ["tests.test_signal_views.OnlyTheirs"]
+    assert waiting(client_of(ada)) == ["theirs-45"]
+
+
+class OnlyTheirs(BasePermission):
+    """A project's own policy, which says nothing of lists."""
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        return bool(obj.trace_id == "theirs")
+
+
+def test_the_dashboard_is_for_whom_there_are_signals(ada: User, client: Client) -> None:
+    """Others are asked to log in; a trace of another is refused, one that cannot be is not found."""
+    assert client.get("/dashboard/").status_code == 302
+    assert client.get("/dashboard/traces/hers").status_code == 302
+    page = client_of(ada).get("/dashboard/")
+    assert page.status_code == 200
+    assert 'series="/api/signals/series"' in page.content.decode()
+    assert 'trace-id="hers"' in client_of(ada).get("/dashboard/traces/hers").content.decode()
+    assert client_of(ada).get("/dashboard/traces/theirs").status_code == 403
+    assert client_of(ada).get("/dashboard/traces/no!").status_code == 404
+
+
+def test_the_admin_shows_the_dashboard_to_those_who_may_view_traces(ada: User, settings: Settings) -> None:
+    """With a link from the list of traces; other staff is refused."""
+    staff = User.objects.create_user("staff", is_staff=True)
+    assert client_of(staff).get("/admin/trace_streaming/trace/dashboard/").status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="view_trace"))
+    assert (
+        "/admin/trace_streaming/trace/dashboard/"
+        in client_of(staff).get("/admin/trace_streaming/trace/").content.decode()
+    )
+    assert "<trace-dashboard" in client_of(staff).get("/admin/trace_streaming/trace/dashboard/").content.decode()

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import orjson
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -62,6 +63,23 @@ class TraceAdmin(ExportAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """One whose date hierarchy takes no longer with a million traces."""
         return TracesByPeriod(Trace).order_by(*self.get_ordering(request))
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the dashboard's."""
+        view = self.admin_site.admin_view(self.dashboard)
+        return [path("dashboard/", view, name="trace_streaming_trace_dashboard"), *super().get_urls()]
+
+    def dashboard(self, request: HttpRequest) -> HttpResponse:
+        """Golden signals of all traces, for those who may view them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Dashboard"),
+            "opts": self.opts,
+            "nonce": getattr(request, "csp_nonce", ""),
+        }
+        return TemplateResponse(request, "admin/trace_streaming/trace/dashboard.html", context)
 
     @admin.display(description=_("state"), ordering="state")
     def state_text(self, trace: Trace) -> SafeString:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
 from rest_framework import serializers, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, NotFound, ValidationError
@@ -18,8 +21,11 @@ from .approvals import approvals
 from .authentication import authenticators
 from .deciding import decide_as
 from .exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
-from .models import Approval
-from .permissions import find_trace, may_watch
+from .models import Approval, Trace
+from .permissions import MaySeeSignals, find_trace, may_watch, may_watch_all, traces_to_watch
+from .store import database
+
+MAX_OPEN: Final = 100
 
 
 class ApprovalSerializer(serializers.ModelSerializer[Approval]):
@@ -74,6 +80,37 @@ class ApprovalsView(ListAPIView[Approval]):
         if not may_watch(self.request, find_trace(trace_id), self):
             self.permission_denied(self.request)
         return approvals().filter(trace_id=trace_id)
+
+
+class OpenApprovalSerializer(serializers.ModelSerializer[Approval]):
+    """What a list of those that wait says of one: not the arguments, which may be large."""
+
+    class Meta:
+        model = Approval
+        fields = ("approval_id", "trace_id", "action", "tool_name", "risk_level", "requested_at", "expires_at")
+        read_only_fields = fields
+
+
+class OpenApprovalsView(APIView):
+    """The approvals that wait for a decision, of the traces that the requester may watch."""
+
+    permission_classes = (MaySeeSignals,)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """The same as a socket's."""
+        return authenticators()
+
+    def get(self, request: Request) -> Response:
+        """200 with at most 100, those first whose time is over first."""
+        waiting = approvals().filter(decision="", expires_at__gt=Now()).order_by("expires_at", "pk")
+        traces = traces_to_watch(request, Trace.objects.using(database()).all())
+        if traces is not None and not may_watch_all(request, self):
+            waiting = waiting.filter(trace_id__in=traces.order_by().values("trace_id"))
+        found: Sequence[Approval] = list(waiting[:MAX_OPEN])
+        if traces is None:
+            found = [approval for approval in found if may_watch(request, find_trace(approval.trace_id), self)]
+        shown = OpenApprovalSerializer(found, many=True).data
+        return Response({"now": timezone.now(), "approvals": shown}, headers={"Cache-Control": "no-store"})
 
 
 class ApprovalView(APIView):

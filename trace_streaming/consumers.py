@@ -24,6 +24,7 @@ from .frames import PLAIN, V1, Profile
 from .guard import current_guard
 from .hub import Hub, current_hub
 from .limits import Place
+from .logs import connection_name
 from .packets import Frame, Packet
 from .presence import presence
 from .protocol import (
@@ -106,7 +107,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         except (StopConsumer, OSError):
             raise
         except Exception as error:  # such as that of an authentication class
-            logger.error("A socket failed: %s", describe(error), extra={"trace_id": self.trace_id[:128]})
+            logger.error("A socket failed: %s", describe(error), extra=self._log_fields())
             await self._refuse(*FAILED)
 
     async def connect(self) -> None:
@@ -224,11 +225,15 @@ class TraceConsumer(AsyncWebsocketConsumer):
             self._bad_commands = 0
 
     async def _run_pump(self, subscription: Subscription) -> None:
-        ending = await run_pump(subscription, self.scope.get("client"))
+        ending = await run_pump(subscription, self.scope)
         if ending is None:
             self._pump = None
         elif ending is not GONE:  # otherwise the server's disconnect message follows
             await self._end(ending)
+
+    def _log_fields(self) -> dict[str, object]:
+        fields: dict[str, object] = {"trace_id": self.trace_id[:128], "connection": connection_name(self.scope)}
+        return fields if self._subscription is None else {**fields, "sequence": self._subscription.position}
 
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""

@@ -178,7 +178,8 @@ def _send(signal: Any, **record: object) -> None:
     try:
         signal.send_robust(sender=TraceEmitter, **record)
     except Exception as error:  # an asynchronous receiver cannot be sent to from under a running loop
-        logger.error("Sending a signal fails (%s); receivers must be synchronous", type(error).__name__)
+        extra = {"trace_id": getattr(next(iter(record.values())), "trace_id", None)}
+        logger.error("Sending a signal fails (%s); receivers must be synchronous", type(error).__name__, extra=extra)
 
 
 def redacted(details: object) -> dict[str, JSON]:

@@ -43,7 +43,7 @@ def make_event(
     name = check_event_name(event, event_names(extra_events))
     checked_status = check_status(status)
     checked_id = None if event_id is None else check_event_id(event_id)
-    frozen, text = safe_details(details, redactor)
+    frozen, text = safe_details(details, redactor, trace_id)
     return TraceEvent(
         name,
         trace_id,
@@ -56,7 +56,9 @@ def make_event(
     ), frozen
 
 
-def safe_details(details: object, redactor: Redactor = redact) -> tuple[dict[str, JSON], str]:
+def safe_details(
+    details: object, redactor: Redactor = redact, trace_id: str | None = None
+) -> tuple[dict[str, JSON], str]:
     """Details frozen, redacted and short enough, and their JSON text."""
     try:
         redacted = redactor(freeze_details(details))
@@ -64,5 +66,6 @@ def safe_details(details: object, redactor: Redactor = redact) -> tuple[dict[str
             redacted = freeze_details(dict(redacted))
         return encode_details(redacted)
     except Exception as error:  # what a redactor failed on must not be seen
-        logger.error("The redactor fails (%s); details are replaced", type(error).__name__)
+        extra = None if trace_id is None else {"trace_id": trace_id}
+        logger.error("The redactor fails (%s); details are replaced", type(error).__name__, extra=extra)
         return encode_details({"redacted": REDACTION_FAILED})

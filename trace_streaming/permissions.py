@@ -119,6 +119,29 @@ def traces_to_watch(request: Any, traces: QuerySet[Trace]) -> QuerySet[Trace] | 
     return traces
 
 
+def may_watch_all(request: Any, view: Any = None) -> bool:
+    """Whether the request's user may watch every trace: the policy lets them, and narrows no list of traces."""
+    if request.user is None:
+        request.user = AnonymousUser()
+    traces = Trace.objects.none()
+    permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
+    let = all(permission.has_permission(request, view) for permission in permissions)
+    return let and traces_to_watch(request, traces) is traces
+
+
+def may_see_signals(request: Any, view: Any = None) -> bool:
+    """Whether there are signals for the request's user: of all traces, or of their own."""
+    return (request.user is not None and request.user.is_authenticated) or may_watch_all(request, view)
+
+
+class MaySeeSignals(BasePermission):
+    """Users, and everybody where the policy lets everybody watch all."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """As :func:`may_see_signals`."""
+        return may_see_signals(request, view)
+
+
 def may_add_events(request: Any, trace: Trace) -> bool:
     """Whether this request's user may add events to the trace, and end it: its owner, and who has ``add_event``.
 

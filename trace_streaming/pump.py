@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from .burst_log import describe
+from .logs import connection_name
 from .protocol import FAILED, CloseCode, Ending
 from .subscription import Subscription
 
@@ -15,10 +17,10 @@ logger = logging.getLogger(__name__)
 GONE: Final = Ending(CloseCode.GOING_AWAY, "You take nothing any more; connect again")
 
 
-async def run_pump(subscription: Subscription, client: tuple[str, int] | None) -> Ending | None:
+async def run_pump(subscription: Subscription, scope: Mapping[str, Any]) -> Ending | None:
     """Run a subscription until all is sent, or its connection is to end.
 
-    :param client: address and port, for the log
+    :param scope: of the connection, for the log
     :returns: why the connection is to end: ``GONE`` when the client does not take it, ``FAILED`` after a bug; None when
         all is sent
     """
@@ -31,8 +33,8 @@ async def run_pump(subscription: Subscription, client: tuple[str, int] | None) -
     except OSError:
         return GONE
     except Exception as error:
-        host, port = (client or ("unknown", 0))[:2]
-        where = {"trace_id": subscription.trace_id, "sequence": subscription.position, "connection": f"{host}:{port}"}
+        position = {"trace_id": subscription.trace_id, "sequence": subscription.position}
+        where = {**position, "connection": connection_name(scope)}
         logger.error("A subscription failed: %s", describe(error), extra=where)
         return FAILED
     return None

@@ -50,7 +50,7 @@ def window_signals(
     :param tool: only this tool's calls and approvals; then tasks and budgets are not known
     :param metadata: values that traces must have under these keys
     """
-    measured = _measured(start, end, owner, tool, metadata or {})
+    measured = measured_events(start, end, owner, tool, metadata or {})
     by_trace = measured.values("trace").annotate(
         # Counts the measures, as the index has them, not the rows.
         **{name: Count("measure", filter=Q(event=event)) for name, event in _COUNTED.items()},
@@ -70,11 +70,11 @@ def window_signals(
         "traces": found["traces"],
         "total_steps": completed,
         "errors": failed,
-        "success_rate": _ratio(completed, completed + failed),
-        "error_rate": _ratio(failed, completed + failed),
-        "tool_error_rate": _ratio(failed, completed + failed),
+        "success_rate": ratio(completed, completed + failed),
+        "error_rate": ratio(failed, completed + failed),
+        "tool_error_rate": ratio(failed, completed + failed),
         "latency": _distribution(measured.filter(event__in=CALL_ENDS), (50, 95, 99)),
-        "mean_steps_per_task": _ratio(completed, found["tasks"]) if tool is None else None,
+        "mean_steps_per_task": ratio(completed, found["tasks"]) if tool is None else None,
         "approval_wait_time": _distribution(measured.filter(event="approval_received"), (95,)),
         "budget_utilization": found["utilization"],
     }
@@ -93,9 +93,10 @@ def trace_signals(trace: Trace) -> dict[str, Any]:
     return {**signals, "total_events": trace.event_count}
 
 
-def _measured(
+def measured_events(
     start: datetime, end: datetime, owner: Any, tool: str | None, metadata: Mapping[str, Any]
 ) -> QuerySet[Event]:
+    """The events that signals of a window are made of, see :func:`window_signals`."""
     measured = Event.objects.using(database()).filter(
         timestamp__gte=stored_time(start), timestamp__lt=stored_time(end), measure__gte=UNKNOWN
     )
@@ -109,19 +110,21 @@ def _measured(
     return measured.order_by()
 
 
-class _Percentiles(Aggregate):
+class Percentiles(Aggregate):
     """PostgreSQL's own, nearest-rank: one sort for all of them."""
 
-    template = "PERCENTILE_DISC(ARRAY[%(percents)s]) WITHIN GROUP (ORDER BY %(expressions)s)"
+    template = "PERCENTILE_DISC(ARRAY[%(shares)s]) WITHIN GROUP (ORDER BY %(expressions)s)"
     output_field: Field[Any, Any] = Field()
+
+    def __init__(self, expression: str, percents: Sequence[int], **options: Any) -> None:
+        super().__init__(expression, **options, shares=", ".join(str(percent / 100) for percent in percents))
 
 
 def _distribution(measured: QuerySet[Event], percents: Sequence[int]) -> dict[str, float | None]:
     known = measured.filter(measure__gte=0)
     names = [f"p{percent}" for percent in percents]
     if connections[known.db].vendor == "postgresql":
-        shares = ", ".join(str(percent / 100) for percent in percents)
-        found = known.aggregate(mean=Avg("measure"), ranked=_Percentiles("measure", percents=shares))
+        found = known.aggregate(mean=Avg("measure"), ranked=Percentiles("measure", percents))
         return {**dict.fromkeys(names), **dict(zip(names, found["ranked"] or (), strict=False)), "mean": found["mean"]}
     found = known.aggregate(count=Count("measure"), mean=Avg("measure"))
     ordered = known.order_by("measure").values_list("measure", flat=True)
@@ -130,5 +133,6 @@ def _distribution(measured: QuerySet[Event], percents: Sequence[int]) -> dict[st
     return {**dict(zip(names, values, strict=True)), "mean": found["mean"]}
 
 
-def _ratio(part: float, whole: int) -> float | None:
+def ratio(part: float, whole: int) -> float | None:
+    """None where there is nothing to take a part of."""
     return part / whole if whole else None

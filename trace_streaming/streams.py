@@ -55,7 +55,9 @@ def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
         announce(event_from(trace_id, event))
     except ValueError as error:
         # The error shows what was given as a name, a status or a time: that may be anything.
-        logger.warning("Event not emitted: %s", redact_text(str(error)))
+        logger.warning(
+            "Event not emitted: %s", redact_text(str(error)), extra={"trace_id": redact_text(str(trace_id)[:128])}
+        )
         return False
     return True
 

@@ -1,12 +1,13 @@
-"""The HTTP routes: ``ws/health``, ``metrics``, and ``api/``."""
+"""The HTTP routes: ``ws/health``, ``metrics``, ``dashboard/`` and ``api/``."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 
-from .approval_views import ApprovalsView, ApprovalView
+from .approval_views import ApprovalsView, ApprovalView, OpenApprovalsView
+from .dashboard_views import dashboard, dashboard_trace
 from .metrics_views import MetricsView
-from .signal_views import TraceSignalsView, WindowSignalsView
+from .signal_views import SeriesView, ToolsView, TraceSignalsView, WindowSignalsView
 from .views import HealthView, TicketView
 
 app_name = "trace_streaming"
@@ -16,6 +17,11 @@ urlpatterns = [
     path("api/traces/<str:trace_id>/ticket", TicketView.as_view(), name="ticket"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("api/signals/", WindowSignalsView.as_view(), name="signals"),
+    path("api/signals/series", SeriesView.as_view(), name="signals-series"),
+    path("api/signals/tools", ToolsView.as_view(), name="signals-tools"),
+    path("api/approvals/", OpenApprovalsView.as_view(), name="open-approvals"),
+    path("dashboard/", dashboard, name="dashboard"),
+    path("dashboard/traces/<str:trace_id>", dashboard_trace, name="dashboard-trace"),
     path("api/traces/<str:trace_id>/signals", TraceSignalsView.as_view(), name="trace-signals"),
     path("api/traces/<str:trace_id>/approvals", ApprovalsView.as_view(), name="approvals"),
     path("api/traces/<str:trace_id>/approvals/<str:approval_id>", ApprovalView.as_view(), name="approval"),

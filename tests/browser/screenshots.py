@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from rich.console import Console
 from rich.text import Text
 
-from .conftest import BROWSER_ARGUMENTS, ROOT, Site, find_browser, manage_command, migrate
+from .conftest import BROWSER_ARGUMENTS, ROOT, Site, find_browser, finish, manage_command, migrate
 from .viewing import RECORDINGS, expect_state, open_event
 
 WIDE = (1280, 760)
@@ -44,8 +44,22 @@ async def shown(
     await page.close()
 
 
+async def take_dashboard(site: Site, browser: Browser, folder: Path) -> None:
+    """Of an hour that a process has emitted."""
+    command = [sys.executable, "-m", "tests.browser.busy_hour"]
+    environment = {**site.environment, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
+    await finish(await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=PIPE, stderr=PIPE))
+    async with shown(browser, site.url("/dashboard/"), (1440, 900)) as page:
+        await expect(page.locator(".uplot")).to_have_count(5)
+        await page.screenshot(path=folder / "dashboard.png", full_page=True)
+    async with shown(browser, site.url("/dashboard/"), NARROW, "dark") as page:
+        await expect(page.locator(".uplot")).to_have_count(5)
+        await page.screenshot(path=folder / "dashboard-narrow.png")
+
+
 async def take_all(site: Site, browser: Browser, folder: Path) -> None:
     """Play the recordings, and take the pictures."""
+    await take_dashboard(site, browser, folder)
     runs = [site.play(RECORDINGS / f"{name}.jsonl", name, pace) for name, pace in PACES.items()]
     finished = asyncio.gather(*runs)
     beginning = LIVE_RUN.read_bytes().splitlines()[:LIVE_EVENTS]

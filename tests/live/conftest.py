@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -85,9 +85,9 @@ def start_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start
     """
     sites: list[Site] = []
 
-    def start(layer: str, **environment: str) -> Site:
+    def start(layer: str, *, kinds: Sequence[str] = KINDS, **environment: str) -> Site:
         redis, postgres = (request.getfixturevalue(n) if layer in LAYERS else None for n in ("redis", "postgres"))
-        sites.append(Site(tmp_path, layer, redis, postgres, environment))
+        sites.append(Site(tmp_path, layer, redis, postgres, environment, kinds))
         sites[0].start()
         return sites[0]
 

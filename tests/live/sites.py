@@ -8,7 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
@@ -24,6 +24,9 @@ LAYERS = {
     "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
     "core": "channels_redis.core.RedisChannelLayer",
 }
+
+MARKER = "m4rker-0f-a-payload"
+"""A part of every event that the processes emit."""
 
 
 def migrate(shared: dict[str, str]) -> None:
@@ -126,7 +129,7 @@ class Emitting:
 
 
 class Site:
-    """A daphne and a uvicorn process, and any number that emit, on one database.
+    """Two serving processes, usually a daphne and a uvicorn, and any number that emit, on one database.
 
     Without a layer they have none in common; without PostgreSQL their database is a file.
     """
@@ -138,8 +141,10 @@ class Site:
         redis: Redis | None = None,
         postgres: Postgres | None = None,
         environment: Mapping[str, str] | None = None,
+        kinds: Sequence[str] = KINDS,
     ) -> None:
         self.redis, self.postgres = redis, postgres
+        self.folder = folder
         self.database_file = folder / "db.sqlite3"
         self.servers: list[Worker] = []
         self._processes = 0
@@ -150,15 +155,18 @@ class Site:
             migrate(shared)
         elif layer == "core":
             shared["TEST_DATABASE_POOL"] = "1"
-        for kind in KINDS:
-            (folder / kind).mkdir()
-            self.servers.append(Worker(kind, folder / kind, {**shared, **(environment or {})}))
+        for number, kind in enumerate(kinds):
+            place = folder / f"{kind}-{number}"
+            place.mkdir()
+            self.servers.append(Worker(kind, place, {**shared, **(environment or {})}))
 
     def start(self) -> None:
         self.each(Worker.start)
 
     def stop(self) -> None:
+        """End all servers. Whatever went wrong, no process has logged what an event holds."""
         self.each(Worker.stop)
+        self._check_logs()
 
     def each(self, function: Callable[[Worker], object]) -> None:
         """Do something to all servers at the same time."""
@@ -175,16 +183,22 @@ class Site:
         ]
 
     async def start_emitting(self) -> Emitting:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.live.emitting"),
-            cwd=ROOT,
-            env=self.servers[0].env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        with (self.folder / "emitting.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "tests.live.emitting"),
+                cwd=ROOT,
+                env=self.servers[0].env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         self._processes += 1
-        return Emitting(f"process {self._processes}", process)
+        return Emitting(f"{MARKER} {self._processes}", process)
+
+    def _check_logs(self) -> None:
+        logs = [server.log for server in self.servers] + [path.read_text() for path in self.folder.glob("emitting.log")]
+        assert not [line for log in logs for line in log.splitlines() if MARKER in line]
 
     def log(self, trace_id: str) -> list[tuple[int, dict[str, Any]]]:
         return read_log(self.servers[0].shared["DATABASE_URL"], trace_id)

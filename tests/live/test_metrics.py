@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from websockets.asyncio.client import connect
 
 from tests.live.conftest import StartSite
 from tests.live.faults import Run, redis_is_away, sqlite_is_locked
+from tests.live.servers import KINDS
 from tests.live.sites import Worker
 from tests.live.watching import all_have, watching
 
@@ -35,9 +37,10 @@ def scraped(server: Worker) -> dict[str, float]:
     return samples
 
 
+@pytest.mark.parametrize("kinds", [["daphne", "daphne"], KINDS], ids="-".join)
 @pytest.mark.parametrize("layer", ["pubsub", "none"])
 async def test_what_several_processes_count_adds_up_after_a_fault(
-    start_site: StartSite, tmp_path: Path, trace_id: str, layer: str
+    start_site: StartSite, tmp_path: Path, trace_id: str, layer: str, kinds: Sequence[str]
 ) -> None:
     """Redis goes and comes back, or the database is locked and events wait in files; then all are delivered.
 
@@ -46,7 +49,7 @@ async def test_what_several_processes_count_adds_up_after_a_fault(
     folder = tmp_path / "metrics"
     folder.mkdir()
     spool = {"TEST_SPOOL_DIR": str(tmp_path / "spool")} if layer == "none" else {}
-    site = start_site(layer, PROMETHEUS_MULTIPROC_DIR=str(folder), TEST_HEAD_CHECK_SECONDS="1", **spool)
+    site = start_site(layer, kinds=kinds, PROMETHEUS_MULTIPROC_DIR=str(folder), TEST_HEAD_CHECK_SECONDS="1", **spool)
     any_server = site.servers[0]
     unwanted = [server.url(trace_id, since=0, events="tool_call_error") for server in site.servers]
     async with site.emitting() as (process,), AsyncExitStack() as stack:
@@ -54,6 +57,7 @@ async def test_what_several_processes_count_adds_up_after_a_fault(
         for url in unwanted:
             await stack.enter_async_context(connect(url))
         await process.emit(trace_id, count=COUNT, pause=0.005)
+        await all_have(watchers, 1)  # the fault comes while it emits, not while it begins
         run = Run(site, [], watchers)
         await (redis_is_away(run) if layer == "pubsub" else sqlite_is_locked(run))
         await process.stored()

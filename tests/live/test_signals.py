@@ -12,7 +12,8 @@ from tests.live.services import Postgres
 
 def test_windows_equal_a_scan_of_the_events_on_postgresql_too(postgres: Postgres) -> None:
     """The same tests as on SQLite, in a process with another database."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/test_signal_windows.py", "tests/test_signal_views.py"]
+    files = [f"tests/test_signal_{name}.py" for name in ("windows", "series", "views")]
+    command = [sys.executable, "-m", "pytest", "-q", *files]
     environment = {**os.environ, "DATABASE_URL": postgres.url}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

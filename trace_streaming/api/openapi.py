@@ -18,7 +18,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from trace_streaming.approval_views import ApprovalSerializer, DecisionSerializer
-from trace_streaming.signal_views import WindowSerializer
+from trace_streaming.signal_views import SeriesSerializer, ToolsSerializer, WindowSerializer
 
 from .events import NDJSON
 from .schemas import (
@@ -33,13 +33,16 @@ from .schemas import (
     NEW_EVENT,
     NEW_EVENTS,
     NOT_FOUND,
+    OPEN,
     PAGE,
     PATH,
     READING,
     REFUSALS,
+    SERIES,
     SINCE,
     STATUS,
     TAKEN,
+    TOOLS,
     WRITING,
 )
 from .stream import EVENT_STREAM_TYPE
@@ -178,6 +181,21 @@ _extension(
     "signal_views.WindowSignalsView",
     "WindowSignalsView",
     get=extend_schema(parameters=[WindowSerializer], responses={200: ANY, **READING}),
+)
+_extension(
+    "signal_views.SeriesView",
+    "SeriesView",
+    get=extend_schema(parameters=[SeriesSerializer], responses={200: SERIES, **READING}),
+)
+_extension(
+    "signal_views.ToolsView",
+    "ToolsView",
+    get=extend_schema(parameters=[ToolsSerializer], responses={200: TOOLS, **READING}),
+)
+_extension(
+    "approval_views.OpenApprovalsView",
+    "OpenApprovalsView",
+    get=extend_schema(responses={200: OPEN, **READING}),
 )
 _extension(
     "signal_views.TraceSignalsView",

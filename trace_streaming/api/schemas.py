@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
+from trace_streaming.approval_views import OpenApprovalSerializer
 from trace_streaming.events import END_STATES, STATUSES
 
 PATH: Final = OpenApiParameter(
@@ -124,5 +125,52 @@ HEALTH: Final = inline_serializer(
         "service": serializers.CharField(),
         "active_connections": serializers.IntegerField(),
         "active_traces": serializers.ListField(child=serializers.CharField()),
+    },
+)
+
+
+def _numbers(name: str, *names: str) -> serializers.Serializer[Any]:
+    """Numbers that may not be known."""
+    return inline_serializer(name, {each: serializers.FloatField(allow_null=True) for each in names})
+
+
+_PART: Final[dict[str, Any]] = {
+    "total_steps": serializers.IntegerField(help_text="Calls that completed."),
+    "errors": serializers.IntegerField(help_text="Calls that failed."),
+    **{name: serializers.FloatField(allow_null=True) for name in ("success_rate", "error_rate", "tool_error_rate")},
+    "latency": _numbers("Latency", "p50", "p95", "p99", "mean"),
+}
+OPEN: Final = inline_serializer(
+    "OpenApprovals",
+    {
+        "now": serializers.DateTimeField(
+            help_text="The server's time, which those of the approvals are to be held to."
+        ),
+        "approvals": OpenApprovalSerializer(many=True),
+    },
+)
+_POINT: Final = {
+    "at": serializers.DateTimeField(help_text="When the step begins."),
+    **_PART,
+    "approval_wait_time": _numbers("ApprovalWait", "p95", "mean"),
+}
+_TOOL: Final = {"tool": serializers.CharField(allow_null=True), **_PART}
+SERIES: Final = inline_serializer(
+    "SignalSeries",
+    {
+        "from": serializers.DateTimeField(),
+        "to": serializers.DateTimeField(),
+        "step_seconds": serializers.IntegerField(),
+        "points": inline_serializer("SignalPoint", _POINT, many=True),
+    },
+)
+TOOLS: Final = inline_serializer(
+    "ToolSignals",
+    {
+        "from": serializers.DateTimeField(),
+        "to": serializers.DateTimeField(),
+        "tools": serializers.IntegerField(help_text="How many tools were called."),
+        "slowest": inline_serializer("SlowTool", _TOOL, many=True),
+        "failing": inline_serializer("FailingTool", _TOOL, many=True),
     },
 )

@@ -208,7 +208,7 @@ class EventSource:
         return packet if self._ending is None else None
 
     async def _run_pump(self, subscription: Subscription) -> None:
-        ending = await run_pump(subscription, self._scope.get("client"))
+        ending = await run_pump(subscription, self._scope)
         if ending is None:
             self._pump = None
             return

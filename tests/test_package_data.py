@@ -1,0 +1,19 @@
+"""What the wheel holds beside Python."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_wheel_holds_every_template_and_every_static_file() -> None:
+    """A folder that nobody names would be missing only where the app is installed."""
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    package = ROOT / "trace_streaming"
+    named = settings["options.package_data"]["trace_streaming"].split()
+    packed = {path for pattern in named for path in package.glob(pattern) if path.is_file()}
+    there = {path for folder in ("static", "templates") for path in (package / folder).rglob("*") if path.is_file()}
+    assert there <= packed, sorted(str(path) for path in there - packed)
