@@ -40,6 +40,7 @@ def raw(events: int, size: int) -> float:
     if URL.startswith("sqlite"):
         connection = sqlite3.connect(URL.removeprefix("sqlite:///") + ".raw", isolation_level=None)
         connection.executescript("pragma journal_mode=wal; pragma synchronous=normal")
+        connection.execute("drop table if exists raw")
         connection.execute(table("integer", "autoincrement"))
 
         def execute() -> None:
