@@ -43,6 +43,7 @@ export class Chart {
       this.#values.push(value);
     }
     this.#place.setAttribute("role", "img");
+    this.#place.setAttribute("aria-label", signal.title);
     this.#switch.setAttribute("aria-label", `${signal.title} as a table`);
     this.#table.setAttribute("aria-label", signal.title);
     this.#switch.addEventListener("click", () => this.#turn());

@@ -14,7 +14,7 @@ const LAYERS = ["success", "running", "warning", "error"];
 const OPACITIES = [0.75, 0.6, 1, 1];
 
 export class Overview {
-  #canvas = element("canvas", { role: "img" });
+  #canvas = element("canvas", { role: "img", "aria-label": "No events" });
   #window = element("span.window");
   #label = element("span.window-label");
   #colours = LAYERS.map((name) => element(`span.colour.${name}`));
