@@ -12,7 +12,10 @@ from playwright.async_api import Locator, Page, expect
 RECORDINGS = Path(__file__).resolve().parents[2] / "cuga_site" / "recordings"
 RUN = (RECORDINGS / "swe-agent-ctf-katy.jsonl").read_bytes().splitlines()
 """55 events: a plan, and 18 times a route, a call and its end."""
-LOST_CONNECTION = r"WebSocket connection to 'ws://127\.0\.0\.1:\d+/.*' failed|net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE)"
+LOST_CONNECTION = (
+    r"WebSocket connection to 'ws://127\.0\.0\.1:\d+/.*' failed"
+    r"|net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE)"
+)
 PATIENCE_MS = 30_000
 """For what takes a server's start, or a reconnect after several attempts."""
 
