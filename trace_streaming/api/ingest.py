@@ -55,7 +55,7 @@ class JSONBodyParser(BaseParser):
 
 @dataclass(frozen=True)
 class Bad:
-    """An item of a batch that holds no event, or one that the database refuses."""
+    """An item of a batch that holds no event, or one that is refused: by the database, or by a full trace."""
 
     index: int | None
     """None for the trace itself, where it begins: its metadata."""
