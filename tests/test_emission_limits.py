@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -33,6 +34,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(rates, "monotonic", clock)
     monkeypatch.setattr(emission_limits, "monotonic", clock)
     return clock
+
+
+def emit_from(trace_id: str, threads: int, emit: Callable[[TraceEmitter], None]) -> TraceEmitter:
+    """One emitter, used by several threads at once, ended and stored."""
+    try:
+        with TraceEmitter(trace_id) as emitter:
+            running = [threading.Thread(target=emit, args=(emitter,)) for _ in range(threads)]
+            for thread in running:
+                thread.start()
+            for thread in running:
+                thread.join()
+        assert emitter.flush(10)
+    finally:
+        recorder._reset()
+    return emitter
 
 
 def event(name: str = "plan_created", status: str = "success", trace_id: str = "t") -> TraceEvent:
@@ -124,16 +140,7 @@ def test_an_emitter_that_runs_wild(settings: Settings, threads: int) -> None:
             else:
                 emitter.emit("plan_created", {}, "success")
 
-    try:
-        with TraceEmitter("wild") as emitter:
-            running = [threading.Thread(target=emit, args=(emitter,)) for _ in range(threads)]
-            for thread in running:
-                thread.start()
-            for thread in running:
-                thread.join()
-        assert emitter.flush(10)
-    finally:
-        recorder._reset()
+    emitter = emit_from("wild", threads, emit)
     trace = Trace.objects.get(trace_id="wild")
     stored = list(trace.events.values_list("event", flat=True))
     assert len(emitter.events) == 100 * threads
@@ -214,16 +221,7 @@ def test_an_emitter_that_never_ends(settings: Settings, threads: int) -> None:
             emitter.emit("plan_created", {}, "success")
         emitter.emit("tool_call_error", {}, "error")
 
-    try:
-        with TraceEmitter("endless") as emitter:
-            running = [threading.Thread(target=emit, args=(emitter,)) for _ in range(threads)]
-            for thread in running:
-                thread.start()
-            for thread in running:
-                thread.join()
-        assert emitter.flush(10)
-    finally:
-        recorder._reset()
+    emit_from("endless", threads, emit)
     trace = Trace.objects.get(trace_id="endless")
     stored = list(trace.events.values_list("event", flat=True))
     assert (stored.count("plan_created"), stored.count("tool_call_error")) == (20, threads)  # each error came later
