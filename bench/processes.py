@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +27,19 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+@cache
+def migrated() -> TemporaryDirectory[str]:
+    """A folder with a migrated ``db.sqlite3``, for each server to have its copy."""
+    folder = TemporaryDirectory(prefix="bench-")
+    env = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{folder.name}/db.sqlite3",
+        "DJANGO_SETTINGS_MODULE": "bench.settings",
+    }
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
+    return folder
 
 
 class Server:
@@ -50,9 +65,7 @@ class Server:
             "DJANGO_SETTINGS_MODULE": "bench.settings",
             **environment,
         }
-        if application.startswith("bench.peers.ours"):
-            migrate = [sys.executable, "manage.py", "migrate", "-v0"]
-            subprocess.run(migrate, cwd=ROOT, env=self.env, check=True)
+        shutil.copy(Path(migrated().name) / "db.sqlite3", self.folder)
         self.log = (self.folder / "log").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log
@@ -99,6 +112,7 @@ class Server:
         self.process.kill()
         self.process.wait()
         self.log.close()
+        shutil.rmtree(self.folder)
 
 
 class Client:

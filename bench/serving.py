@@ -31,7 +31,7 @@ LOST = Measure("lost_percent", "% lost", less_is_better=True)
 @contextmanager
 def deliveries(scale: Scale) -> Iterator[list[Row]]:
     """What a server spends on each event and socket."""
-    sockets, events, few = scale.of(100, 10), scale.of(3_000, 50), scale.of(200, 50)
+    sockets, events, few = scale.of(100, 10), scale.of(3_000, 50), scale.of(100, 50)
     many = scale.of(10_000, 200)
     in_memory = f"Channels tutorial, in memory, {few}"  # events: it takes minutes for what takes the others seconds
 

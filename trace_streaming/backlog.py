@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ class Backlog:
         """Append a record or a barrier."""
         self._queue.put(item)
 
-    def relieve(self) -> Counter[str]:
+    def relieve(self) -> Mapping[str, int]:
         """Keep the queue from outgrowing its bound: half full, it goes to files, if there is a spool.
 
         Full nevertheless, it gives up a tenth; returns how many events went, by trace.
@@ -90,7 +90,7 @@ class Backlog:
                 threading.Thread(target=self._spill, args=(size // 4,), name="trace-spool", daemon=True).start()
             except RuntimeError:  # the process may have no more threads
                 self._spilling.release()
-        return self._queue.make_room(size) if waiting >= size else Counter()
+        return self._queue.make_room(size) if waiting >= size else {}
 
     def take(self) -> Load:
         """The oldest that waits."""

@@ -21,17 +21,15 @@ from .secret_keys import is_secret_key
 REDACTED_BY_KEY: Final = "[redacted:key]"
 Span = tuple[int, int]
 
-_WORDS: Final = tuple(
-    map(
-        re.compile,
-        (
-            *("pass|pwd|phrase", "ken|key|kie|kennw", "cret|cred|cvv|cvc|connect.sid", "uth", "jwt", "gnature", "mnem"),
-            *("ssn|ssid|sshp|sessionid", "otp", "_code|_pin"),
-        ),
-    )
+_WORDS: Final = (
+    *("pass|pwd|phrase", "ken|key|kie|kennw", "cret|cred|cvv|cvc|connect.sid", "uth", "jwt", "gnature", "mnem"),
+    *("ssn|ssid|sshp|sessionid", "otp", "_code|_pin"),
 )
 """What every secret key has in it, beginning with its rare letters: the engine finds a first letter at once, and in
 turn those of many words only slowly. Searched in the text in small letters."""
+_WORD_PATTERNS: Final = tuple(map(re.compile, _WORDS))
+_WORD_PARTS: Final = tuple(part for words in _WORDS for part in words.replace(".", "|").split("|"))
+"""A text without any of them, as most are, needs no pattern."""
 _CAPITALS: Final = re.compile("[A-Z]+")
 _KEY_PART: Final = re.compile(r"[\w.\-]{0,64}", re.ASCII)
 _WORD_BEFORE: Final = re.compile(r"[A-Za-z]{2,14} \Z")
@@ -89,9 +87,11 @@ def redact_assignments(text: str, lowered: str) -> str:
 
     :param lowered: the text in small letters
     """
+    if not any(map(lowered.__contains__, _WORD_PARTS)):
+        return text
     kept: list[str] = []
     done = at = 0
-    for place in sorted(word.start() for words in _WORDS for word in words.finditer(lowered)):
+    for place in sorted(word.start() for words in _WORD_PATTERNS for word in words.finditer(lowered)):
         if place < at:
             continue
         start, end = _key_around(text, place, done)

@@ -9,12 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import django
 
-URL = os.environ.get("DATABASE_URL") or f"sqlite:///{mkdtemp()}/db.sqlite3"
+FOLDER = TemporaryDirectory(prefix="bench-")
+URL = os.environ.get("DATABASE_URL") or f"sqlite:///{FOLDER.name}/db.sqlite3"
 DETAILS = {"tool": "search_contacts", "duration_ms": 12.5, "args": {"query": "name = 'Bob'", "limit": 10}, "ok": True}
 COLUMNS = "trace_id, sequence, event, status, timestamp, details, tool_name, duration_ms"
 ROW = ("tool_call_complete", "success", "2026-01-05 12:00:00.123456", json.dumps(DETAILS), "search_contacts", 12.5)
