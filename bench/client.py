@@ -39,6 +39,7 @@ class Client(WSListener):
         self.disordered = 0
         self.bytes = 0
         self.unacknowledged = 0
+        self.greeted = asyncio.Event()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type != WSMsgType.TEXT:
@@ -49,6 +50,7 @@ class Client(WSListener):
             payload = zlib.decompress(payload + b"\x00\x00\xff\xff\x03\x00", wbits=-15)
         start = payload.find(b'"n":')
         if start < 0:
+            self.greeted.set()
             return
         is_batch = payload.startswith(b'{"type"')
         first = int(payload[start + 4 : payload.find(b",", start)])
@@ -118,7 +120,11 @@ class Run:
         if len(self.complete) == len(self.clients):
             self.done.set()
 
-    async def connect(self, url: str, count: str, subprotocol: str = "", extensions: str = "") -> dict[str, Any]:
+    async def connect(
+        self, url: str, count: str, subprotocol: str = "-", extensions: str = "-", greets: str = ""
+    ) -> dict[str, Any]:
+        """Open sockets; where the server greets, until all are greeted: a socket that is open may not watch yet."""
+
         def new() -> Client:
             client = Client()
             client.run = self
@@ -126,9 +132,8 @@ class Run:
 
         if url.startswith("http:"):
             return await self._connect_event_sources(url, int(count))
-        headers = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol not in ("", "-") else {}
-        if extensions:
-            headers["Sec-WebSocket-Extensions"] = extensions
+        asked = {"Sec-WebSocket-Protocol": subprotocol, "Sec-WebSocket-Extensions": extensions}
+        headers = {name: value for name, value in asked.items() if value != "-"}
         for start in range(0, int(count), 50):
             size = min(50, int(count) - start)
             made = await asyncio.gather(
@@ -137,7 +142,10 @@ class Run:
                     for n in range(size)
                 )
             )
-            self.clients += [cast("Client", client) for _, client in made]
+            clients = [cast("Client", client) for _, client in made]
+            if greets:
+                await asyncio.gather(*(client.greeted.wait() for client in clients))
+            self.clients += clients
         return {"connected": len(self.clients)}
 
     async def _connect_event_sources(self, url: str, count: int) -> dict[str, Any]:
@@ -151,7 +159,7 @@ class Run:
             self.clients.append(source)
         return {"connected": len(self.clients)}
 
-    async def replay(self, url: str, count: str, subprotocol: str = "") -> dict[str, Any]:
+    async def replay(self, url: str, count: str, subprotocol: str = "-") -> dict[str, Any]:
         """Connect one socket, and wait until it has so many events."""
         self.expected = int(count)
         started = time.perf_counter()

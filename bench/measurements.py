@@ -32,7 +32,7 @@ def burst(
 ) -> Values:
     """Events as fast as they can be sent, to sockets that all watch the same."""
     with Server(kind, application, **environment) as server, Client() as client:
-        client.connect(server.url(), sockets, subprotocol)
+        client.connect(server.url(), sockets, subprotocol, greets=server.greets)
         return _burst(server, client, sockets, events, size)
 
 
@@ -69,7 +69,7 @@ def compressed(extensions: str, sockets: int, events: int, size: int) -> Values:
     """Like ``burst``, to clients that offer these extensions: also the bytes that a delivery takes."""
     options = ("--ws-per-message-deflate", "true")
     with Server("uvicorn", OURS, options, COMPRESSION="1") as server, Client() as client:
-        client.connect(server.url(), sockets, extensions=extensions)
+        client.connect(server.url(), sockets, extensions=extensions, greets=server.greets)
         return _burst(server, client, sockets, events, size)
 
 
@@ -81,14 +81,14 @@ def spread(processes: int, sockets: int, events: int, **environment: str) -> Val
         servers += [stack.enter_context(Server("uvicorn", OURS, **shared)) for _ in range(1, processes)]
         client = stack.enter_context(Client())
         for server in servers:
-            client.connect(server.url(), sockets // processes)
+            client.connect(server.url(), sockets // processes, greets=server.greets)
         return _burst(servers[0], client, sockets, events, others=servers[1:])
 
 
 def paced(kind: str, application: str, sockets: int, events: int, pause_ms: float, subprotocol: str = "") -> Values:
     """Events one by one: how long from emit to the last socket."""
     with Server(kind, application) as server, Client() as client:
-        client.connect(server.url(), sockets, subprotocol)
+        client.connect(server.url(), sockets, subprotocol, greets=server.greets)
         client.expect(20)
         server.emit(20, pause_ms=pause_ms)
         client.answer()
@@ -101,9 +101,9 @@ def paced(kind: str, application: str, sockets: int, events: int, pause_ms: floa
 def idle(kind: str, application: str, sockets: int) -> Values:
     """Sockets that nothing is sent to: memory of the server for each."""
     with Server(kind, application) as server, Client() as client:
-        client.connect(server.url(), 50)
+        client.connect(server.url(), 50, greets=server.greets)
         before = server.memory_bytes()
-        client.connect(server.url(), sockets)
+        client.connect(server.url(), sockets, greets=server.greets)
         return {"bytes_each": (server.memory_bytes() - before) / sockets}
 
 
@@ -119,7 +119,7 @@ def script(name: str, *arguments: object, **environment: str) -> Values:
 def many_traces(kind: str, traces: int) -> Values:
     """Ten events for each of many traces, in turn, each watched by one socket."""
     with Server(kind, OURS) as server, Client() as client:
-        client.connect(server.url("/ws/traces/t-{n}"), traces)
+        client.connect(server.url("/ws/traces/t-{n}"), traces, greets=server.greets)
         client.expect(1)
         server.emit(1, traces=traces)
         client.answer()

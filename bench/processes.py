@@ -50,6 +50,8 @@ class Server:
 
     def __init__(self, kind: str, application: str, options: Sequence[str] = (), **environment: str) -> None:
         self.port = free_port()
+        self.greets = application.startswith("bench.peers.ours")
+        """Whether it says something to each socket once that watches."""
         self.folder = Path(mkdtemp(prefix="bench-"))
         command = {
             "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "-v", "0", *options, application],
@@ -123,9 +125,14 @@ class Client:
             [sys.executable, "-m", "bench.client"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def connect(self, url: str, count: int, subprotocol: str = "", extensions: str = "") -> None:
-        """Open sockets, or streams of server-sent events (``http:``); ``{n}`` in the URL is each one's number."""
-        self._send("connect", url, count, subprotocol or "-", extensions)
+    def connect(
+        self, url: str, count: int, subprotocol: str = "", extensions: str = "", *, greets: bool = False
+    ) -> None:
+        """Open sockets, or streams of server-sent events (``http:``); ``{n}`` in the URL is each one's number.
+
+        :param greets: wait until the server has said something to each
+        """
+        self._send("connect", url, count, subprotocol or "-", extensions or "-", "greets" if greets else "")
         self.answer()
 
     def expect(self, count: int, patience: float = 5, *, timed: bool = False) -> None:

@@ -138,7 +138,8 @@ def scaling(scale: Scale) -> Iterator[list[Row]]:
 
     microseconds = (Measure("cpu_us", "us of CPU per delivery", less_is_better=True),)
     sockets = scale.of(100, 10)
-    one = f"ours, one process, {sockets} sockets"
+    several = scale.of(400, 20)
+    one = f"ours, one process, {several} sockets"
     with redis() as url:
         yield [
             Row(
@@ -172,10 +173,14 @@ def scaling(scale: Scale) -> Iterator[list[Row]]:
                 (Measure("cpu_us", "us of CPU per delivery", {one: 1.15}, less_is_better=True),),
                 (
                     Peer(
-                        f"ours, two processes, {sockets // 2} sockets each",
-                        lambda: spread(2, sockets, events, REDIS_URL=url),
+                        f"ours, two processes, {several} sockets each",
+                        lambda: spread(2, 2 * several, events, REDIS_URL=url),
                     ),
-                    Peer(one, lambda: spread(1, sockets, events, REDIS_URL=url)),
+                    Peer(one, lambda: spread(1, several, events, REDIS_URL=url)),
+                    Peer(
+                        f"ours, two processes, {several // 2} sockets each",
+                        lambda: spread(2, several, events, REDIS_URL=url),
+                    ),
                 ),
             ),
         ]
