@@ -15,7 +15,15 @@ from django.db.models.functions import Now
 
 from trace_streaming import presence as module
 from trace_streaming.models import StreamServer
-from trace_streaming.presence import DEAD_AFTER_SECONDS, Fleet, Presence, fleet, living
+from trace_streaming.presence import (
+    DEAD_AFTER_SECONDS,
+    MOST_TRACES,
+    Fleet,
+    Presence,
+    fleet,
+    living,
+    watchers_by_trace,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +69,19 @@ def test_the_fleet_is_this_process_now_and_the_others_as_they_were_seen(watched:
     server(module.presence.name, connections=99)
     names = sorted({f"t-{n:02}" for n in range(30) if n % 2 == 0 or n % 3 == 0})[:10]
     assert fleet() == Fleet(15 + 7, names)
+
+
+def test_who_watches_a_trace_is_counted_over_all_processes(presence: Presence, watched: dict[str, int]) -> None:
+    """This one as it is now, the living others as they were seen, each by its thousand most watched."""
+    watched.update({"a": 1, "b": 2})
+    server("other", watchers={"b": 3, "c": 4})
+    server("dead", DEAD_AFTER_SECONDS + 1, watchers={"a": 100})
+    server(module.presence.name, watchers={"a": 100})
+    assert watchers_by_trace() == {"a": 1, "b": 5, "c": 4}
+    watched.update({f"many-{number}": 1 for number in range(MOST_TRACES)})
+    presence._beat()
+    said = StreamServer.objects.get(name=presence.name).watchers
+    assert (len(said), said["b"]) == (MOST_TRACES, 2)
 
 
 def test_a_dead_process_is_forgotten(presence: Presence, watched: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import orjson
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -19,10 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from . import approval_admin  # noqa: F401  registers its own
 from .approvals import approvals
 from .export_admin import ExportAdmin
-from .hub import connections_by_trace
 from .models import Event, StreamServer, Trace
 from .periods import TracesByPeriod
-from .presence import living
+from .presence import living, watchers_by_trace
 from .read_only_admin import ReadOnlyAdmin
 from .retention import prune
 from .signal_windows import trace_signals
@@ -86,10 +86,19 @@ class TraceAdmin(ExportAdmin):
         """In its colour."""
         return format_html('<span class="trace-state {}">{}</span>', trace.state, trace.get_state_display())
 
-    @admin.display(description=_("watchers here"))
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """With who watches now, asked once for all traces of the page."""
+        page = super().get_changelist_instance(request)
+        watchers = watchers_by_trace()
+        for trace in page.result_list:
+            trace.watchers = watchers[trace.trace_id]
+        return page
+
+    @admin.display(description=_("watchers"))
     def watchers(self, trace: Trace) -> int:
-        """Connections of the process that answers; needs no query."""
-        return connections_by_trace().get(trace.trace_id, 0)
+        """Connections of all processes."""
+        watchers: int = vars(trace)["watchers"]
+        return watchers
 
     @admin.display(description=_("open approvals"))
     def open_approvals(self, trace: Trace) -> SafeString | str:
@@ -195,6 +204,7 @@ class StreamServerAdmin(ReadOnlyAdmin):
     """The processes that serve sockets now."""
 
     list_display = ("host", "pid", "started_at", "seen_at", "connections", "traces")
+    exclude = ("watchers",)  # a thousand; the list of traces has them
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """Without those that died."""

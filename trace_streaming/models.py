@@ -150,7 +150,10 @@ class Approval(models.Model):
         verbose_name = _("approval")
         verbose_name_plural = _("approvals")
         ordering = ["-requested_at", "-pk"]
-        indexes = [models.Index(fields=["decision", "expires_at"], name="trace_streaming_undecided")]
+        indexes = [
+            models.Index(fields=["decision", "expires_at"], name="trace_streaming_undecided"),
+            models.Index(fields=["-requested_at", "-id"], name="trace_streaming_asked"),
+        ]
         permissions = [("decide_approval", _("Can decide approvals"))]
 
     def __str__(self) -> str:
@@ -208,6 +211,9 @@ class StreamServer(models.Model):
     connections = models.PositiveIntegerField(_("connections"), default=0)
     traces = models.PositiveIntegerField(_("watched traces"), default=0)
     first_traces = models.JSONField(_("first traces"), default=list, help_text=_("The first ten, in order of name."))
+    watchers = models.JSONField(
+        _("watchers"), default=dict, help_text=_("Connections by trace, of the thousand with the most.")
+    )
 
     class Meta:
         verbose_name = _("stream server")

@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -29,6 +30,8 @@ DEAD_AFTER_SECONDS: Final = 20.0
 """A process that has not been seen for so long is dead."""
 END_SECONDS: Final = 2.0
 FIRST_TRACES: Final = 10
+MOST_TRACES: Final = 1000
+"""Of so many traces others are told how many watch here: what a process says of itself stays small."""
 
 
 class Fleet(NamedTuple):
@@ -89,6 +92,7 @@ class Presence:
             "connections": sum(here.values()),
             "traces": len(here),
             "first_traces": sorted(here)[:FIRST_TRACES],
+            "watchers": dict(Counter(here).most_common(MOST_TRACES)),
         }
         once = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": Now()}
         servers = StreamServer.objects.using(database())
@@ -116,10 +120,21 @@ def alone() -> Fleet:
 def fleet() -> Fleet:
     """All processes; raises what the database raises."""
     here = alone()
-    others = list(living().exclude(name=presence.name))
+    others = list(living().exclude(name=presence.name).defer("watchers"))
     traces = set(here.first_traces).union(*(server.first_traces for server in others))
     connections = here.connections + sum(server.connections for server in others)
     return Fleet(connections, sorted(traces)[:FIRST_TRACES])
+
+
+def watchers_by_trace() -> Counter[str]:
+    """Connections of all processes; raises what the database raises.
+
+    Of another process those are counted that it has said a few seconds ago, of its thousand most watched traces.
+    """
+    watchers = Counter(connections_by_trace())
+    for there in living().exclude(name=presence.name).values_list("watchers", flat=True):
+        watchers.update(there)
+    return watchers
 
 
 presence = Presence()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import urlsplit
 
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, Response, expect
 
 from .conftest import Site
+from .test_demo_page import SCHEMES
 from .viewing import RECORDINGS, RUN, expect_events, expect_state
 
 CREATE = """
@@ -49,3 +52,20 @@ async def test_the_admin_shows_a_trace_live_to_those_who_may(site: Site, page: P
     response = await page.goto(address)
     assert response is not None
     assert response.status == 403
+
+
+@SCHEMES
+async def test_axe_finds_nothing_in_what_is_ours(
+    site: Site, page: Page, tolerated: list[str], scheme: Literal["light", "dark"]
+) -> None:
+    """On a trace's page; the rest of it is Django's."""
+    tolerated += ["Applying inline style violates", "404"]  # axe does; the admin has no favicon
+    await site.play(RECORDINGS / "swe-agent-ctf-katy.jsonl", "in-the-admin")
+    await site.manage("shell", "-c", CREATE)
+    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    await log_in(site, page, "chief")
+    await page.goto(site.url("/admin/trace_streaming/trace/"))
+    await page.get_by_role("link", name="in-the-admin").click()
+    await expect_state(page, "Ended: success")
+    results = await Axe().run(page, context={"include": [["trace-viewer"], ["fieldset"]]})
+    assert results.violations_count == 0, results.generate_report()

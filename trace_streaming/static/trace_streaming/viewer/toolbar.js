@@ -50,7 +50,7 @@ export class Toolbar {
     this.filter = filter;
     this.told = told;
     this.follow = button("down", "Follow", told.follow, { classes: "toggle follow", key: "f" });
-    this.error = button("error", "Next error", told.error, { classes: "next-error", key: "e" });
+    this.error = button("jump", "Next error", told.error, { classes: "next-error", key: "e" });
     this.zoom = button("reset", "Whole trace", told.reset, { classes: "zoom", key: "0" });
     const help = button("keyboard", "Keyboard", told.help, { shown: false, classes: "quiet", key: "?" });
     this.element = element(
