@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from bench.processes import ROOT, Client, Server
+from bench.databases import ROOT
+from bench.processes import Client, Server
 
 OURS = "bench.peers.ours:application"
 FASTAPI = "bench.peers.fastapi_registry:app"

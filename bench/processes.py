@@ -11,15 +11,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
-ROOT = Path(__file__).parent.parent
+from bench.databases import ROOT, sqlite_in
 
 
 def free_port() -> int:
@@ -27,19 +26,6 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
-
-
-@cache
-def migrated() -> TemporaryDirectory[str]:
-    """A folder with a migrated ``db.sqlite3``, for each server to have its copy."""
-    folder = TemporaryDirectory(prefix="bench-")
-    env = {
-        **os.environ,
-        "DATABASE_URL": f"sqlite:///{folder.name}/db.sqlite3",
-        "DJANGO_SETTINGS_MODULE": "bench.settings",
-    }
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-    return folder
 
 
 class Server:
@@ -63,11 +49,10 @@ class Server:
         }[kind]
         self.env = {
             **os.environ,
-            "DATABASE_URL": f"sqlite:///{self.folder}/db.sqlite3",
+            "DATABASE_URL": sqlite_in(self.folder),
             "DJANGO_SETTINGS_MODULE": "bench.settings",
             **environment,
         }
-        shutil.copy(Path(migrated().name) / "db.sqlite3", self.folder)
         self.log = (self.folder / "log").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log

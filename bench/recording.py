@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from bench.databases import postgres, sqlite
 from bench.measurements import (
@@ -93,22 +93,26 @@ def replaying(scale: Scale) -> Iterator[list[Row]]:
     """A long trace, read from its beginning."""
     events = scale.of(100_000, 2_000)
     alone = "reading the rows alone"
-    yield [
-        Row(
-            f"replay of {events:,} events to one socket, uvicorn",
-            (Measure("per_second", "events per second", {alone: 0.3}, is_headline=True),),
-            (
-                Peer(f"ours, batched ({V1})", lambda: replay("uvicorn", events, V1)),
-                Peer("ours, one per frame", lambda: replay("uvicorn", events, "")),
-                Peer(alone, lambda: script("store", "read", events, 5000)),
+    lengths = (1_000, events, scale.of(1_000_000, 5_000))
+    with ExitStack() as stack:
+        urls = {length: stack.enter_context(sqlite()) for length in lengths}
+
+        def stored(what: str, length: int) -> Callable[[], Values]:
+            return lambda: script("store", what, length, 5000, DATABASE_URL=urls[length])
+
+        yield [
+            Row(
+                f"replay of {events:,} events to one socket, uvicorn",
+                (Measure("per_second", "events per second", {alone: 0.3}, is_headline=True),),
+                (
+                    Peer(f"ours, batched ({V1})", lambda: replay("uvicorn", events, V1)),
+                    Peer("ours, one per frame", lambda: replay("uvicorn", events, "")),
+                    Peer(alone, stored("read", events)),
+                ),
             ),
-        ),
-        Row(
-            "the first page of a trace (500 events), by its length",
-            (Measure("per_second", "pages per second"),),
-            tuple(
-                Peer(f"ours, {length:,} events", lambda length=length: script("store", "page", length, 5000))  # type: ignore[misc]
-                for length in (1_000, scale.of(100_000, 2_000), scale.of(1_000_000, 5_000))
+            Row(
+                "the first page of a trace (500 events), by its length",
+                (Measure("per_second", "pages per second"),),
+                tuple(Peer(f"ours, {length:,} events", stored("page", length)) for length in lengths),
             ),
-        ),
-    ]
+        ]
