@@ -43,56 +43,56 @@ class Numbered(NamedTuple):
     first: int
     """The number of the first of them; the others follow."""
     events: Sequence[TraceEvent]
-    times: Sequence[str]
-    """When they happened, as of ``format_timestamp``."""
-    encoded: Sequence[EncodedEvent]
-
-
-def encode(trace_pk: int, first: int, events: Sequence[TraceEvent]) -> Numbered:
-    """Number and encode events."""
-    times = [format_timestamp(event.timestamp) for event in events]
-    encoded = [
-        encode_event(event, sequence, time)
-        for sequence, (event, time) in enumerate(zip(events, times, strict=True), first)
-    ]
-    return Numbered(trace_pk, first, events, times, encoded)
 
 
 def insert(
     connection: BaseDatabaseWrapper, numbered: Sequence[Numbered], measures: Sequence[Sequence[float | None]]
-) -> None:
-    """Insert events; many times as fast as ``bulk_create``, which builds and inspects a model per row.
+) -> list[list[EncodedEvent]]:
+    """Encode and insert events; many times as fast as ``bulk_create``, which builds and inspects a model per row.
 
     :param measures: of each event (:mod:`trace_streaming.measures`)
+    :return: the events of each of ``numbered`` as watchers get them
     """
-    as_column = time_column(connection)
-    rows = [
-        (
-            trace_pk,
-            sequence,
-            event.event,
-            event.status,
-            as_column(time),
-            event.details,
-            event.tool_name,
-            event.duration_ms,
-            measure,
-            event.event_id,
-        )
-        for (trace_pk, first, events, times, _), measured in zip(numbered, measures, strict=True)
-        for sequence, (event, time, measure) in enumerate(zip(events, times, measured, strict=True), first)
-    ]
-    if not rows:
-        return
+    encoded: list[list[EncodedEvent]] = [[] for _ in numbered]
+    count = sum(len(batch.events) for batch in numbered)
+    if not count:
+        return encoded
+    rows = _encoded_rows(time_column(connection), numbered, measures, encoded)
     table, columns = connection.ops.quote_name(Event._meta.db_table), ", ".join(_COLUMNS)
     with connection.cursor() as cursor:
-        if len(rows) >= COPY_ROWS and connection.vendor == "postgresql" and hasattr(cursor, "copy"):  # psycopg 3
+        if count >= COPY_ROWS and connection.vendor == "postgresql" and hasattr(cursor, "copy"):  # psycopg 3
             with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-                for row in rows:
+                for row in rows:  # the server stores the first while the next are encoded
                     copy.write_row(row)
         else:
             values = ", ".join(["%s"] * len(_COLUMNS))
-            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608  our own names  # nosec B608
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", list(rows))  # noqa: S608  our own names  # nosec B608
+    return encoded
+
+
+def _encoded_rows(
+    as_column: Callable[[str], Any],
+    numbered: Sequence[Numbered],
+    measures: Sequence[Sequence[float | None]],
+    encoded: Sequence[list[EncodedEvent]],
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of ``_COLUMNS``; each event is added to ``encoded`` when its row is taken."""
+    for (trace_pk, first, events), measured, texts in zip(numbered, measures, encoded, strict=True):
+        for sequence, (event, measure) in enumerate(zip(events, measured, strict=True), first):
+            time = format_timestamp(event.timestamp)
+            texts.append(encode_event(event, sequence, time))
+            yield (
+                trace_pk,
+                sequence,
+                event.event,
+                event.status,
+                as_column(time),
+                event.details,
+                event.tool_name,
+                event.duration_ms,
+                measure,
+                event.event_id,
+            )
 
 
 def known_ids(alias: str, trace_pk: int, event_ids: Collection[str]) -> set[str]:

@@ -126,16 +126,17 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
     if _are_stored(in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
         transaction.set_rollback(True, using=alias)
         return list(in_doubt)
-    batches: list[Batch] = []
-    inserted: list[event_rows.Numbered] = []
-    for trace_id, new in appended.items():
-        head = heads[trace_id]
-        numbered = event_rows.encode(head.pk, head.sequence - len(new.events) + 1, new.events)
-        batches += _batches(trace_id, head, numbered.encoded)
-        inserted.append(numbered)
-    event_rows.insert(connections[alias], inserted, [measures.of(alias, numbered) for numbered in inserted])
+    numbered = [
+        event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
+        for trace_id, new in appended.items()
+    ]
+    encoded = event_rows.insert(connections[alias], numbered, [measures.of(alias, batch) for batch in numbered])
     trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
-    return batches
+    return [
+        batch
+        for trace_id, events in zip(appended, encoded, strict=True)
+        for batch in _batches(trace_id, heads[trace_id], events)
+    ]
 
 
 def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
