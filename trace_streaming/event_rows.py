@@ -133,7 +133,7 @@ def _rows(alias: str, trace_pk: int, after: int) -> Iterator[tuple[Any, ...]]:
 def _as_the_driver_gives(alias: str, rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:
     """The rows of a query whose columns need no converter, as its ``iterator()``, which takes twice as long."""
     connection = connections[alias]
-    is_pooled = connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+    is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
     with connection.cursor() if is_pooled else connection.chunked_cursor() as cursor:
         cursor.execute(*rows.query.get_compiler(using=alias).as_sql())
         while chunk := cursor.fetchmany(CHUNK_EVENTS):
