@@ -15,7 +15,7 @@ from tests.live import reports
 from trace_streaming import TraceEmitter
 from trace_streaming.conf import conf
 from trace_streaming.models import Event
-from trace_streaming.recorder import recorder
+from trace_streaming.recording.recorder import recorder
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
 

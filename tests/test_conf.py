@@ -10,8 +10,7 @@ from django.test import override_settings
 from pytest_django import Settings
 
 from trace_streaming import checks
-from trace_streaming.conf import PREFIX, SETTING_NAMES, Conf, Limits, conf
-from trace_streaming.rates import parse_rate
+from trace_streaming.conf import PREFIX, SETTING_NAMES, Conf, Limits, conf, parse_rate
 
 PAGE = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
 

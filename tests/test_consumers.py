@@ -19,13 +19,17 @@ from django.test import AsyncClient
 from pytest_django import Settings
 from rest_framework.authentication import BaseAuthentication
 
-from trace_streaming import TraceEmitter, admission, client_commands, consumers, hub, is_trace_streaming, limits, store
+from trace_streaming import TraceEmitter, consumers, is_trace_streaming
+from trace_streaming.access import admission, connection_limits
 from trace_streaming.consumers import MAX_BAD_COMMANDS
-from trace_streaming.frames import WINDOW_BYTES
 from trace_streaming.models import Trace
-from trace_streaming.protocol import MAX_COMMAND_CHARACTERS, SUBPROTOCOL
 from trace_streaming.routing import websocket_urlpatterns
-from trace_streaming.subscription import Subscription
+from trace_streaming.sockets import commands
+from trace_streaming.storage import store
+from trace_streaming.watching import hub
+from trace_streaming.watching.subscription import Subscription
+from trace_streaming.wire.profiles import WINDOW_BYTES
+from trace_streaming.wire.protocol import MAX_COMMAND_CHARACTERS, SUBPROTOCOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -552,7 +556,7 @@ class TestForAsLongAsTheyMay:
             raise OperationalError("secret host name")
 
         async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
-            monkeypatch.setattr(client_commands, "renew", away)
+            monkeypatch.setattr(commands, "renew", away)
             await socket.send_json_to({"type": "renew", "id": 1, "ticket": "x"})
             error = await receive(socket)
             assert (error["code"], error["id"], "secret" in error["message"]) == (4001, 1, False)
@@ -570,7 +574,7 @@ class TestForAsLongAsTheyMay:
             assert closed.wait(10)
             return real(*arguments)
 
-        monkeypatch.setattr(client_commands, "renew", late)
+        monkeypatch.setattr(commands, "renew", late)
         async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
             await socket.send_json_to({"type": "renew", "id": 1, "ticket": ticket})
             await Trace.objects.aupdate(owner=None)
@@ -609,21 +613,21 @@ async def test_a_socket_too_many_is_refused_and_the_next_let_in(settings: Settin
         await assert_refused(late, 4029, words, "retry in")
     async with open_socket():
         pass
-    assert limits.places.taken() == {}
+    assert connection_limits.places.taken() == {}
 
 
 async def test_limits_hold_before_anybody_is_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood costs no query."""
     settings.TRACE_STREAMING_LIMITS = {"connects_per_address": "1/hour"}
-    limits.places.reset()
+    connection_limits.places.reset()
     asked: list[object] = []
     monkeypatch.setattr(consumers, "admit", asked.append)
-    limits.places.attempt("unknown")
+    connection_limits.places.attempt("unknown")
     for _ in range(3):
         async with connect("t") as socket:
             await assert_refused(socket, 4029, "retry in")
     assert asked == []
-    limits.places.reset()
+    connection_limits.places.reset()
 
 
 @pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])

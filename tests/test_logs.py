@@ -9,12 +9,12 @@ import pytest
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter, emit_trace_event
-from trace_streaming.approvals import decide
+from trace_streaming.approvals.decisions import decide
 from trace_streaming.events import TraceStart
 from trace_streaming.exceptions import ApprovalConflictError
 from trace_streaming.logs import TraceIdFilter
 from trace_streaming.models import Approval
-from trace_streaming.recorder import recorder
+from trace_streaming.recording.recorder import recorder
 
 MARKER = "m4rker-0f-a-payload"
 

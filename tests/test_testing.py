@@ -10,9 +10,10 @@ from channels.exceptions import ChannelFull
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter
-from trace_streaming.publisher import channel_layer, is_in_memory
-from trace_streaming.recorder import connect, disconnect, recorder
+from trace_streaming.recorder import connect, disconnect
+from trace_streaming.recording.recorder import recorder
 from trace_streaming.testing import FaultyChannelLayer, capture_events
+from trace_streaming.watching.channel_layer import channel_layer, is_in_memory
 
 
 @pytest.fixture(autouse=True)

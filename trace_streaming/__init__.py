@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .emitter import TraceEmitter
-from .emitter_contract import current_emitter
+from .emitting.contract import current_emitter
+from .emitting.emitter import TraceEmitter
 from .events import CANONICAL_EVENTS
 from .exceptions import (
     InvalidEventIdError,
@@ -17,7 +17,12 @@ from .exceptions import (
 from .signals import event_emitted, events_recorded, trace_ended, trace_started
 
 if TYPE_CHECKING:
-    from .streams import broadcast_trace_events, emit_trace_event, get_active_trace_streams, is_trace_streaming
+    from .recording.broadcast import (
+        broadcast_trace_events,
+        emit_trace_event,
+        get_active_trace_streams,
+        is_trace_streaming,
+    )
 
 __version__ = "0.1.0"
 
@@ -44,7 +49,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # These need the models, which Django loads after it has imported this package.
     if name in __all__:
-        from . import streams
+        from .recording import broadcast
 
-        return getattr(streams, name)
+        return getattr(broadcast, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from django.apps import AppConfig, apps
 from django.utils.translation import gettext_lazy as _
 
@@ -15,11 +17,28 @@ class TraceStreamingConfig(AppConfig):
 
     def ready(self) -> None:
         """Run once, when all models are loaded."""
-        from . import approval_desk, checks, recorder, servers
+        from . import checks, recorder
+        from .approvals import waiting
+        from .servers import patches
 
         checks.register_checks()
         recorder.connect()
-        approval_desk.connect()
-        servers.install()
+        waiting.connect()
+        patches.install(_close_connections, _end_process)
         if apps.is_installed("drf_spectacular"):
             from .api import openapi  # noqa: F401  it registers itself
+
+
+async def _close_connections() -> None:
+    from . import consumers  # like the next, not for every process that emits
+    from .api import stream
+
+    await asyncio.gather(consumers.close_all(), stream.end_all())
+
+
+def _end_process() -> None:
+    from .recording.recorder import recorder
+    from .servers.presence import presence
+
+    recorder.close()
+    presence.close()

@@ -6,16 +6,37 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from .rates import Rate, parse_rate
-
 PREFIX = "TRACE_STREAMING_"
 DEFAULT_REDACTOR = "trace_streaming.redaction.redact"
+
+
+class Rate(NamedTuple):
+    """So many times in so many seconds; as many at once."""
+
+    times: int
+    seconds: int
+
+
+def parse_rate(text: str) -> Rate:
+    """Read ``"600/min"``: a count, and of ``second``, ``minute``, ``hour`` and ``day`` the first letter.
+
+    :raises ValueError: for other texts
+    """
+    from rest_framework.throttling import SimpleRateThrottle  # needs Django's settings, which an import does not
+
+    try:
+        rate = Rate(*SimpleRateThrottle.parse_rate(SimpleRateThrottle, text))  # type: ignore[arg-type]
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        raise ValueError(f"Not a rate: {text!r}. Write a count and a period, such as 600/min") from None
+    if rate.times < 1:
+        raise ValueError(f"Not a rate: {text!r}. The count must be 1 or more")
+    return rate
 
 
 @dataclass(frozen=True)

@@ -12,22 +12,26 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from . import metrics
-from .admission import admit
-from .authentication import Credentials, Handshake
-from .burst_log import describe
-from .client_commands import obey
+from .access.admission import admit
+from .access.authentication import Credentials, Handshake
+from .access.connection_limits import Place
+from .access.revocation import current_guard
+from .access.token_buckets import TokenBucket
 from .conf import conf
 from .events import event_names
 from .exceptions import ProtocolError, StorageUnavailableError
-from .frames import PLAIN, V1, Profile
-from .guard import current_guard
-from .hub import Hub, current_hub
-from .limits import Place
-from .logs import connection_name
-from .packets import Frame, Packet
-from .presence import presence
-from .protocol import (
+from .servers.presence import presence
+from .servers.wires import SCOPE_KEY, Wire
+from .sockets.commands import obey
+from .storage.store import with_fresh_connection
+from .telemetry import metrics
+from .telemetry.logs import connection_name, describe
+from .watching.hub import Hub, current_hub
+from .watching.pump import GONE, run_pump
+from .watching.subscription import Subscription
+from .wire.frames import Frame, Packet
+from .wire.profiles import PLAIN, V1, Profile
+from .wire.protocol import (
     FAILED,
     GOING_AWAY,
     SUBPROTOCOL,
@@ -37,11 +41,6 @@ from .protocol import (
     parse_command,
     parse_watch_request,
 )
-from .pump import GONE, run_pump
-from .rates import TokenBucket
-from .store import with_fresh_connection
-from .subscription import Subscription
-from .wires import SCOPE_KEY, Wire
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ class InvalidEventIdError(TraceStreamingError, ValueError):
 class ProtocolError(TraceStreamingError, ValueError):
     """A request or command from a client that the wire protocol does not allow.
 
-    ``code`` is one of :class:`trace_streaming.protocol.CloseCode`; ``message`` is safe to show to the client.
+    ``code`` is one of :class:`trace_streaming.wire.protocol.CloseCode`; ``message`` is safe to show to the client.
     """
 
     def __init__(self, code: int, message: str) -> None:

@@ -8,18 +8,10 @@ that was sent).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
-from .emitter_contract import current_emitter
+from .emitting.contract import current_emitter
 
 FIELDS = ("trace_id", "sequence", "connection")
-
-
-def connection_name(scope: Mapping[str, Any]) -> str:
-    """The field ``connection`` of a log line: the client's address and port."""
-    host, port = (scope.get("client") or ("unknown", 0))[:2]
-    return f"{host}:{port}"
 
 
 class TraceIdFilter(logging.Filter):

@@ -1,185 +1,15 @@
-"""Stores what is emitted: the receiver of the emitter's signals, and all the ends of a process that it outlives."""
+"""The default receiver of what is emitted: it stores in this project's database.
+
+A project that stores elsewhere calls :func:`disconnect` in its ``AppConfig.ready``, and connects receivers of its own.
+"""
 
 from __future__ import annotations
 
-import logging
-import threading
-from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from . import metrics, process_end, store
-from .backlog import Backlog
-from .conf import conf
-from .emission_limits import EmissionLimits
-from .events import TraceEnd, TraceEvent, TraceRecord, TraceStart
-from .inline import run_blocking
-from .record_queue import Barrier
+from .events import TraceEnd, TraceEvent, TraceStart
+from .recording.recorder import recorder
 from .signals import event_emitted, flush_requested, trace_ended, trace_started
-from .writer import Writer, announce_alone
-
-logger = logging.getLogger(__name__)
-
-EXIT_FLUSH_SECONDS: Final = 5.0
-FORK_SECONDS: Final = 1.0
-SYNC_SECONDS: Final = 10.0
-"""How long ``emit`` waits at most until its event is stored, with ``TRACE_STREAMING_DURABILITY = "sync"``."""
-
-
-class Recorder:
-    """Takes records from any thread; a writer stores them. The module has one, ``recorder``."""
-
-    def __init__(self) -> None:
-        self._reset()
-
-    def _reset(self) -> None:
-        self._backlog = Backlog()
-        self._limits = EmissionLimits()
-        self._writer: Writer | None = None
-        self._start_lock = threading.Lock()
-        self._forking = threading.local()  # two threads may fork at the same time
-
-    def before_fork(self) -> None:
-        """Wait for the transaction that runs: SQLite in the child would take its lock for one of its own, for ever."""
-        writer = self._writer
-        is_held = writer is not None and writer.storing.acquire(timeout=FORK_SECONDS)
-        self._forking.held = writer if is_held else None
-
-    def after_fork(self) -> None:
-        """In the parent: go on."""
-        if (writer := self._forking.held) is not None:
-            writer.storing.release()
-
-    def forget(self) -> None:
-        """In a forked child: what waits here is the parent's to store."""
-        self._backlog.forget()
-        self._reset()
-
-    @property
-    def pending(self) -> int:
-        """How many records wait to be stored."""
-        return len(self._backlog)
-
-    @property
-    def pending_in_files(self) -> int:
-        """How many of these are in files of the spool."""
-        return self._backlog.spilled
-
-    @property
-    def lost(self) -> int:
-        """How many records could not be stored, since the process started."""
-        return self._backlog.lost
-
-    @property
-    def shed(self) -> int:
-        """How many of these may be stored when they are sent again: the database has not refused them for good."""
-        return self._backlog.shed
-
-    def refusals(self) -> AbstractContextManager[list[TraceRecord]]:
-        """The records that the database will never take, of those that it is given within, whoever sent them."""
-        return self._backlog.refusals()
-
-    def record(self, record: TraceRecord) -> None:
-        """Take a record; never raises. Returns at once, unless ``TRACE_STREAMING_DURABILITY`` asks to wait."""
-        rate, total = conf.limits.events_per_trace, conf.limits.total_events_per_trace
-        if rate is None and total is None:
-            self._record(record)
-            return
-        kept = self._limits.kept(record, rate, total)
-        if record not in kept:
-            metrics.counts.add("emitted")
-            self._backlog.lose(1, "they are too many for their trace", record.trace_id)
-        for each in kept:
-            self._record(each)
-
-    def has_room(self, trace_id: str) -> bool:
-        """Whether the trace may have another event that is neither an error nor part of an approval, ever."""
-        total = conf.limits.total_events_per_trace
-        return total is None or self._limits.has_room(trace_id, total)
-
-    def _record(self, record: TraceRecord) -> None:
-        if isinstance(record, TraceEvent):
-            metrics.counts.add("emitted")
-        if conf.RECORDER == "inline":
-            try:
-                run_blocking(self._append_inline, record)
-            except TimeoutError:
-                self._backlog.lose(1, "its thread waits for the event loop", record.trace_id)
-        else:
-            for trace_id, count in self._backlog.relieve().items():
-                self._backlog.lose(count, "the queue is full", trace_id)
-            self._put(record)
-            if conf.DURABILITY == "sync" and not self.flush(SYNC_SECONDS):
-                self._backlog.log.failed("sync", "Trace events are not stored in time: the database is slow or away")
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was recorded before is stored; False when ``timeout`` seconds did not suffice.
-
-        False at once in the writer thread itself, that is, in a receiver of ``events_recorded``.
-        """
-        if isinstance(threading.current_thread(), Writer):
-            return False
-        try:
-            self.barrier().result(timeout)
-        except TimeoutError:
-            return False
-        return True
-
-    def barrier(self) -> Barrier:
-        """A future that is done when all that was recorded before it is stored or given up."""
-        barrier = Barrier()
-        if not self._backlog and self._writer is None:
-            barrier.set_result(None)
-        else:
-            self._put(barrier)
-        return barrier
-
-    def close(self, timeout: float = EXIT_FLUSH_SECONDS) -> None:
-        """Store what waits, for at most ``timeout`` seconds, and end the writer. The next emit starts another.
-
-        What is not stored in time stays in the spool, if there is one, for the next process.
-        """
-        for marker in self._limits.remaining():
-            self._record(marker)
-        writer = self._writer
-        if writer is None:
-            return
-        self.flush(timeout)
-        self._writer = None
-        writer.end(timeout)
-        if unstored := self._backlog.close():
-            logger.error("%d events were not stored in time", unstored)
-        metrics.flush()
-
-    def _put(self, item: TraceRecord | Barrier) -> None:
-        self._backlog.put(item)
-        writer = self._writer
-        if writer is None or not writer.is_alive():
-            writer = self._start()
-        if not writer.wake.is_set():
-            writer.wake.set()
-
-    def _start(self) -> Writer:
-        with self._start_lock:
-            if self._writer is None or not self._writer.is_alive():
-                process_end.outlive_sigterm(self)
-                metrics.teller.start()
-                writer = Writer(self._backlog)
-                writer.start()
-                self._writer = writer
-            return self._writer
-
-    def _append_inline(self, record: TraceRecord) -> None:
-        try:
-            batches = store.append([record])
-        except Exception as error:
-            self._backlog.refuse(record, error)
-            return
-        announce_alone(batches)
-
-
-recorder = Recorder()
-metrics.sources["queue_records"] = lambda: recorder.pending - recorder.pending_in_files
-metrics.sources["spool_records"] = lambda: recorder.pending_in_files
 
 
 def record_start(sender: object, start: TraceStart, **kwargs: Any) -> None:
@@ -226,6 +56,3 @@ def disconnect() -> bool:
     """
     connected = [signal.disconnect(dispatch_uid=DISPATCH_UID) for signal, _ in _RECEIVERS]
     return any(connected)
-
-
-process_end.install(recorder)

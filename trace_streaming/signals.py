@@ -8,10 +8,10 @@
 ``trace_ended(sender, end)``
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
 ``events_recorded(sender, batches)``
-    A list of :class:`~trace_streaming.batches.Batch` was committed and published. Sent in the recorder's thread.
+    A list of :class:`~trace_streaming.wire.batches.Batch` was committed and published. Sent in the recorder's thread.
 ``decision_requested(sender, request)``
-    An agent asks: an :class:`~trace_streaming.approval_requests.ApprovalRequest`, or an ``AskedBefore``. Whoever takes
-    it returns a future of the :class:`~trace_streaming.approval_requests.Decision`.
+    An agent asks: an :class:`~trace_streaming.emitting.approval_requests.ApprovalRequest`, or an ``AskedBefore``.
+    Whoever takes it returns a future of the :class:`~trace_streaming.emitting.approval_requests.Decision`.
 ``approval_decided(sender, approval)``
     An :class:`~trace_streaming.models.Approval` was decided in this process, or its time is over.
 ``flush_requested(sender, timeout)``

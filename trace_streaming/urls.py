@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from .approval_views import ApprovalsView, ApprovalView, OpenApprovalsView
-from .dashboard_views import dashboard, dashboard_trace
-from .metrics_views import MetricsView
-from .signal_views import SeriesView, ToolsView, TraceSignalsView, WindowSignalsView
-from .views import HealthView, TicketView
+from .api.approvals import ApprovalsView, ApprovalView, OpenApprovalsView
+from .api.signals import SeriesView, ToolsView, TraceSignalsView, WindowSignalsView
+from .api.tickets import TicketView
+from .monitoring.dashboard import dashboard, dashboard_trace
+from .monitoring.health import HealthView
+from .monitoring.metrics import MetricsView
 
 app_name = "trace_streaming"
 

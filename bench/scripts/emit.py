@@ -51,7 +51,8 @@ def timed(emit: Callable[[], object], count: int) -> list[float]:
 def ours(count: int, threads: int) -> dict[str, float]:
     """With redaction, freezing, the signal and the queue; the writer stores nothing, so that it takes no turns."""
     django.setup()
-    from trace_streaming import TraceEmitter, store
+    from trace_streaming import TraceEmitter
+    from trace_streaming.storage import store
 
     store.append = lambda *_: []
     emitter = TraceEmitter("t")

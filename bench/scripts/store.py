@@ -102,7 +102,7 @@ def fill(events: int, size: int) -> None:
 def app() -> ModuleType:
     """The app's log, of a project that is set up."""
     django.setup()
-    from trace_streaming import store
+    from trace_streaming.storage import store
 
     return store
 

@@ -11,9 +11,9 @@ django.setup()
 
 from django.utils import timezone  # noqa: E402
 
-from trace_streaming import store  # noqa: E402
-from trace_streaming.emitter import make_event  # noqa: E402
+from trace_streaming.emitting.project_events import make_event  # noqa: E402
 from trace_streaming.models import Approval  # noqa: E402
+from trace_streaming.storage import store  # noqa: E402
 
 TOOLS = {
     "web_search": (420, 0.02),

@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 
 import django
 
+from trace_streaming.approvals import decisions
+
 django.setup()
 
-from trace_streaming import approvals  # noqa: E402
 from trace_streaming.exceptions import ApprovalConflictError  # noqa: E402
 
 
 def main(what: str) -> None:
-    rows = {row.approval_id: row for row in approvals.approvals().filter(trace_id="approval-races")}
+    rows = {row.approval_id: row for row in decisions.approvals().filter(trace_id="approval-races")}
     print("ready", flush=True)  # noqa: T201
     start, spacing = map(float, sys.stdin.readline().split())
     wins = 0
@@ -25,10 +26,10 @@ def main(what: str) -> None:
         early = 0 if what == "expire" else random.uniform(-spacing, 3 * spacing)
         time.sleep(max(row.expires_at.timestamp() - early - time.time(), 0))  # until it is about due
         if what == "expire":
-            wins += approvals.expire(row)
+            wins += decisions.expire(row)
             continue
         try:
-            wins += approvals.decide(row, what, user=None, channel=what).decision == what
+            wins += decisions.decide(row, what, user=None, channel=what).decision == what
         except ApprovalConflictError:
             pass
     print(wins)  # noqa: T201

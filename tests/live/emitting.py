@@ -25,7 +25,7 @@ def said(number: int, stored: Future[None]) -> None:
 
 
 def main() -> None:
-    from trace_streaming.recorder import recorder
+    from trace_streaming.recording.recorder import recorder
 
     numbers = itertools.count(1)
     with open(0, "rb", buffering=0) as commands:  # unbuffered, so that select tells of each line

@@ -9,8 +9,8 @@ import django
 
 if __name__ == "__main__":
     django.setup()
-    from trace_streaming import store
     from trace_streaming.events import TraceEvent
+    from trace_streaming.storage import store
 
     trace_id, count = sys.argv[1], int(sys.argv[2])
     for first in range(1, count + 1, 5000):

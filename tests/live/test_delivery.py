@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 
 from tests.live.servers import Server
 from tests.live.watching import PROFILES, V1, collect, frames, watch
-from trace_streaming.freezing import freeze_details
+from trace_streaming.events.freezing import freeze_details
 from trace_streaming.redaction import redact
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     from rest_framework.authtoken.models import Token
     from rest_framework_simplejwt.tokens import AccessToken
 
-    from tests.handshakes import log_in
+    from tests.access.handshakes import log_in
     from trace_streaming.models import Trace
 
     def person(name: str, **options: Any) -> User:

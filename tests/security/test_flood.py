@@ -20,7 +20,7 @@ from tests.live import reports
 from tests.live.servers import KINDS, ROOT
 from tests.live.watching import V1
 from tests.security.conftest import Closed
-from trace_streaming.golden_signals import percentile
+from trace_streaming.events.golden_signals import percentile
 
 IS_SOAK: Final = bool(os.environ.get("SOAK"))
 SECONDS: Final = 30 if IS_SOAK else 8

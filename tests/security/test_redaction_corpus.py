@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.security.redaction_corpus import INNOCENT_DETAILS, INNOCENT_TEXTS, PASSWORD, PERSONAL, TOKENS, secrets
 from trace_streaming import TraceEmitter, emit_trace_event
-from trace_streaming.freezing import encode, freeze_details
+from trace_streaming.events.freezing import encode, freeze_details
 from trace_streaming.models import Event, Trace
 from trace_streaming.redaction import redact, redact_text
 from trace_streaming.routing import websocket_urlpatterns

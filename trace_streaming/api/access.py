@@ -14,14 +14,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from trace_streaming.authentication import authenticators
+from trace_streaming.access.authentication import authenticators
 from trace_streaming.conf import conf
 from trace_streaming.events import check_trace_id, event_names
 from trace_streaming.exceptions import InvalidTraceIdError, ProtocolError
 from trace_streaming.models import Trace
 from trace_streaming.permissions import may_add_events, may_watch
-from trace_streaming.protocol import WatchRequest, parse_watch_request
-from trace_streaming.store import TRANSIENT_ERRORS, database
+from trace_streaming.storage.store import TRANSIENT_ERRORS, database
+from trace_streaming.wire.protocol import WatchRequest, parse_watch_request
 
 RETRY_SECONDS = 5
 

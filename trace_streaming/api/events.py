@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from trace_streaming.events import END_STATES, TraceEnd
+from trace_streaming.exporting.pages import chrome_trace, json_lines, json_page
+from trace_streaming.exporting.responses import streamed
 
 from . import ingest
 from .access import TextView
-from .reading import chrome_trace, json_lines, json_page
-from .streaming import streamed
 
 MAX_LIMIT = 1_000
 NDJSON = "application/x-ndjson"

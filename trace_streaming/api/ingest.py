@@ -16,12 +16,12 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from trace_streaming.conf import conf
-from trace_streaming.emitter import TraceEmitter, announce
+from trace_streaming.emitting.emitter import TraceEmitter, announce
+from trace_streaming.emitting.project_events import event_from
 from trace_streaming.events import TraceEvent, TraceRecord, TraceStart
-from trace_streaming.incoming import event_from
 from trace_streaming.models import Trace
-from trace_streaming.record_queue import is_informational
-from trace_streaming.recorder import SYNC_SECONDS, recorder
+from trace_streaming.recording.record_queue import is_informational
+from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
 
 MAX_EVENTS: Final = 1_000
 """In one request."""

@@ -17,9 +17,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from trace_streaming.approval_views import ApprovalSerializer, DecisionSerializer
-from trace_streaming.signal_views import SeriesSerializer, ToolsSerializer, WindowSerializer
-
+from .approvals import ApprovalSerializer, DecisionSerializer
 from .events import NDJSON
 from .schemas import (
     ANY,
@@ -45,6 +43,7 @@ from .schemas import (
     TOOLS,
     WRITING,
 )
+from .signals import SeriesSerializer, ToolsSerializer, WindowSerializer
 from .stream import EVENT_STREAM_TYPE
 from .traces import TraceSerializer
 
@@ -64,7 +63,7 @@ def _extension(target: str, name: str, **methods: Any) -> type[OpenApiViewExtens
 
 
 _extension(
-    "views.HealthView",
+    "monitoring.health.HealthView",
     "HealthView",
     get=extend_schema(responses={200: OpenApiResponse(HEALTH, "Healthy."), 503: OpenApiResponse(HEALTH, "Unhealthy.")}),
 )
@@ -143,7 +142,7 @@ _extension(
     ),
 )
 _extension(
-    "views.TicketView",
+    "api.tickets.TicketView",
     "TicketView",
     post=extend_schema(
         parameters=[PATH],
@@ -160,12 +159,12 @@ _extension(
     ),
 )
 _extension(
-    "approval_views.ApprovalsView",
+    "api.approvals.ApprovalsView",
     "ApprovalsView",
     get=extend_schema(parameters=[PATH], responses={200: ApprovalSerializer(many=True), **READING}),
 )
 _extension(
-    "approval_views.ApprovalView",
+    "api.approvals.ApprovalView",
     "ApprovalView",
     post=extend_schema(
         parameters=[PATH],
@@ -178,32 +177,32 @@ _extension(
     ),
 )
 _extension(
-    "signal_views.WindowSignalsView",
+    "api.signals.WindowSignalsView",
     "WindowSignalsView",
     get=extend_schema(parameters=[WindowSerializer], responses={200: ANY, **READING}),
 )
 _extension(
-    "signal_views.SeriesView",
+    "api.signals.SeriesView",
     "SeriesView",
     get=extend_schema(parameters=[SeriesSerializer], responses={200: SERIES, **READING}),
 )
 _extension(
-    "signal_views.ToolsView",
+    "api.signals.ToolsView",
     "ToolsView",
     get=extend_schema(parameters=[ToolsSerializer], responses={200: TOOLS, **READING}),
 )
 _extension(
-    "approval_views.OpenApprovalsView",
+    "api.approvals.OpenApprovalsView",
     "OpenApprovalsView",
     get=extend_schema(responses={200: OPEN, **READING}),
 )
 _extension(
-    "signal_views.TraceSignalsView",
+    "api.signals.TraceSignalsView",
     "TraceSignalsView",
     get=extend_schema(parameters=[PATH], responses={200: ANY, **READING}),
 )
 _extension(
-    "metrics_views.MetricsView",
+    "monitoring.metrics.MetricsView",
     "MetricsView",
     get=extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR, **READING}),
 )

@@ -8,8 +8,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
-from trace_streaming.approval_views import OpenApprovalSerializer
 from trace_streaming.events import END_STATES, STATUSES
+
+from .approvals import OpenApprovalSerializer
 
 PATH: Final = OpenApiParameter(
     "trace_id",

@@ -8,30 +8,31 @@ from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakSet
 
+from django.db import connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from trace_streaming.authentication import Credentials, Handshake
+from trace_streaming.access.authentication import Credentials, Handshake
+from trace_streaming.access.connection_limits import Place
+from trace_streaming.access.revocation import current_guard
 from trace_streaming.conf import conf
-from trace_streaming.event_stream import EVENT_STREAM
 from trace_streaming.events import END_STATES
 from trace_streaming.exceptions import ProtocolError, StorageUnavailableError
-from trace_streaming.guard import current_guard
-from trace_streaming.hub import Hub, current_hub
-from trace_streaming.limits import Place
 from trace_streaming.models import Trace
-from trace_streaming.packets import Packet
-from trace_streaming.presence import presence
-from trace_streaming.protocol import FAILED, GOING_AWAY, CloseCode, Ending, WatchRequest, parse_since
-from trace_streaming.pump import run_pump
-from trace_streaming.subscription import STALLED, Subscription
-from trace_streaming.wires import SCOPE_KEY, Gate
+from trace_streaming.servers.gates import Gate, gate_of
+from trace_streaming.servers.presence import presence
+from trace_streaming.servers.wires import SCOPE_KEY
+from trace_streaming.watching.hub import Hub, current_hub
+from trace_streaming.watching.pump import run_pump
+from trace_streaming.watching.subscription import STALLED, Subscription
+from trace_streaming.wire.frames import Packet
+from trace_streaming.wire.protocol import FAILED, GOING_AWAY, CloseCode, Ending, WatchRequest, parse_since
+from trace_streaming.wire.server_sent_events import EVENT_STREAM
 
 from .access import TextView
-from .streaming import gate_of, release_connections
 
 EVENT_STREAM_TYPE: Final = "text/event-stream"
 CLOSE_SECONDS: Final = 1.0
@@ -87,6 +88,13 @@ class StreamView(TextView):
                 "Content-Encoding": "identity",  # Django's GZipMiddleware would hold events back
             },
         )
+
+
+def release_connections() -> None:
+    """Give this thread's database connections back: what follows may last for hours."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 def _has_all(trace: Trace, watch: WatchRequest) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, cast
 
+import django_filters
 from django.apps import apps
-from django.db.models import QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
@@ -16,12 +20,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from trace_streaming.models import Trace
+from trace_streaming.models import Event, Trace
 from trace_streaming.permissions import may_watch, traces_to_watch
-from trace_streaming.store import database
+from trace_streaming.storage.store import database
 
 from .access import TraceView
-from .filters import TraceFilter
 
 MAX_JUDGED: Final = 2_000
 """Where only a trace itself can be judged, so many are looked at for a page."""
@@ -95,6 +98,35 @@ class TracePagination(CursorPagination):
         return super().paginate_queryset(
             cast("Any", _Judged(queryset, request, view)) if allowed is None else allowed, request, view
         )
+
+
+class TraceFilter(django_filters.FilterSet):
+    """``state``, ``owner``, ``started_after``, ``started_before``, ``event`` and ``metadata``."""
+
+    state = django_filters.ChoiceFilter(choices=Trace.State.choices)
+    owner = django_filters.CharFilter(method="of_owner", label="Owner's user name")
+    started_after = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started after")
+    started_before = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
+    event = django_filters.CharFilter(method="with_event", max_length=64, label="Has an event of this name")
+    metadata = django_filters.CharFilter(method="with_text", max_length=200, label="Text in the metadata")
+
+    class Meta:
+        model = Trace
+        fields: list[str] = []
+
+    def of_owner(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """Of the user of this name, as the project's user model has it."""
+        return traces.filter(**{f"owner__{get_user_model().USERNAME_FIELD}": value})
+
+    def with_event(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """Holding an event of this name; asked trace by trace, newest first, until a page is full."""
+        return traces.filter(Exists(Event.objects.using(traces.db).filter(trace=OuterRef("pk"), event=value)))
+
+    def with_text(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """Whose metadata, as JSON text, holds this one in any case; SQLite keeps other letters than ASCII escaped."""
+        escaped: Any = json.dumps(value)[1:-1]
+        texts = traces.alias(metadata_text=Cast("metadata", TextField()))
+        return texts.filter(Q(metadata_text__icontains=value) | Q(metadata_text__icontains=escaped))
 
 
 class FilterBackend(DjangoFilterBackend):

@@ -17,9 +17,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from trace_streaming import TraceEmitter
+from trace_streaming.emitting.playback import RecordedEvent, play, read_recording
 from trace_streaming.models import Trace
-from trace_streaming.playback import RecordedEvent, play, read_recording
-from trace_streaming.recorder import recorder
+from trace_streaming.recording.recorder import recorder
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "recordings"
 PACE = {

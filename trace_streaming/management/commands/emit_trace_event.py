@@ -11,10 +11,10 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trace_streaming.conf import conf
-from trace_streaming.emitter import TraceEmitter
-from trace_streaming.emitter_contract import Emitter
+from trace_streaming.emitting.contract import Emitter
+from trace_streaming.emitting.emitter import TraceEmitter
 from trace_streaming.events import END_STATES, STATUSES
-from trace_streaming.recorder import recorder
+from trace_streaming.recording.recorder import recorder
 
 WAIT_SECONDS: Final = 30.0
 

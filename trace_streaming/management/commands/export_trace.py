@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from trace_streaming.api.reading import chrome_trace, json_lines
+from trace_streaming.exporting.pages import chrome_trace, json_lines
 from trace_streaming.models import Trace
-from trace_streaming.protocol import WatchRequest
-from trace_streaming.store import database
+from trace_streaming.storage.store import database
+from trace_streaming.wire.protocol import WatchRequest
 
 _FORMATS: Final = {
     "jsonl": lambda trace: json_lines(trace, WatchRequest(trace.trace_id), None),

@@ -11,9 +11,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from trace_streaming.emitting.playback import BadLine, RecordedEvent, play, read_recording
 from trace_streaming.events import check_trace_id
-from trace_streaming.playback import BadLine, RecordedEvent, play, read_recording
-from trace_streaming.recorder import recorder
+from trace_streaming.recording.recorder import recorder
 
 
 class Command(BaseCommand):

@@ -12,8 +12,8 @@ from django.db.models import Sum
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trace_streaming.event_rows import stored_time
-from trace_streaming.retention import mark_incomplete, prune, silent_traces
+from trace_streaming.storage.event_rows import stored_time
+from trace_streaming.storage.retention import mark_incomplete, prune, silent_traces
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

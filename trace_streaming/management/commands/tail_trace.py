@@ -19,9 +19,9 @@ from trace_streaming.api.stream import EventSource
 from trace_streaming.conf import conf
 from trace_streaming.events import event_names
 from trace_streaming.exceptions import ProtocolError
-from trace_streaming.following import Message, NotLetInError, Place, Source, follow
-from trace_streaming.protocol import parse_watch_request
-from trace_streaming.terminal import event_line, rendered
+from trace_streaming.remote.resuming import Message, NotLetInError, Place, Source, follow
+from trace_streaming.remote.terminal import event_line, rendered
+from trace_streaming.wire.protocol import parse_watch_request
 
 EXIT_CODES: Final = {"success": 0, "error": 1}
 OTHERWISE: Final = 2
@@ -108,8 +108,8 @@ def _source(options: dict[str, Any]) -> Source:
     query = {name: options[name] for name in ("events", "status") if options[name] is not None}
     if options["url"] is None:
         return _here(trace_id, query)
-    from trace_streaming.remote_ingest import check_authorization, check_base_url
-    from trace_streaming.remote_watch import remote_source
+    from trace_streaming.remote.ingest import check_authorization, check_base_url
+    from trace_streaming.remote.watch import remote_source
 
     token = options["token"] or os.environ.get("TRACE_STREAMING_TOKEN")
     authorization = check_authorization(options["scheme"], token) if token else None

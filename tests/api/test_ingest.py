@@ -1,0 +1,261 @@
+"""Events from outside: checked, redacted and recorded as an emitter's are, and stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import IntegrityError, OperationalError, ProgrammingError
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from trace_streaming.api import ingest
+from trace_streaming.events import TraceRecord
+from trace_streaming.models import Event, Trace
+from trace_streaming.recording.recorder import recorder
+from trace_streaming.storage import store
+from trace_streaming.wire.batches import Batch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+EVENT = {"event": "plan_created", "details": {"steps": 2}, "status": "success"}
+
+
+@pytest.fixture
+def writer() -> User:
+    """Somebody who may add events to any trace, and so begin one."""
+    user = User.objects.create_user("writer")
+    user.user_permissions.add(Permission.objects.get(codename="add_event"))
+    return user
+
+
+@pytest.fixture
+def client(writer: User) -> APIClient:
+    return logged_in(writer)
+
+
+def logged_in(user: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+def post(client: APIClient, body: object, path: str = "t/events/") -> Any:
+    return client.post(f"/api/traces/{path}", body, format="json")
+
+
+def stored(trace_id: str = "t") -> list[dict[str, Any]]:
+    head = store.read_heads([trace_id])[trace_id]
+    return [orjson.loads(event.text) for event in store.read_page(trace_id, head.pk, 0)]
+
+
+def test_one_event_is_stored_when_the_answer_comes(client: APIClient, writer: User) -> None:
+    """A new trace belongs to who has begun it."""
+    response = post(client, EVENT)
+    assert (response.status_code, response.json()) == (200, {"accepted": 1, "stored": True, "errors": []})
+    (event,) = stored()
+    assert {key: event[key] for key in EVENT} == EVENT
+    assert Trace.objects.get().owner == writer
+
+
+def test_a_batch_keeps_its_order_and_its_times(client: APIClient) -> None:
+    """Times are those of the sender, in UTC, where it gives them; metadata is that of a trace that begins."""
+    events = [{**EVENT, "details": {"n": n}, "timestamp": f"2026-01-05T12:00:0{n}+01:00"} for n in range(5)]
+    assert post(client, {"events": events, "metadata": {"job": "nightly"}}).status_code == 200
+    assert [event["details"]["n"] for event in stored()] == [0, 1, 2, 3, 4]
+    assert stored()[3]["timestamp"] == "2026-01-05T11:00:03.000000+00:00"
+    assert Trace.objects.get().metadata == {"job": "nightly"}
+
+
+def test_details_are_redacted(client: APIClient) -> None:
+    """Invariant 4, at this door too."""
+    post(client, {**EVENT, "details": {"password": "hunter2"}, "event_id": "a"})
+    assert "hunter2" not in Event.objects.get().details
+
+
+def test_a_full_trace_refuses_by_name_and_takes_what_matters(client: APIClient, settings: Settings) -> None:
+    """Whoever sends would otherwise send it again for ever; what is shed is counted."""
+    settings.TRACE_STREAMING_LIMITS = {"total_events_per_trace": 2}
+    approval = {"event": "approval_requested", "details": {"approval_id": "a"}}
+    try:
+        response = post(client, {"events": [EVENT, {"event": "dance"}, EVENT, EVENT, approval]})
+        assert response.status_code == 207
+        assert (response.json()["accepted"], response.json()["stored"]) == (3, True)
+        assert [error["index"] for error in response.json()["errors"]] == [1, 3]
+        assert response.json()["errors"][1]["error"] == ingest.FULL
+        assert post(client, EVENT).status_code == 400
+        assert post(client, {**EVENT, "status": "error"}).status_code == 200
+    finally:
+        recorder._reset()
+    assert [event["event"] for event in stored()].count("plan_created") == 3
+    assert Trace.objects.get().lost_count >= 1
+
+
+def test_bad_items_are_named_and_good_ones_stored(client: APIClient) -> None:
+    """Each by its place in the batch, with what is wrong about it."""
+    bad: list[object] = [{"event": "dance"}, {"details": {}}, "text", {**EVENT, "status": "dead"}]
+    bad += [{**EVENT, "timestamp": "yesterday"}, {**EVENT, "timestamp": 12}, {**EVENT, "event_id": ""}]
+    bad += [{**EVENT, "event_id": "x" * 65}, {**EVENT, "event_id": 7}, None, []]
+    response = post(client, {"events": [EVENT, *bad, EVENT]})
+    assert response.status_code == 207
+    assert response.json()["accepted"] == len(stored()) == 2
+    errors = response.json()["errors"]
+    assert [error["index"] for error in errors] == list(range(1, len(bad) + 1))
+    assert "Non-canonical event: dance" in errors[0]["error"]
+    assert all(error["error"] for error in errors)
+
+
+def test_a_request_without_a_good_event_is_bad_and_begins_nothing(client: APIClient) -> None:
+    """400, and no trace."""
+    bodies: list[dict[str, object]] = [{"event": "dance"}, {"events": [{}]}, {}]
+    for body in bodies:
+        assert post(client, body).status_code == 400
+    assert not Trace.objects.exists()
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff", b"[" * 100_000, b'{"events":{}}', b'{"event":NaN}'])
+def test_what_is_no_batch_is_refused(client: APIClient, body: bytes) -> None:
+    """With 400, whatever it is."""
+    response = client.post("/api/traces/t/events", body, content_type="application/json")
+    assert response.status_code == 400, response.content
+    assert response["Content-Type"] == "application/json"
+
+
+def test_a_repeat_is_harmless(client: APIClient) -> None:
+    """In the same batch, in another one, and among others; ids are of one trace."""
+    batch = {"events": [{**EVENT, "event_id": f"e{n % 3}", "details": {"n": n}} for n in range(6)]}
+    for _ in range(2):
+        assert post(client, batch).json()["accepted"] == 6
+    post(client, {"events": [{**EVENT, "event_id": "e2"}, {**EVENT, "event_id": "e3"}, EVENT]})
+    assert [event["details"] for event in stored()] == [{"n": 0}, {"n": 1}, {"n": 2}, {"steps": 2}, {"steps": 2}]
+    post(client, {**EVENT, "event_id": "e0"}, "u/events/")
+    assert Trace.objects.get(trace_id="u").last_sequence == 1
+    assert Trace.objects.get(trace_id="t").event_count == 5
+
+
+def test_a_batch_has_a_size(client: APIClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In events, and in bytes by Django's own setting."""
+    monkeypatch.setattr(ingest, "MAX_EVENTS", 2)
+    assert post(client, {"events": [EVENT] * 3}).status_code == 413
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    assert post(client, {**EVENT, "details": {"text": "x" * 100}}).status_code == 413
+    assert not Trace.objects.exists()
+
+
+def test_who_may_write(client: APIClient, settings: Settings) -> None:
+    """The owner of a trace, and who has the permission; for all others the trace does not exist."""
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = ["trace_streaming.permissions.IsOwnerOrMayViewTraces"]
+    owner = User.objects.create_user("owner")
+    viewer = User.objects.create_user("viewer")
+    viewer.user_permissions.add(Permission.objects.get(codename="view_trace"))
+    other = User.objects.create_user("other")
+    post(client, EVENT)
+    Trace.objects.update(owner=owner)
+    expected = {owner: (200, 404), viewer: (403, 403), other: (404, 404)}
+    for user, answers in expected.items():
+        for path in ("events", "end"):
+            got = tuple(post(logged_in(user), EVENT, f"{name}/{path}").status_code for name in ("t", "new"))
+            assert got == answers, (user, path)
+    anonymous = APIClient()
+    assert {post(anonymous, EVENT, f"{name}/events").status_code for name in ("t", "new")} <= {401, 403}
+    assert Trace.objects.count() == 1
+
+
+def test_a_session_needs_the_csrf_token(writer: User) -> None:
+    """A page of another origin cannot write in somebody's name."""
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(writer)
+    assert post(client, EVENT).status_code == 403
+
+
+def test_a_trace_is_ended(client: APIClient) -> None:
+    """Behind what was sent before; again is harmless; only with a state that a program may give."""
+    post(client, EVENT)
+    assert post(client, {"state": "dead"}, "t/end/").status_code == 400
+    for _ in range(2):
+        response = post(client, {"state": "error"}, "t/end/")
+        assert (response.status_code, response.json()) == (200, {"state": "error", "stored": True})
+    assert Trace.objects.get().state == "error"
+
+
+def test_what_is_not_stored_in_time_is_202(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is taken, and the client may ask again."""
+    monkeypatch.setattr(ingest, "SYNC_SECONDS", 0.0)
+    response = post(client, {**EVENT, "event_id": "a"})
+    assert (response.status_code, response.json()["stored"]) == (202, False)
+    monkeypatch.undo()
+    assert post(client, {**EVENT, "event_id": "a"}).status_code == 200
+    assert len(stored()) == 1
+
+
+def test_while_the_database_is_away_nothing_is_taken(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503, and when to come back."""
+
+    def away(*args: object) -> object:
+        raise OperationalError
+
+    monkeypatch.setattr("trace_streaming.api.access.may_add_events", away)
+    response = post(client, EVENT)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+
+
+def test_inline_recording_serves_it_too(client: APIClient, settings: Settings) -> None:
+    """A project's own tests may use it."""
+    settings.TRACE_STREAMING_RECORDER = "inline"
+    assert post(client, EVENT).json()["stored"] is True
+    assert len(stored()) == 1
+
+
+def test_what_the_database_refuses_for_good_is_named(client: APIClient, picky_database: str) -> None:
+    """The others are stored, whether it stands among them, behind a bad one, or alone."""
+    poison = {**EVENT, "details": {"tool": picky_database}}
+    response = post(client, {"events": [EVENT, {"event": "dance"}, poison, EVENT, poison], "metadata": {"a": 1}})
+    assert (response.status_code, response.json()["accepted"], response.json()["stored"]) == (207, 2, True)
+    errors = response.json()["errors"]
+    assert [error["index"] for error in errors] == [1, 2, 4]
+    assert {error["error"] for error in errors[1:]} == {"The database refuses it"}
+    alone = post(client, poison)
+    assert (alone.status_code, alone.json()["accepted"], len(alone.json()["errors"])) == (400, 0, 1)
+    assert [event["sequence"] for event in stored()] == [1, 2]
+
+
+def test_a_start_that_the_database_refuses_is_said_and_costs_no_event() -> None:
+    """Its owner is gone."""
+    client = logged_in(User(pk=987654, is_superuser=True))
+    response = post(client, {"events": [EVENT, EVENT], "metadata": {"a": 1}})
+    assert response.json() == {
+        "accepted": 2,
+        "stored": True,
+        "errors": [{"index": None, "error": "The database refuses it"}],
+    }
+    assert (response.status_code, len(stored())) == (207, 2)
+
+
+@pytest.mark.parametrize("is_inline", [False, True])
+def test_an_end_that_the_database_refuses_is_said(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch, settings: Settings, is_inline: bool
+) -> None:
+    """The same, for a recorder in a thread and inline."""
+    settings.TRACE_STREAMING_RECORDER = "inline" if is_inline else "thread"
+
+    def refuse(records: Sequence[TraceRecord], *options: object) -> list[Batch]:
+        raise IntegrityError
+
+    monkeypatch.setattr(store, "append", refuse)
+    response = post(client, {}, "t/end/")
+    assert (response.status_code, response.json()) == (400, {"state": ["The database refuses it"]})
+
+
+def test_what_is_wrong_with_the_database_is_no_fault_of_an_event(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table is missing until the next migration, say: the sender is to come again."""
+
+    def refuse(records: Sequence[TraceRecord], *options: object) -> list[Batch]:
+        raise ProgrammingError
+
+    monkeypatch.setattr(store, "append", refuse)
+    response = post(client, EVENT)
+    assert (response.status_code, response.json()) == (202, {"accepted": 1, "stored": False, "errors": []})

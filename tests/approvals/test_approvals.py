@@ -1,0 +1,451 @@
+"""Approvals: one winner, one event, and an agent that goes on with what was decided."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import Permission, User
+from django.db import connection, connections
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from trace_streaming import TraceEmitter, events_recorded
+from trace_streaming.approvals import decisions
+from trace_streaming.approvals import waiting as approval_waiting
+from trace_streaming.emitting.approval_requests import Decision, with_originals
+from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
+from trace_streaming.models import Approval, Event, Trace
+from trace_streaming.routing import websocket_urlpatterns
+from trace_streaming.wire.batches import Batch
+from trace_streaming.wire.protocol import SUBPROTOCOL
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ARGUMENTS = {"to": "bob", "body": {"text": "Hello", "password": "hunter2"}}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approval_waiting, "LOOK_SECONDS", 0.02)
+
+
+@pytest.fixture
+def alice() -> User:
+    return User.objects.create_user("alice", password="alice")
+
+
+def asking(emitter: TraceEmitter, **question: Any) -> tuple[Future[Decision], Approval]:
+    """An agent that waits in a thread, and the row that it waits for."""
+    answer = Future[Decision]()
+    stored = threading.Event()
+
+    def ask() -> None:
+        try:
+            answer.set_result(emitter.request_approval("send_email", tool_name="mail", **question))
+        except Exception as error:
+            answer.set_exception(error)
+        connections.close_all()
+
+    def on_recorded(batches: list[Batch], **kwargs: Any) -> None:
+        if any(event.event == "approval_requested" for batch in batches for event in batch.events):
+            stored.set()
+
+    events_recorded.connect(on_recorded)
+    threading.Thread(target=ask, daemon=True).start()
+    assert stored.wait(10)
+    return answer, Approval.objects.get(trace_id=emitter.trace_id)
+
+
+def recorded(emitter: TraceEmitter) -> list[str]:
+    assert emitter.flush(10)
+    return list(
+        Event.objects.filter(trace__trace_id=emitter.trace_id).order_by("sequence").values_list("event", flat=True)
+    )
+
+
+def test_an_agent_goes_on_with_what_was_approved(alice: User) -> None:
+    """The arguments are its own; humans saw them redacted; row, events and the emitter's own memory agree."""
+    emitter = TraceEmitter("t")
+    emitter.emit("plan_created")
+    answer, approval = asking(emitter, arguments=ARGUMENTS, risk_level="high")
+    assert approval.arguments == {"to": "bob", "body": {"text": "Hello", "password": "[redacted:key]"}}
+    decisions.decide(approval, "approved", user=alice, channel="api", comment="fine")
+    decision = answer.result(10)
+    assert (decision.decision, decision.is_approved, decision.arguments) == ("approved", True, ARGUMENTS)
+    assert (decision.comment, decision.decided_by) == ("fine", "alice")
+    emitter.emit("tool_call_start", {"tool": "mail"})
+    assert recorded(emitter) == ["plan_created", "approval_requested", "approval_received", "tool_call_start"]
+    assert [event["event"] for event in emitter.get_trace()] == recorded(emitter)
+    requested, received = emitter.get_trace()[1:3]
+    assert requested["details"]["approval_id"] == received["details"]["approval_id"] == approval.approval_id
+    assert requested["details"]["arguments_hash"] == approval.arguments_hash
+    assert "hunter2" not in str(emitter.get_trace())
+    assert emitter.get_golden_signals()["approval_wait_time"]["mean"] is not None
+
+
+def test_edited_arguments_replace_all_but_what_the_human_was_not_shown(alice: User) -> None:
+    """The redacted password is put back; what he left out is gone, what he added is there."""
+    emitter = TraceEmitter("t")
+    answer, approval = asking(emitter, arguments=ARGUMENTS)
+    edited = {"body": {"text": "Good day", "password": "[redacted:key]"}, "cc": ["eve"]}
+    decisions.decide(approval, "edited", user=alice, channel="socket", edited=edited)
+    decision = answer.result(10)
+    assert decision.is_approved
+    assert decision.arguments == {"body": {"text": "Good day", "password": "hunter2"}, "cc": ["eve"]}
+
+
+@pytest.mark.parametrize(
+    ("edited", "shown", "original", "whole"),
+    [
+        ([1, "[x]"], [1, "[x]"], [1, "s"], [1, "s"]),
+        ([2, "[x]"], [1, "[x]"], [1, "s"], [2, "s"]),
+        (["[x]"], [1, "[x]"], [1, "s"], ["[x]"]),
+        ({"a": "[x]", "b": 1}, {"a": "[x]"}, {"a": "s"}, {"a": "s", "b": 1}),
+        ({"b": "[x]"}, {"a": "[x]"}, {"a": "s"}, {"b": "[x]"}),
+        ("new", {"a": 1}, {"a": 2}, "new"),
+    ],
+)
+def test_what_was_not_shown_is_put_back_where_it_was(edited: Any, shown: Any, original: Any, whole: Any) -> None:
+    """And nowhere else."""
+    assert with_originals(edited, shown, original) == whole
+
+
+def test_nobody_decides_in_time(alice: User) -> None:
+    """A timeout is a no, and never a human's rejection; a late click loses."""
+    emitter = TraceEmitter("t")
+    answer, approval = asking(emitter, timeout=0.05)
+    decision = answer.result(10)
+    assert (decision.decision, decision.is_approved, decision.decided_by) == ("timeout", False, "")
+    with pytest.raises(ApprovalConflictError) as caught:
+        decisions.decide(approval, "approved", user=alice, channel="api")
+    assert caught.value.decision == "timeout"
+    assert recorded(emitter) == ["approval_requested", "approval_timeout"]
+    approval.refresh_from_db()
+    assert (approval.decision, approval.decided_by) == ("timeout", None)
+
+
+def test_a_late_click_loses_even_where_nobody_has_noticed_the_time(alice: User) -> None:
+    """The process that asked has died, and no other has looked."""
+    approval = stored_approval(seconds=-1)
+    with pytest.raises(ApprovalConflictError):
+        decisions.decide(approval, "approved", user=alice, channel="api")
+    assert list(Event.objects.values_list("event", flat=True)) == ["approval_timeout"]
+
+
+def test_the_same_answer_twice_is_fine_and_another_is_not(alice: User) -> None:
+    """And only one event is recorded."""
+    approval = stored_approval()
+    for _ in range(2):
+        assert decisions.decide(approval, "approved", user=alice, channel="api").decision == "approved"
+    for decision, edited in (("rejected", None), ("edited", {"a": 1})):
+        with pytest.raises(ApprovalConflictError):
+            decisions.decide(approval, decision, user=alice, channel="api", edited=edited)
+    assert list(Event.objects.values_list("event", "status")) == [("approval_received", "success")]
+
+
+@pytest.mark.parametrize("race", range(10))
+def test_of_many_who_decide_at_once_one_wins(race: int, alice: User) -> None:
+    """Whatever they decide: one outcome, one event, and both say the same."""
+    approval = stored_approval()
+    barrier = threading.Barrier(6)
+
+    def decide(number: int) -> str:
+        barrier.wait(10)
+        try:
+            row = Approval.objects.get(pk=approval.pk)
+            if number == 0:
+                return decisions.decide(row, "edited", user=alice, channel="api", edited={"n": race}).decision
+            return decisions.decide(row, ["approved", "rejected"][number % 2], user=alice, channel="api").decision
+        except ApprovalConflictError as conflict:
+            return f"not {conflict.decision}"
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(decide, range(6)))
+    approval.refresh_from_db()
+    event = Event.objects.get()
+    assert f'"decision":"{approval.decision}"' in event.details
+    assert set(outcomes) == {approval.decision, f"not {approval.decision}"}
+
+
+FIELDS: dict[str, Any] = {
+    "approval_id": "a-1",
+    "trace_id": "t",
+    "action": "send_email",
+    "risk_level": "low",
+    "allowed": ["approved", "rejected", "edited"],
+}
+
+
+def stored_approval(seconds: float = 60, **fields: Any) -> Approval:
+    now = timezone.now()
+    times = {"requested_at": now, "expires_at": now + timedelta(seconds=seconds)}
+    return Approval.objects.create(**{**FIELDS, **times, **fields})
+
+
+def test_a_decision_must_be_allowed_and_fit(alice: User) -> None:
+    """Told what is wrong; nothing is decided."""
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    approval = stored_approval(schema=schema)
+    approval.allowed = ["approved", "edited"]
+    wrong: list[tuple[str, dict[str, Any], str]] = [
+        ("rejected", {}, "approved, edited"),
+        ("dance", {}, "dance"),
+        ("approved", {"edited": {"n": 1}}, "no other"),
+        ("edited", {}, "all of them"),
+        ("edited", {"edited": {"n": "1"}}, "integer"),
+        ("edited", {"edited": {}}, "required"),
+        ("approved", {"comment": "x" * 2001}, "2000"),
+    ]
+    for decision, more, words in wrong:
+        with pytest.raises(InvalidDecisionError, match=words):
+            decisions.decide(approval, decision, user=alice, channel="api", **more)
+    assert not Event.objects.exists()
+    assert decisions.decide(approval, "edited", user=alice, channel="api", edited={"n": 1}).edited_arguments == {"n": 1}
+
+
+def test_another_process_picks_up_where_one_has_died(alice: User) -> None:
+    """The approval is in the database; what it was asked with is given again."""
+    approval = stored_approval(arguments={"token": "[redacted:key]", "n": 1})
+    decisions.decide(approval, "edited", user=alice, channel="api", edited={"token": "[redacted:key]", "n": 2})
+    emitter = TraceEmitter("t")
+    assert emitter.wait_for("a-1", {"token": "secret", "n": 1}).arguments == {"token": "secret", "n": 2}
+    assert emitter.wait_for("a-1").arguments == {"token": "[redacted:key]", "n": 2}
+    with pytest.raises(ApprovalNotFoundError):
+        emitter.wait_for("no-such")
+
+
+async def test_a_loop_is_not_blocked(alice: User) -> None:
+    """Others run while one waits; who is cancelled leaves nothing behind."""
+    emitter = TraceEmitter("t")
+    waiting = asyncio.create_task(emitter.arequest_approval("send_email", timeout=60))
+    while not await Approval.objects.aexists():
+        await asyncio.sleep(0.01)
+    approval = await Approval.objects.aget()
+    await asyncio.to_thread(closing(decisions.decide), approval, "rejected", user=alice, channel="api")
+    decision = await asyncio.wait_for(waiting, 10)
+    assert (decision.decision, decision.is_approved) == ("rejected", False)
+    cancelled = asyncio.create_task(emitter.arequest_approval("send_email", timeout=60))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    async with asyncio.timeout(10):
+        while approval_waiting.desk._thread is not None:
+            await asyncio.sleep(0.01)
+
+
+def closing(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            connection.close()
+
+    return call
+
+
+def test_overdue_approvals_of_the_dead_are_expired() -> None:
+    """By any serving process, once."""
+    stored_approval(seconds=-1)
+    stored_approval(approval_id="a-2")
+    assert (decisions.expire_overdue(), decisions.expire_overdue()) == (1, 0)
+    assert dict(Approval.objects.values_list("approval_id", "decision")) == {"a-1": "timeout", "a-2": ""}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"action": ""}, "action"),
+        ({"action": "x" * 201}, "action"),
+        ({"risk_level": "huge"}, "risk"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"allowed": []}, "decisions"),
+        ({"allowed": "approved"}, "decisions"),
+        ({"allowed": ["timeout"]}, "decisions"),
+    ],
+)
+def test_a_bad_question_is_refused_at_once(arguments: dict[str, Any], words: str) -> None:
+    """Before anything is stored."""
+    with pytest.raises(ValueError, match=f"(?i){words}"):
+        TraceEmitter("t").request_approval(**{"action": "send_email", **arguments})
+    assert not Approval.objects.exists()
+
+
+# Over HTTP
+
+
+def post(client: Client, trace_id: str = "t", approval_id: str = "a-1", **said: Any) -> tuple[int, Any]:
+    response = client.post(f"/api/traces/{trace_id}/approvals/{approval_id}", said, content_type="application/json")
+    return response.status_code, response.json()
+
+
+def may(user: User, *codenames: str) -> User:
+    user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+    return user
+
+
+@pytest.fixture
+def _closed(settings: Settings) -> None:
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = ["trace_streaming.permissions.IsOwnerOrMayViewTraces"]
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["trace_streaming.permissions.MayDecideApprovals"]
+
+
+@pytest.mark.usefixtures("_closed")
+def test_deciding_needs_the_permission_and_the_trace(client: Client, alice: User) -> None:
+    """Not to be seen: 403 without a word of whether it exists. To be seen, not to be decided: 403."""
+    stored_approval()
+    client.force_login(alice)
+    assert post(client, decision="approved")[0] == 403
+    may(alice, "decide_approval")
+    assert post(client, decision="approved")[0] == 403
+    may(alice, "view_trace")
+    assert post(client, approval_id="no-such", decision="approved")[0] == 404
+    assert post(client, trace_id="other", decision="approved")[0] == 404
+    assert post(client)[0] == 400
+    assert post(client, decision="edited", edited=[1])[0] == 400
+    assert post(client, decision="dance") == (
+        400,
+        {"detail": "Not a decision here: 'dance'. Must be one of approved, rejected, edited"},
+    )
+    status, body = post(client, decision="approved", comment="ok")
+    assert (status, body["decision"], body["decided_by_name"], body["channel"]) == (200, "approved", "alice", "api")
+    assert post(client, decision="approved")[0] == 200
+    assert post(client, decision="rejected") == (
+        409,
+        {"detail": "This approval is decided already: approved", "decision": "approved"},
+    )
+    listed = client.get("/api/traces/t/approvals").json()
+    assert [row["approval_id"] for row in listed] == ["a-1"]
+
+
+@pytest.mark.usefixtures("_closed")
+def test_four_eyes(client: Client, alice: User, settings: Settings) -> None:
+    """Where the project says so, nobody decides for his own agent."""
+    stored_approval()
+    Trace.objects.create(trace_id="t", owner=alice, started_at=timezone.now(), last_event_at=timezone.now())
+    client.force_login(may(alice, "decide_approval"))
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["trace_streaming.permissions.MayDecideOthersApprovals"]
+    assert post(client, decision="approved")[0] == 403
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["trace_streaming.permissions.MayDecideApprovals"]
+    assert post(client, decision="approved")[0] == 200
+
+
+def test_sessions_need_their_csrf_token(alice: User) -> None:
+    """A page of another origin cannot decide."""
+    stored_approval()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    assert post(client, decision="approved")[0] == 403
+
+
+# In the admin
+
+
+@pytest.mark.usefixtures("_closed")
+def test_the_admin_decides_what_is_open(client: Client, alice: User) -> None:
+    """For those who may; what is wrong is said on the page, and afterwards nobody can change it."""
+    approval = stored_approval(arguments={"to": "<b>bob</b>"})
+    alice.is_staff = True
+    alice.save()
+    client.force_login(may(alice, "view_approval", "view_trace"))
+    page = f"/admin/trace_streaming/approval/{approval.pk}/change/"
+    assert client.get("/admin/trace_streaming/approval/").status_code == 200
+    shown = client.get(page).content.decode()
+    assert "&lt;b&gt;bob&lt;/b&gt;" in shown
+    assert 'name="decision"' not in shown
+    assert client.post(page, {"decision": "approved"}).status_code == 403
+    client.force_login(may(alice, "decide_approval"))
+    assert 'name="decision"' in client.get(page).content.decode()
+    wrong = client.post(page, {"decision": "dance", "edited": "{}"})
+    assert "dance is not one of the available choices" in wrong.content.decode()
+    done = client.post(page, {"decision": "edited", "edited": '{"to": "eve"}', "comment": "better"})
+    assert done.status_code == 302, done.content.decode()
+    approval.refresh_from_db()
+    assert (approval.decision, approval.edited_arguments, approval.channel, approval.decided_by, approval.comment) == (
+        *("edited", {"to": "eve"}, "admin", alice, "better"),
+    )
+    assert client.post(page, {"decision": "approved"}).status_code == 403
+    assert "better" in client.get(page).content.decode()
+
+
+# Over the socket
+
+
+async def told(socket: WebsocketCommunicator) -> Any:
+    """The next frame that answers a command."""
+    while True:
+        frame = orjson.loads(await socket.receive_from(timeout=10))
+        if frame["type"] in ("result", "error"):
+            return frame
+
+
+async def test_a_socket_decides_and_sees_it(alice: User, settings: Settings) -> None:
+    """Of its own trace alone; what is wrong is told with the command's id, and the socket stays open."""
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    await Approval.objects.acreate(
+        **{**FIELDS, "expires_at": timezone.now() + timedelta(minutes=1), "requested_at": timezone.now()}
+    )
+    socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/traces/t", [], [SUBPROTOCOL])
+    await socket.connect(timeout=10)
+    decide = {"type": "decide", "id": 7, "approval_id": "a-1", "decision": "approved", "comment": "fine"}
+    for change, code in (
+        ({"approval_id": "no-such"}, 4404),
+        ({"approval_id": None}, 4404),
+        ({"decision": "dance"}, 4400),
+        ({"decision": None}, 4400),
+        ({"edited": []}, 4400),
+        ({"comment": "a\0b"}, 4400),
+    ):
+        await socket.send_json_to({**decide, **change})
+        answer = await told(socket)
+        assert (answer["type"], answer["id"], answer["code"]) == ("error", 7, code), change
+    await socket.send_json_to(decide)
+    frames: list[Any] = []
+    while {frame["type"] for frame in frames} < {"events", "result"}:
+        frames.append(orjson.loads(await socket.receive_from(timeout=10)))
+    assert {"type": "result", "id": 7} in frames
+    (event,) = next(frame["events"] for frame in frames if frame["type"] == "events")
+    assert (event["event"], event["details"]["decision"], event["details"]["channel"]) == (
+        *("approval_received", "approved", "socket"),
+    )
+    await socket.send_json_to({**decide, "decision": "rejected"})
+    assert (await told(socket))["code"] == 4409
+    await socket.disconnect(timeout=10)
+
+
+async def test_who_may_not_decide_is_told(alice: User, settings: Settings) -> None:
+    """Watching is not deciding; the plain profile knows no commands at all."""
+    del settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES
+    await Approval.objects.acreate(
+        **{**FIELDS, "expires_at": timezone.now() + timedelta(minutes=1), "requested_at": timezone.now()}
+    )
+    decide = {"type": "decide", "id": 7, "approval_id": "a-1", "decision": "approved"}
+    for profile in ([SUBPROTOCOL], None):
+        socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/traces/t", [], profile)
+        await socket.connect(timeout=10)
+        await socket.send_json_to(decide)
+        if profile:
+            assert (await told(socket))["code"] == 4403
+        else:
+            await socket.send_to(text_data="ping")
+            assert [await socket.receive_from(timeout=10) for _ in range(2)][1] == "pong"
+        await socket.disconnect(timeout=10)
+    assert (await Approval.objects.aget()).decision == ""

@@ -1,0 +1,130 @@
+"""A process that ends has stored what it emitted; how it ends, others still decide."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RECORDING = """
+import signal, os, threading, time
+from trace_streaming.recording import process_exit
+
+def say(word): os.write(1, (word + "\\n").encode())  # whole, whatever the other process says
+
+class Recording:
+    def close(self): say("closed")
+    def before_fork(self): say("before")
+    def after_fork(self): say("after")
+    def forget(self): say("forgotten")
+
+recording = Recording()
+process_exit.install(recording)
+"""
+
+
+def run(script: str) -> tuple[list[str], int]:
+    done = subprocess.run(
+        [sys.executable, "-c", RECORDING + script], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert "Traceback" not in done.stderr.replace("Traceback of the test", ""), done.stderr
+    return done.stdout.split(), done.returncode
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("", 0), ("raise SystemExit(3)", 3), ("import sys; sys.exit()", 0)],
+)
+def test_a_process_that_ends_by_itself(script: str, status: int) -> None:
+    """By its last line, or by saying so."""
+    assert run(script) == (["closed"], status)
+
+
+def test_sigterm_ends_a_script_after_it_has_stored() -> None:
+    """It dies of the signal, as it would have without us."""
+    script = "process_exit.outlive_sigterm(recording); os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)"
+    assert run(script) == (["closed"], -signal.SIGTERM)
+
+
+def test_the_main_thread_waits_for_the_end() -> None:
+    """What it emitted after the signal would be lost."""
+    script = (
+        "Recording.close = lambda self: (time.sleep(0.3), print('closed', flush=True))\n"
+        "process_exit.outlive_sigterm(recording)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print('went on', flush=True)"
+    )
+    assert run(script) == (["closed"], -signal.SIGTERM)
+
+
+def test_a_second_sigterm_is_not_waited_for() -> None:
+    """Whoever is in a hurry sends it twice."""
+    script = (
+        "Recording.close = lambda self: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(30))\n"
+        "process_exit.outlive_sigterm(recording)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    assert run(script) == ([], -signal.SIGTERM)
+
+
+def test_whoever_handles_sigterm_goes_on_handling_it() -> None:
+    """Servers do, and those who ignore it."""
+    script = (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "process_exit.outlive_sigterm(recording)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print('lives')"
+    )
+    assert run(script) == (["lives", "closed"], 0)
+
+
+def test_only_the_main_thread_may_set_a_handler() -> None:
+    """From another one nothing is changed, and nothing fails."""
+    script = (
+        "thread = threading.Thread(target=process_exit.outlive_sigterm, args=[recording])\n"
+        "thread.start(); thread.join()\n"
+        "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    )
+    assert run(script) == (["True", "closed"], 0)
+
+
+def test_a_forked_child_forgets_what_is_its_parents() -> None:
+    """And, ended by os._exit, closes nothing."""
+    script = "child = os.fork()\nif child == 0: os._exit(0)\nos.waitpid(child, 0)"
+    words, status = run(script)
+    assert (words[0], sorted(words[1:3]), words[3:], status) == ("before", ["after", "forgotten"], ["closed"], 0)
+
+
+def test_a_multiprocessing_child_closes_too() -> None:
+    """It ends without atexit, but with its own finalizers."""
+    script = (
+        "import multiprocessing\n"
+        "child = multiprocessing.get_context('fork').Process(target=say, args=['child'])\n"
+        "child.start(); child.join()"
+    )
+    words, status = run(script)
+    assert (sorted(words), status) == (["after", "before", "child", "closed", "closed", "forgotten"], 0)
+    assert words.index("before") < words.index("forgotten") < words.index("child") < words.index("closed")
+
+
+def test_a_script_that_is_terminated_loses_nothing(tmp_path: Path) -> None:
+    """The real recorder: what was emitted before SIGTERM is in the database."""
+    env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    env["DJANGO_SETTINGS_MODULE"] = "cuga_site.settings"
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=env, check=True)
+    script = (
+        "import django, os, signal, time; django.setup()\n"
+        "from trace_streaming import TraceEmitter\n"
+        "emitter = TraceEmitter('t')\n"
+        "for number in range(2000): emitter.emit('plan_created', {'number': number})\n"
+        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], env=env, check=False)
+    assert ended.returncode == -signal.SIGTERM
+    count = "from trace_streaming.models import Event; print(Event.objects.count())"
+    shell = [sys.executable, "manage.py", "shell", "-v0", "-c", count]
+    assert subprocess.run(shell, env=env, check=True, capture_output=True, text=True).stdout.strip() == "2000"

@@ -1,0 +1,71 @@
+"""A stream that breaks is read on where it broke off."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from trace_streaming.remote import resuming
+from trace_streaming.remote.resuming import AwayError, NotLetInError, Place, follow
+
+CONNECTED = b'retry: 2000\n\nevent: connected\ndata: {"epoch":"e1"}\n\n'
+ENDED = b'event: ended\nid: 3\ndata: {"state":"success","sequence":3}\n\n'
+
+
+def event(sequence: int) -> bytes:
+    return b'id: %d\ndata: {"sequence":%d}\n\n' % (sequence, sequence)
+
+
+class Script:
+    """Streams, one for each time that it is asked; None breaks one."""
+
+    def __init__(self, *streams: list[bytes | None]) -> None:
+        self.asked: list[Place] = []
+        self._streams = list(streams)
+
+    async def __call__(self, place: Place) -> AsyncIterator[bytes]:
+        self.asked.append(place)
+        for part in self._streams.pop(0):
+            if part is None:
+                raise AwayError("gone")
+            yield part
+
+
+async def names(script: Script, since: int | None = 0) -> list[str]:
+    return [message.name or message.data async for message in follow(script, since)]
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resuming, "_RETRY_SECONDS", (0.0, 0.0))
+
+
+async def test_each_event_once_over_breaks() -> None:
+    """After a break, an end without a word, and half a message, which is none."""
+    script = Script(
+        [CONNECTED, event(1), None],
+        [CONNECTED, event(2), b"id: 3\nda"],
+        [CONNECTED + event(3)[:9], event(3)[9:], b": 3\n\n", ENDED],
+    )
+    received = [name for name in await names(script) if name.startswith("{")]
+    assert received == ['{"sequence":1}', '{"sequence":2}', '{"sequence":3}']
+    assert script.asked == [Place(0), Place(1, "e1"), Place(2, "e1")]
+
+
+async def test_a_watcher_of_what_is_live_comes_back_to_its_place() -> None:
+    """The place is told before the first event."""
+    script = Script([b"id: 7\n\n", CONNECTED, None], [CONNECTED, ENDED])
+    await names(script, None)
+    assert script.asked == [Place(None), Place(7, "e1")]
+
+
+async def test_a_server_that_goes_is_come_back_to_and_one_that_refuses_is_not() -> None:
+    """The codes of a socket's close."""
+
+    def refused(code: int) -> bytes:
+        return b'event: refused\ndata: {"code":%d,"message":"No."}\n\n' % code
+
+    assert (await names(Script([refused(4001)], [refused(4008)], [ENDED])))[-1] == "ended"
+    with pytest.raises(NotLetInError, match="No"):
+        await names(Script([refused(4403)]))

@@ -1,0 +1,140 @@
+"""What is written to a terminal, and how its commands end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.live_server_helper import LiveServer
+from rich.console import Console
+
+from tests.remote.ingest_servers import ScriptedServer
+from trace_streaming import TraceEmitter
+from trace_streaming.models import Event, Trace
+from trace_streaming.recording.recorder import recorder
+from trace_streaming.remote.sender import all_senders
+from trace_streaming.remote.terminal import event_line, rendered
+
+EVENT = {
+    "event": "tool_call_complete",
+    "timestamp": "2026-01-01T12:00:00.500000+00:00",
+    "status": "success",
+    "sequence": 3,
+    "tool_name": "sea\x1b[2Jrch",
+    "details": {"tool": "search", "duration_ms": 12.5, "result": "\x9b31m"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _threads_end() -> Iterator[None]:
+    yield
+    all_senders.close()
+    recorder.close()
+
+
+def tail(*arguments: str) -> tuple[Any, str, str]:
+    """Exit code, and what is written."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(SystemExit) as left:
+        call_command("tail_trace", *arguments, stdout=out, stderr=err)
+    return left.value.code, out.getvalue(), err.getvalue()
+
+
+def emitted(state: str) -> TraceEmitter:
+    emitter = TraceEmitter("t")
+    emitter.emit("plan_created", {"steps": 2}, "success")
+    emitter.emit("tool_call_start", {"tool": "search"})
+    emitter.end(state)
+    assert emitter.flush(10)
+    return emitter
+
+
+def test_a_line_says_what_matters_and_obeys_nothing() -> None:
+    """An event may hold whatever a terminal would take for a command."""
+    line = rendered(event_line(EVENT), Console(file=io.StringIO(), force_terminal=True, width=200))
+    assert "\x1b[2J" not in line
+    assert "\x9b" not in line
+    plain = rendered(event_line(EVENT), Console(file=io.StringIO(), width=20))
+    words = ["3", "success", "tool_call_complete", "sea\ufffd[2Jrch", "12", "ms", '{"result":"\ufffd31m"}']
+    assert plain.split()[1:] == words
+    assert plain.count("\n") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("state", "code"), [("success", 0), ("error", 1), ("incomplete", 2)])
+def test_a_trace_is_followed_to_its_end_and_the_exit_code_is_its_state(state: str, code: int) -> None:
+    """So that a script can wait for a run."""
+    emitted(state)
+    exit_code, out, err = tail("t", "--since", "0", "--json")
+    assert exit_code == code
+    assert [orjson.loads(line)["sequence"] for line in out.splitlines()] == [1, 2]
+    assert err == f"The trace has ended: {state}\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_filters_and_a_place_to_begin() -> None:
+    """As a socket has them."""
+    emitted("success")
+    assert "plan_created" in tail("t", "--since", "0", "--events", "plan_created")[1]
+    assert "tool_call_start" not in tail("t", "--since", "0", "--status", "success")[1]
+    assert [line.split()[1] for line in tail("t", "--since", "1")[1].splitlines()] == ["2"]
+    with pytest.raises(CommandError, match="dance") as failed:
+        call_command("tail_trace", "t", "--events", "dance")
+    assert failed.value.returncode == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("trace_id", "status"), [("a b", 400), ("t", 501)])
+def test_a_server_that_does_not_let_in_ends_it(live_server: LiveServer, trace_id: str, status: int) -> None:
+    """A trace id that is none; a server that has no streams."""
+    with pytest.raises(CommandError, match=f"answers {status}") as failed:
+        call_command("tail_trace", trace_id, "--url", live_server.url, "--token", "x")
+    assert failed.value.returncode == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_is_played_again(tmp_path: Path) -> None:
+    """Into an equal trace."""
+    emitted("success")
+    file = tmp_path / "t.jsonl"
+    call_command("export_trace", "t", "--output", str(file))
+    out = io.StringIO()
+    call_command("export_trace", "t", stdout=out)
+    assert out.getvalue() == file.read_text()
+    call_command("play_trace", str(file), "--trace-id", "again", "--speed", "0", stdout=io.StringIO())
+    events = Event.objects.order_by("trace", "sequence").values_list("event", "details", "status")
+    assert list(events.filter(trace__trace_id="t")) == list(events.filter(trace__trace_id="again"))
+    chrome = io.StringIO()
+    call_command("export_trace", "t", "--format", "chrome", stdout=chrome)
+    assert orjson.loads(chrome.getvalue())["traceEvents"]
+    with pytest.raises(CommandError, match="no trace"):
+        call_command("export_trace", "other")
+    with pytest.raises(CommandError, match="Cannot write"):
+        call_command("export_trace", "t", "--output", str(tmp_path))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shell_script_emits_and_waits_until_it_is_stored() -> None:
+    """And is told what is wrong."""
+    details = ("--details", '{"n": 1}')
+    call_command("emit_trace_event", "t", "plan_created", *details, "--status", "success", "--end", "error")
+    assert Event.objects.get().details == '{"n":1}'
+    assert Trace.objects.get().state == "error"
+    for wrong in (["t", "dance"], ["a b", "plan_created"], ["t", "plan_created", "--details", "[]"]):
+        with pytest.raises(CommandError):
+            call_command("emit_trace_event", *wrong)
+
+
+def test_a_shell_script_emits_to_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the token of the environment, which no list of processes shows."""
+    monkeypatch.setenv("TRACE_STREAMING_TOKEN", "secret")
+    with ScriptedServer().serving() as server:
+        call_command("emit_trace_event", "t", "plan_created", "--url", server.url, "--scheme", "Bearer")
+        assert server.authorizations == ["Bearer secret"]
+    with ScriptedServer((403, {}, {"detail": "No."})).serving() as server, pytest.raises(CommandError, match="refused"):
+        call_command("emit_trace_event", "t", "plan_created", "--url", server.url)

@@ -1,0 +1,115 @@
+"""What a hub knows of a trace: news that are late, lost or contradictory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from trace_streaming.events import EncodedEvent
+from trace_streaming.storage.store import Head
+from trace_streaming.watching.topics import RING_BYTES, RING_EVENTS, Topic
+from trace_streaming.wire.batches import Batch
+
+
+async def no_page(trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+    raise LookupError(after)
+
+
+@pytest.fixture
+async def topic() -> Topic:
+    """A trace whose log is known to end at 3."""
+    topic = Topic("t", no_page)
+    assert topic.look(Head(1, "e1", 3, "running"))
+    return topic
+
+
+def batch(first: int, last: int, state: str = "running", epoch: str = "e1", size: int = 0) -> Batch:
+    events = [EncodedEvent(n, "plan_created", "success", "x" * size) for n in range(first, last + 1)]
+    return Batch("t", epoch, state, last, tuple(events))
+
+
+def test_news_of_another_life_are_not_believed(topic: Topic) -> None:
+    """Late news of a deleted trace look the same as early news of a new one: the store knows."""
+    assert not topic.deliver(batch(4, 4, epoch="e2"))
+    assert topic.head == 3
+
+
+def test_an_end_whose_events_were_lost_is_not_believed(topic: Topic) -> None:
+    """Invariant 2: it would move the head past events that nobody got."""
+    assert not topic.deliver(Batch("t", "e1", "success", 5))
+    assert (topic.head, topic.state) == (3, "running")
+    assert topic.deliver(Batch("t", "e1", "success", 3))
+    assert topic.state == "success"
+
+
+def test_late_news_do_not_take_back_the_end(topic: Topic) -> None:
+    """Neither from the layer, which may reorder, nor from a look that began before the end."""
+    topic.deliver(batch(4, 5, "success"))
+    topic.deliver(batch(4, 4, "running"))
+    assert not topic.look(Head(1, "e1", 4, "running"))
+    assert not topic.look(Head(1, "e1", 5, "running"))
+    assert topic.state == "success"
+    assert topic.look(Head(1, "e1", 5, "error"))
+    assert topic.state == "error"
+
+
+async def test_the_ring_holds_no_hole(topic: Topic) -> None:
+    """Invariant 2: after a hole only what follows it is remembered; the rest is read from the store."""
+    topic.deliver(batch(4, 5))
+    assert [event.sequence for event in (await topic.read(3)).events] == [4, 5]
+    topic.deliver(batch(7, 8))
+    assert [event.sequence for event in (await topic.read(6)).events] == [7, 8]
+    for after in (3, 5, 8):
+        with pytest.raises(LookupError):
+            await topic.read(after)
+
+
+async def test_those_who_miss_the_same_read_it_once() -> None:
+    """After a hole all sockets of a trace ask at once; one reads, even when the one that began is cut off."""
+    reads: list[int] = []
+    may_read = asyncio.Event()
+
+    async def read_page(trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+        reads.append(after)
+        await may_read.wait()
+        return batch(after + 1, after + 2).events
+
+    topic = Topic("t", read_page)
+    topic.look(Head(1, "e1", 10, "running"))
+    readers = [asyncio.create_task(topic.read(4)) for _ in range(10)]
+    another = asyncio.create_task(topic.read(5))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert reads == [4, 5]
+    readers[0].cancel()
+    readers[5].cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert reads == [4, 5, 4]
+    may_read.set()
+    pages = await asyncio.gather(*readers, return_exceptions=True)
+    pages = [page for page in pages if isinstance(page, Batch)]
+    assert len(pages) == 8
+    assert all(page is pages[0] for page in pages)
+    assert [event.sequence for event in (await another).events] == [6, 7]
+    assert topic._reading == {}
+
+
+async def test_those_who_miss_the_same_of_the_ring_share_its_packet(topic: Topic) -> None:
+    """Until the log goes on."""
+    topic.deliver(batch(4, 6))
+    assert await topic.read(4) is await topic.read(4)
+    before = await topic.read(4)
+    topic.deliver(batch(7, 7))
+    assert [event.sequence for event in (await topic.read(4)).events] == [5, 6, 7]
+    assert [event.sequence for event in before.events] == [5, 6]
+
+
+def test_the_ring_is_bounded(topic: Topic) -> None:
+    """By events and by bytes."""
+    topic.deliver(batch(4, 3 + 2 * RING_EVENTS))
+    assert len(topic._ring) == RING_EVENTS
+    topic.deliver(batch(topic.head + 1, topic.head + 50, size=RING_BYTES // 10))
+    assert topic._ring_bytes == sum(len(event.text) for event in topic._ring) <= RING_BYTES

@@ -1,0 +1,160 @@
+"""Who is there: a socket's handshake is given to DRF's authentication classes, as if it were a request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from functools import cached_property
+from importlib import import_module
+from io import BytesIO
+from typing import Any, Final, Protocol
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user, get_user_model
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+from django.utils.functional import SimpleLazyObject
+from django.utils.module_loading import import_string
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+
+from trace_streaming.conf import conf
+from trace_streaming.exceptions import ProtocolError
+from trace_streaming.wire.protocol import CloseCode
+
+TICKET_KEY: Final = "trace_streaming.ticket"
+"""Where a socket's scope has the ticket of its URL, which is no longer in the URL."""
+_TICKET: Final = re.compile(rb"(?:^|&)ticket=([^&]*)")
+_OF_COOKIES: Final = frozenset({"cookies", "session", "user"})
+"""What the middlewares of Channels add to a scope."""
+_SCHEMES: Final = {"ws": "http", "wss": "https", "https": "https"}
+
+
+class Credentials(Protocol):
+    """What a client has shown; asked again as long as its socket is open."""
+
+    @property
+    def key(self) -> Hashable:
+        """The same for two sockets means that they always get the same answer."""
+
+    def authenticate(self) -> Request:
+        """The handshake as a DRF request, with its user. Synchronous; may query the database.
+
+        :raises ProtocolError: 4401, they are wrong, or not valid any more
+        """
+
+
+class Handshake:
+    """The headers of the handshake: cookies, ``Authorization`` and whatever else an authentication class reads."""
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self._scope = scope
+
+    @cached_property
+    def key(self) -> Hashable:
+        """All that an authentication or permission class could read, but the path, which names the trace."""
+        scope = self._scope
+        headers = (pair for pair in scope.get("headers", ()) if pair[0] != b"sec-websocket-key")  # a random number
+        address = (scope.get("client") or (None,))[0]
+        return "handshake", tuple(map(tuple, headers)), scope.get("query_string"), address, _key_of(scope.get("user"))
+
+    def authenticate(self) -> Request:
+        """The authentication classes first, then Django's session, then the user that a middleware has found."""
+        request = as_request(self._scope)
+        of_session = request._request.user  # DRF's request forgets it when none of the classes finds anybody
+        try:
+            if request.user is not None and request.user.is_authenticated:
+                return request
+        except APIException:
+            raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "These credentials are not valid") from None
+        request.user = of_session
+        if not request.user.is_authenticated and (found := self._scope.get("user")) is not None:
+            request.user = _reloaded(found)
+        return request
+
+
+def as_request(scope: dict[str, Any]) -> Request:
+    """A handshake as a DRF request, which nobody has been found for yet."""
+    http = as_http_request(scope)
+    key = http.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    http.session = SimpleLazyObject(lambda: _read_session(key))  # type: ignore[assignment]
+    http.user = SimpleLazyObject(lambda: get_user(http))  # type: ignore[assignment]  # as Django's middleware does
+    return Request(http, authenticators=authenticators())
+
+
+def as_http_request(scope: dict[str, Any]) -> HttpRequest:
+    """A handshake as Django's request."""
+    scheme = _SCHEMES.get(scope.get("scheme", ""), "http")
+    return ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
+
+
+def without_cookies(scope: dict[str, Any]) -> dict[str, Any]:
+    """A handshake as a client without cookies would have sent it; with nobody whom a middleware has found by them."""
+    headers = [pair for pair in scope.get("headers", ()) if pair[0] != b"cookie"]
+    return {key: value for key, value in scope.items() if key not in _OF_COOKIES} | {"headers": headers}
+
+
+def authenticators() -> list[BaseAuthentication]:
+    """Of ``TRACE_STREAMING_AUTHENTICATION_CLASSES``."""
+    if conf.AUTHENTICATION_CLASSES is not None:
+        return [import_string(path)() for path in conf.AUTHENTICATION_CLASSES]
+    classes: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    return [authentication() for authentication in classes]
+
+
+class _ReadOnlySession(dict[str, Any]):
+    """A session as it is stored. A handshake sets no cookie, so the key must stay."""
+
+    def cycle_key(self) -> None:
+        """What Django does to one that a fallback of the secret key has signed."""
+
+    def flush(self) -> None:
+        """What Django does to one whose user has another password now."""
+
+
+def _read_session(key: str | None) -> Any:
+    if not key:
+        return _ReadOnlySession()
+    return _ReadOnlySession(import_module(settings.SESSION_ENGINE).SessionStore(key).load())
+
+
+def session_user_id(key: str) -> str | None:
+    """Whose session this is; None when it has ended."""
+    user_id = _read_session(key).get(SESSION_KEY)
+    return None if user_id is None else str(user_id)
+
+
+def session_auth_hash(user: Any) -> str:
+    """What changes with a user's password; empty where Django knows none."""
+    return user.get_session_auth_hash() if hasattr(user, "get_session_auth_hash") else ""
+
+
+def is_same_user(user: Any, auth_hash: str) -> bool:
+    """Whether the user is active, and has the password of the time when this hash was taken."""
+    hashes = [session_auth_hash(user), *getattr(user, "get_session_auth_fallback_hash", list)()]
+    return user.is_active and any(constant_time_compare(auth_hash, each) for each in hashes)
+
+
+def _reloaded(found: Any) -> Any:
+    """The user of another middleware as the database has him now; one who is not of the database as he is."""
+    if not isinstance(found, get_user_model()) or found.pk is None:
+        return found
+    user = get_user_model()._default_manager.filter(pk=found.pk).first()
+    if user is None or not is_same_user(user, session_auth_hash(found)):
+        raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "These credentials are not valid any more")
+    return user
+
+
+def _key_of(user: Any) -> object:
+    return None if user is None else getattr(user, "pk", None)
+
+
+def hide_ticket(scope: dict[str, Any]) -> None:
+    """Take a ticket out of a scope's URL, before a server logs it."""
+    query = scope.get("query_string", b"")
+    if match := _TICKET.search(query):
+        scope[TICKET_KEY] = match[1].decode("ascii", "replace")
+        scope["query_string"] = _TICKET.sub(b"", query).removeprefix(b"&")

@@ -1,0 +1,135 @@
+"""Approvals in the admin: all of them to read, the open ones to decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from trace_streaming.approvals.decisions import decide_as
+from trace_streaming.exceptions import ApprovalConflictError, InvalidDecisionError
+from trace_streaming.models import Approval
+from trace_streaming.permissions import may_decide
+
+from .read_only import ReadOnlyAdmin
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[Approval]
+else:
+    ModelForm = forms.ModelForm
+
+
+class DecisionForm(ModelForm):
+    """What a human decides."""
+
+    request: ClassVar[HttpRequest]
+    """Of whoever decides; each request has a class of its own."""
+
+    decision = forms.ChoiceField(label=_("decision"), widget=forms.RadioSelect)
+    edited = forms.JSONField(
+        label=_("edited arguments"), required=False, help_text=_("With the decision “edited”: all arguments, as JSON.")
+    )
+    comment = forms.CharField(label=_("comment"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
+
+    class Meta:
+        model = Approval
+        fields = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["decision"].choices = [(each, each) for each in self.instance.allowed]  # type: ignore[attr-defined]
+        self.initial["decision"] = None
+        self.initial["edited"] = self.instance.arguments
+
+    def clean(self) -> dict[str, Any]:
+        """Decide: whether it can be is known when it is done."""
+        said = super().clean() or self.cleaned_data
+        if self.errors:
+            return said
+        if said["decision"] != "edited":
+            said["edited"] = None
+        approval = self.instance
+        try:
+            self.instance = decide_as(self.request, approval.trace_id, approval.approval_id, said, "admin")
+        except (InvalidDecisionError, ApprovalConflictError, PermissionDenied) as error:
+            raise forms.ValidationError(str(error)) from None
+        return said
+
+    def _post_clean(self) -> None:
+        """The row is written by the decision alone."""
+
+    def save(self, commit: bool = True) -> Approval:
+        """Nothing is left to do."""
+        return self.instance
+
+    def save_m2m(self) -> None:
+        """Nor here."""
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnlyAdmin):
+    """What agents have asked, newest first; whoever may decides an open one on its page."""
+
+    form = DecisionForm  # type: ignore[assignment]
+    list_display = ("action", "tool_name", "risk_level", "trace_id", "requested_at", "decision_text", "decided_by_name")
+    list_filter = ("decision", "risk_level", "requested_at")
+    search_fields = ("trace_id", "action", "tool_name")
+    date_hierarchy = "requested_at"
+    asked = (
+        *("action", "tool_name", "risk_level", "trace_id", "arguments_text", "requested_at", "expires_at"),
+        *("decision_text", "decided_at", "decided_by_name", "channel", "comment_text", "edited_text"),
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """To decide one that is open."""
+        is_open = isinstance(obj, Approval) and not obj.decision and obj.expires_at > timezone.now()
+        return is_open and may_decide(request, obj)  # type: ignore[arg-type]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """A form that knows who decides."""
+        form = super().get_form(request, obj, change, **{**kwargs, "fields": ()})
+        return type(form.__name__, (form,), {"request": request})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What was asked; and what is to be said to it, if it is still open."""
+        asked = (None, {"fields": self.asked})
+        if not self.has_change_permission(request, obj):
+            return (asked,)
+        return (asked, (_("Decide"), {"fields": ("decision", "edited", "comment")}))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What was asked."""
+        return self.asked
+
+    @admin.display(description=_("decision"), ordering="decision")
+    def decision_text(self, approval: Approval) -> str:
+        """Open ones say so."""
+        return approval.decision or str(_("open"))
+
+    @admin.display(description=_("comment"))
+    def comment_text(self, approval: Approval) -> str:
+        """Of whoever decided."""
+        return approval.comment
+
+    @admin.display(description=_("arguments"))
+    def arguments_text(self, approval: Approval) -> SafeString:
+        """As JSON, indented."""
+        return _as_json(approval.arguments)
+
+    @admin.display(description=_("edited arguments"))
+    def edited_text(self, approval: Approval) -> SafeString | str:
+        """As JSON, indented."""
+        return "" if approval.edited_arguments is None else _as_json(approval.edited_arguments)
+
+
+def _as_json(value: Any) -> SafeString:
+    return format_html("<pre>{}</pre>", orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

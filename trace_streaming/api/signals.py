@@ -1,0 +1,145 @@
+"""Golden signals over HTTP: of one trace, and of all that a user may see."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from trace_streaming.access.authentication import authenticators
+from trace_streaming.analytics.series import MAX_STEPS, series_signals, tool_signals, usual_step
+from trace_streaming.analytics.windows import trace_signals, window_signals
+from trace_streaming.permissions import VIEW_TRACE, MaySeeSignals, find_trace, may_watch, may_watch_all
+
+MAX_SECONDS = 366 * 86400
+METADATA_PREFIX = "metadata."
+
+
+class WindowSerializer(serializers.Serializer[Any]):
+    """The query of a window; ``metadata.KEY=TEXT`` may be asked for, too."""
+
+    owner = serializers.CharField(required=False, help_text="Primary key of a user; `me` is the one who asks.")
+    tool = serializers.CharField(required=False)
+    last = serializers.IntegerField(
+        default=3600, min_value=1, max_value=MAX_SECONDS, help_text="Seconds before `to`, where there is no `from`."
+    )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With ``from``, which is no name in Python."""
+        times = {
+            name: serializers.DateTimeField(required=False, default_timezone=UTC, help_text="ISO 8601")
+            for name in ("from", "to")
+        }
+        return {**super().get_fields(), **times}
+
+
+class SeriesSerializer(WindowSerializer):
+    """The query of a series."""
+
+    step = serializers.IntegerField(
+        required=False, min_value=1, max_value=MAX_SECONDS, help_text="Seconds; without it, the window has at most 60."
+    )
+
+
+class ToolsSerializer(WindowSerializer):
+    """The query of the tools of a window."""
+
+    tool = None  # type: ignore[assignment]
+    limit = serializers.IntegerField(default=10, min_value=1, max_value=100, help_text="At most so many in each list.")
+
+
+class WindowSignalsView(APIView):
+    """Signals of a window: of all traces for those who may view all, otherwise of one's own."""
+
+    permission_classes = (MaySeeSignals,)
+    query: type[WindowSerializer] = WindowSerializer
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """The same as a socket's."""
+        return authenticators()
+
+    def get(self, request: Request) -> Response:
+        """200 with the signals; without ``from``, ``to`` and ``last``, of the last hour."""
+        asked = self.query(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        query = dict(asked.validated_data)
+        end: datetime = query.pop("to", None) or datetime.now(UTC)
+        last = timedelta(seconds=query.pop("last"))
+        start: datetime = query.pop("from", None) or end - last
+        params = request.query_params.items()
+        metadata = {key.removeprefix(METADATA_PREFIX): text for key, text in params if key.startswith(METADATA_PREFIX)}
+        query["owner"] = self._owner(request, query.get("owner"))
+        return Response(self.signals(start, end, metadata=metadata, **query), headers={"Cache-Control": "no-store"})
+
+    def signals(self, start: datetime, end: datetime, **query: Any) -> dict[str, Any]:
+        """What is answered."""
+        return window_signals(start, end, **query)
+
+    def _owner(self, request: Request, owner: str | None) -> object:
+        """Whose traces are counted; None is everybody's."""
+        user = request.user
+        if owner == "me" and user.is_authenticated:
+            return user.pk
+        if user.is_staff or user.has_perm(VIEW_TRACE) or may_watch_all(request, self):
+            return None if owner is None else _primary_key(owner)
+        if owner is not None and owner != str(user.pk):
+            self.permission_denied(request, "You may see the signals of your own traces only")
+        return user.pk
+
+
+class SeriesView(WindowSignalsView):
+    """Signals over time, for the same users."""
+
+    query = SeriesSerializer
+
+    def signals(self, start: datetime, end: datetime, **query: Any) -> dict[str, Any]:
+        """One set for each step."""
+        step = query.pop("step", None) or usual_step(start, end)
+        if (end - start).total_seconds() / step > MAX_STEPS:
+            raise serializers.ValidationError({"step": [f"More than {MAX_STEPS} steps"]})
+        return series_signals(start, end, step, **query)
+
+
+class ToolsView(WindowSignalsView):
+    """The slowest and the failing tools, for the same users."""
+
+    query = ToolsSerializer
+
+    def signals(self, start: datetime, end: datetime, **query: Any) -> dict[str, Any]:
+        """Of the window's calls."""
+        return tool_signals(start, end, **query)
+
+
+class TraceSignalsView(APIView):
+    """Signals of one trace, for those who may watch it."""
+
+    permission_classes = (AllowAny,)  # the trace's own are asked
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """The same as a socket's."""
+        return authenticators()
+
+    def get(self, request: Request, trace_id: str) -> Response:
+        """200 with the signals, or 404."""
+        trace = find_trace(trace_id)
+        if not may_watch(request, trace, self):
+            self.permission_denied(request)
+        if trace.pk is None:
+            raise NotFound
+        return Response(trace_signals(trace))
+
+
+def _primary_key(text: str) -> object:
+    try:
+        return get_user_model()._meta.pk.to_python(text)
+    except DjangoValidationError:
+        raise serializers.ValidationError({"owner": ["Not the primary key of a user"]}) from None

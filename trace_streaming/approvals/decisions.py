@@ -1,0 +1,177 @@
+"""Approvals in the database: one row each, and one winner, whoever decides when, in whichever process.
+
+A decision and its event are one transaction: the row is changed where it is still undecided and in time, by the
+database's clock, and the event gets its number in the trace. A timeout is a decision like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import jsonschema
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from trace_streaming.emitting.approval_requests import TIMEOUT
+from trace_streaming.emitting.project_events import make_event
+from trace_streaming.events import TraceEvent
+from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
+from trace_streaming.models import Approval
+from trace_streaming.permissions import find_trace, may_decide, may_watch
+from trace_streaming.recording.inline import announce_alone
+from trace_streaming.signals import approval_decided
+from trace_streaming.storage.store import append, database
+from trace_streaming.telemetry import metrics
+
+MAX_COMMENT_LENGTH: Final = 2000
+
+
+def approvals() -> QuerySet[Approval]:
+    """All, in the database of the log."""
+    return Approval.objects.using(database())
+
+
+def decide(
+    approval: Approval,
+    decision: str,
+    *,
+    user: Any,
+    channel: str,
+    comment: str = "",
+    edited: Mapping[str, Any] | None = None,
+) -> Approval:
+    """Decide an approval; the first decision counts, and the same one again changes nothing.
+
+    :param user: who decides; anonymous, or None, is nobody
+    :param channel: where: ``socket``, ``api``, ``admin``
+    :param edited: with the decision ``edited``: arguments that replace those that were asked for, all of them
+    :raises InvalidDecisionError: it is not allowed here, or the arguments do not fit the schema
+    :raises ApprovalConflictError: somebody has decided differently, or it is too late
+    """
+    _check(approval, decision, comment, edited)
+    decider = user if getattr(user, "pk", None) is not None else None
+    changes = {
+        "decision": decision,
+        "decided_by_id": None if decider is None else decider.pk,
+        "decided_by_name": "" if decider is None else decider.get_username(),
+        "channel": channel,
+        "comment": comment,
+        "edited_arguments": edited,
+    }
+    if _settle(approval, changes, is_late=False):
+        return approval
+    expire(approval)
+    approval.refresh_from_db()
+    if (approval.decision, approval.edited_arguments) != (decision, edited):
+        raise ApprovalConflictError(approval.decision)
+    return approval
+
+
+def expire(approval: Approval) -> bool:
+    """Decide that nobody has decided in time; False when it is decided, or there is time."""
+    return _settle(approval, {"decision": TIMEOUT}, is_late=True)
+
+
+def expire_overdue() -> int:
+    """Expire what nobody waits for any more, because its process has died. Returns how many there were."""
+    overdue = approvals().filter(decision="", expires_at__lte=Now()).order_by("pk")[:1000]
+    return sum(expire(approval) for approval in overdue)
+
+
+def with_timeouts(approval_ids: Collection[str]) -> list[Approval]:
+    """Those of these ids that there are; those that are overdue are expired first."""
+    for overdue in approvals().filter(approval_id__in=approval_ids, decision="", expires_at__lte=Now()):
+        expire(overdue)
+    return list(approvals().filter(approval_id__in=approval_ids))
+
+
+def event_of(approval: Approval) -> TraceEvent:
+    """What is recorded of a decision."""
+    details: dict[str, Any] = {"approval_id": approval.approval_id, "action": approval.action}
+    if approval.tool_name:
+        details["tool_name"] = approval.tool_name
+    timestamp = approval.decided_at or datetime.now(UTC)
+    if approval.decision == TIMEOUT:
+        name, status = "approval_timeout", "error"
+    else:
+        name, status = "approval_received", "error" if approval.decision == "rejected" else "success"
+        details |= {
+            "decision": approval.decision,
+            "decided_by": approval.decided_by_name,
+            "channel": approval.channel,
+            **({"comment": approval.comment} if approval.comment else {}),
+            **({} if approval.edited_arguments is None else {"edited": approval.edited_arguments}),
+            "waited_ms": round((timestamp - approval.requested_at).total_seconds() * 1000),
+        }
+    return make_event(approval.trace_id, name, details, status, timestamp=timestamp)[0]
+
+
+def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bool:
+    """Change the row if it is undecided, and in time or not; with it, its event is stored, and then published."""
+    in_time = {"expires_at__lte": Now()} if is_late else {"expires_at__gt": Now()}
+    now = datetime.now(UTC)
+    with transaction.atomic(using=database()):
+        undecided = approvals().filter(pk=approval.pk, decision="", **in_time)
+        if not undecided.update(**changes, decided_at=now):
+            return False
+        for name, value in {**changes, "decided_at": now}.items():
+            setattr(approval, name, value)
+        batches = append([event_of(approval)])
+    metrics.counts.add("emitted")
+    outcome = changes["decision"]
+    metrics.approval_wait_seconds.labels(outcome).observe(max((now - approval.requested_at).total_seconds(), 0))
+    announce_alone(batches)
+    approval_decided.send_robust(sender=Approval, approval=approval)
+    return True
+
+
+def _check(approval: Approval, decision: str, comment: str, edited: Mapping[str, Any] | None) -> None:
+    if decision not in approval.allowed:
+        raise InvalidDecisionError(
+            f"Not a decision here: {decision[:40]!r}. Must be one of {', '.join(approval.allowed)}"
+        )
+    if "\0" in comment or "\\u0000" in json.dumps(edited):
+        raise InvalidDecisionError("A decision holds no NUL characters")
+    if len(comment) > MAX_COMMENT_LENGTH:
+        raise InvalidDecisionError(f"A comment has at most {MAX_COMMENT_LENGTH} characters")
+    if (decision == "edited") != (edited is not None):
+        raise InvalidDecisionError('Edited arguments, all of them, belong to the decision "edited" and to no other')
+    if edited is not None and approval.schema is not None:
+        validator = jsonschema.validators.validator_for(approval.schema)(approval.schema)
+        error = jsonschema.exceptions.best_match(validator.iter_errors(edited))
+        if error is not None:
+            raise InvalidDecisionError(f"The arguments do not fit: {error.json_path}: {error.message}"[:500])
+
+
+def find_approval(trace_id: str, approval_id: str) -> Approval:
+    """An approval of this trace; raises :exc:`ApprovalNotFoundError`."""
+    approval = approvals().filter(trace_id=trace_id, approval_id=approval_id).first()
+    if approval is None:
+        raise ApprovalNotFoundError("This trace has no such approval")
+    return approval
+
+
+def decide_as(request: Any, trace_id: str, approval_id: object, said: Mapping[str, Any], channel: str) -> Approval:
+    """Decide for the user of a request. Synchronous; queries the database.
+
+    :param request: a DRF request, of a socket its handshake
+    :param said: ``decision``, and optionally ``comment`` and ``edited``, not yet checked
+    :raises PermissionDenied: the user may not watch the trace, or not decide
+    :raises ApprovalNotFoundError: the trace has none of this id
+    :raises InvalidDecisionError: it says what this approval does not allow
+    :raises ApprovalConflictError: somebody has decided differently, or it is too late
+    """
+    if not may_watch(request, find_trace(trace_id)):
+        raise PermissionDenied("You may not watch this trace")
+    approval = find_approval(trace_id, str(approval_id))
+    if not may_decide(request, approval):
+        raise PermissionDenied("You may not decide approvals of this trace")
+    decision, comment, edited = said.get("decision"), said.get("comment") or "", said.get("edited")
+    if not isinstance(decision, str) or not isinstance(comment, str) or not isinstance(edited, dict | None):
+        raise InvalidDecisionError("A decision is a text, and so is a comment; edited arguments are an object")
+    return decide(approval, decision, user=request.user, channel=channel, comment=comment, edited=edited)

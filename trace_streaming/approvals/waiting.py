@@ -1,0 +1,151 @@
+"""Where agents wait for decisions: one thread for all of a process, so that none holds a database connection."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
+
+from django.db import connections
+
+from trace_streaming.emitting.approval_requests import TIMEOUT, ApprovalRequest, AskedBefore, Decision, with_originals
+from trace_streaming.events.freezing import freeze_details
+from trace_streaming.exceptions import ApprovalNotFoundError
+from trace_streaming.models import Approval
+from trace_streaming.recording.recorder import recorder
+from trace_streaming.signals import approval_decided, decision_requested
+from trace_streaming.storage.store import database, with_fresh_connection
+from trace_streaming.telemetry.logs import BurstLog
+
+from .decisions import event_of, with_timeouts
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.5
+"""Between looks whether another process has decided; decisions of this one are seen at once."""
+LOST_AFTER_SECONDS: Final = 5.0
+"""So long after its end, a request that was never stored is given up: the answer is no."""
+
+
+@dataclass
+class _Waiting:
+    asked: ApprovalRequest | AskedBefore
+    decision: Future[Decision] = field(default_factory=Future)
+
+
+class Desk:
+    """Of one process; its thread runs while somebody waits. The module has one, ``desk``."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin as another process, in a forked child: what its parent asked is its parent's."""
+        self._waiting: list[_Waiting] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.wake = threading.Event()
+        self._log = BurstLog(logger)
+
+    def wait(self, asked: ApprovalRequest | AskedBefore) -> Future[Decision]:
+        """Wait for its decision."""
+        waiting = _Waiting(asked)
+        with self._lock:
+            self._waiting.append(waiting)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="trace-approvals", daemon=True)
+                self._thread.start()
+        self.wake.set()
+        return waiting.decision
+
+    def _run(self) -> None:
+        while True:
+            self.wake.clear()
+            try:
+                with_fresh_connection(self._look)
+            except Exception as error:
+                self._log.failed("look", "Looking for decisions fails (%s); tried again", type(error).__name__)
+                self._give_up_the_lost()
+            else:
+                self._log.works("look")
+            finally:
+                connections[database()].close()
+            with self._lock:
+                self._waiting = [waiting for waiting in self._waiting if not waiting.decision.done()]
+                if not self._waiting:
+                    self._thread = None
+                    return
+            self.wake.wait(LOOK_SECONDS)
+
+    def _look(self) -> None:
+        rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in self._waiting})}
+        for waiting in list(self._waiting):
+            row = rows.get(waiting.asked.approval_id)
+            if row is not None and row.decision:
+                _answer(waiting.decision, _decision(row, waiting.asked.arguments))
+            elif row is None and isinstance(waiting.asked, AskedBefore):
+                _answer(waiting.decision, ApprovalNotFoundError("There is no such approval"))
+            elif row is None:
+                self._give_up_the_lost()
+
+    def _give_up_the_lost(self) -> None:
+        """They could not be stored in time, so nobody could decide them."""
+        now = datetime.now(UTC) - timedelta(seconds=LOST_AFTER_SECONDS)
+        for waiting in list(self._waiting):
+            asked = waiting.asked
+            if isinstance(asked, ApprovalRequest) and asked.expires_at < now:
+                _answer(waiting.decision, Decision(asked.approval_id, TIMEOUT, asked.arguments))
+
+
+def _answer(waiting: Future[Decision], answer: Decision | Exception) -> None:
+    if waiting.done() or not waiting.set_running_or_notify_cancel():  # whoever waited may have given up
+        return
+    if isinstance(answer, Exception):
+        waiting.set_exception(answer)
+    else:
+        waiting.set_result(answer)
+
+
+def _decision(row: Approval, arguments: Mapping[str, Any] | None) -> Decision:
+    if arguments is None:
+        arguments = row.arguments
+    if row.edited_arguments is not None:
+        restored = with_originals(row.edited_arguments, row.arguments, freeze_details(arguments))
+        arguments = cast("dict[str, Any]", restored)
+    return Decision(
+        approval_id=row.approval_id,
+        decision=row.decision,
+        arguments=arguments,
+        comment=row.comment,
+        decided_by=row.decided_by_name,
+        decided_at=row.decided_at,
+        event=event_of(row),
+    )
+
+
+desk = Desk()
+os.register_at_fork(after_in_child=desk.reset)
+
+
+def take_request(sender: object, request: ApprovalRequest | AskedBefore, **kwargs: Any) -> Future[Decision]:
+    """Receiver of ``decision_requested``."""
+    if isinstance(request, ApprovalRequest):
+        recorder.record(request.record)
+        request.announce()
+    return desk.wait(request)
+
+
+def look_now(sender: object, **kwargs: Any) -> None:
+    """Receiver of ``approval_decided``."""
+    desk.wake.set()
+
+
+def connect() -> None:
+    """Have this process's requests stored, and its decisions heard."""
+    decision_requested.connect(take_request, dispatch_uid="trace_streaming.approvals")
+    approval_decided.connect(look_now, dispatch_uid="trace_streaming.approvals")

@@ -1,0 +1,137 @@
+"""What an agent asks a human, and what it is answered: plain data, handed over by a signal."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from django.utils.crypto import salted_hmac
+
+from trace_streaming.events import TraceApproval, TraceEvent
+from trace_streaming.events.freezing import JSON, encode, freeze_details
+from trace_streaming.signals import decision_requested
+
+DECISIONS: Final = ("approved", "rejected", "edited")
+TIMEOUT: Final = "timeout"
+RISK_LEVELS: Final = ("low", "medium", "high", "critical")
+MAX_ACTION_LENGTH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of an approval."""
+
+    approval_id: str
+    decision: str
+    """``approved``, ``rejected``, ``edited``, or ``timeout`` when nobody answered in time."""
+    arguments: Mapping[str, Any]
+    """With what to go on: the arguments that were asked for, or, where a human edited them, his."""
+    comment: str = ""
+    decided_by: str = ""
+    """User name; empty for a timeout."""
+    decided_at: datetime | None = None
+    event: TraceEvent | None = field(default=None, repr=False)
+    """What was recorded of it."""
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether to go on, with ``arguments``. A timeout is a no."""
+        return self.decision in ("approved", "edited")
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """What is asked for."""
+
+    approval_id: str
+    arguments: Mapping[str, Any]
+    """As the agent has them; not to be stored or sent."""
+    expires_at: datetime
+    record: TraceApproval
+    """What is stored."""
+    announce: Callable[[], None] = field(repr=False)
+    """Emits ``approval_requested``; called when ``record`` is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedBefore:
+    """What was asked for already, by whomever."""
+
+    approval_id: str
+    arguments: Mapping[str, Any] | None
+    """As the agent has them, if it still has them."""
+
+
+def new_request(
+    redact: Callable[[object], dict[str, JSON]],
+    emit: Callable[[str, Mapping[str, Any]], None],
+    trace_id: str,
+    action: str,
+    tool_name: str,
+    risk_level: str,
+    arguments: Mapping[str, Any] | None,
+    timeout: float,
+    allowed: Sequence[str],
+    schema: Mapping[str, Any] | None,
+) -> ApprovalRequest:
+    """Check what an agent asks; raise :exc:`ValueError` with what is wrong."""
+    if not action or len(action) > MAX_ACTION_LENGTH:
+        raise ValueError(f"An action has 1 to {MAX_ACTION_LENGTH} characters")
+    if risk_level not in RISK_LEVELS:
+        raise ValueError(f"Not a risk level: {risk_level}. Must be one of {', '.join(RISK_LEVELS)}")
+    if not allowed or isinstance(allowed, str) or not set(allowed) <= set(DECISIONS):
+        raise ValueError(f"Not decisions: {allowed!r}. Must be some of {', '.join(DECISIONS)}")
+    if not 0 < timeout <= timedelta(days=365).total_seconds():
+        raise ValueError("A timeout is a number of seconds above 0, and at most a year")
+    now = datetime.now(UTC)
+    asked = {
+        "approval_id": str(uuid.uuid4()),
+        "action": action,
+        "tool_name": tool_name,
+        "risk_level": risk_level,
+        "arguments": redact(arguments),
+        "arguments_hash": arguments_hash(arguments),
+        "allowed": list(allowed),
+        "expires_at": (now + timedelta(seconds=timeout)).isoformat(),
+    }
+    stored = {**asked, "schema": schema, "requested_at": now.isoformat()}
+    return ApprovalRequest(
+        approval_id=str(asked["approval_id"]),
+        arguments=dict(arguments or {}),
+        expires_at=now + timedelta(seconds=timeout),
+        record=TraceApproval(trace_id, now, encode(freeze_details(stored))),
+        announce=lambda: emit("approval_requested", {key: value for key, value in asked.items() if value != ""}),
+    )
+
+
+def arguments_hash(arguments: Mapping[str, Any] | None) -> str:
+    """Of arguments as the agent has them; keyed with SECRET_KEY, so that nobody can guess them by trying."""
+    text = orjson.dumps(freeze_details(arguments), option=orjson.OPT_SORT_KEYS)
+    return salted_hmac("trace_streaming.approvals", text, algorithm="sha256").hexdigest()
+
+
+def ask(request: ApprovalRequest | AskedBefore) -> Future[Decision]:
+    """Hand a request to whoever stores approvals; what becomes of it."""
+    answers = decision_requested.send_robust(sender=ApprovalRequest, request=request)
+    for _, answer in answers:
+        if isinstance(answer, Future):
+            return answer
+    raise RuntimeError("Nobody takes approvals: is trace_streaming in INSTALLED_APPS, and are the apps loaded?")
+
+
+def with_originals(edited: JSON, shown: JSON, original: JSON) -> JSON:
+    """What a human has edited, with what he was not shown: where he left a redacted value as it was, it is put back."""
+    if edited == shown:
+        return original
+    if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(original, dict):
+        both = shown.keys() & original.keys()
+        return {k: with_originals(v, shown[k], original[k]) if k in both else v for k, v in edited.items()}
+    lists = [each for each in (edited, shown, original) if isinstance(each, list)]
+    if len(lists) == 3 and len(set(map(len, lists))) == 1:
+        return [with_originals(*each) for each in zip(*lists, strict=True)]
+    return edited

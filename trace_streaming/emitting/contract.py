@@ -1,0 +1,167 @@
+"""The contract of every emitter, whether it stores in this project's database or sends to one elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from time import perf_counter
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from trace_streaming.events import CANONICAL_EVENTS, END_STATES, TraceEnd, TraceEvent, check_trace_id, format_timestamp
+from trace_streaming.events.freezing import JSON
+from trace_streaming.events.golden_signals import golden_signals
+
+from .budgets import WARN_AT, Budget
+from .tool_calls import ToolCall
+
+_entered: ContextVar[tuple[Emitter, ...]] = ContextVar("trace_streaming.emitters", default=())
+
+
+def current_emitter() -> Emitter | None:
+    """The emitter of the innermost ``with`` block that this code runs in, or None.
+
+    An ended one does not count: an async generator that is closed early leaves its own behind in the context.
+    """
+    return next((emitter for emitter in reversed(_entered.get()) if not emitter.ended), None)
+
+
+class Emitter(ABC):
+    """Emits the events of one trace: what :class:`.TraceEmitter` and :class:`.RemoteTraceEmitter` have in common.
+
+    Plain synchronous Python: callable from an async task, a sync view, a thread, a Celery worker or a script. As a
+    context manager, sync or async, it is the :func:`current_emitter` inside and ends the trace on leaving, with
+    ``error`` when an exception passes.
+
+    :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
+    :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
+    """
+
+    CANONICAL_EVENTS: ClassVar[frozenset[str]] = frozenset(CANONICAL_EVENTS)
+
+    def __init__(self, trace_id: str | None = None) -> None:
+        self.trace_id = check_trace_id(trace_id or str(uuid.uuid4()))
+        self.events: list[dict[str, Any]] = []
+        self._started = perf_counter()
+        self._ended: float | None = None
+
+    def __bool__(self) -> bool:
+        """Always true: callers write ``emitter or TraceEmitter()``."""
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.trace_id}: {len(self.events)} events>"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trace was ended."""
+        return self._ended is not None
+
+    def emit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+        """Emit an event. Returns in microseconds; touches neither database nor network.
+
+        :param event: a canonical name, or one of the extra ones
+        :param details: anything; frozen and redacted now, so later changes change nothing
+        :param status: ``pending``, ``running``, ``success``, ``warning`` or ``error``
+        :raises NonCanonicalEventError: a ``ValueError``
+        :raises NonCanonicalStatusError: a ``ValueError``
+        """
+        emitted, frozen = self._make(event, details, status)
+        self._remember(emitted, frozen)
+        self._hand_over(emitted)
+
+    @abstractmethod
+    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
+        """Validate, freeze and redact."""
+
+    @abstractmethod
+    def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
+        """To whoever stores it; returns at once, and never raises."""
+
+    def _remember(self, emitted: TraceEvent, frozen: dict[str, JSON]) -> None:
+        self.events.append(
+            {
+                "event": emitted.event,
+                "trace_id": self.trace_id,
+                "timestamp": format_timestamp(emitted.timestamp),
+                "details": frozen,
+                "status": emitted.status,
+            }
+        )
+
+    async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+        """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody."""
+        self.emit(event, details, status)
+        await asyncio.sleep(0)
+
+    def tool_call(self, tool: str, /, **args: Any) -> ToolCall:
+        """A ``with`` or ``async with`` block that emits a tool call's start, and its completion or error.
+
+        Set ``call.result`` inside. Calls inside of it, in the same task or thread, name it as ``parent_call_id``.
+        """
+        return ToolCall(self, tool, args)
+
+    def budget(self, total: float, used: float = 0, *, name: str = "", warn_at: float = WARN_AT) -> Budget:
+        """A :class:`~trace_streaming.emitting.budgets.Budget` that this trace spends."""
+        return Budget(self, total, used, name=name, warn_at=warn_at)
+
+    def end(self, state: str = "success") -> None:
+        """End the trace; the first call counts.
+
+        :param state: ``success``, ``error`` or ``incomplete``
+        :raises ValueError: for another state
+        """
+        if state not in END_STATES:
+            raise ValueError(f"Not an end state: {state}. Must be one of {', '.join(END_STATES)}")
+        if self._ended is None:
+            self._ended = perf_counter()
+            self._hand_over(TraceEnd(self.trace_id, state, datetime.now(UTC)))
+
+    def get_trace(self) -> list[dict[str, Any]]:
+        """A copy of the events, in the order they were emitted."""
+        return copy.deepcopy(self.events)
+
+    def get_duration_ms(self) -> float:
+        """Milliseconds since the emitter was made, or until the trace ended."""
+        return ((self._ended or perf_counter()) - self._started) * 1000
+
+    def get_golden_signals(self) -> dict[str, Any]:
+        """See :func:`trace_streaming.events.golden_signals.golden_signals`."""
+        return golden_signals(self.trace_id, self.get_duration_ms(), list(self.events))
+
+    @abstractmethod
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that this process has emitted is stored.
+
+        :param timeout: seconds to wait at most; None is without limit
+        :returns: whether it is
+        """
+
+    async def aflush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  the wait is in a thread
+        """Like :meth:`flush`, without blocking the event loop."""
+        return await asyncio.to_thread(self.flush, timeout)
+
+    def __enter__(self) -> Self:
+        _entered.set((*(emitter for emitter in _entered.get() if not emitter.ended), self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Not a token's reset: generators leave their blocks in any order, and in another context than they entered.
+        _entered.set(tuple(emitter for emitter in _entered.get() if emitter is not self))
+        # A generator that is closed early has not failed.
+        self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)

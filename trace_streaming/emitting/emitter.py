@@ -1,0 +1,175 @@
+"""What an orchestrator holds: ``emitter.emit("tool_call_start", {...})``, and nothing of WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from trace_streaming.conf import conf
+from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events.freezing import JSON, encode_details
+from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started
+
+from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
+from .contract import Emitter
+from .project_events import make_event, redacted
+
+try:
+    from opentelemetry import trace as _trace
+except ImportError:
+    _trace = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+logger = logging.getLogger(__name__)
+
+
+class TraceEmitter(Emitter):
+    """Emits the events of one trace; they are stored in this project's database.
+
+    See :class:`.Emitter` for what it shares with the one that works elsewhere.
+
+    :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
+    :param owner: the user whose trace this is, and who may watch it from now on
+    :param metadata: what else is to be known of the trace; redacted like details; the ids of OpenTelemetry's active
+        span are added
+    :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
+    """
+
+    def __init__(
+        self,
+        trace_id: str | None = None,
+        *,
+        owner: AbstractBaseUser | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(trace_id)
+        span = span_ids()
+        if owner is not None or metadata is not None or span:
+            owner_id = None if owner is None else owner.pk
+            # Added to what is redacted: a span's digits may look like an account's.
+            text = encode_details({**redacted(metadata), **span})[1]
+            _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text))
+
+    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
+        return make_event(self.trace_id, event, details, status)
+
+    def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
+        if isinstance(record, TraceEvent):
+            announce(record)
+        else:
+            _send(trace_ended, end=record)
+
+    async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+        """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody.
+
+        Where ``emit`` waits for the database, this waits in a thread.
+        """
+        if conf.DURABILITY == "sync":
+            await asyncio.to_thread(self.emit, event, details, status)
+        else:
+            await super().aemit(event, details, status)
+
+    def request_approval(
+        self,
+        action: str,
+        *,
+        tool_name: str = "",
+        risk_level: str = "medium",
+        arguments: Mapping[str, Any] | None = None,
+        timeout: float = 300.0,
+        allowed: Sequence[str] = DECISIONS,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Ask a human, and wait, without holding a database connection, until somebody decides or the time is over.
+
+        Nobody decides: ``decision`` is ``timeout``, which is a no. Should this process die, the approval can still be
+        decided; :meth:`wait_for` picks it up again.
+
+        :param action: what is to be done, in up to 200 characters
+        :param risk_level: ``low``, ``medium``, ``high`` or ``critical``
+        :param arguments: of the action; humans see them redacted
+        :param timeout: seconds, at most a year
+        :param allowed: of ``approved``, ``rejected`` and ``edited``
+        :param schema: a JSON schema that edited arguments must fit
+        :raises ValueError: for another risk level, decision or timeout
+        """
+        request = self._approval_request(action, tool_name, risk_level, arguments, timeout, allowed, schema)
+        return self._decided(ask(request).result())
+
+    async def arequest_approval(
+        self,
+        action: str,
+        *,
+        tool_name: str = "",
+        risk_level: str = "medium",
+        arguments: Mapping[str, Any] | None = None,
+        timeout: float = 300.0,  # noqa: ASYNC109  of the human, not of the call
+        allowed: Sequence[str] = DECISIONS,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Like :meth:`request_approval`, without blocking the event loop."""
+        request = self._approval_request(action, tool_name, risk_level, arguments, timeout, allowed, schema)
+        return self._decided(await asyncio.wrap_future(ask(request)))
+
+    def _approval_request(self, *question: Any) -> ApprovalRequest:
+        return new_request(redacted, self.emit, self.trace_id, *question)
+
+    def _decided(self, decision: Decision) -> Decision:
+        """Its event was recorded by whoever decided."""
+        if decision.event is not None:
+            self._remember(decision.event, orjson.loads(decision.event.details))
+        return decision
+
+    def wait_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
+        """Wait for an approval of this trace that was asked for before, perhaps by a process that has died.
+
+        :param arguments: as they were asked for: where a human left what he was not shown, they are put back
+        :raises ApprovalNotFoundError: a ``LookupError``; it was never stored
+        """
+        return self._decided(ask(AskedBefore(approval_id, arguments)).result())
+
+    async def await_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
+        """Like :meth:`wait_for`, without blocking the event loop."""
+        return self._decided(await asyncio.wrap_future(ask(AskedBefore(approval_id, arguments))))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that this process has emitted is stored.
+
+        :param timeout: seconds to wait at most; None is without limit
+        :returns: whether it is
+        """
+        answers = flush_requested.send_robust(sender=type(self), timeout=timeout)
+        return all(answer is True for _, answer in answers)
+
+
+def announce(event: TraceEvent) -> None:
+    """Hand an event to the receivers of ``event_emitted``, the recorder among them."""
+    _send(event_emitted, event=event)
+
+
+def _send(signal: Any, **record: object) -> None:
+    try:
+        signal.send_robust(sender=TraceEmitter, **record)
+    except Exception as error:  # an asynchronous receiver cannot be sent to from under a running loop
+        extra = {"trace_id": getattr(next(iter(record.values())), "trace_id", None)}
+        logger.error("Sending a signal fails (%s); receivers must be synchronous", type(error).__name__, extra=extra)
+
+
+def span_ids() -> dict[str, str]:
+    """``otel_trace_id`` and ``otel_span_id`` of the active span, in hexadecimal (W3C Trace Context); else empty."""
+    if _trace is None:
+        return {}
+    context = _trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {
+        "otel_trace_id": _trace.format_trace_id(context.trace_id),
+        "otel_span_id": _trace.format_span_id(context.span_id),
+    }

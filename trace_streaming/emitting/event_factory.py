@@ -1,0 +1,71 @@
+"""How an event is made, wherever it goes: validated, frozen and redacted."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from trace_streaming.events import (
+    TraceEvent,
+    check_event_id,
+    check_event_name,
+    check_status,
+    event_names,
+    lifted_duration_ms,
+    lifted_tool_name,
+)
+from trace_streaming.events.freezing import JSON, encode_details, freeze_details
+from trace_streaming.redaction import REDACTION_FAILED, Redactor, redact
+
+logger = logging.getLogger(__name__)
+
+
+def make_event(
+    trace_id: str,
+    event: str,
+    details: object,
+    status: str,
+    *,
+    extra_events: tuple[str, ...] = (),
+    redactor: Redactor = redact,
+    timestamp: datetime | None = None,
+    event_id: str | None = None,
+) -> tuple[TraceEvent, dict[str, JSON]]:
+    """The only way to an event. Returns it, and its details as they were frozen.
+
+    :param extra_events: names that are taken beside the canonical ones
+    :param timestamp: aware; None is now
+    :param event_id: the sender's own name for it; with one, a repeat is not stored again
+    :raises InvalidEventIdError: a ``ValueError``
+    :raises NonCanonicalEventError: a ``ValueError``
+    :raises NonCanonicalStatusError: a ``ValueError``
+    """
+    name = check_event_name(event, event_names(extra_events))
+    checked_status = check_status(status)
+    checked_id = None if event_id is None else check_event_id(event_id)
+    frozen, text = safe_details(details, redactor, trace_id)
+    return TraceEvent(
+        name,
+        trace_id,
+        datetime.now(UTC) if timestamp is None else timestamp.astimezone(UTC),
+        text,
+        checked_status,
+        lifted_tool_name(frozen),
+        lifted_duration_ms(frozen),
+        checked_id,
+    ), frozen
+
+
+def safe_details(
+    details: object, redactor: Redactor = redact, trace_id: str | None = None
+) -> tuple[dict[str, JSON], str]:
+    """Details frozen, redacted and short enough, and their JSON text."""
+    try:
+        redacted = redactor(freeze_details(details))
+        if redactor is not redact:  # a project's own may return what JSON cannot carry, or forget to return
+            redacted = freeze_details(dict(redacted))
+        return encode_details(redacted)
+    except Exception as error:  # what a redactor failed on must not be seen
+        extra = None if trace_id is None else {"trace_id": trace_id}
+        logger.error("The redactor fails (%s); details are replaced", type(error).__name__, extra=extra)
+        return encode_details({"redacted": REDACTION_FAILED})

@@ -1,0 +1,102 @@
+"""Recordings of runs, one JSON event per line, and how they are emitted again as live events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from trace_streaming.conf import conf
+from trace_streaming.events import check_event_name, check_status, check_trace_id, event_names, parse_timestamp
+
+from .emitter import TraceEmitter
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """One event of a recording."""
+
+    event: str
+    trace_id: str
+    details: dict[str, Any]
+    status: str
+    timestamp: datetime | None = None
+    """When it happened; paces the playing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line of a recording that holds no event."""
+
+    number: int
+    """Counted from 1."""
+    reason: str
+
+
+def read_recording(lines: Iterable[str | bytes]) -> Iterator[RecordedEvent | BadLine]:
+    """Read JSON lines; blank ones are skipped, and what is no event is named."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield _parse(orjson.loads(line))
+        except orjson.JSONDecodeError:
+            yield BadLine(number, "not JSON")
+        except (ValueError, TypeError, KeyError) as error:
+            yield BadLine(number, f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error))
+
+
+def _parse(recorded: Any) -> RecordedEvent:
+    if not isinstance(recorded, dict):
+        raise TypeError("not a JSON object")
+    details = recorded.get("details", {})
+    if not isinstance(details, dict):
+        raise TypeError("details is not an object")
+    timestamp = recorded.get("timestamp")
+    return RecordedEvent(
+        check_event_name(recorded["event"], event_names(conf.EXTRA_EVENTS)),
+        check_trace_id(recorded["trace_id"]),
+        details,
+        check_status(recorded.get("status", "pending")),
+        None if timestamp is None else parse_timestamp(timestamp),
+    )
+
+
+def play(
+    events: Iterable[RecordedEvent],
+    rename: Callable[[str], str] = str,
+    speed: float = 1.0,
+    sleep: Callable[[float], object] = time.sleep,
+) -> dict[str, TraceEmitter]:
+    """Emit recorded events as live ones, at the recorded pace, and end their traces.
+
+    A trace ends with ``error`` when one of its events has that status, with ``incomplete`` when the playing is
+    interrupted, otherwise with ``success``.
+
+    :param rename: gives the trace id to play a recorded trace under
+    :param speed: 2 is twice as fast as recorded, 0 is without pauses
+    :param sleep: takes seconds
+    :returns: the emitters, by the trace id they played under
+    """
+    emitters: dict[str, TraceEmitter] = {}
+    last: datetime | None = None
+    try:
+        for event in events:
+            if speed and last is not None and event.timestamp is not None:
+                sleep(max((event.timestamp - last).total_seconds(), 0) / speed)
+            if event.timestamp is not None:
+                last = event.timestamp if last is None else max(last, event.timestamp)
+            trace_id = rename(event.trace_id)
+            emitter = emitters.get(trace_id) or emitters.setdefault(trace_id, TraceEmitter(trace_id))
+            emitter.emit(event.event, event.details, event.status)
+    except BaseException:
+        for emitter in emitters.values():
+            emitter.end("incomplete")
+        raise
+    for emitter in emitters.values():
+        emitter.end("error" if any(event["status"] == "error" for event in emitter.events) else "success")
+    return emitters

@@ -1,0 +1,39 @@
+"""The dashboard's pages: the signals of all traces, and one trace. What they show comes from the REST API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from trace_streaming.events import TRACE_ID_PATTERN
+from trace_streaming.permissions import find_trace, may_see_signals, may_watch
+
+
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """For all whom the API gives signals: of all traces, or of their own."""
+    if not may_see_signals(request):
+        return _refused(request)
+    return render(request, "trace_streaming/dashboard_page.html", _context(request))
+
+
+def dashboard_trace(request: HttpRequest, trace_id: str) -> HttpResponse:
+    """One trace, live, for those who may watch it."""
+    if not TRACE_ID_PATTERN.fullmatch(trace_id):
+        raise Http404("No trace id")
+    if not may_watch(request, find_trace(trace_id)):
+        return _refused(request)
+    return render(request, "trace_streaming/trace_page.html", {**_context(request), "trace_id": trace_id})
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    return {"nonce": getattr(request, "csp_nonce", "")}
+
+
+def _refused(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        raise PermissionDenied
+    return redirect_to_login(request.get_full_path())

@@ -1,0 +1,63 @@
+"""What was committed is announced; and recording inside ``emit``: database code run at once, wherever the caller is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final, ParamSpec
+
+from asgiref.sync import sync_to_async
+
+from trace_streaming.signals import events_recorded
+from trace_streaming.telemetry import metrics
+from trace_streaming.watching.publisher import Publisher
+from trace_streaming.wire.batches import Batch
+
+P = ParamSpec("P")
+
+TIMEOUT_SECONDS: Final = 10.0
+
+
+def run_blocking(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Run synchronous database code now, and return when it is done.
+
+    Under a running loop Django's database code refuses to run, so it goes where ``sync_to_async`` sends the async
+    ORM, to see the same connection and transaction; only that here the loop waits for it. :exc:`TimeoutError` when
+    that thread waits for the loop in turn.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        function(*args, **kwargs)
+        return
+    done = Future[None]()
+
+    def call() -> None:
+        try:
+            function(*args, **kwargs)
+        finally:
+            done.set_result(None)
+
+    call_elsewhere = sync_to_async(call)()
+    call_elsewhere.send(None)  # hands the call to its thread, and would now wait for it on the loop
+    try:
+        done.result(TIMEOUT_SECONDS)
+    finally:
+        call_elsewhere.close()
+
+
+def announce_alone(batches: list[Batch]) -> None:
+    """Like :func:`announce`, where nobody else publishes."""
+    publisher = Publisher()
+    try:
+        announce(batches, publisher)
+    finally:
+        publisher.close()
+
+
+def announce(batches: list[Batch], publisher: Publisher) -> None:
+    """Tell the watchers, and the receivers of ``events_recorded``, what was committed."""
+    metrics.counts.add("recorded", sum(len(batch.events) for batch in batches))
+    publisher.publish(batches)
+    events_recorded.send_robust(sender=Publisher, batches=batches)

@@ -1,0 +1,160 @@
+"""The thread that stores what waits: one transaction after the other, each with whatever has gathered meanwhile."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from time import perf_counter
+from typing import Final
+
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from trace_streaming.events import TraceRecord
+from trace_streaming.storage import store
+from trace_streaming.telemetry import metrics
+from trace_streaming.watching.publisher import Publisher
+from trace_streaming.wire.batches import Batch
+
+from .backlog import Backlog, Load
+from .inline import announce
+from .spool import Segment, UnreadableSegmentError
+
+IDLE_SECONDS: Final = 2.0
+"""After this long without an event, the writer gives its database connection back."""
+READ_RETRY_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = (0.05, 5.0)
+"""First and longest wait between attempts while the database does not answer."""
+
+
+class Writer(threading.Thread):
+    """Takes from a backlog until it is stopped."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        super().__init__(name="trace-recorder", daemon=True)
+        self.wake = threading.Event()
+        """Set by whoever puts something into the backlog."""
+        self.stop = threading.Event()
+        """Set to end the thread, as soon as the database lets it."""
+        self.storing = threading.Lock()
+        """Held during a transaction; whoever holds it keeps the next from beginning."""
+        self._backlog = backlog
+        self._in_hand: Load | None = None
+        self._publisher = Publisher()
+
+    def run(self) -> None:
+        """The thread itself."""
+        try:
+            self._backlog.adopt()
+            while not self.stop.is_set():
+                while self._backlog and not self.stop.is_set():
+                    self._write_load()
+                self._backlog.log.works()
+                if not self.wake.wait(IDLE_SECONDS):
+                    connections[store.database()].close()
+                    self.wake.wait()
+                self.wake.clear()  # before the backlog is asked: a record put after this wakes us again
+        finally:
+            self._publisher.close()
+            connections.close_all()
+
+    def end(self, timeout: float) -> None:
+        """Stop; what it has in hand stays in the spool, or is lost, where the database hangs."""
+        self.stop.set()
+        self.wake.set()
+        self.join(timeout)
+        if (load := self._in_hand) is not None:
+            self._keep(load)
+
+    def _write_load(self) -> None:
+        self._in_hand = load = self._backlog.take()
+        try:
+            self._settle(load)
+        finally:
+            self._in_hand = None
+            for barrier in load.barriers:
+                if barrier.set_running_or_notify_cancel():  # whoever waited may have given up
+                    barrier.set_result(None)
+
+    def _settle(self, load: Load) -> None:
+        records = load.records if load.segment is None else self._read(load.segment)
+        spooled = None if load.segment is None else store.Spooled(load.segment.name, 0)
+        if records is None or (records and not self._store(records, spooled, load)):
+            self._keep(load)
+            return
+        self._backlog.done(load)
+        if load.segment is not None:
+            with suppress(DatabaseError):
+                store.forget_segment(load.segment.name)
+
+    def _read(self, segment: Segment) -> Sequence[TraceRecord] | None:
+        """The records of a file; none, where it is gone or damaged. None when the thread is stopped before it opens."""
+        while not self.stop.is_set():
+            try:
+                return segment.read()
+            except (FileNotFoundError, UnreadableSegmentError) as error:
+                self._backlog.lose(segment.count, str(error))
+                segment.set_aside()
+                return ()
+            except OSError as error:  # too many open files, say
+                name = type(error).__name__
+                self._backlog.log.failed("read", "Reading the spool fails (%s); it is tried again", name)
+                self.stop.wait(READ_RETRY_SECONDS)
+        return None
+
+    def _store(
+        self, records: Sequence[TraceRecord], spooled: store.Spooled | None = None, load: Load | None = None
+    ) -> bool:
+        """Store and publish; while the database does not answer, wait for it; give up only on what it refuses.
+
+        :param load: where all of the records come from, if they are all of it
+        :returns: False when the thread is stopped before the database answers
+        """
+        wait, longest = _RETRY_SECONDS
+        in_doubt: Sequence[Batch] = ()
+        while not self.stop.is_set():
+            began = perf_counter()
+            try:
+                with self.storing:
+                    batches = store.append(records, spooled, in_doubt)
+            except (*store.TRANSIENT_ERRORS, store.InDoubtError) as error:
+                if isinstance(error, store.InDoubtError):
+                    in_doubt = error.batches
+                name = type(error).__name__
+                self._backlog.log.failed(name, "Storing trace events fails (%s); they are kept and tried again", name)
+                connections[store.database()].close()
+                self.stop.wait(wait * random.uniform(0.5, 1.5))
+                wait = min(wait * 2, longest)
+                if load is not None and not in_doubt:
+                    spooled = self._spooled_before_what_follows(load)
+            except Exception as error:
+                return self._give_up_on_the_poisoned(records, spooled, error)
+            else:
+                metrics.commit_seconds.observe(perf_counter() - began)
+                announce(batches, self._publisher)
+                return True
+        return False
+
+    def _spooled_before_what_follows(self, load: Load) -> store.Spooled | None:
+        """Once later events are on the disk, these have to be, too: a kill would leave a hole before them."""
+        if load.segment is None and self._backlog.has_spilled:
+            self._backlog.keep(load)
+        return None if load.segment is None else store.Spooled(load.segment.name, 0)
+
+    def _give_up_on_the_poisoned(
+        self, records: Sequence[TraceRecord], spooled: store.Spooled | None, error: Exception
+    ) -> bool:
+        """Halve the batch until what the database refuses stands alone; everything else is stored."""
+        if len(records) <= 1:
+            self._backlog.refuse(records[0], error)
+            return True
+        middle = len(records) // 2
+        behind = None if spooled is None else spooled._replace(first=spooled.first + middle)
+        return self._store(records[:middle], spooled) and self._store(records[middle:], behind)
+
+    def _keep(self, load: Load) -> None:
+        """The process is ending before the database answers."""
+        if load.records and not self._backlog.keep(load):
+            self._backlog.lose(len(load.records), "the process is ending", load.records[0].trace_id)

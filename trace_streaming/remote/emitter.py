@@ -1,0 +1,106 @@
+"""The emitter for programs that are not part of a Django project: it needs no settings, and no database.
+
+.. code-block:: python
+
+    from trace_streaming.remote import RemoteTraceEmitter
+
+    with RemoteTraceEmitter("https://example.com", token) as emitter:
+        emitter.emit("plan_created", {"steps": 3})
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from trace_streaming.emitting.contract import Emitter, current_emitter
+from trace_streaming.emitting.event_factory import make_event, safe_details
+from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events.freezing import JSON
+from trace_streaming.redaction import Redactor, redact
+
+try:
+    from .ingest import check_authorization, check_base_url
+    from .sender import all_senders
+except ModuleNotFoundError as error:
+    if error.name != "httpx":
+        raise
+    raise ModuleNotFoundError(
+        'Emitting to a server needs httpx: pip install "django-trace-streaming[remote]"', name="httpx"
+    ) from None
+
+__all__ = ["RemoteTraceEmitter", "close", "current_emitter"]
+
+
+class RemoteTraceEmitter(Emitter):
+    """Emits the events of one trace; a server elsewhere stores them.
+
+    See :class:`.Emitter` for what it shares with the one inside a project. Events are redacted before they leave the
+    process. A thread of the process sends them, in order; while the server is away they wait, up to 100,000 of them,
+    and each is stored once. A trace that has not begun becomes that of the token's user.
+
+    :param base_url: of the site, without ``/api``
+    :param token: of a user who may add events
+    :param trace_id: as :class:`.Emitter` has it
+    :param metadata: what else is to be known of a new trace; redacted like details
+    :param scheme: what stands before the token: ``Token`` for Django REST framework's own, often ``Bearer`` for others
+    :param extra_events: names that the server takes beside the canonical ones: its ``TRACE_STREAMING_EXTRA_EVENTS``
+    :param redactor: what hides what must not be seen; the server's own follows
+    :raises ValueError: for a trace id, a URL or a token that is none
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        trace_id: str | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        scheme: str = "Token",
+        extra_events: Iterable[str] = (),
+        redactor: Redactor = redact,
+    ) -> None:
+        super().__init__(trace_id)
+        self._extra_events = tuple(extra_events)
+        self._redactor = redactor
+        self._sender = all_senders.to(check_base_url(base_url), check_authorization(scheme, token))
+        if metadata is not None:
+            text = safe_details(metadata, redactor)[1]
+            self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), metadata=text))
+
+    @property
+    def lost(self) -> int:
+        """How many events of this process the server has refused, or there was no room for."""
+        return self._sender.lost
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until the server has stored all that this process has emitted to it, or has refused it.
+
+        :param timeout: seconds to wait at most; None is without limit
+        :returns: whether it has
+        """
+        return self._sender.flush(timeout)
+
+    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
+        return make_event(
+            self.trace_id,
+            event,
+            details,
+            status,
+            extra_events=self._extra_events,
+            redactor=self._redactor,
+            event_id=uuid.uuid4().hex,
+        )
+
+    def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
+        self._sender.put(record)
+
+
+def close() -> None:
+    """Send what waits, for at most 5 seconds per server, as at the end of the process.
+
+    For programs whose end runs no ``atexit``: call it where they shut down. Servers such as uvicorn end so.
+    """
+    all_senders.close()

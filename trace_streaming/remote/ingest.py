@@ -1,0 +1,197 @@
+"""The ingest API from its other side: what is sent to a server elsewhere, and what its answers mean."""
+
+from __future__ import annotations
+
+import encodings.idna  # noqa: F401  a process that is forked while a thread imports it, to find a host, never has it
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from itertools import accumulate
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from trace_streaming.events import TraceEnd, TraceEvent, TraceStart, format_timestamp
+
+MAX_EVENTS: Final = 1_000
+"""In one request: what the server takes."""
+MAX_SIZE: Final = 1024 * 1024
+"""Characters of the details in one request; Django takes 2.5 MB of a request, unless a project says otherwise."""
+MAX_RETRY_AFTER: Final = 300.0
+TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
+"""The server answers when all is stored; it waits 10 seconds for that."""
+_TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+Sent = TraceStart | TraceEvent | TraceEnd
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The server has all of it, but for what it refuses."""
+
+    refused: Sequence[str] = ()
+    """Why, one text for each event."""
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """The server could not say that it is stored: the same has to be sent again, which is harmless."""
+
+    reason: str
+    retry_after: float | None = None
+    """Seconds, where the server has said so."""
+    is_taken: bool = False
+    """Whether the server has it, and is only slow, or has no room for so much at once."""
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """The server takes less at a time."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """It will be the same next time."""
+
+    reason: str
+
+
+Answer = Stored | NotYet | TooLarge | Refused
+
+
+class IngestClient:
+    """One server, and one connection to it.
+
+    :param base_url: as :func:`check_base_url` returns it
+    :param authorization: value of the header, as :func:`check_authorization` returns it
+    """
+
+    def __init__(self, base_url: str, authorization: str) -> None:
+        self._traces = f"{base_url}/api/traces"
+        headers = {"Authorization": authorization, "Content-Type": "application/json", "Accept": "application/json"}
+        self._http = httpx.Client(headers=headers, timeout=TIMEOUT)
+
+    def send(self, records: Sequence[Sent]) -> Answer:
+        """Send what :func:`fitting` has cut off, all of it of one trace."""
+        trace = f"{self._traces}/{records[0].trace_id}"
+        if isinstance(records[0], TraceEnd):
+            return self._post(f"{trace}/end", {"state": records[0].state})
+        body: dict[str, Any] = {"events": [_item(record) for record in records if isinstance(record, TraceEvent)]}
+        for record in records:
+            if isinstance(record, TraceStart):
+                body["metadata"] = orjson.Fragment(record.metadata)
+        return self._post(f"{trace}/events", body)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._http.close()
+
+    def _post(self, url: str, body: dict[str, Any]) -> Answer:
+        try:
+            response = self._http.post(url, content=orjson.dumps(body))
+        except httpx.TransportError as error:
+            return NotYet(f"it cannot be reached ({type(error).__name__})")
+        except Exception as error:  # whatever it is, the thread has to go on
+            return Refused(f"sending fails ({type(error).__name__})")
+        return _meaning(response)
+
+
+def check_base_url(base_url: str) -> str:
+    """Without its last slash; raise :exc:`ValueError` for what is no URL of HTTP."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"Bad base URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("A base URL begins with http:// or https://, and names a host")
+    return base_url.rstrip("/")
+
+
+def check_authorization(scheme: str, token: str) -> str:
+    """The header of a token; raise :exc:`ValueError` for what no header can carry. The token is not shown."""
+    authorization = f"{scheme} {token}"
+    if not token or not (authorization.isascii() and authorization.isprintable()):
+        raise ValueError("A token is printable ASCII, and not empty")
+    return authorization
+
+
+def fitting(records: Sequence[Sent], most: int, max_size: int) -> Sequence[Sent]:
+    """The first of them, at least one, that go into one request; an end is sent alone.
+
+    :param most: records
+    :param max_size: as :func:`size` has it
+    """
+    ends = (index or 1 for index, record in enumerate(records) if isinstance(record, TraceEnd))
+    most = min(most, next(ends, most))
+    sizes = accumulate(map(_size, records[:most]))
+    return records[: max(1, sum(size <= max_size for size in sizes))]
+
+
+def size(records: Sequence[Sent]) -> int:
+    """Characters of what is not the same for all."""
+    return sum(map(_size, records))
+
+
+def _size(record: Sent) -> int:
+    match record:
+        case TraceEvent():
+            return len(record.details)
+        case TraceStart():
+            return len(record.metadata)
+        case _:
+            return 0
+
+
+def _item(event: TraceEvent) -> dict[str, Any]:
+    return {
+        "event": event.event,
+        "details": orjson.Fragment(event.details),
+        "status": event.status,
+        "timestamp": format_timestamp(event.timestamp),
+        "event_id": event.event_id,
+    }
+
+
+def _meaning(response: httpx.Response) -> Answer:
+    status = response.status_code
+    if status == HTTPStatus.ACCEPTED:
+        return NotYet("it is slow to store", is_taken=True)
+    if is_transient(status):
+        return NotYet(f"it answers {status}", retry_after(response.headers.get("Retry-After")))
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TooLarge()
+    answer = _object(response)
+    errors = answer.get("errors")
+    if isinstance(errors, list) and (response.is_success or errors):
+        return Stored([str(error.get("error") if isinstance(error, dict) else error) for error in errors])
+    if response.is_success and answer.get("stored") is True:
+        return Stored()
+    return Refused(f"it answers {status} {answer.get('detail', '')}".rstrip())
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(response.content)
+    except orjson.JSONDecodeError:  # of something before the server
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def is_transient(status: int) -> bool:
+    """Whether the same request may work a moment later."""
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+    return failed or status in _TRANSIENT
+
+
+def retry_after(text: str | None) -> float | None:
+    """Seconds of a ``Retry-After`` header (RFC 9110, 10.2.3): a number of them, or a date."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text) if text.isdecimal() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)

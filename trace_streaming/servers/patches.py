@@ -1,0 +1,153 @@
+"""What daphne and uvicorn do not do by themselves for a socket: they are changed where they are loaded.
+
+Neither leads from a scope to the socket's transport, which a wire needs. When daphne ends, its clients see their
+connections break; uvicorn ends the process by the signal that it got, so nothing runs ``atexit``. Both are asked to
+close the sockets with 4001 first, and to store what was emitted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial, wraps
+from typing import Any, Final
+
+from trace_streaming.access.authentication import hide_ticket
+from trace_streaming.conf import conf
+
+from .gates import DaphneGate, UvicornGate
+from .wires import SCOPE_KEY, DaphneWire, UvicornWire
+
+CloseConnections = Callable[[], Awaitable[None]]
+
+CLIENT_WINDOW_BITS: Final = 10
+"""Of what a client says, compressed: its commands are small. uvicorn's is 12, and not to be set."""
+
+_OTHER_UVICORN_PROTOCOLS: Final = (("websockets_impl", "WebSocketProtocol"), ("wsproto_impl", "WSProtocol"))
+"""``--ws websockets`` and ``--ws wsproto``: they have no wire, and log the URL."""
+
+
+def install(close_connections: CloseConnections, end_process: Callable[[], None]) -> None:
+    """Change the servers whose modules are loaded, once. Called when the app is set up, before anything is served.
+
+    :param close_connections: awaited before the server ends: its clients are told to come back
+    :param end_process: called behind that, in a thread, where the server ends the process without ``atexit``
+    """
+    if (daphne := sys.modules.get("daphne.server")) is not None:
+        _replace(daphne.WebSocketFactory, "__init__", _with_compression)
+        _replace(daphne.Server, "create_application", _with_daphne_wire)
+        _replace(daphne.Server, "kill_all_applications", partial(_after_closing, close_connections))
+    if (uvicorn := sys.modules.get("uvicorn.server")) is not None:
+        _replace(uvicorn.Server, "shutdown", partial(_between_closing_and_ending, close_connections, end_process))
+        for name in ("h11_impl", "httptools_impl"):
+            with suppress(ImportError):
+                protocol = importlib.import_module(f"uvicorn.protocols.http.{name}")
+                _replace(protocol.RequestResponseCycle, "run_asgi", _with_uvicorn_gate)
+        with suppress(ImportError):  # without websockets: uvicorn serves none, or with another library
+            from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+            _replace(WebSocketsSansIOProtocol, "run_asgi", _with_uvicorn_wire)
+        for module, name in _OTHER_UVICORN_PROTOCOLS:
+            if (protocols := sys.modules.get(f"uvicorn.protocols.websockets.{module}")) is not None:
+                _replace(getattr(protocols, name), "run_asgi", _without_ticket)
+
+
+def _replace(server: Any, name: str, change: Callable[[Any], Any]) -> None:
+    method = getattr(server, name)
+    if not hasattr(method, "__wrapped__"):
+        setattr(server, name, change(method))
+
+
+def _with_daphne_wire(create_application: Any) -> Any:
+    @wraps(create_application)
+    def create_application_with_wire(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
+        if scope["type"] == "websocket":
+            hide_ticket(scope)  # daphne does not log it; what is around the application may
+        wire = DaphneWire if scope["type"] == "websocket" else DaphneGate
+        scope[SCOPE_KEY] = partial(wire, protocol)
+        return create_application(server, protocol, scope)
+
+    return create_application_with_wire
+
+
+def _with_uvicorn_wire(run_asgi: Any) -> Any:
+    @wraps(run_asgi)
+    async def run_asgi_with_wire(protocol: Any) -> None:
+        hide_ticket(protocol.scope)  # uvicorn logs the URL when the socket is accepted
+        protocol.scope[SCOPE_KEY] = partial(UvicornWire, protocol)
+        await run_asgi(protocol)
+
+    return run_asgi_with_wire
+
+
+def _with_uvicorn_gate(run_asgi: Any) -> Any:
+    @wraps(run_asgi)
+    async def run_asgi_with_gate(cycle: Any, app: Any) -> None:
+        cycle.scope[SCOPE_KEY] = partial(UvicornGate, cycle)
+        await run_asgi(cycle, app)
+
+    return run_asgi_with_gate
+
+
+def _without_ticket(run_asgi: Any) -> Any:
+    @wraps(run_asgi)
+    async def run_asgi_without_ticket(protocol: Any) -> None:
+        hide_ticket(protocol.scope)
+        await run_asgi(protocol)
+
+    return run_asgi_without_ticket
+
+
+def _with_compression(init: Any) -> Any:
+    @wraps(init)
+    def init_with_compression(factory: Any, *args: Any, **kwargs: Any) -> None:
+        init(factory, *args, **kwargs)
+        factory.setProtocolOptions(perMessageCompressionAccept=_accept_compression)
+
+    return init_with_compression
+
+
+def _accept_compression(offers: Sequence[Any]) -> Any:
+    """Answer a client's offers of extensions, which daphne has no option for. None: nothing is compressed.
+
+    Each message is compressed by itself, as :meth:`.Packet.deflated` does; the client is asked for the least memory
+    that it offers. daphne's limit of a message's size holds for what is decompressed.
+    """
+    from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+
+    for offer in offers if conf.COMPRESSION else ():
+        if isinstance(offer, PerMessageDeflateOffer):
+            return PerMessageDeflateOfferAccept(  # type: ignore[no-untyped-call]
+                offer,
+                request_no_context_takeover=offer.accept_no_context_takeover,
+                request_max_window_bits=CLIENT_WINDOW_BITS if offer.accept_max_window_bits else 0,
+                no_context_takeover=True,
+            )
+    return None
+
+
+def _after_closing(close_connections: CloseConnections, kill_all_applications: Any) -> Any:
+    @wraps(kill_all_applications)
+    def close_and_kill_all_applications(server: Any) -> Any:
+        from twisted.internet.defer import Deferred
+
+        # What the reactor waits for before it stops.
+        closed = Deferred.fromFuture(asyncio.ensure_future(close_connections()))
+        return closed.addCallback(lambda _: kill_all_applications(server))
+
+    return close_and_kill_all_applications
+
+
+def _between_closing_and_ending(
+    close_connections: CloseConnections, end_process: Callable[[], None], shutdown: Any
+) -> Any:
+    @wraps(shutdown)
+    async def shutdown_in_order(server: Any, *args: Any, **kwargs: Any) -> None:
+        await close_connections()
+        await shutdown(server, *args, **kwargs)
+        await asyncio.to_thread(end_process)
+
+    return shutdown_in_order

@@ -1,0 +1,143 @@
+"""Which processes serve sockets: each says every few seconds that it lives, in a row that all of them can read."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from trace_streaming.approvals.decisions import expire_overdue
+from trace_streaming.models import StreamServer
+from trace_streaming.storage.retention import mark_incomplete
+from trace_streaming.storage.store import database, with_fresh_connection
+from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.watching.hub import connections_by_trace
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS: Final = 5.0
+DEAD_AFTER_SECONDS: Final = 20.0
+"""A process that has not been seen for so long is dead."""
+END_SECONDS: Final = 2.0
+FIRST_TRACES: Final = 10
+MOST_TRACES: Final = 1000
+"""Of so many traces others are told how many watch here: what a process says of itself stays small."""
+
+
+class Fleet(NamedTuple):
+    """Who is served by all processes: this one as it is now, the others as they were last seen."""
+
+    connections: int
+    first_traces: list[str]
+    """The first ten, in order of name."""
+
+
+class Presence:
+    """The row of this process, and the thread that keeps it fresh."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin as another process, in a forked child."""
+        self.name = secrets.token_hex(8)
+        self._thread: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._end = threading.Event()
+        self._log = BurstLog(logger)
+
+    def start(self) -> None:
+        """Called with each socket of a real server; the first one makes the thread."""
+        if self._thread is None:
+            with self._start_lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="trace-presence", daemon=True)
+                    self._thread.start()
+
+    def close(self) -> None:
+        """At the end of the process: its row goes, if the database answers soon."""
+        if self._thread is not None:
+            self._end.set()
+            self._thread.join(END_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            self._try(self._beat)
+            if self._end.wait(BEAT_SECONDS):
+                break
+        self._try(self._leave)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            with_fresh_connection(work)
+        except Exception as error:
+            self._log.failed("beat", "Telling that this process serves fails (%s)", type(error).__name__)
+        else:
+            self._log.works("beat")
+
+    def _beat(self) -> None:
+        here = connections_by_trace()
+        now = {
+            "seen_at": Now(),
+            "connections": sum(here.values()),
+            "traces": len(here),
+            "first_traces": sorted(here)[:FIRST_TRACES],
+            "watchers": dict(Counter(here).most_common(MOST_TRACES)),
+        }
+        once = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": Now()}
+        servers = StreamServer.objects.using(database())
+        servers.update_or_create(name=self.name, defaults=now, create_defaults=once | now)
+        servers.filter(seen_at__lt=Now() - timedelta(seconds=DEAD_AFTER_SECONDS)).delete()
+        mark_incomplete()
+        expire_overdue()
+
+    def _leave(self) -> None:
+        StreamServer.objects.using(database()).filter(name=self.name).delete()
+
+
+def living() -> QuerySet[StreamServer]:
+    """The processes that were seen lately, by the database's clock: those of the machines may differ."""
+    since = Now() - timedelta(seconds=DEAD_AFTER_SECONDS)
+    return StreamServer.objects.using(database()).filter(seen_at__gte=since)
+
+
+def alone() -> Fleet:
+    """This process; needs no database."""
+    here = connections_by_trace()
+    return Fleet(sum(here.values()), sorted(here)[:FIRST_TRACES])
+
+
+def fleet() -> Fleet:
+    """All processes; raises what the database raises."""
+    here = alone()
+    others = list(living().exclude(name=presence.name).defer("watchers"))
+    traces = set(here.first_traces).union(*(server.first_traces for server in others))
+    connections = here.connections + sum(server.connections for server in others)
+    return Fleet(connections, sorted(traces)[:FIRST_TRACES])
+
+
+def watchers_by_trace() -> Counter[str]:
+    """Connections of all processes; raises what the database raises.
+
+    Of another process those are counted that it has said a few seconds ago, of its thousand most watched traces.
+    """
+    watchers = Counter(connections_by_trace())
+    for there in living().exclude(name=presence.name).values_list("watchers", flat=True):
+        watchers.update(there)
+    return watchers
+
+
+presence = Presence()
+# A forked child is a process of its own.
+os.register_at_fork(after_in_child=presence.reset)
+atexit.register(presence.close)

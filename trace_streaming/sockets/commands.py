@@ -1,0 +1,94 @@
+"""What a ``trace-stream.v1`` client may ask of its socket, beside a close: each command, and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
+
+from django.core.exceptions import PermissionDenied
+
+from trace_streaming.access.admission import renew
+from trace_streaming.access.authentication import Credentials
+from trace_streaming.approvals.decisions import decide_as
+from trace_streaming.conf import conf
+from trace_streaming.events import event_names
+from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError, ProtocolError
+from trace_streaming.storage.store import with_fresh_connection
+from trace_streaming.watching.subscription import Subscription
+from trace_streaming.wire.profiles import V1
+from trace_streaming.wire.protocol import CloseCode, Command, parse_acknowledged, parse_filter
+
+NOT_FOUND: Final = 4404
+CONFLICT: Final = 4409
+"""Answers to commands, which close nothing."""
+
+
+class Commanded(Protocol):
+    """The socket of the client."""
+
+    trace_id: str
+    user_key: object
+    """Of whom it has let in."""
+    credentials: Credentials
+    opened_at: float
+    """When it last showed credentials, by the loop's clock."""
+
+    async def ask(self, who: Callable[..., tuple[Credentials, Any]], *arguments: str) -> tuple[Credentials, Any]:
+        """Run a function of :mod:`trace_streaming.access.admission` in a thread."""
+
+    def unheard(self) -> AbstractContextManager[None]:
+        """Within, nothing is read of what the client says."""
+
+
+async def obey(command: Command, socket: Commanded, subscription: Subscription) -> str | None:
+    """Carry a command out; the frame that answers it, where one does.
+
+    :raises ProtocolError: what the client is told instead
+    :raises django.db.Error: the database does not answer
+    """
+    match command.type:
+        case "ping":
+            return V1.pong()
+        case "ack":
+            subscription.acknowledge(parse_acknowledged(command.arguments))
+            return None
+        case "subscribe":
+            subscription.filter = parse_filter(command.arguments, event_names(conf.EXTRA_EVENTS))
+        case "renew":
+            await _renew(socket, command.arguments.get("ticket"))
+        case "decide":
+            await _decide(socket, command.arguments)
+        case _:
+            raise ProtocolError(CloseCode.BAD_REQUEST, f"Unknown command: {command.type[:64]}")
+    return V1.result(command.id)
+
+
+async def _renew(socket: Commanded, ticket: object) -> None:
+    if not isinstance(ticket, str):
+        raise ProtocolError(CloseCode.BAD_REQUEST, "Bad renew: ticket is a text")
+    with socket.unheard():
+        credentials, user = await socket.ask(renew, ticket)
+    if getattr(user, "pk", None) != socket.user_key:
+        raise ProtocolError(CloseCode.NOT_ALLOWED, "This is another user's ticket; connect again with it")
+    socket.credentials = credentials
+    socket.opened_at = asyncio.get_running_loop().time()
+
+
+async def _decide(socket: Commanded, said: Mapping[str, Any]) -> None:
+    """Decide an approval of this trace; its event comes as all others do."""
+
+    def decide() -> None:
+        decide_as(socket.credentials.authenticate(), socket.trace_id, said.get("approval_id"), said, "socket")
+
+    try:
+        await asyncio.to_thread(with_fresh_connection, decide)
+    except PermissionDenied as error:
+        raise ProtocolError(CloseCode.NOT_ALLOWED, str(error)) from None
+    except InvalidDecisionError as error:
+        raise ProtocolError(CloseCode.BAD_REQUEST, str(error)) from None
+    except ApprovalNotFoundError as error:
+        raise ProtocolError(NOT_FOUND, str(error)) from None
+    except ApprovalConflictError as error:
+        raise ProtocolError(CONFLICT, str(error)) from None

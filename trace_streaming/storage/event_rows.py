@@ -1,0 +1,172 @@
+"""Rows of events, written and read as fast as the database allows: no model is built, and no time is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, F, Func, QuerySet
+
+from trace_streaming.events import EncodedEvent, TraceEvent, encode_event, event_text, format_timestamp
+from trace_streaming.models import Event
+from trace_streaming.wire.frames import byte_length
+
+PAGE_EVENTS: Final = 500
+PAGE_BYTES: Final = 256 * 1024
+CHUNK_EVENTS: Final = 100
+"""So many are fetched at once: a page of large ones ends long before ``PAGE_EVENTS``."""
+COPY_ROWS: Final = 20
+"""From so many rows on, PostgreSQL is given them by COPY."""
+
+_COLUMNS: Final = (
+    "trace_id",
+    "sequence",
+    "event",
+    "status",
+    "timestamp",
+    "details",
+    "tool_name",
+    "duration_ms",
+    "measure",
+    "event_id",
+)
+
+
+class Numbered(NamedTuple):
+    """Events of one trace on their way into the database."""
+
+    trace_pk: int
+    first: int
+    """The number of the first of them; the others follow."""
+    events: Sequence[TraceEvent]
+
+
+def insert(
+    connection: BaseDatabaseWrapper, numbered: Sequence[Numbered], measures: Sequence[Sequence[float | None]]
+) -> list[list[EncodedEvent]]:
+    """Encode and insert events; many times as fast as ``bulk_create``, which builds and inspects a model per row.
+
+    :param measures: of each event (:mod:`.signal_inputs`)
+    :return: the events of each of ``numbered`` as watchers get them
+    """
+    encoded: list[list[EncodedEvent]] = [[] for _ in numbered]
+    count = sum(len(batch.events) for batch in numbered)
+    if not count:
+        return encoded
+    rows = _encoded_rows(time_column(connection), numbered, measures, encoded)
+    table, columns = connection.ops.quote_name(Event._meta.db_table), ", ".join(_COLUMNS)
+    with connection.cursor() as cursor:
+        if count >= COPY_ROWS and connection.vendor == "postgresql" and hasattr(cursor, "copy"):  # psycopg 3
+            with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                for row in rows:  # the server stores the first while the next are encoded
+                    copy.write_row(row)
+        else:
+            values = ", ".join(["%s"] * len(_COLUMNS))
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", list(rows))  # noqa: S608  our own names  # nosec B608
+    return encoded
+
+
+def _encoded_rows(
+    as_column: Callable[[str], Any],
+    numbered: Sequence[Numbered],
+    measures: Sequence[Sequence[float | None]],
+    encoded: Sequence[list[EncodedEvent]],
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of ``_COLUMNS``; each event is added to ``encoded`` when its row is taken."""
+    for (trace_pk, first, events), measured, texts in zip(numbered, measures, encoded, strict=True):
+        for sequence, (event, measure) in enumerate(zip(events, measured, strict=True), first):
+            time = format_timestamp(event.timestamp)
+            texts.append(encode_event(event, sequence, time))
+            yield (
+                trace_pk,
+                sequence,
+                event.event,
+                event.status,
+                as_column(time),
+                event.details,
+                event.tool_name,
+                event.duration_ms,
+                measure,
+                event.event_id,
+            )
+
+
+def known_ids(alias: str, trace_pk: int, event_ids: Collection[str]) -> set[str]:
+    """Those of the ids that events of the trace have."""
+    ids = list(event_ids)
+    known: set[str] = set()
+    for start in range(0, len(ids), 500):  # SQLite may allow as few as 999 parameters
+        events = Event.objects.using(alias).filter(trace=trace_pk, event_id__in=ids[start : start + 500])
+        known.update(event_id for event_id in events.values_list("event_id", flat=True) if event_id is not None)
+    return known
+
+
+def read_page(alias: str, trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:
+    """The next events after a sequence: at most ``PAGE_EVENTS``, and no more once ``PAGE_BYTES`` are reached."""
+    events: list[EncodedEvent] = []
+    size = 0
+    for sequence, event, timestamp, details, status, tool_name, duration_ms in _rows(alias, trace_pk, after):
+        text = event_text(event, trace_id, timestamp, details, status, sequence, tool_name, duration_ms)
+        events.append(EncodedEvent(sequence, event, status, text))
+        size += byte_length(text)
+        if size >= PAGE_BYTES:
+            break
+    return events
+
+
+def _rows(alias: str, trace_pk: int, after: int) -> Iterator[tuple[Any, ...]]:
+    """Rows with their time as an event has it."""
+    events = Event.objects.using(alias).filter(trace=trace_pk, sequence__gt=after).order_by("sequence")
+    template = _TIME_TEXTS.get(connections[alias].vendor)
+    time: Any = "timestamp" if template is None else Func(F("timestamp"), template=template(), output_field=_TEXT)
+    rows = events.values_list("sequence", "event", time, "details", "status", "tool_name", "duration_ms")
+    page = rows[:PAGE_EVENTS]
+    if template is not None:
+        return _as_the_driver_gives(alias, page)
+    return ((*row[:2], format_timestamp(as_utc(row[2])), *row[3:]) for row in page.iterator(chunk_size=CHUNK_EVENTS))
+
+
+def _as_the_driver_gives(alias: str, rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query whose columns need no converter, as its ``iterator()``, which takes twice as long."""
+    connection = connections[alias]
+    is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    with connection.cursor() if is_pooled else connection.chunked_cursor() as cursor:
+        cursor.execute(*rows.query.get_compiler(using=alias).as_sql())
+        while chunk := cursor.fetchmany(CHUNK_EVENTS):
+            yield from chunk
+
+
+_TEXT: Final[CharField[str, str]] = CharField()
+
+# Where the database itself can say it: Django's converters take longer than all else that a row costs.
+_TIME_TEXTS: Final[dict[str, Callable[[], str]]] = {
+    "sqlite": lambda: "REPLACE(SUBSTR(%(expressions)s || '.000000', 1, 26), ' ', 'T') || '+00:00'",
+    "postgresql": lambda: (
+        "TO_CHAR(%(expressions)s"
+        + (" AT TIME ZONE 'UTC'" if settings.USE_TZ else "")
+        + """, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+    ),
+}
+
+
+def time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
+    """What a column takes for a time of ``format_timestamp``: the same that Django would write."""
+    if connection.vendor == "sqlite":
+        return lambda time: f"{time[:10]} {time[11:26]}".removesuffix(".000000")
+    if connection.vendor == "postgresql":
+        return (lambda time: time) if settings.USE_TZ else (lambda time: time[:26])
+    return lambda time: connection.ops.adapt_datetimefield_value(stored_time(datetime.fromisoformat(time)))
+
+
+def stored_time(time: datetime) -> datetime:
+    """As a model field takes it: naive, in UTC, in a project without time zones."""
+    return time if settings.USE_TZ else time.replace(tzinfo=None)
+
+
+def as_utc(time: datetime) -> datetime:
+    """As an event has it, of what a model field gives."""
+    return time.astimezone(UTC) if settings.USE_TZ else time.replace(tzinfo=UTC)

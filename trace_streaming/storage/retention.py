@@ -1,0 +1,65 @@
+"""What happens to traces in time: those that fall silent are incomplete, and old ones are deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F, Max, Min, Q, QuerySet
+
+from trace_streaming.conf import conf
+from trace_streaming.models import Event, Trace
+
+from .event_rows import stored_time
+from .store import database
+
+CHUNK_TRACES: Final = 1_000
+RANGE_EVENTS: Final = 5_000
+"""Events in one DELETE: bounds how long emitters wait for its locks."""
+
+
+def silent_traces(older_than: datetime, keep_errors: bool = False) -> QuerySet[Trace]:
+    """Traces without an event since a time, running ones included; oldest first.
+
+    :param keep_errors: leave out traces that ended with ``error`` or hold an event with that status
+    """
+    traces = Trace.objects.using(database()).filter(last_event_at__lt=older_than).order_by("last_event_at")
+    return traces.exclude(Q(state=Trace.State.ERROR) | Q(error_count__gt=0)) if keep_errors else traces
+
+
+def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
+    """Delete a trace and its events; yields how many events went with each range.
+
+    Safe while others emit: a trace that goes on meanwhile keeps its row, its numbers and its new events, and watchers
+    are told of the gap.
+    """
+    events = Event.objects.using(database()).filter(trace=trace)
+    ends = events.aggregate(first=Min("sequence"), last=Max("sequence"))
+    first, last = ends["first"] or 0, ends["last"] or -1
+    for start in range(first, last + 1, RANGE_EVENTS):
+        deleted, _ = events.filter(sequence__range=(start, min(start + RANGE_EVENTS - 1, last))).delete()
+        yield deleted
+    with transaction.atomic(using=database()):
+        # Locked and judged again: an append that came before us has moved its last event.
+        silent = Trace.objects.using(database()).select_for_update()
+        if (unchanged := silent.filter(pk=trace.pk, last_event_at__lt=older_than).first()) is not None:
+            unchanged.delete()
+
+
+def mark_incomplete() -> int:
+    """Take running traces that are silent for ``TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS`` for incomplete.
+
+    Their processes may have died, or never said that they were done; a trace that goes on is running again.
+    Returns how many there were.
+    """
+    if conf.INCOMPLETE_AFTER_SECONDS is None:
+        return 0
+    cutoff = stored_time(datetime.now(UTC)) - timedelta(seconds=conf.INCOMPLETE_AFTER_SECONDS)
+    silent = Trace.objects.using(database()).filter(state=Trace.State.RUNNING, last_event_at__lt=cutoff)
+    total = 0
+    # Some at a time, and each judged again as it is locked: no emitter waits long, and none that goes on is marked.
+    while chunk := list(silent.values_list("pk", flat=True)[:CHUNK_TRACES]):
+        total += silent.filter(pk__in=chunk).update(state=Trace.State.INCOMPLETE, ended_at=F("last_event_at"))
+    return total

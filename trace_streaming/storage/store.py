@@ -1,0 +1,231 @@
+"""The log: numbers and appends batches, and reads them back. The only module that queries events to deliver them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple, ParamSpec, TypeVar
+
+from django.db import (
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+    router,
+    transaction,
+)
+
+from trace_streaming.events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
+from trace_streaming.models import SpoolSegment, Trace
+from trace_streaming.wire.batches import Batch
+from trace_streaming.wire.frames import chunked
+
+from . import event_rows, signal_inputs, trace_rows
+from .trace_rows import Appended, TraceGoneError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TRANSIENT_ERRORS: Final = (OperationalError, InterfaceError)
+"""What a database raises that is away or locked; everything else will fail again."""
+DATABASE_FAULTS: Final = (ProgrammingError, InternalError, NotSupportedError)
+"""What it raises for any record: a migration or a right is missing, or it takes no writes. None is to blame for it."""
+
+
+class Head(NamedTuple):
+    """Where a log ends."""
+
+    pk: int
+    """Of the trace's row: a trace that began again has another, so pages never mix two lives."""
+    epoch: str
+    sequence: int
+    state: str
+
+
+def database() -> str:
+    """Alias of the database that holds the log. Reads use it too: a replica that lags would show false gaps."""
+    return router.db_for_write(Trace)
+
+
+def with_fresh_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call database code in a thread that no request owns: drops a dead connection before, and an old one after."""
+    close_old_connections()
+    try:
+        return function(*args, **kwargs)
+    finally:
+        close_old_connections()
+
+
+class InDoubtError(Exception):
+    """The database did not answer to a commit: what was appended may be stored or not."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        super().__init__("The commit was not answered")
+        self.batches = batches
+
+
+class Spooled(NamedTuple):
+    """Where records come from that are in a file, too."""
+
+    segment: str
+    first: int
+    """Place of the first of them in the file."""
+
+
+def append(
+    records: Sequence[TraceRecord], spooled: Spooled | None = None, in_doubt: Sequence[Batch] = ()
+) -> list[Batch]:
+    """Number the events and store them, all in one transaction; return what watchers are to be told.
+
+    Raising ``last_sequence`` takes the trace's row lock until the commit, so number order is commit order, whatever
+    number of processes append. Traces are locked in one order; where a new trace breaks it, the database ends the
+    deadlock with an ``OperationalError``, and the batch may be appended again.
+
+    :param spooled: the file of the spool that holds them; how far it is stored is kept in the same transaction
+    :param in_doubt: of the attempt before this, when it ended with :exc:`InDoubtError`
+    :raises InDoubtError: the database went away in the commit; append again with what it holds
+    """
+    while True:
+        with suppress(TraceGoneError):
+            return _append_in_a_transaction(records, spooled, in_doubt)
+
+
+def _append_in_a_transaction(
+    records: Sequence[TraceRecord], spooled: Spooled | None, in_doubt: Sequence[Batch]
+) -> list[Batch]:
+    is_committing = False
+    try:
+        with transaction.atomic(using=database()):
+            if spooled is not None:
+                records = _not_stored(records, spooled)
+            batches = _append(records, in_doubt)
+            is_committing = True
+    except TRANSIENT_ERRORS as error:
+        if is_committing:
+            raise InDoubtError(batches) from error
+        raise
+    return batches
+
+
+def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[Batch]:
+    """Within the transaction."""
+    if not records:
+        return list(in_doubt)
+    alias = database()
+    appended = _by_trace(records)
+    trace_rows.begin_missing(alias, appended)
+    _drop_repeated(alias, appended)
+    if not in_doubt:
+        appended = {trace_id: new for trace_id, new in appended.items() if new.adds_something}
+    if not appended:
+        return []
+    trace_rows.raise_heads(alias, appended)
+    heads = read_heads(appended)
+    if _are_stored(in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
+        transaction.set_rollback(True, using=alias)
+        return list(in_doubt)
+    numbered = [
+        event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
+        for trace_id, new in appended.items()
+    ]
+    encoded = event_rows.insert(connections[alias], numbered, [signal_inputs.of(alias, batch) for batch in numbered])
+    trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
+    return [
+        batch
+        for trace_id, events in zip(appended, encoded, strict=True)
+        for batch in _batches(trace_id, heads[trace_id], events)
+    ]
+
+
+def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
+    """In the one order in which traces are locked."""
+    appended: dict[str, Appended] = {}
+    for record in records:
+        new = appended.setdefault(record.trace_id, Appended(record.timestamp))
+        match record:
+            case TraceEvent():
+                new.events.append(record)
+            case TraceEnd():
+                new.end = record
+            case TraceStart():
+                new.start = new.start or record
+            case TraceApproval():
+                new.approvals.append(record)
+            case TraceLoss():
+                new.lost += record.count
+    return dict(sorted(appended.items()))
+
+
+def _not_stored(records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[TraceRecord]:
+    """Those that no transaction has stored; with this one, all are."""
+    segments = SpoolSegment.objects.using(database())
+    last = spooled.first + len(records)
+    segment, is_new = segments.get_or_create(name=spooled.segment, defaults={"position": last})
+    if is_new:
+        return records
+    stored, segment.position = segment.position, max(segment.position, last)
+    segment.save(update_fields=["position"])
+    return records[max(stored - spooled.first, 0) :]
+
+
+def forget_segment(name: str) -> None:
+    """A file of the spool is gone: nobody will ask how far it is stored."""
+    SpoolSegment.objects.using(database()).filter(name=name).delete()
+
+
+def _are_stored(batches: Sequence[Batch], heads: dict[str, Head]) -> bool:
+    """Whether they were committed: then the log has their first event under its number, to the microsecond."""
+    for batch in batches:
+        if batch.events:
+            page = read_page(batch.trace_id, heads[batch.trace_id].pk, batch.events[0].sequence - 1)
+            return page[:1] == [batch.events[0]]
+    return False
+
+
+def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
+    """Leave out events whose id the log has already. Under the trace's lock: whoever stores the same ones waits."""
+    named = {
+        trace_id: new for trace_id, new in appended.items() if any(event.event_id is not None for event in new.events)
+    }
+    if not named:
+        return
+    locked = Trace.objects.using(alias).filter(trace_id__in=named).order_by("trace_id").select_for_update()
+    for trace_id, pk in locked.values_list("trace_id", "pk"):
+        new = named[trace_id]
+        ids = {event.event_id for event in new.events if event.event_id is not None}
+        known: set[str | None] = set(event_rows.known_ids(alias, pk, ids))
+        kept = []
+        for event in new.events:
+            if event.event_id is None or event.event_id not in known:
+                kept.append(event)
+                known.add(event.event_id)
+        new.events = kept
+
+
+def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[Batch]:
+    """Cut into pieces that the channel layer and one frame can carry; only behind the last has the trace ended."""
+    pieces = [tuple(chunk) for chunk in chunked(events)] or [()]
+    batches = [Batch(trace_id, head.epoch, Trace.State.RUNNING, piece[-1].sequence, piece) for piece in pieces[:-1]]
+    return [*batches, Batch(trace_id, head.epoch, head.state, head.sequence, pieces[-1])]
+
+
+def read_heads(trace_ids: Collection[str]) -> dict[str, Head]:
+    """Where the logs end, by trace id, in one query per 500; traces that have not begun are absent."""
+    ids = list(trace_ids)
+    heads: dict[str, Head] = {}
+    for start in range(0, len(ids), 500):  # SQLite may allow as few as 999 parameters
+        rows = (
+            Trace.objects.using(database())
+            .filter(trace_id__in=ids[start : start + 500])
+            .values_list("trace_id", "pk", "epoch", "last_sequence", "state")
+        )
+        heads.update({row[0]: Head(*row[1:]) for row in rows})
+    return heads
+
+
+def read_page(trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:
+    """The next events after a sequence: at most ``PAGE_EVENTS``, and no more once ``PAGE_BYTES`` are reached."""
+    return event_rows.read_page(database(), trace_id, trace_pk, after)

@@ -1,0 +1,124 @@
+"""The rows of traces, and of what their agents ask: begun, raised and ended with what is appended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart
+from trace_streaming.models import Approval, Trace
+
+from .event_rows import stored_time
+
+
+@dataclass(slots=True)
+class Appended:
+    """What is appended to one trace at a time."""
+
+    started_at: datetime
+    """Time of the first record."""
+    start: TraceStart | None = None
+    events: list[TraceEvent] = field(default_factory=list)
+    end: TraceEnd | None = None
+    approvals: list[TraceApproval] = field(default_factory=list)
+    lost: int = 0
+
+    @property
+    def adds_something(self) -> bool:
+        """Whether it is not only a repeat."""
+        return bool(self.events or self.start or self.end or self.approvals or self.lost)
+
+    @property
+    def last_event_at(self) -> datetime:
+        """Aware, UTC."""
+        return self.events[-1].timestamp if self.events else self.started_at
+
+
+class TraceGoneError(Exception):
+    """A trace was deleted while something was appended to it."""
+
+
+_begun: dict[str, None] = {}
+"""Traces that are likely to be there already, newest last: what is wrong about that shows when they are updated."""
+MAX_BEGUN: Final = 10_000
+
+
+def begin_missing(alias: str, appended: dict[str, Appended]) -> None:
+    """Insert those that are likely not to be there; one that is there stays as it is."""
+    missing = [_new_trace(trace_id, new) for trace_id, new in appended.items() if trace_id not in _begun]
+    # Before the update, which then sees them: this waits for whoever begins one of them at the same moment.
+    Trace.objects.using(alias).bulk_create(missing, ignore_conflicts=True)
+
+
+def raise_heads(alias: str, appended: dict[str, Appended]) -> None:
+    """Raise the heads of all traces, and end those that end; :exc:`TraceGoneError`."""
+    if _update_heads(connections[alias], appended) != len(appended):
+        for trace_id in appended:
+            _begun.pop(trace_id, None)
+        raise TraceGoneError
+    for trace_id, new in appended.items():
+        _begun[trace_id] = None
+        if new.end is not None:
+            Trace.objects.using(alias).filter(trace_id=trace_id).update(
+                state=new.end.state, ended_at=stored_time(new.end.timestamp)
+            )
+    while len(_begun) > MAX_BEGUN:
+        del _begun[next(iter(_begun))]
+
+
+def insert_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
+    """What agents ask; an approval that is there stays as it is."""
+    if records:
+        asked = [Approval(trace_id=record.trace_id, **_storable(record.fields)) for record in records]
+        Approval.objects.using(alias).bulk_create(asked, ignore_conflicts=True)
+
+
+def _new_trace(trace_id: str, new: Appended) -> Trace:
+    started_at = stored_time(new.started_at)
+    trace = Trace(trace_id=trace_id, started_at=started_at, last_event_at=started_at)
+    if new.start is not None:
+        trace.owner_id = new.start.owner_id
+        trace.metadata = _storable(new.start.metadata)
+    return trace
+
+
+def _storable(text: str) -> dict[str, Any]:
+    """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
+    return json.loads(text.replace("\\u0000", "\\ufffd"))  # type: ignore[no-any-return]
+
+
+def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> int:
+    """Returns how many of the traces there are."""
+    quote = connection.ops.quote_name
+    # One statement for all traces of the batch; the ORM would need one each.
+    sql = (
+        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
+        " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s,"
+        " last_event_at = %s, ended_at = CASE WHEN state = %s THEN NULL ELSE ended_at END,"
+        " state = CASE WHEN state = %s THEN %s ELSE state END WHERE trace_id = %s"
+    )
+    # A trace that was silent for too long goes on.
+    goes_on = (Trace.State.INCOMPLETE, Trace.State.INCOMPLETE, Trace.State.RUNNING)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            sql,
+            [
+                (
+                    len(new.events),
+                    len(new.events),
+                    sum(event.status == "error" for event in new.events),
+                    new.lost,
+                    connection.ops.adapt_datetimefield_value(stored_time(new.last_event_at)),
+                    *goes_on,
+                    trace_id,
+                )
+                for trace_id, new in appended.items()
+            ],
+        )
+        return int(cursor.rowcount)

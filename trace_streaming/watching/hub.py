@@ -1,0 +1,257 @@
+"""The only reader of the channel layer in a process: hands each batch to the local subscriptions of its trace."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from time import monotonic, time
+from typing import Any, Final, ParamSpec, TypeVar
+
+from django.db import Error as DatabaseError
+
+from trace_streaming.conf import conf
+from trace_streaming.events import EncodedEvent, emitted_at
+from trace_streaming.exceptions import StorageUnavailableError
+from trace_streaming.storage import store
+from trace_streaming.telemetry import metrics
+from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.wire.batches import Batch
+from trace_streaming.wire.profiles import Profile
+from trace_streaming.wire.protocol import WatchRequest
+
+from . import publisher
+from .channel_layer import from_message, group_name
+from .listener import Listener
+from .subscription import Client, Subscription
+from .topics import Topic
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READ_THREADS: Final = 4
+RETRY_SECONDS: Final = 1.0
+
+
+class Hub:
+    """Subscriptions of one event loop. Runs while it has any, and leaves nothing behind with the last."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.topics: dict[str, Topic] = {}
+        self._loop = loop
+        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="trace-reader")
+        self._look_now = asyncio.Event()
+        self._log = BurstLog(logger)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.looked_at = monotonic()
+        """When the database last said where the watched logs end."""
+        metrics.teller.start()
+        self._listener = Listener(self._spawn, self._deliver, self._rejoin)
+        self._spawn(self._look())
+        self._spawn(self._beat())
+        self._inbox = publisher.Inbox(loop, self._hand_out)
+        publisher.attach(self._inbox)
+
+    async def subscribe(self, request: WatchRequest, profile: Profile, client: Client) -> Subscription:
+        """Give a watcher its place; :exc:`StorageUnavailableError` when the database does not answer."""
+        topic = self.topics.get(request.trace_id)
+        if topic is None:
+            topic = self.topics[request.trace_id] = Topic(request.trace_id, self._read_page)
+        subscription = Subscription(topic, profile, client)
+        topic.subscriptions.add(subscription)  # before anything is awaited: from here on topic and hub stay
+        try:
+            async with topic.membership:
+                if not topic.ready:
+                    await self._join(topic)  # first join, then look: nothing can fall in between
+                # A client that seems to be of another life may only know of more than we were told.
+                if not topic.ready or request.contradicts(topic.head, topic.epoch):
+                    await self._look_at([topic])
+                    topic.ready = True
+        except BaseException as error:
+            self.unsubscribe(subscription)
+            if isinstance(error, DatabaseError):
+                raise StorageUnavailableError("The database does not answer") from error
+            raise
+        subscription.open(request)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Free a watcher's place, at once; leaving the group goes on in the background."""
+        topic = self.topics.get(subscription.trace_id)
+        if topic is None or subscription not in topic.subscriptions:
+            return
+        topic.subscriptions.discard(subscription)
+        if not topic.subscriptions:
+            self._spawn(self._leave(topic))
+
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run database code in the hub's own threads: the one that all sync code shares may be busy for seconds."""
+        work = partial(store.with_fresh_connection, function, *args, **kwargs)
+        return await self._loop.run_in_executor(self._threads, work)
+
+    async def _read_page(self, trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+        """A page of the log; waits while the database is away."""
+        while True:
+            try:
+                page = await self._in_thread(store.read_page, trace_id, trace_pk, after)
+            except DatabaseError as error:
+                self._log_failing("Reading traces", error)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._log.works("Reading traces")
+                return page
+
+    async def _look_at(self, topics: Iterable[Topic]) -> list[Topic]:
+        """Ask the store where logs end; return the topics that had missed something."""
+        watched = {topic.trace_id: topic for topic in topics}
+        heads = await self._in_thread(store.read_heads, list(watched))
+        return [topic for trace_id, topic in watched.items() if topic.look(heads.get(trace_id))]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("A task of the hub failed", exc_info=error)
+
+    async def _join(self, topic: Topic) -> None:
+        """Join the trace's group. Where that fails, the looks at the heads serve the trace until it succeeds.
+
+        Called with ``topic.membership`` held.
+        """
+        await self._listener.join(group_name(topic.trace_id))
+
+    async def _join_again(self, topic: Topic) -> None:
+        async with topic.membership:
+            if topic.subscriptions and self.topics.get(topic.trace_id) is topic:
+                await self._join(topic)
+
+    async def _leave(self, topic: Topic) -> None:
+        async with topic.membership:
+            if topic.subscriptions or self.topics.get(topic.trace_id) is not topic:
+                return
+            topic.ready = False
+            await self._listener.leave(group_name(topic.trace_id))
+            if not topic.subscriptions:
+                del self.topics[topic.trace_id]
+        if not self.topics:
+            self._stop()
+
+    def forget(self) -> None:
+        """The loop was closed with sockets open: only what is outside of it can be let go."""
+        publisher.detach(self._inbox)
+        self._threads.shutdown(wait=False)
+
+    def _stop(self) -> None:
+        publisher.detach(self._inbox)
+        _hubs.pop(self._loop, None)
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
+        self._threads.shutdown(wait=False)
+
+    async def _rejoin(self, lost_channel: str | None = None) -> None:
+        """Join the groups of all topics; what was missed meanwhile is found by a look."""
+        for topic in list(self.topics.values()):
+            if lost_channel is not None:
+                await self._listener.leave(group_name(topic.trace_id), lost_channel)
+            await self._join_again(topic)
+        self._inbox.channel = self._listener.channel
+        self._look_now.set()
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        try:
+            self._hand_out(from_message(message))
+        except Exception:  # from another version of this app, in a rolling update
+            self._look_now.set()
+
+    def _hand_out(self, batch: Batch) -> None:
+        topic = self.topics.get(batch.trace_id)
+        if topic is None:
+            return
+        if not topic.deliver(batch):
+            self._look_now.set()
+        elif batch.events and metrics.IS_AVAILABLE:
+            metrics.delivery_seconds.observe(max(time() - emitted_at(batch.events[-1]), 0))
+
+    async def _look(self) -> None:
+        """Ask the store from time to time where the watched logs end: the layer may have lost the last word."""
+        joined_at = self._loop.time()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._look_interval()):
+                    await self._look_now.wait()
+            self._look_now.clear()
+            if self._loop.time() - joined_at > self._listener.membership_seconds / 2:
+                joined_at = self._loop.time()
+                await self._rejoin()
+            try:
+                missed = await self._look_at(list(self.topics.values()))
+            except Exception as error:
+                self._log_failing("Looking at the heads of the watched traces", error)
+                continue
+            self.looked_at = monotonic()
+            self._log.works("Looking at the heads of the watched traces")
+            for topic in missed:
+                await self._join_again(topic)  # the layer may have forgotten that we are in the group
+
+    def _look_interval(self) -> float:
+        if conf.HEAD_CHECK_SECONDS is not None:
+            return conf.HEAD_CHECK_SECONDS
+        return 10.0 if self._listener.is_quick else 1.0
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(conf.HEARTBEAT_SECONDS)
+            for topic in self.topics.values():
+                for subscription in topic.subscriptions:
+                    subscription.heartbeat()
+                    subscription.give_up_if_stalled(conf.STALL_SECONDS)
+
+    def _log_failing(self, what: str, error: Exception) -> None:
+        self._log.failed(what, "%s fails (%s); tried again until it works", what, type(error).__name__)
+
+
+_hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
+# A forked child has its parent's sockets as little as its loops.
+os.register_at_fork(after_in_child=_hubs.clear)
+
+
+def current_hub() -> Hub:
+    """The hub of the running loop; made when there is none."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        for closed in [other for other in _hubs if other.is_closed()]:
+            _hubs.pop(closed).forget()
+        _hubs[loop] = Hub(loop)
+    return _hubs[loop]
+
+
+def connections_by_trace() -> dict[str, int]:
+    """How many connections of this process watch each trace. Callable from any thread."""
+    counts: dict[str, int] = {}
+    for hub in list(_hubs.values()):
+        for topic in list(hub.topics.values()):
+            if connections := len(topic.subscriptions):
+                counts[topic.trace_id] = counts.get(topic.trace_id, 0) + connections
+    return counts
+
+
+def _count_behind() -> int:
+    topics = [topic for hub in list(_hubs.values()) for topic in list(hub.topics.values())]
+    return sum(subscription.is_behind for topic in topics for subscription in list(topic.subscriptions))
+
+
+metrics.sources["subscriptions_behind"] = _count_behind
+metrics.sources["head_check_age_seconds"] = lambda: max(
+    (monotonic() - hub.looked_at for hub in list(_hubs.values())), default=0.0
+)

@@ -1,0 +1,142 @@
+"""News of what was stored: one group message per batch, through the project's channel layer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
+
+from trace_streaming.telemetry import metrics
+from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.wire.batches import Batch, merge
+
+from .channel_layer import channel_layer, group_name, is_in_memory, to_message
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_TIMEOUT_SECONDS: Final = 2.0
+MAX_WAITING_BATCHES: Final = 256
+"""What a loop that is busy with something else is handed at most."""
+RETRY_SECONDS: Final = 1.0
+"""Between attempts while the channel layer fails."""
+
+
+class Inbox:
+    """Where the hub of one loop is handed batches of its own process, from any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Batch], None]) -> None:
+        self.channel: str | None = None
+        """The hub's channel in the layer."""
+        self._loop = loop
+        self._deliver = deliver
+        # The oldest go first: a hole is seen by the next number, and filled from the store.
+        self._batches: deque[Batch] = deque(maxlen=MAX_WAITING_BATCHES)
+        self._is_waking = False
+
+    def put(self, batches: Sequence[Batch]) -> None:
+        """Hand over, and return at once."""
+        self._batches.extend(batches)
+        if not self._is_waking:
+            self._is_waking = True
+            with suppress(RuntimeError):  # the loop has just closed
+                self._loop.call_soon_threadsafe(self._empty)
+
+    def run(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Run on the hub's loop, and do not wait for it."""
+        try:
+            asyncio.run_coroutine_threadsafe(sending, self._loop)
+        except RuntimeError:  # the loop has just closed
+            sending.close()
+
+    def _empty(self) -> None:
+        self._is_waking = False  # before the first is taken: what is put after the last wakes the loop again
+        waiting = [self._batches.popleft() for _ in range(len(self._batches))]
+        for batch in merge(waiting):
+            self._deliver(batch)
+
+
+_inboxes: list[Inbox] = []
+# A forked child has its parent's loops no more.
+os.register_at_fork(after_in_child=_inboxes.clear)
+
+
+def attach(inbox: Inbox) -> None:
+    """A hub of this process wants to be told."""
+    _inboxes.append(inbox)
+
+
+def detach(inbox: Inbox) -> None:
+    """The hub has stopped."""
+    _inboxes.remove(inbox)
+
+
+class Publisher:
+    """Sends batches from a thread without a running loop; keeps one loop, and so one Redis connection, for its life."""
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._log = BurstLog(logger)
+        self._failed_at: float | None = None
+
+    def publish(self, batches: Sequence[Batch]) -> None:
+        """Tell the watchers. What fails is logged once per burst: watchers find the events in the store.
+
+        After a failure nothing is sent for a second: a layer that hangs would hold up the writer with each batch.
+        """
+        if self._failed_at is not None and monotonic() - self._failed_at < RETRY_SECONDS:
+            return
+        try:
+            layer = channel_layer()
+            if is_in_memory(layer):
+                _tell_this_process(layer, batches)
+            else:
+                self._run(_send(layer, batches))
+        except Exception as error:
+            name = type(error).__name__
+            self._log.failed("publish", "Publishing fails (%s); watchers read from the database", name)
+            self._failed_at = monotonic()
+        else:
+            metrics.counts.add("published", sum(len(batch.events) for batch in batches))
+            self._failed_at = None
+            self._log.works("publish")
+
+    def close(self) -> None:
+        """Close the loop and the connections it holds."""
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+    def _run(self, sending: Coroutine[Any, Any, None]) -> None:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        self._runner.run(sending)
+
+
+def _tell_this_process(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:
+    """Hand batches to the hubs directly; whoever else has joined a trace's group gets them through the layer.
+
+    The in-memory layer drops what is over its capacity, and copies the rest. Other layers in memory are somebody's own,
+    and get everything.
+    """
+    inboxes = list(_inboxes)  # of loops that may end meanwhile
+    if type(layer) is InMemoryChannelLayer:
+        for inbox in inboxes:
+            inbox.put(batches)
+        hubs = {inbox.channel for inbox in inboxes}
+        batches = [batch for batch in batches if set(layer.groups.get(group_name(batch.trace_id), ())) - hubs]
+    if batches and inboxes:
+        # The layer's queues belong to a loop: a put from another would be seen only when that next wakes.
+        inboxes[-1].run(_send(layer, batches))
+
+
+async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:
+    async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
+        for batch in batches:
+            await layer.group_send(group_name(batch.trace_id), to_message(batch))

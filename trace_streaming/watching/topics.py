@@ -1,0 +1,128 @@
+"""A watched trace, as a hub knows it: who watches, where the log ends, and its newest events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from trace_streaming.events import END_STATES, EncodedEvent
+from trace_streaming.storage import store
+from trace_streaming.telemetry import metrics
+from trace_streaming.wire.batches import Batch
+
+from .subscription import Subscription
+
+RING_EVENTS: Final = 256
+RING_BYTES: Final = 512 * 1024
+
+ReadPage = Callable[[str, int, int], Awaitable[Sequence[EncodedEvent]]]
+
+
+class Topic:
+    """One watched trace; the log that its subscriptions are cursors over."""
+
+    def __init__(self, trace_id: str, read_page: ReadPage) -> None:
+        self.trace_id = trace_id
+        self.epoch: str | None = None
+        self.head = 0
+        self.state: str | None = None
+        self.is_gone = False
+        """Whether the trace was deleted, and has not begun again: then nobody knows better than its last watchers."""
+        self.subscriptions: set[Subscription] = set()
+        self.membership = asyncio.Lock()
+        """Held while the group is joined or left."""
+        self.ready = False
+        """Whether the log was looked at after the group was joined."""
+        self._read_page = read_page
+        self._pk = 0
+        self._reading: dict[tuple[int, int, int], asyncio.Future[Batch | None]] = {}
+        """Pages that are being read, by the trace's row, the place after which, and the head."""
+        self._read_last: tuple[tuple[int, int, int], Batch] | None = None
+        self._ring: deque[EncodedEvent] = deque()
+        self._ring_bytes = 0
+
+    async def read(self, after: int) -> Batch:
+        """The next events after a sequence: from the ring when it has them, otherwise a page of the store.
+
+        Those who miss the same get the same: after a hole all sockets of a trace ask at once.
+        """
+        while True:
+            key = (self._pk, after, self.head)
+            if self._read_last is not None and self._read_last[0] == key:
+                return self._read_last[1]
+            if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
+                page = self._batch([event for event in self._ring if event.sequence > after])
+                self._read_last = key, page
+                return page
+            if key not in self._reading:
+                return await self._read_for_all(key)
+            if (shared := await asyncio.shield(self._reading[key])) is not None:
+                return shared
+
+    async def _read_for_all(self, key: tuple[int, int, int]) -> Batch:
+        pk, after, _ = key
+        reading = self._reading[key] = asyncio.get_running_loop().create_future()
+        page: Batch | None = None
+        try:
+            page = self._batch(await self._read_page(self.trace_id, pk, after))
+            return page
+        finally:
+            del self._reading[key]
+            reading.set_result(page)  # None where this reader was cancelled: one of those who wait reads instead
+
+    def _batch(self, events: Sequence[EncodedEvent]) -> Batch:
+        return Batch(self.trace_id, self.epoch or "", self.state or "", self.head, tuple(events))
+
+    def deliver(self, batch: Batch) -> bool:
+        """Take a batch from the channel layer; False when only the store can say what it means."""
+        if batch.epoch != self.epoch:
+            return False  # the trace has just begun, or began again, or this is late news of an earlier life
+        if not batch.events and batch.last_sequence > self.head:
+            return False  # an end, whose events were lost
+        if batch.last_sequence >= self.head:
+            self.state = batch.state
+        if batch.last_sequence > self.head:
+            if batch.events[0].sequence > self.head + 1:
+                self._clear_ring()
+            self._remember(batch.events)
+            self.head = batch.last_sequence
+        for subscription in self.subscriptions:
+            subscription.offer(batch)
+        delivered, filtered = batch.taken()
+        metrics.counts.delivered += delivered
+        metrics.counts.filtered += filtered
+        return True
+
+    def look(self, head: store.Head | None) -> bool:
+        """Take what the store says; True when it knew more than the channel layer had told."""
+        self.is_gone = head is None and self.epoch is not None
+        if head is None:
+            return False
+        began_again = self.epoch is not None and head.epoch != self.epoch
+        is_news = head.epoch != self.epoch or head.sequence > self.head
+        # The look may be older than the end that the channel layer has told meanwhile.
+        is_end = head.sequence == self.head and head.state != self.state and head.state in END_STATES
+        if not (is_news or is_end):
+            return False
+        if is_news:
+            self._clear_ring()
+        self._pk, self.epoch, self.state = head.pk, head.epoch, head.state
+        self.head = head.sequence
+        for subscription in self.subscriptions:
+            subscription.begin_again() if began_again else subscription.fall_behind()
+        return True
+
+    def _remember(self, events: Sequence[EncodedEvent]) -> None:
+        for event in events:
+            if event.sequence > self.head:
+                self._ring.append(event)
+                self._ring_bytes += len(event.text)
+        while self._ring and (len(self._ring) > RING_EVENTS or self._ring_bytes > RING_BYTES):
+            self._ring_bytes -= len(self._ring.popleft().text)
+
+    def _clear_ring(self) -> None:
+        self._ring.clear()
+        self._read_last = None
+        self._ring_bytes = 0

@@ -1,0 +1,170 @@
+"""What the server says: the frames of the plain profile and of ``trace-stream.v1``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+import orjson
+
+from trace_streaming.events import EncodedEvent, format_timestamp
+
+from .frames import Frame, chunked
+
+WINDOW_BYTES: Final = 1024 * 1024
+"""What may be on its way to a ``trace-stream.v1`` client without its acknowledgement."""
+
+
+class Gap(NamedTuple):
+    """Numbers that no longer exist."""
+
+    first: int
+    last: int
+    reason: str
+    """``pruned`` or ``epoch``."""
+    epoch: str | None = None
+    """The new epoch, where that is the reason: the client resumes with it."""
+
+    def fields(self) -> dict[str, Any]:
+        """As both profiles say it."""
+        fields = {"from": self.first, "to": self.last, "reason": self.reason}
+        return fields if self.epoch is None else {**fields, "epoch": self.epoch}
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What a client is told first."""
+
+    trace_id: str
+    sequence: int
+    """The log's head."""
+    epoch: str | None
+    """None until the trace has begun."""
+    state: str | None
+    """The trace's state; None until it has begun."""
+    heartbeat_seconds: float
+
+
+class Profile(Protocol):
+    """How one kind of client is spoken to. A frame that a profile does not have is None."""
+
+    acknowledges: bool
+    """Whether the client acknowledges what it receives."""
+
+    def connected(self, connected: Connected) -> str: ...  # noqa: D102
+    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]: ...  # noqa: D102
+    def gap(self, trace_id: str, gap: Gap) -> str: ...  # noqa: D102
+    def error(self, trace_id: str, code: int, message: str, id: object = None) -> str: ...  # noqa: A002, D102
+    def live(self, sequence: int) -> str | None: ...  # noqa: D102
+    def heartbeat(self, sequence: int) -> str | None: ...  # noqa: D102
+    def ended(self, state: str, sequence: int) -> str | None: ...  # noqa: D102
+
+
+class PlainProfile:
+    """One event per frame, in the shape of an event, for clients that offer no subprotocol. Never changes."""
+
+    acknowledges = False
+
+    def connected(self, connected: Connected) -> str:
+        """The first frame."""
+        return _json(
+            event="connected",
+            trace_id=connected.trace_id,
+            status="success",
+            message="WebSocket trace streaming active",
+            timestamp=format_timestamp(datetime.now(UTC)),
+            details={},
+            sequence=connected.sequence,
+            epoch=connected.epoch,
+        )
+
+    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]:
+        """One frame per event."""
+        return (Frame(event.text, event.sequence) for event in events)
+
+    def gap(self, trace_id: str, gap: Gap) -> str:
+        """Numbers that no longer exist."""
+        return self._notice("gap", trace_id, "warning", gap.fields())
+
+    def error(self, trace_id: str, code: int, message: str, id: object = None) -> str:  # noqa: A002
+        """What went wrong, before a close."""
+        return self._notice("error", trace_id, "error", {"code": int(code), "message": message})
+
+    def live(self, sequence: int) -> None:
+        """No such frame."""
+
+    def heartbeat(self, sequence: int) -> None:
+        """No such frame."""
+
+    def ended(self, state: str, sequence: int) -> None:
+        """No such frame."""
+
+    @staticmethod
+    def _notice(event: str, trace_id: str, status: str, details: dict[str, Any]) -> str:
+        timestamp = format_timestamp(datetime.now(UTC))
+        return _json(event=event, trace_id=trace_id, timestamp=timestamp, status=status, details=details)
+
+
+class V1Profile:
+    """``trace-stream.v1``: every frame has a ``type``, and a frame carries as many events as fit."""
+
+    acknowledges = True
+
+    def connected(self, connected: Connected) -> str:
+        """The first frame."""
+        return _json(
+            type="connected",
+            trace_id=connected.trace_id,
+            epoch=connected.epoch,
+            sequence=connected.sequence,
+            state=connected.state,
+            heartbeat_seconds=connected.heartbeat_seconds,
+            window=WINDOW_BYTES,
+        )
+
+    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]:
+        """As many events per frame as ``MAX_FRAME_BYTES`` allow."""
+        for chunk in chunked(events):
+            yield Frame(
+                f'{{"type":"events","events":[{",".join([event.text for event in chunk])}]}}', chunk[-1].sequence
+            )
+
+    def gap(self, trace_id: str, gap: Gap) -> str:
+        """Numbers that no longer exist."""
+        return _json(type="gap", **gap.fields())
+
+    def error(self, trace_id: str, code: int, message: str, id: object = None) -> str:  # noqa: A002
+        """The answer to a command that failed, or what went wrong before a close."""
+        return _json(type="error", **({} if id is None else {"id": id}), code=int(code), message=message)
+
+    def live(self, sequence: int) -> str:
+        """The replay is done."""
+        return _json(type="live", sequence=sequence)
+
+    def heartbeat(self, sequence: int) -> str:
+        """The log's head, from time to time."""
+        return _json(type="heartbeat", sequence=sequence)
+
+    def ended(self, state: str, sequence: int) -> str:
+        """The trace is finished, and all of it was sent."""
+        return _json(type="ended", state=state, sequence=sequence)
+
+    @staticmethod
+    def pong() -> str:
+        """The answer to ``ping``."""
+        return _json(type="pong")
+
+    @staticmethod
+    def result(id: object) -> str:  # noqa: A002
+        """The answer to a command that was carried out."""
+        return _json(type="result", id=id)
+
+
+PLAIN: Final = PlainProfile()
+V1: Final = V1Profile()
+
+
+def _json(**fields: Any) -> str:
+    return orjson.dumps(fields).decode()
