@@ -19,7 +19,7 @@ soak: .venv/site ## play random schedules of faults for 20 minutes
 	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/watching/test_schedules.py -s
 
 fuzz: .venv/site ## send the sockets 100,000 inputs that no client would
-	SOAK=1 $(BIN)/python -m pytest tests/sockets/test_fuzzing.py
+	SOAK=1 $(BIN)/python -m pytest tests/connections/test_fuzzing.py
 
 flood: .venv/site ## 5,000 strangers beside one watcher, on both servers; writes its table into docs/security.md
 	SOAK=1 RELIABILITY_TABLE=docs/security.md $(BIN)/python -m pytest tests/security/test_flood.py

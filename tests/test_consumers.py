@@ -21,10 +21,10 @@ from rest_framework.authentication import BaseAuthentication
 
 from trace_streaming import TraceEmitter, consumers, is_trace_streaming
 from trace_streaming.access import admission, connection_limits
+from trace_streaming.connections import commands, open_sockets
 from trace_streaming.consumers import MAX_BAD_COMMANDS
 from trace_streaming.models import Trace
 from trace_streaming.routing import websocket_urlpatterns
-from trace_streaming.sockets import commands
 from trace_streaming.storage import store
 from trace_streaming.watching import hub
 from trace_streaming.watching.subscription import Subscription
@@ -517,7 +517,7 @@ class TestForAsLongAsTheyMay:
     async def test_renewing_makes_young_again(self, client: AsyncClient, settings: Settings) -> None:
         settings.TRACE_STREAMING_MAX_AGE_SECONDS = 1
         async with open_socket("", [SUBPROTOCOL], self.cookie(client)) as socket:
-            consumer = next(iter(consumers._open.values()))
+            consumer: Any = next(iter(open_sockets.open_sockets.values()))
             began = consumer.opened_at
             await socket.send_json_to({"type": "renew", "id": 1, "ticket": await ask_for_ticket(client)})
             assert await receive(socket) == {"type": "result", "id": 1}

@@ -30,10 +30,9 @@ class TraceStreamingConfig(AppConfig):
 
 
 async def _close_connections() -> None:
-    from . import consumers  # like the next, not for every process that emits
-    from .api import stream
+    from .connections import event_source, open_sockets  # not for every process that emits
 
-    await asyncio.gather(consumers.close_all(), stream.end_all())
+    await asyncio.gather(open_sockets.close_all(), event_source.end_all())
 
 
 def _end_process() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
 from channels.exceptions import StopConsumer
@@ -15,30 +15,27 @@ from django.db import Error as DatabaseError
 from .access.admission import admit
 from .access.authentication import Credentials, Handshake
 from .access.connection_limits import Place
-from .access.revocation import current_guard
+from .access.revocation import revocation_checker
 from .access.token_buckets import TokenBucket
 from .conf import conf
+from .connections.commands import reply_to
+from .connections.open_sockets import CLOSE_SECONDS, open_sockets
+from .connections.transport import SocketTransport
 from .events import event_names
 from .exceptions import ProtocolError, StorageUnavailableError
 from .servers.presence import presence
-from .servers.wires import SCOPE_KEY, Wire
-from .sockets.commands import obey
 from .storage.store import with_fresh_connection
 from .telemetry import metrics
 from .telemetry.logs import connection_name, describe
 from .watching.hub import Hub, current_hub
-from .watching.pump import GONE, run_pump
-from .watching.subscription import Subscription
-from .wire.frames import Frame, Packet
+from .watching.subscription import GONE, Subscription, run_pump
 from .wire.profiles import PLAIN, V1, Profile
 from .wire.protocol import (
+    DATABASE_AWAY,
     FAILED,
-    GOING_AWAY,
     SUBPROTOCOL,
     CloseCode,
-    Command,
     Ending,
-    parse_command,
     parse_watch_request,
 )
 
@@ -46,9 +43,6 @@ logger = logging.getLogger(__name__)
 
 MAX_BAD_COMMANDS: Final = 32
 """So many malformed commands in a row close the socket."""
-CLOSE_SECONDS: Final = 1.0
-"""How long a client that takes nothing is asked to take its close."""
-_DATABASE_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The database does not answer; connect again")
 
 
 class TraceConsumer(AsyncWebsocketConsumer):
@@ -72,16 +66,17 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._hub: Hub | None = None
         self._subscription: Subscription | None = None
         self._pump: asyncio.Task[None] | None = None
-        self._wire: Wire | None = None
         self._bad_commands = 0
-        self._is_closed = False
         self._closed_with = "client"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Whatever ends the connection, its place is freed: ``disconnect`` is not called for every end."""
         task = asyncio.current_task()
-        _open[task] = self
+        open_sockets[task] = self
         self.scope, self.base_send = scope, send
+        self._transport = SocketTransport(scope, send)
+        # Without a call in between: nothing is done as often.
+        self.send_now, self.send_packet = self._transport.send_now, self._transport.send_packet
         self.credentials: Credentials = Handshake(scope)
         try:
             # Channels would read the client in a task of its own, beside a channel of the layer.
@@ -89,12 +84,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
                 while True:
                     await self.dispatch(await receive())
         finally:
-            del _open[task]
+            del open_sockets[task]
             self._free()
             metrics.closes.labels(self._closed_with).inc()
             self._place.give_back()
-            if self._wire is not None:
-                self._wire.close()
+            self._transport.release()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Frames go straight to their handler: Channels would hop to a thread for each."""
@@ -117,8 +111,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         await self.accept(SUBPROTOCOL if offered else None)
         if "server" in self.scope:  # a real one
             presence.start()
-        if (new_wire := self.scope.pop(SCOPE_KEY, None)) is not None:
-            self._wire = new_wire()
+        self._transport.open()
         try:
             self._place.enter((self.scope.get("client") or ("unknown",))[0])
             request = parse_watch_request(
@@ -135,11 +128,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await self._refuse(error.code, error.message)
         except StorageUnavailableError:
             self._count(str(int(CloseCode.GOING_AWAY)))
-            await self._refuse(*_DATABASE_AWAY)
+            await self._refuse(*DATABASE_AWAY)
         else:
             self._count("watching")
-            current_guard().add(self)
-            await self._send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
+            revocation_checker().add(self)
+            await self._transport.send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
             self.pump()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -151,7 +144,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         elif self._profile is V1:
             await self._receive_command(text_data, self._subscription)
         elif text_data == "ping":
-            await self._send_text("pong")
+            await self._transport.send_text("pong")
         elif text_data == "close":
             await self._close()
         else:
@@ -166,19 +159,6 @@ class TraceConsumer(AsyncWebsocketConsumer):
         """The client has gone, or the close is done."""
         self._free()
 
-    def send_now(self, packet: Packet) -> bool:
-        """Events for the client, at once, if it takes them."""
-        return self._wire is not None and self._wire.write(packet)
-
-    async def send_packet(self, packet: Packet) -> None:
-        """Events and notices for the client, as soon as it takes them."""
-        if self._wire is None:
-            for frame in packet.frames:
-                await self._send_text(frame.text)
-            return
-        while not self._wire.write(packet):
-            await self._wire.wait()
-
     def pump(self) -> None:
         """There is something to send that may have to be waited for."""
         if self._subscription is not None:
@@ -189,39 +169,21 @@ class TraceConsumer(AsyncWebsocketConsumer):
         try:
             return await asyncio.to_thread(with_fresh_connection, who, self.scope, self.trace_id, *arguments)
         except DatabaseError:
-            raise ProtocolError(*_DATABASE_AWAY) from None
+            raise ProtocolError(*DATABASE_AWAY) from None
 
-    @contextmanager
-    def unheard(self) -> Iterator[None]:
-        """While the database is asked, nothing is read of what the client says: it would gather."""
-        if self._wire is not None:
-            self._wire.stop_reading()
-        try:
-            yield
-        finally:
-            if self._wire is not None:
-                self._wire.read_on()
+    def unheard(self) -> AbstractContextManager[None]:
+        """While the database is asked, nothing is read of what the client says."""
+        return self._transport.unheard()
 
     async def _receive_command(self, text: str | None, subscription: Subscription) -> None:
-        command: Command | None = None
-        try:
-            command = parse_command(text)
-            if command.type == "close":
-                await self._close()
-            elif (answer := await obey(command, self, subscription)) is not None:
-                await self._send_text(answer)
-        except ProtocolError as error:
-            await self._send_text(
-                self._profile.error(self.trace_id, error.code, error.message, command.id if command else None)
-            )
-            self._bad_commands += 1
-            if self._bad_commands >= MAX_BAD_COMMANDS:
-                await self._refuse(CloseCode.TOO_MANY, "Too many malformed commands")
-        except (DatabaseError, StorageUnavailableError):
-            away = (CloseCode.GOING_AWAY, "The database does not answer; try again", command.id if command else None)
-            await self._send_text(self._profile.error(self.trace_id, *away))
-        else:
-            self._bad_commands = 0
+        reply = await reply_to(text, self, subscription)
+        if reply.text is not None:
+            await self._transport.send_text(reply.text)
+        self._bad_commands = self._bad_commands + 1 if reply.is_refusal else 0
+        if reply.closes:
+            await self._close()
+        elif self._bad_commands >= MAX_BAD_COMMANDS:
+            await self._refuse(CloseCode.TOO_MANY, "Too many malformed commands")
 
     async def _run_pump(self, subscription: Subscription) -> None:
         ending = await run_pump(subscription, self.scope)
@@ -237,14 +199,12 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""
         self._free()
-        await self._send_text(self._profile.error(self.trace_id[:128], code, message))
+        await self._transport.send_text(self._profile.error(self.trace_id[:128], code, message))
         await self._close(code)
 
     async def _end(self, ending: Ending) -> None:
         """Close a socket whose time is over; its place is free whether the client takes the close or not."""
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
+        wire = self._transport.release()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._refuse(*ending)
@@ -257,8 +217,8 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def _close(self, code: int = CloseCode.NORMAL) -> None:
         """Free the place before the close: nothing may be sent behind it."""
         self._free()
-        if not self._is_closed:
-            self._is_closed = True
+        if not self._transport.is_closed:
+            self._transport.is_closed = True
             self._closed_with = str(int(code))
             await self.close(int(code))  # daphne refuses an IntEnum
 
@@ -269,35 +229,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
         """Whether it has its place, in this profile."""
         return self._subscription is not None and self._profile is profile
 
-    async def _send_text(self, text: str) -> None:
-        if self._is_closed:
-            pass  # by the guard, while a command of the client was carried out
-        elif self._wire is None:
-            await self.base_send({"type": "websocket.send", "text": text})
-        else:
-            with suppress(ConnectionError):  # it has gone; the server's disconnect message follows
-                await self.send_packet(Packet([Frame(text)]))
-
     def _free(self) -> None:
         """Give the place back; nothing is awaited, so a cancelled connection does it too."""
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._hub is not None:
             self._hub.unsubscribe(subscription)
-            current_guard().discard(self)
+            revocation_checker().discard(self)
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
-
-
-_open: dict[asyncio.Task[Any] | None, TraceConsumer] = {}
-metrics.sources["open_connections_plain"] = lambda: sum(each.watches_in(PLAIN) for each in list(_open.values()))
-metrics.sources["open_connections_v1"] = lambda: sum(each.watches_in(V1) for each in list(_open.values()))
-
-
-async def close_all() -> None:
-    """The server is ending: tell all clients of the running loop to connect again, and give them a second to go."""
-    loop = asyncio.get_running_loop()
-    here = {task: consumer for task, consumer in _open.items() if task is not None and task.get_loop() is loop}
-    for consumer in here.values():
-        consumer.end(GOING_AWAY)
-    if here:
-        await asyncio.wait(here, timeout=CLOSE_SECONDS)

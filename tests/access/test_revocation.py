@@ -18,7 +18,7 @@ from tests.access.handshakes import handshake
 from trace_streaming.access import revocation
 from trace_streaming.access.admission import EXPIRED
 from trace_streaming.access.authentication import as_request
-from trace_streaming.access.revocation import CHUNK, current_guard
+from trace_streaming.access.revocation import CHUNK, revocation_checker
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.wire.protocol import Ending
 
@@ -56,12 +56,12 @@ class Socket:
         self.opened_at = asyncio.get_running_loop().time()
         self.ended = asyncio.Event()
         self.ending: Ending | None = None
-        current_guard().add(self)
+        revocation_checker().add(self)
 
     def end(self, ending: Ending) -> None:
         self.ending = ending
         self.ended.set()
-        current_guard().discard(self)
+        revocation_checker().discard(self)
 
 
 @pytest.fixture(autouse=True)
@@ -72,12 +72,12 @@ def _quick(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 async def _nothing_is_left() -> AsyncIterator[None]:
-    """With the last socket the guard, its task and its thread go."""
+    """With the last socket the checker, its task and its thread go."""
     yield
-    for each in list(revocation._guards.values()):
+    for each in list(revocation._checkers.values()):
         for socket in list(each._sockets):
             each.discard(socket)
-    assert revocation._guards == {}
+    assert revocation._checkers == {}
 
 
 async def asked_again(credentials: Pass, times: int = 2) -> None:
@@ -232,7 +232,7 @@ def test_a_loop_that_was_closed_with_sockets_open_is_forgotten() -> None:
 
     async def another() -> int:
         socket = Socket(Pass("b"))
-        loops = len(revocation._guards)
+        loops = len(revocation._checkers)
         socket.end(EXPIRED)
         return loops
 
@@ -245,6 +245,6 @@ async def test_a_forked_child_asks_nobody() -> None:
     Socket(Pass("a"))
     child = os.fork()
     if child == 0:
-        os._exit(len(revocation._guards))
+        os._exit(len(revocation._checkers))
     _, status = await asyncio.to_thread(os.waitpid, child, 0)
     assert os.waitstatus_to_exitcode(status) == 0

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from cuga_site.asgi import application
 from trace_streaming import TraceEmitter
-from trace_streaming.api import stream
+from trace_streaming.connections import event_source
 from trace_streaming.models import Event, Trace
 from trace_streaming.storage import store
 from trace_streaming.watching import hub
@@ -241,11 +241,11 @@ async def test_the_server_s_end_ends_the_streams() -> None:
     async with reading("t") as reader, reading("u") as other:
         for one in (reader, other):
             await one.messages("live")
-        await stream.end_all()
+        await event_source.end_all()
         for one in (reader, other):
             assert (await one.message())["event"] == "refused"
             assert await one.message() == {}
-    assert stream._open == {}
+    assert event_source._open == {}
     async with reading("t") as late:
         assert (await late.message())["event"] == "refused"
         assert await late.message() == {}
@@ -255,7 +255,7 @@ async def test_a_client_that_takes_nothing_is_given_up(settings: Settings) -> No
     """What it holds is bounded, and its place is freed while it still holds the connection."""
     settings.TRACE_STREAMING_HEARTBEAT_SECONDS = settings.TRACE_STREAMING_STALL_SECONDS = 0.1
     await emit(1)
-    source = stream.EventSource(WatchRequest("t", since=0), {"user": AnonymousUser()})
+    source = event_source.EventSource(WatchRequest("t", since=0), {"user": AnonymousUser()})
     stalled = asyncio.Event()
 
     async def respond() -> None:

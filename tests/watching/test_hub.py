@@ -21,7 +21,7 @@ from trace_streaming.exceptions import StorageUnavailableError
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import store
-from trace_streaming.watching import channel_layer, hub, publisher
+from trace_streaming.watching import channel_layer, hub, publisher, reader
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import PLAIN, V1, Profile
@@ -161,7 +161,7 @@ class LossyLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no
 def lossy(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> LossyLayer:
     layer = LossyLayer()
     monkeypatch.setitem(channel_layers.backends, "default", layer)
-    monkeypatch.setattr(hub, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(reader, "RETRY_SECONDS", 0.01)
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 0.05
     return layer
 
@@ -387,13 +387,13 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     await emit("t")  # the first event of a trace makes the hub ask the store for its row
     assert [await watcher.sequences(1) for watcher in watchers] == [[1]] * 100
     reads: list[object] = []
-    in_thread = hub.Hub._in_thread
+    in_thread = reader.LogReader._in_thread
 
-    async def counted(self: hub.Hub, function: Callable[..., Any], *args: Any) -> Any:
+    async def counted(self: reader.LogReader, function: Callable[..., Any], *args: Any) -> Any:
         reads.append(function)
         return await in_thread(self, function, *args)
 
-    monkeypatch.setattr(hub.Hub, "_in_thread", counted)
+    monkeypatch.setattr(reader.LogReader, "_in_thread", counted)
     await emit("t", 1000)
     assert [await watcher.sequences(1000) for watcher in watchers] == [list(range(2, 1002))] * 100
     assert reads == []
@@ -418,7 +418,7 @@ async def test_a_database_that_is_away_refuses_the_watcher_and_frees_its_place(
 
 async def test_a_replay_waits_for_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a replay the watcher keeps its place, and gets the rest when the database is back."""
-    monkeypatch.setattr(hub, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(reader, "RETRY_SECONDS", 0.01)
     await emit("t", 3)
     failures = iter([OperationalError, OperationalError])
     read_page = store.read_page

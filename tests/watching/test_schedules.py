@@ -34,12 +34,23 @@ from pytest_django import Settings
 
 from tests.watching.sockets import Socket
 from trace_streaming import TraceEmitter, consumers
+from trace_streaming.connections import open_sockets
 from trace_streaming.events import END_STATES, EncodedEvent
 from trace_streaming.models import Event, Trace
 from trace_streaming.signals import events_recorded
 from trace_streaming.storage import event_rows, retention, store
 from trace_streaming.testing import FaultyChannelLayer
-from trace_streaming.watching import channel_layer, hub, listener, publisher, subscription, topics
+from trace_streaming.watching import (
+    channel_layer,
+    cursor,
+    hub,
+    listener,
+    publisher,
+    reader,
+    subscription,
+    topics,
+    window,
+)
 from trace_streaming.wire import batches, frames, profiles
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.protocol import SUBPROTOCOL
@@ -61,14 +72,14 @@ def _scaled_down(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """All bounds so small that a schedule of a few events reaches them; and nothing happens because of a clock."""
     monkeypatch.setattr(frames, "MAX_FRAME_BYTES", 2048)
     monkeypatch.setattr(batches, "MAX_FRAME_BYTES", 2048)
-    for module in (profiles, subscription):
+    for module in (profiles, window):
         monkeypatch.setattr(module, "WINDOW_BYTES", 4096)
-    monkeypatch.setattr(subscription, "MAX_WAITING_BYTES", 4096)
+    monkeypatch.setattr(cursor, "MAX_WAITING_BYTES", 4096)
     monkeypatch.setattr(topics, "RING_EVENTS", 8)
     monkeypatch.setattr(topics, "RING_BYTES", 4096)
     monkeypatch.setattr(event_rows, "PAGE_EVENTS", 4)
     monkeypatch.setattr(event_rows, "PAGE_BYTES", 2048)
-    for module in (hub, listener):
+    for module in (reader, listener):
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.001)
     monkeypatch.setattr(consumers, "CLOSE_SECONDS", 0.001)
     monkeypatch.setitem(channel_layers.backends, "default", None)  # each schedule sets its own
@@ -99,7 +110,7 @@ def _lasting_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Making connections would take half of the time."""
     threads = Threads()
     monkeypatch.setitem(connections.settings[store.database()], "CONN_MAX_AGE", None)
-    monkeypatch.setattr(hub, "ThreadPoolExecutor", lambda *args, **kwargs: threads)
+    monkeypatch.setattr(reader, "ThreadPoolExecutor", lambda *args, **kwargs: threads)
     monkeypatch.setattr(World, "threads", threads, raising=False)
     yield
     threads.end()
@@ -109,13 +120,13 @@ def _lasting_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Count how often a watcher had to read the log because the channel layer had failed it, and reads under way."""
     fall_behind = subscription.Subscription.fall_behind
-    in_thread = hub.Hub._in_thread
+    in_thread = reader.LogReader._in_thread
 
     def counted(self: subscription.Subscription, *cause: str) -> None:
         seen["healed gaps"] += 1
         fall_behind(self, *cause)
 
-    async def noticed(self: hub.Hub, *args: Any) -> Any:
+    async def noticed(self: reader.LogReader, *args: Any) -> Any:
         World.reads += 1
         try:
             return await in_thread(self, *args)
@@ -123,7 +134,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
             World.reads -= 1
 
     monkeypatch.setattr(subscription.Subscription, "fall_behind", counted)
-    monkeypatch.setattr(hub.Hub, "_in_thread", noticed)
+    monkeypatch.setattr(reader.LogReader, "_in_thread", noticed)
 
 
 async def until(condition: Callable[[], object], *what: object) -> None:
@@ -444,9 +455,10 @@ class World:
         """Invariant 5: what waits for a client is bounded, whatever it does."""
         for one in self.subscriptions():
             assert one._waiting_bytes == sum(batch.size for batch in one._waiting)
-            assert one._waiting_bytes <= subscription.MAX_WAITING_BYTES or len(one._waiting) == 1
-            assert one._unacknowledged_bytes == sum(size for _, size in one._unacknowledged)
-            assert one._unacknowledged_bytes <= profiles.WINDOW_BYTES or len(one._unacknowledged) == 1
+            assert one._waiting_bytes <= cursor.MAX_WAITING_BYTES or len(one._waiting) == 1
+            if (acknowledged := one._window) is not None:
+                assert acknowledged.unacknowledged_bytes == sum(size for _, size in acknowledged._sizes)
+                assert acknowledged.unacknowledged_bytes <= profiles.WINDOW_BYTES or len(acknowledged._sizes) == 1
         for current in hub._hubs.values():
             for topic in current.topics.values():
                 assert len(topic._ring) <= topics.RING_EVENTS
@@ -567,7 +579,7 @@ class Restart(Step):
     async def play(self, world: World) -> None:
         there = [watcher for watcher in world.watchers if watcher.connected]
         if self.in_order:
-            await consumers.close_all()
+            await open_sockets.close_all()
         for watcher in world.watchers:
             await watcher.cut()
         await world.hub_gone()

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trace_streaming.events import EncodedEvent
-from trace_streaming.watching.subscription import MAX_WAITING_BYTES, STALLED, Subscription
+from trace_streaming.watching.cursor import MAX_WAITING_BYTES
+from trace_streaming.watching.subscription import STALLED, Subscription
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import PLAIN, V1, WINDOW_BYTES, Profile

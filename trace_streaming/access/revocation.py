@@ -37,7 +37,7 @@ class _Answers(NamedTuple):
     """That the processor has worked for them."""
 
 
-class Guarded(Protocol):
+class Revocable(Protocol):
     """An open socket."""
 
     credentials: Credentials
@@ -49,24 +49,24 @@ class Guarded(Protocol):
         """Close it soon."""
 
 
-class Guard:
+class RevocationChecker:
     """Of one event loop, as long as sockets are open there."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._sockets: set[Guarded] = set()
+        self._sockets: set[Revocable] = set()
         self._task: asyncio.Task[None] | None = None
         # Its own: in the loop's threads handshakes are asked, and a flood of them would have to be waited for.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="trace-guard")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="trace-revocation")
         self._log = BurstLog(logger)
 
-    def add(self, socket: Guarded) -> None:
+    def add(self, socket: Revocable) -> None:
         """Ask it from now on."""
         self._sockets.add(socket)
         if self._task is None:
             self._task = self._loop.create_task(self._run())
 
-    def discard(self, socket: Guarded) -> None:
+    def discard(self, socket: Revocable) -> None:
         """It has ended; nothing is awaited."""
         self._sockets.discard(socket)
         if not self._sockets:
@@ -74,7 +74,7 @@ class Guard:
                 self._task.cancel()
                 self._task = None
             self.forget()
-            _guards.pop(self._loop, None)
+            _checkers.pop(self._loop, None)
 
     def forget(self) -> None:
         """Let the thread go, without waiting for it."""
@@ -96,7 +96,7 @@ class Guard:
         for socket in list(self._sockets):
             if conf.MAX_AGE_SECONDS is not None and self._loop.time() - socket.opened_at > conf.MAX_AGE_SECONDS:
                 socket.end(EXPIRED)
-        alike: dict[object, list[Guarded]] = defaultdict(list)
+        alike: dict[object, list[Revocable]] = defaultdict(list)
         for socket in self._sockets:
             alike[socket.credentials.key, socket.trace_id].append(socket)
         groups = list(alike.values())
@@ -104,7 +104,7 @@ class Guard:
             seconds = await self._ask_some(groups[start : start + CHUNK])
             await asyncio.sleep(REST * seconds)
 
-    async def _ask_some(self, groups: list[list[Guarded]]) -> float:
+    async def _ask_some(self, groups: list[list[Revocable]]) -> float:
         """Ask one of each group of sockets, for which the answer is the same; return the seconds that it took."""
         asked = [(group[0].credentials, group[0].trace_id) for group in groups]
         endings, seconds = await self._loop.run_in_executor(self._thread, with_fresh_connection, _ask_all, asked)
@@ -120,16 +120,16 @@ def _ask_all(asked: Sequence[tuple[Credentials, str]]) -> _Answers:
     return _Answers(judge(asked), thread_time() - began)
 
 
-_guards: dict[asyncio.AbstractEventLoop, Guard] = {}
+_checkers: dict[asyncio.AbstractEventLoop, RevocationChecker] = {}
 # A forked child has its parent's sockets as little as its loops.
-os.register_at_fork(after_in_child=_guards.clear)
+os.register_at_fork(after_in_child=_checkers.clear)
 
 
-def current_guard() -> Guard:
-    """The guard of the running loop; made when there is none."""
+def revocation_checker() -> RevocationChecker:
+    """The checker of the running loop; made when there is none."""
     loop = asyncio.get_running_loop()
-    if loop not in _guards:
-        for closed in [other for other in _guards if other.is_closed()]:
-            _guards.pop(closed).forget()
-        _guards[loop] = Guard(loop)
-    return _guards[loop]
+    if loop not in _checkers:
+        for closed in [other for other in _checkers if other.is_closed()]:
+            _checkers.pop(closed).forget()
+        _checkers[loop] = RevocationChecker(loop)
+    return _checkers[loop]

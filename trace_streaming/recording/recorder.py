@@ -164,7 +164,7 @@ class Recorder:
         with self._start_lock:
             if self._writer is None or not self._writer.is_alive():
                 process_exit.outlive_sigterm(self)
-                metrics.teller.start()
+                metrics.reporter.start()
                 writer = Writer(self._backlog)
                 writer.start()
                 self._writer = writer

@@ -145,7 +145,7 @@ def exposition() -> tuple[bytes, str]:
     return _prometheus.generate_latest(registry), _prometheus.CONTENT_TYPE_LATEST
 
 
-class _Teller:
+class _Reporter:
     """The thread that flushes, in the multiprocess mode: another process may be asked."""
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ class _Teller:
             flush()
 
 
-teller = _Teller()
+reporter = _Reporter()
 
 
 def _folder() -> str | None:
@@ -193,5 +193,5 @@ def _forget_the_dead(folder: str) -> None:
 
 
 os.register_at_fork(before=_flushing.acquire, after_in_parent=_flushing.release, after_in_child=_flushing.release)
-os.register_at_fork(after_in_child=teller.forget)
+os.register_at_fork(after_in_child=reporter.forget)
 atexit.register(flush)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
-from functools import partial
 from time import monotonic, time
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any
 
 from django.db import Error as DatabaseError
 
 from trace_streaming.conf import conf
-from trace_streaming.events import EncodedEvent, emitted_at
+from trace_streaming.events import emitted_at
 from trace_streaming.exceptions import StorageUnavailableError
-from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
 from trace_streaming.wire.batches import Batch
@@ -26,17 +23,13 @@ from trace_streaming.wire.protocol import WatchRequest
 
 from . import publisher
 from .channel_layer import from_message, group_name
+from .contracts import Client
 from .listener import Listener
-from .subscription import Client, Subscription
+from .reader import LogReader
+from .subscription import Subscription
 from .topics import Topic
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-READ_THREADS: Final = 4
-RETRY_SECONDS: Final = 1.0
 
 
 class Hub:
@@ -45,13 +38,13 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.topics: dict[str, Topic] = {}
         self._loop = loop
-        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="trace-reader")
+        self._reader = LogReader(loop)
         self._look_now = asyncio.Event()
         self._log = BurstLog(logger)
         self._tasks: set[asyncio.Task[None]] = set()
         self.looked_at = monotonic()
         """When the database last said where the watched logs end."""
-        metrics.teller.start()
+        metrics.reporter.start()
         self._listener = Listener(self._spawn, self._deliver, self._rejoin)
         self._spawn(self._look())
         self._spawn(self._beat())
@@ -62,7 +55,7 @@ class Hub:
         """Give a watcher its place; :exc:`StorageUnavailableError` when the database does not answer."""
         topic = self.topics.get(request.trace_id)
         if topic is None:
-            topic = self.topics[request.trace_id] = Topic(request.trace_id, self._read_page)
+            topic = self.topics[request.trace_id] = Topic(request.trace_id, self._reader.page)
         subscription = Subscription(topic, profile, client)
         topic.subscriptions.add(subscription)  # before anything is awaited: from here on topic and hub stay
         try:
@@ -90,27 +83,10 @@ class Hub:
         if not topic.subscriptions:
             self._spawn(self._leave(topic))
 
-    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run database code in the hub's own threads: the one that all sync code shares may be busy for seconds."""
-        work = partial(store.with_fresh_connection, function, *args, **kwargs)
-        return await self._loop.run_in_executor(self._threads, work)
-
-    async def _read_page(self, trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
-        """A page of the log; waits while the database is away."""
-        while True:
-            try:
-                page = await self._in_thread(store.read_page, trace_id, trace_pk, after)
-            except DatabaseError as error:
-                self._log_failing("Reading traces", error)
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self._log.works("Reading traces")
-                return page
-
     async def _look_at(self, topics: Iterable[Topic]) -> list[Topic]:
         """Ask the store where logs end; return the topics that had missed something."""
         watched = {topic.trace_id: topic for topic in topics}
-        heads = await self._in_thread(store.read_heads, list(watched))
+        heads = await self._reader.heads(list(watched))
         return [topic for trace_id, topic in watched.items() if topic.look(heads.get(trace_id))]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -150,14 +126,14 @@ class Hub:
     def forget(self) -> None:
         """The loop was closed with sockets open: only what is outside of it can be let go."""
         publisher.detach(self._inbox)
-        self._threads.shutdown(wait=False)
+        self._reader.close()
 
     def _stop(self) -> None:
         publisher.detach(self._inbox)
         _hubs.pop(self._loop, None)
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
-        self._threads.shutdown(wait=False)
+        self._reader.close()
 
     async def _rejoin(self, lost_channel: str | None = None) -> None:
         """Join the groups of all topics; what was missed meanwhile is found by a look."""

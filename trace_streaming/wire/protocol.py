@@ -42,6 +42,7 @@ class Ending(NamedTuple):
 
 GOING_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The server is going away; connect again")
 FAILED: Final = Ending(CloseCode.GOING_AWAY, "The server failed; connect again")
+DATABASE_AWAY: Final = Ending(CloseCode.GOING_AWAY, "The database does not answer; connect again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from trace_streaming.api.stream import EventSource
 from trace_streaming.conf import conf
+from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import event_names
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.remote.resuming import Message, NotLetInError, Place, Source, follow

@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from trace_streaming.watching.pump import GONE, run_pump
-from trace_streaming.watching.subscription import Subscription
+from trace_streaming.watching.subscription import GONE, Subscription, run_pump
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import PLAIN

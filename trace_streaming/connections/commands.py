@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from django.core.exceptions import PermissionDenied
+from django.db import Error as DatabaseError
 
 from trace_streaming.access.admission import renew
 from trace_streaming.access.authentication import Credentials
 from trace_streaming.approvals.decisions import decide_as
 from trace_streaming.conf import conf
 from trace_streaming.events import event_names
-from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError, ProtocolError
+from trace_streaming.exceptions import (
+    ApprovalConflictError,
+    ApprovalNotFoundError,
+    InvalidDecisionError,
+    ProtocolError,
+    StorageUnavailableError,
+)
 from trace_streaming.storage.store import with_fresh_connection
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.profiles import V1
-from trace_streaming.wire.protocol import CloseCode, Command, parse_acknowledged, parse_filter
+from trace_streaming.wire.protocol import CloseCode, Command, parse_acknowledged, parse_command, parse_filter
 
 NOT_FOUND: Final = 4404
 CONFLICT: Final = 4409
@@ -42,7 +49,37 @@ class Commanded(Protocol):
         """Within, nothing is read of what the client says."""
 
 
-async def obey(command: Command, socket: Commanded, subscription: Subscription) -> str | None:
+class Reply(NamedTuple):
+    """What becomes of a command."""
+
+    text: str | None = None
+    """The frame that answers it, where one does."""
+    is_refusal: bool = False
+    """Whether it was malformed, or not to be done."""
+    closes: bool = False
+    """Whether the client asks for the end."""
+
+
+async def reply_to(text: str | None, socket: Commanded, subscription: Subscription) -> Reply:
+    """Read a command and carry it out.
+
+    :param text: of its frame; None for a binary one
+    """
+    command: Command | None = None
+    try:
+        command = parse_command(text)
+        if command.type == "close":
+            return Reply(closes=True)
+        return Reply(await _obey(command, socket, subscription))
+    except ProtocolError as error:
+        error_id = command.id if command else None
+        return Reply(V1.error(socket.trace_id, error.code, error.message, error_id), is_refusal=True)
+    except (DatabaseError, StorageUnavailableError):
+        away = "The database does not answer; try again"
+        return Reply(V1.error(socket.trace_id, CloseCode.GOING_AWAY, away, command.id if command else None))
+
+
+async def _obey(command: Command, socket: Commanded, subscription: Subscription) -> str | None:
     """Carry a command out; the frame that answers it, where one does.
 
     :raises ProtocolError: what the client is told instead
