@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.models import Q, UniqueConstraint
 from pytest_django import Settings
@@ -18,6 +19,11 @@ from trace_streaming.models import Event
 from trace_streaming.recording.recorder import recorder
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
+
+
+def pytest_configure() -> None:
+    """Events are recorded as in production, by the writer's thread: a test run is inline by itself."""
+    settings.TRACE_STREAMING_RECORDER = "thread"
 
 
 @pytest.fixture(scope="session", autouse=True)

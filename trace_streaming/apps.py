@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from django.apps import AppConfig, apps
+from django.conf import settings
+from django.db.models.signals import post_delete, pre_delete
 from django.utils.translation import gettext_lazy as _
 
 
@@ -20,10 +22,15 @@ class TraceStreamingConfig(AppConfig):
         from . import checks, recorder
         from .approvals import waiting
         from .servers import patches
+        from .storage import retention
 
         checks.register_checks()
         recorder.connect()
         waiting.connect()
+        post_delete.connect(
+            retention.forget_approvals, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"
+        )
+        pre_delete.connect(retention.forget_user, settings.AUTH_USER_MODEL, dispatch_uid="trace_streaming.users")
         patches.install(_close_connections, _end_process)
         if apps.is_installed("drf_spectacular"):
             from .api import openapi  # noqa: F401  it registers itself

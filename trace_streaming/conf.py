@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
+from django.core import mail
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 PREFIX = "TRACE_STREAMING_"
+_UNSET = object()
 DEFAULT_REDACTOR = "trace_streaming.redaction.redact"
 
 
@@ -180,10 +182,20 @@ class Conf:
         """Seconds between looks whether the open sockets' users may still watch."""
         return self._get("RECHECK_SECONDS", 5.0)  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def RECORDER(self) -> str:
-        """``thread``: a writer thread stores events. ``inline``: ``emit`` itself does, for tests."""
-        return self._get("RECORDER", "thread")  # type: ignore[no-any-return]
+        """``thread``: a writer thread stores events. ``inline``: ``emit`` itself does.
+
+        Where nothing is set, a test run (``setup_test_environment()``) is inline: a thread would store what a test has
+        emitted outside of its transaction, beside it, or after it.
+        """
+        if self._recorder is _UNSET:
+            return "inline" if hasattr(mail, "outbox") else "thread"
+        return self._recorder  # type: ignore[no-any-return]
+
+    @cached_property
+    def _recorder(self) -> Any:
+        return self._get("RECORDER", _UNSET)
 
     @cached_property
     def REDACTOR(self) -> str:

@@ -48,6 +48,12 @@ class Trace(models.Model):
         blank=True,
     )
 
+    owned_by_sender = models.BooleanField(
+        _("owned by its sender"),
+        default=False,
+        help_text=_("Its owner began it over the API. The project's own word, if it names an owner, replaces that."),
+    )
+
     class Meta:
         verbose_name = _("trace")
         verbose_name_plural = _("traces")

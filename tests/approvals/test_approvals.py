@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -14,7 +16,7 @@ import pytest
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import Permission, User
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -23,9 +25,13 @@ from trace_streaming import TraceEmitter, events_recorded
 from trace_streaming.approvals import decisions
 from trace_streaming.approvals import waiting as approval_waiting
 from trace_streaming.emitting.approval_requests import Decision, with_originals
+from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, Event, Trace
 from trace_streaming.routing import websocket_urlpatterns
+from trace_streaming.storage import store
+from trace_streaming.storage.retention import prune
+from trace_streaming.storage.times import stored_now
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
@@ -449,3 +455,67 @@ async def test_who_may_not_decide_is_told(alice: User, settings: Settings) -> No
             assert [await socket.receive_from(timeout=10) for _ in range(2)][1] == "pong"
         await socket.disconnect(timeout=10)
     assert (await Approval.objects.aget()).decision == ""
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_decision_is_announced_behind_its_commit(alice: User, is_committed: bool) -> None:
+    """Invariant 11. Decided in a transaction that then fails, as a form of the admin may be: nobody hears of it."""
+    emitter = TraceEmitter("t")
+    answer, approval = asking(emitter)
+    heard: list[str] = []
+
+    def hear(batches: list[Batch], **kwargs: Any) -> None:
+        heard.extend(event.event for batch in batches for event in batch.events)
+
+    events_recorded.connect(hear)
+    try:
+        with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+            decisions.decide(approval, "approved", user=alice, channel="admin")
+            assert (heard, answer.done()) == ([], False)
+            1 / int(is_committed)
+        assert heard == (["approval_received"] if is_committed else [])
+        approval.refresh_from_db()
+        assert approval.decision == ("approved" if is_committed else "")
+        if not is_committed:
+            decisions.decide(approval, "rejected", user=alice, channel="admin")
+    finally:
+        events_recorded.disconnect(hear)
+    assert answer.result(10).decision == ("approved" if is_committed else "rejected")
+    assert recorded(emitter) == ["approval_requested", "approval_received"]
+
+
+def test_approvals_go_with_their_trace(alice: User) -> None:
+    """Whoever begins the id again reads none of what was asked and answered before."""
+    for delete in (lambda trace: trace.delete(), lambda trace: Trace.objects.all().delete(), pruned):
+        store.append([TraceEvent("plan_created", "t", datetime.now(UTC), "{}", "success")])
+        decisions.decide(stored_approval(), "approved", user=alice, channel="api", comment="fine")
+        delete(Trace.objects.get())
+        assert not Approval.objects.exists()
+
+
+def pruned(trace: Trace) -> None:
+    list(prune(trace, stored_now() + timedelta(seconds=1)))
+
+
+def test_who_decided_is_forgotten_with_his_account(alice: User) -> None:
+    """His name goes from the approval and from its event; what was decided stays."""
+    store.append([TraceEvent("plan_created", "t", datetime.now(UTC), "{}", "success")])
+    decisions.decide(stored_approval(), "approved", user=alice, channel="api")
+    alice.delete()
+    approval = Approval.objects.get()
+    assert (approval.decision, approval.decided_by, approval.decided_by_name) == ("approved", None, "[deleted user]")
+    details = json.loads(Event.objects.get(event="approval_received").details)
+    assert (details["decision"], details["decided_by"]) == ("approved", "[deleted user]")
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_a_project_without_time_zones_can_ask(alice: User, settings: Settings, use_tz: bool) -> None:
+    """``USE_TZ = False``: the request is stored, decided in time, and its times are UTC."""
+    settings.USE_TZ = use_tz
+    emitter = TraceEmitter("t")
+    answer, approval = asking(emitter)
+    decisions.decide(approval, "approved", user=alice, channel="api")
+    decision = answer.result(10)
+    assert decision.is_approved
+    assert decision.decided_at is not None
+    assert abs(decision.decided_at - datetime.now(UTC)) < timedelta(minutes=1)

@@ -406,8 +406,8 @@ async def test_whoever_gives_up_waiting_disturbs_nobody() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_start_that_the_database_refuses_costs_no_event() -> None:
-    """The owner is gone when the trace is stored: the trace has none, and all of its events."""
+def test_an_owner_who_is_gone_costs_no_event() -> None:
+    """The trace has none, and all of its events."""
     lost = recorder.lost
     with recorder_paused():
         emitter = TraceEmitter("t", owner=User(pk=987654))
@@ -415,7 +415,7 @@ def test_a_start_that_the_database_refuses_costs_no_event() -> None:
             emitter.emit("plan_created")
     assert emitter.flush(10)
     assert sequences("t") == [1, 2, 3]
-    assert (Trace.objects.get(trace_id="t").owner, recorder.lost) == (None, lost + 1)
+    assert (Trace.objects.get(trace_id="t").owner, recorder.lost) == (None, lost)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -683,3 +683,31 @@ def test_threads_that_fork_at_the_same_moment_leave_the_writer_free() -> None:
     other.join(10)
     recorder.after_fork()
     assert not forking.storing.locked()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_for_a_database_goes_to_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 11. A test run takes its database away while events wait: they are lost, and counted."""
+    lost = recorder.lost
+    with monkeypatch.context() as patch:
+        with recorder_paused():
+            TraceEmitter("t").emit("plan_created")
+            patch.setitem(connections.settings["default"], "NAME", str(tmp_path / "another.sqlite3"))
+        assert TraceEmitter("t").flush(10)
+    assert recorder.lost == lost + 1
+    TraceEmitter("after").emit("plan_created")
+    assert TraceEmitter("after").flush(10)
+    assert set(Trace.objects.values_list("trace_id", flat=True)) == {"pause", "after"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_database_gets_what_was_emitted_under_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 11. The writer's connection was made for the database before: it is not used for the next."""
+    TraceEmitter("here").emit("plan_created")
+    assert TraceEmitter("here").flush(10)
+    with monkeypatch.context() as patch:
+        patch.setitem(connections.settings["default"], "NAME", str(tmp_path / "another.sqlite3"))
+        TraceEmitter("there").emit("plan_created")  # it has no tables: the writer tries again
+        assert not TraceEmitter("there").flush(0.2)
+    assert TraceEmitter("here").flush(10)
+    assert list(Trace.objects.values_list("trace_id", flat=True)) == ["here"]

@@ -16,9 +16,11 @@ from uuid import UUID
 import pytest
 
 from trace_streaming.events import TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
+from trace_streaming.recording.record_queue import Destination
 from trace_streaming.recording.spool import Spool, UnreadableSegmentError
 
 NOW = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
+HERE = Destination("default", "trace")
 RECORDS: list[TraceRecord] = [
     TraceStart("t", NOW, 7, '{"a":"\\n"}'),
     TraceEvent("plan_created", "t", NOW, '{"text":"line\\nbreak \u2028 \U0001f50d"}', "success", "tool \x00", 0.1),
@@ -64,12 +66,25 @@ def test_a_file_that_the_disk_refuses_is_not_there(tmp_path: Path, monkeypatch: 
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
+def test_each_database_gets_what_is_its_own(tmp_path: Path) -> None:
+    """A folder that several databases share, or a test run and production: the files of another stay where they are."""
+    dead = Spool(tmp_path)
+    dead.write(1, RECORDS, (), HERE)
+    dead.write(2, RECORDS, (), HERE._replace(name="another"))
+    dead.write(3, RECORDS, (), HERE._replace(alias="another"))
+    dead.write(4, RECORDS, ())  # by a version that named none
+    dead.close()
+    spool = Spool(tmp_path)
+    assert [segment.path.name.split(".")[-2][:12] for segment in spool.adopt(HERE)] == ["000000000001", "000000000004"]
+    assert len(list(tmp_path.glob("*.spool"))) == 4
+
+
 def test_a_living_process_keeps_its_files(tmp_path: Path) -> None:
     """Two spools of one folder: neither takes what the other may still store."""
     one, other = Spool(tmp_path), Spool(tmp_path)
     one.write(1, RECORDS, ())
-    assert list(other.adopt()) == []
-    assert list(one.adopt()) == []
+    assert list(other.adopt(HERE)) == []
+    assert list(one.adopt(HERE)) == []
 
 
 def test_what_a_process_left_is_taken_over_once_and_in_order(tmp_path: Path) -> None:
@@ -79,9 +94,9 @@ def test_what_a_process_left_is_taken_over_once_and_in_order(tmp_path: Path) -> 
         dead.write(number, [RECORDS[1]] * number, ())
     dead.close()
     one, other = Spool(tmp_path), Spool(tmp_path)
-    segments = list(one.adopt())
+    segments = list(one.adopt(HERE))
     assert [segment.count for segment in segments] == [1, 2, 10]
-    assert list(other.adopt()) == []
+    assert list(other.adopt(HERE)) == []
     for segment in segments:
         segment.path.unlink()
     one.close()
@@ -100,7 +115,7 @@ def test_a_killed_process_left_whole_files_only(tmp_path: Path) -> None:
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=env, check=False)
     assert killed.returncode == -signal.SIGKILL
-    (segment,) = Spool(tmp_path).adopt()
+    (segment,) = Spool(tmp_path).adopt(HERE)
     assert segment.read() == RECORDS
 
 
@@ -113,7 +128,7 @@ def test_a_forked_child_leaves_the_files_to_its_parent(tmp_path: Path) -> None:
         spool.forget()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert list(Spool(tmp_path).adopt()) == []
+    assert list(Spool(tmp_path).adopt(HERE)) == []
 
 
 @pytest.mark.parametrize(
@@ -136,7 +151,7 @@ def test_files_whose_lock_was_lost_are_found(tmp_path: Path) -> None:
     dead.close()
     for lock in tmp_path.glob("*.lock"):
         lock.unlink()
-    (segment,) = Spool(tmp_path).adopt()
+    (segment,) = Spool(tmp_path).adopt(HERE)
     assert segment.read() == RECORDS
 
 
@@ -146,7 +161,7 @@ def test_what_cannot_be_opened_hides_nothing_else(tmp_path: Path, caplog: pytest
     dead = Spool(tmp_path)
     dead.write(1, RECORDS, ())
     dead.close()
-    assert len(list(Spool(tmp_path).adopt())) == 1
+    assert len(list(Spool(tmp_path).adopt(HERE))) == 1
     assert "What process 0-of-another left cannot be read (IsADirectoryError)" in caplog.text
 
 

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from trace_streaming.emitting.project_events import make_event
 from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.models import Event, SpoolSegment, Trace
-from trace_streaming.storage import event_rows, store, trace_rows
+from trace_streaming.storage import event_rows, owners, store, trace_rows
 from trace_streaming.storage.store import Spooled
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import MAX_FRAME_BYTES
@@ -95,7 +95,7 @@ def test_a_trace_without_events_can_end() -> None:
 
 
 def test_a_start_gives_owner_and_metadata(django_user_model: type) -> None:
-    """A trace may begin without an event; later starts do not change whose it is."""
+    """A trace may begin without an event; later starts do not change whose it is, nor what is known of it."""
     user = django_user_model.objects.create_user("ada")  # type: ignore[attr-defined]
     (batch,) = store.append([TraceStart("t", NOW, user.pk, '{"job":7,"nul":"\\u0000"}')])
     assert (batch.events, batch.state, batch.last_sequence) == ((), "running", 0)
@@ -185,7 +185,7 @@ def test_what_is_in_a_file_too_is_stored_once_however_often_it_is_tried() -> Non
     assert [e.sequence for e in batch.events] == [3, 4]
     assert store.append(records[2:], Spooled("f", 2)) == []
     assert [orjson.loads(e.text)["details"]["number"] for e in stored()] == [0, 1, 2, 3]
-    store.forget_segment("f")
+    store.forget_segment("default", "f")
     assert not SpoolSegment.objects.exists()
 
 
@@ -226,8 +226,9 @@ def test_a_commit_that_is_not_answered(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_commit_that_is_refused_is_not_in_doubt() -> None:
-    """The database answered: a constraint is broken."""
+def test_a_commit_that_is_refused_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database answered: a constraint is broken, by an owner who was deleted a moment ago."""
+    monkeypatch.setattr(owners, "unknown", lambda *args: frozenset())
     with pytest.raises(IntegrityError):
         store.append([TraceStart("t", NOW, owner_id=987654)])
 

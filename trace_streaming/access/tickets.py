@@ -12,12 +12,12 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model
-from django.utils import timezone
 from rest_framework.request import Request
 
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Ticket
 from trace_streaming.storage.store import database
+from trace_streaming.storage.times import stored_now, stored_time
 from trace_streaming.wire.protocol import CloseCode
 
 from .authentication import as_request, is_same_user, session_auth_hash, session_user_id
@@ -33,14 +33,14 @@ def issue(request: Request, trace_id: str) -> str:
     is a row of the database, the ``exp`` of a JSON Web Token.
     """
     tickets = Ticket.objects.using(database())
-    tickets.filter(expires_at__lt=timezone.now()).delete()
+    tickets.filter(expires_at__lt=stored_now()).delete()
     token = secrets.token_urlsafe(32)
     user = request.user if request.user.is_authenticated else None
     tickets.create(
         digest=_digest(token),
         trace_id=trace_id,
         user_id=None if user is None else user.pk,
-        expires_at=timezone.now() + timedelta(seconds=TICKET_SECONDS),
+        expires_at=stored_now() + timedelta(seconds=TICKET_SECONDS),
         user_hash=session_auth_hash(user),
         session_key=_session_key(request) if user is not None and request.auth is None else "",
         valid_until=_expiry(request.auth),
@@ -57,7 +57,7 @@ def redeem(token: str, trace_id: str, scope: dict[str, Any]) -> TicketCredential
     tickets = Ticket.objects.using(database()).filter(digest=_digest(token))
     ticket = tickets.first()
     is_first = ticket is not None and tickets.delete()[0] == 1
-    if ticket is None or not is_first or ticket.trace_id != trace_id or ticket.expires_at <= timezone.now():
+    if ticket is None or not is_first or ticket.trace_id != trace_id or ticket.expires_at <= stored_now():
         raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "This ticket is not valid; ask for another")
     return TicketCredentials(ticket, scope)
 
@@ -93,7 +93,7 @@ class TicketCredentials:
 
     def _is_over(self) -> bool:
         ticket = self._ticket
-        if ticket.valid_until is not None and ticket.valid_until <= timezone.now():
+        if ticket.valid_until is not None and ticket.valid_until <= stored_now():
             return True
         if ticket.token_model:
             tokens: Any = apps.get_model(ticket.token_model)._default_manager
@@ -121,6 +121,6 @@ def _token_row(auth: Any) -> dict[str, str]:
 def _expiry(auth: Any) -> datetime | None:
     """When a JSON Web Token expires, as djangorestframework-simplejwt and others hand it over (RFC 7519, 4.1.4)."""
     try:
-        return datetime.fromtimestamp(int(auth["exp"]), UTC)
+        return stored_time(datetime.fromtimestamp(int(auth["exp"]), UTC))
     except (TypeError, KeyError, ValueError, OverflowError, OSError):
         return None

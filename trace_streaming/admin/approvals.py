@@ -10,7 +10,6 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +18,7 @@ from trace_streaming.approvals.decisions import decide_as
 from trace_streaming.exceptions import ApprovalConflictError, InvalidDecisionError
 from trace_streaming.models import Approval
 from trace_streaming.permissions import may_decide
+from trace_streaming.storage.times import stored_now
 
 from .read_only import ReadOnlyAdmin
 
@@ -91,7 +91,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """To decide one that is open."""
-        is_open = isinstance(obj, Approval) and not obj.decision and obj.expires_at > timezone.now()
+        is_open = isinstance(obj, Approval) and not obj.decision and obj.expires_at > stored_now()
         return is_open and may_decide(request, obj)  # type: ignore[arg-type]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

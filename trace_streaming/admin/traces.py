@@ -22,6 +22,7 @@ from trace_streaming.approvals.decisions import approvals
 from trace_streaming.models import Event, StreamServer, Trace
 from trace_streaming.servers.presence import living, watchers_by_trace
 from trace_streaming.storage.retention import prune
+from trace_streaming.storage.times import stored_now
 
 from .date_hierarchy import TracesByPeriod
 from .exports import ExportAdmin
@@ -103,7 +104,7 @@ class TraceAdmin(ExportAdmin):
     @admin.display(description=_("open approvals"))
     def open_approvals(self, trace: Trace) -> SafeString | str:
         """Those that wait for a decision, and the way to them."""
-        waiting = approvals().filter(trace_id=trace.trace_id, decision="", expires_at__gt=timezone.now())
+        waiting = approvals().filter(trace_id=trace.trace_id, decision="", expires_at__gt=stored_now())
         page, site = "admin:trace_streaming_approval_change", self.admin_site.name
         links = ((reverse(page, args=[each.pk], current_app=site), each.action) for each in waiting)
         return format_html_join(", ", '<a href="{}">{}</a>', links) or "-"

@@ -15,7 +15,7 @@ from django.db.models import Avg, Count, DateTimeField, F, Func, Q, QuerySet, Va
 from trace_streaming.events import format_timestamp
 from trace_streaming.events.golden_signals import CALL_ENDS, percentile
 from trace_streaming.models import Event
-from trace_streaming.storage.event_rows import as_utc, stored_time
+from trace_streaming.storage.times import as_utc, stored_time
 
 from .windows import Percentiles, measured_events, ratio
 

@@ -15,9 +15,9 @@ from django.db.models.functions import Greatest
 from trace_streaming.events import format_timestamp
 from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, SIGNAL_EVENTS, golden_signals
 from trace_streaming.models import Event, Trace
-from trace_streaming.storage.event_rows import as_utc, stored_time
 from trace_streaming.storage.signal_inputs import UNKNOWN
 from trace_streaming.storage.store import database
+from trace_streaming.storage.times import as_utc, stored_time
 
 _COUNTED: Final = {"completed": "tool_call_complete", "failed": "tool_call_error", "plans": "plan_created"}
 

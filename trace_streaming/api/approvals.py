@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework import serializers, status
 from rest_framework.authentication import BaseAuthentication
@@ -23,6 +22,7 @@ from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundEr
 from trace_streaming.models import Approval, Trace
 from trace_streaming.permissions import MaySeeSignals, find_trace, may_watch, may_watch_all, traces_to_watch
 from trace_streaming.storage.store import database
+from trace_streaming.storage.times import UtcNow
 
 MAX_OPEN: Final = 100
 
@@ -101,7 +101,7 @@ class OpenApprovalsView(APIView):
 
     def get(self, request: Request) -> Response:
         """200 with at most 100, those first whose time is over first."""
-        waiting = approvals().filter(decision="", expires_at__gt=Now()).order_by("expires_at", "pk")
+        waiting = approvals().filter(decision="", expires_at__gt=UtcNow()).order_by("expires_at", "pk")
         traces = traces_to_watch(request, Trace.objects.using(database()).all())
         if traces is not None and not may_watch_all(request, self):
             waiting = waiting.filter(trace_id__in=traces.order_by().values("trace_id"))

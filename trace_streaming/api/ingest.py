@@ -138,11 +138,17 @@ def announced(event: TraceEvent) -> bool:
     return not is_shed
 
 
+class SendersEmitter(TraceEmitter):
+    """What it says of owner and metadata is the sender's word, and not the project's."""
+
+    _is_by_sender = True
+
+
 def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None) -> TraceEmitter:
     """An emitter for the trace; one that has not begun becomes the user's."""
     if trace.pk is None:
-        return TraceEmitter(trace.trace_id, owner=user, metadata=metadata)
-    return TraceEmitter(trace.trace_id)
+        return SendersEmitter(trace.trace_id, owner=user, metadata=metadata)
+    return SendersEmitter(trace.trace_id, metadata=metadata)
 
 
 @dataclass

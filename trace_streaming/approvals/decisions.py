@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import jsonschema
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from trace_streaming.emitting.approval_requests import TIMEOUT
 from trace_streaming.emitting.project_events import make_event
@@ -23,10 +23,12 @@ from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval
 from trace_streaming.permissions import find_trace, may_decide, may_watch
-from trace_streaming.recording.inline import announce_alone
+from trace_streaming.recording.inline import after_commit, announce_alone
 from trace_streaming.signals import approval_decided
 from trace_streaming.storage.store import append, database
+from trace_streaming.storage.times import UtcNow, as_utc, stored_now
 from trace_streaming.telemetry import metrics
+from trace_streaming.wire.batches import Batch
 
 MAX_COMMENT_LENGTH: Final = 2000
 
@@ -79,13 +81,13 @@ def expire(approval: Approval) -> bool:
 
 def expire_overdue() -> int:
     """Expire what nobody waits for any more, because its process has died. Returns how many there were."""
-    overdue = approvals().filter(decision="", expires_at__lte=Now()).order_by("pk")[:1000]
+    overdue = approvals().filter(decision="", expires_at__lte=UtcNow()).order_by("pk")[:1000]
     return sum(expire(approval) for approval in overdue)
 
 
 def with_timeouts(approval_ids: Collection[str]) -> list[Approval]:
     """Those of these ids that there are; those that are overdue are expired first."""
-    for overdue in approvals().filter(approval_id__in=approval_ids, decision="", expires_at__lte=Now()):
+    for overdue in approvals().filter(approval_id__in=approval_ids, decision="", expires_at__lte=UtcNow()):
         expire(overdue)
     return list(approvals().filter(approval_id__in=approval_ids))
 
@@ -95,7 +97,7 @@ def event_of(approval: Approval) -> TraceEvent:
     details: dict[str, Any] = {"approval_id": approval.approval_id, "action": approval.action}
     if approval.tool_name:
         details["tool_name"] = approval.tool_name
-    timestamp = approval.decided_at or datetime.now(UTC)
+    timestamp = datetime.now(UTC) if approval.decided_at is None else as_utc(approval.decided_at)
     if approval.decision == TIMEOUT:
         name, status = "approval_timeout", "error"
     else:
@@ -106,15 +108,15 @@ def event_of(approval: Approval) -> TraceEvent:
             "channel": approval.channel,
             **({"comment": approval.comment} if approval.comment else {}),
             **({} if approval.edited_arguments is None else {"edited": approval.edited_arguments}),
-            "waited_ms": round((timestamp - approval.requested_at).total_seconds() * 1000),
+            "waited_ms": round((timestamp - as_utc(approval.requested_at)).total_seconds() * 1000),
         }
     return make_event(approval.trace_id, name, details, status, timestamp=timestamp)[0]
 
 
 def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bool:
     """Change the row if it is undecided, and in time or not; with it, its event is stored, and then published."""
-    in_time = {"expires_at__lte": Now()} if is_late else {"expires_at__gt": Now()}
-    now = datetime.now(UTC)
+    in_time = {"expires_at__lte": UtcNow()} if is_late else {"expires_at__gt": UtcNow()}
+    now = stored_now()
     with transaction.atomic(using=database()):
         undecided = approvals().filter(pk=approval.pk, decision="", **in_time)
         if not undecided.update(**changes, decided_at=now):
@@ -122,12 +124,17 @@ def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bo
         for name, value in {**changes, "decided_at": now}.items():
             setattr(approval, name, value)
         batches = append([event_of(approval)])
+    after_commit(database(), partial(_announce, approval, batches))
+    return True
+
+
+def _announce(approval: Approval, batches: list[Batch]) -> None:
     metrics.counts.add("emitted")
-    outcome = changes["decision"]
-    metrics.approval_wait_seconds.labels(outcome).observe(max((now - approval.requested_at).total_seconds(), 0))
+    decided_at = approval.decided_at or stored_now()
+    waited = (decided_at - approval.requested_at).total_seconds()
+    metrics.approval_wait_seconds.labels(approval.decision).observe(max(waited, 0))
     announce_alone(batches)
     approval_decided.send_robust(sender=Approval, approval=approval)
-    return True
 
 
 def _check(approval: Approval, decision: str, comment: str, edited: Mapping[str, Any] | None) -> None:

@@ -20,6 +20,7 @@ from trace_streaming.models import Approval
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.signals import approval_decided, decision_requested
 from trace_streaming.storage.store import database, with_fresh_connection
+from trace_streaming.storage.times import as_utc
 from trace_streaming.telemetry.logs import BurstLog
 
 from .decisions import event_of, with_timeouts
@@ -123,7 +124,7 @@ def _decision(row: Approval, arguments: Mapping[str, Any] | None) -> Decision:
         arguments=arguments,
         comment=row.comment,
         decided_by=row.decided_by_name,
-        decided_at=row.decided_at,
+        decided_at=None if row.decided_at is None else as_utc(row.decided_at),
         event=event_of(row),
     )
 

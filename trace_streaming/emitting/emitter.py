@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
@@ -42,6 +42,9 @@ class TraceEmitter(Emitter):
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
 
+    _is_by_sender: ClassVar[bool] = False
+    """Whether what it says of its trace is the word of somebody outside of the project."""
+
     def __init__(
         self,
         trace_id: str | None = None,
@@ -55,7 +58,7 @@ class TraceEmitter(Emitter):
             owner_id = None if owner is None else owner.pk
             # Added to what is redacted: a span's digits may look like an account's.
             text = encode_details({**redacted(metadata), **span})[1]
-            _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text))
+            _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text, self._is_by_sender))
 
     def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
         return make_event(self.trace_id, event, details, status)

@@ -18,6 +18,8 @@ class TraceStart:
     """Primary key of the owning user, or None."""
     metadata: str = "{}"
     """JSON object text, redacted."""
+    by_sender: bool = False
+    """Said by whoever sends events over the API: the project's own word replaces it."""
 
 
 @dataclass(frozen=True, slots=True)

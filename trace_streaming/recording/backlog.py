@@ -19,7 +19,8 @@ from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
 
-from .record_queue import Barrier, RecordQueue
+from .destinations import current_destination
+from .record_queue import Barrier, Destination, RecordQueue
 from .spool import Segment, Spool
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Load:
     """Its place in the order of this process."""
     records: Sequence[TraceRecord]
     barriers: Sequence[Barrier]
+    destination: Destination | None
+    """The one database that it is for."""
     segment: Segment | None = None
     """The file that holds it, too."""
 
@@ -77,9 +80,9 @@ class Backlog:
         """How many records wait in files."""
         return sum(segment.count for segment in list(self._segments))
 
-    def put(self, item: TraceRecord | Barrier) -> None:
-        """Append a record or a barrier."""
-        self._queue.put(item)
+    def put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
+        """Append a record for a database, or a barrier."""
+        self._queue.put(item, destination)
 
     def relieve(self) -> Mapping[str, int]:
         """Keep the queue from outgrowing its bound: half full, it goes to files, if there is a spool.
@@ -99,9 +102,9 @@ class Backlog:
         with self._order:
             if self._segments:
                 segment = self._segments.popleft()
-                return Load(next(self._numbers), (), segment.barriers, segment)
+                return Load(next(self._numbers), (), segment.barriers, segment.destination, segment)
             records, barriers = self._queue.take(MAX_BATCH)
-            return Load(next(self._numbers), records, barriers)
+            return Load(next(self._numbers), records, barriers, self._queue.destination)
 
     def done(self, load: Load) -> None:
         """It is stored: its file is needed no more."""
@@ -118,7 +121,7 @@ class Backlog:
         """Have it in a file, if there is a spool; it comes before all that was taken after it."""
         with self._order:  # the writer may ask for it, and whoever no longer waits for the writer
             if load.segment is None and conf.SPOOL_DIR is not None:
-                load.segment = self._write(load.number, load.records, ())
+                load.segment = self._write(load.number, load.records, (), load.destination)
             return load.segment is not None
 
     def lose(self, count: int, reason: str, trace_id: str = "") -> None:
@@ -152,7 +155,7 @@ class Backlog:
         if conf.SPOOL_DIR is None:
             return
         try:
-            self._segments.extendleft(reversed(list(self._open_spool().adopt())))
+            self._segments.extendleft(reversed(list(self._open_spool().adopt(current_destination()))))
         except OSError as error:
             self._log_failing(error)
 
@@ -194,16 +197,22 @@ class Backlog:
         """Move the oldest of the queue into a file; False when the disk does not take it."""
         with self._order:
             records, barriers = self._queue.take(MAX_BATCH)
-            segment = self._write(next(self._numbers), records, barriers)
+            segment = self._write(next(self._numbers), records, barriers, self._queue.destination)
             if segment is None:
                 self._queue.put_back(records, barriers)
                 return False
             self._segments.append(segment)
         return True
 
-    def _write(self, number: int, records: Sequence[TraceRecord], barriers: Sequence[Barrier]) -> Segment | None:
+    def _write(
+        self,
+        number: int,
+        records: Sequence[TraceRecord],
+        barriers: Sequence[Barrier],
+        destination: Destination | None,
+    ) -> Segment | None:
         try:
-            segment = self._open_spool().write(number, records, barriers)
+            segment = self._open_spool().write(number, records, barriers, destination)
         except (OSError, TypeError) as error:
             self._log_failing(error)
             return None

@@ -1,13 +1,15 @@
-"""What was committed is announced; and recording inside ``emit``: database code run at once, wherever the caller is."""
+"""Storing without the writer: database code run at once, wherever the caller is, and announced behind its commit."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, ParamSpec
 
 from asgiref.sync import sync_to_async
+from django.db import connections, transaction
 
 from trace_streaming.signals import events_recorded
 from trace_streaming.telemetry import metrics
@@ -29,7 +31,7 @@ def run_blocking(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        function(*args, **kwargs)
+        _leaving_no_connections(function, *args, **kwargs)
         return
     done = Future[None]()
 
@@ -45,6 +47,29 @@ def run_blocking(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs)
         done.result(TIMEOUT_SECONDS)
     finally:
         call_elsewhere.close()
+
+
+def _leaving_no_connections(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """A thread that Django does not know would keep what is opened here: no test database could be dropped."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = set(connections.all()) if is_main else {each for each in connections.all() if each.connection is not None}
+    try:
+        function(*args, **kwargs)
+    finally:
+        for connection in set(connections.all()) - before:
+            connection.close()
+
+
+def after_commit(alias: str, announcement: Callable[[], None]) -> None:
+    """Call it behind the outermost commit of this thread, and not at all if that is rolled back.
+
+    The transaction that Django's ``TestCase`` puts around a test is not waited for: it is never committed.
+    """
+    blocks = connections[alias].atomic_blocks
+    if all(getattr(block, "_from_testcase", False) for block in blocks):
+        announcement()
+    else:
+        transaction.on_commit(announcement, using=alias)
 
 
 def announce_alone(batches: list[Batch]) -> None:

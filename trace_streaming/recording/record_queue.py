@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceLoss, TraceRecord
 
@@ -15,37 +15,62 @@ Barrier = Future[None]
 """Resolved when everything before it is stored or given up."""
 
 
+class Destination(NamedTuple):
+    """The database that records were emitted under; they go to no other."""
+
+    alias: str
+    name: str
+    """Its ``NAME`` at that time: a test run has another under the same alias."""
+
+
 class RecordQueue:
     """Records and barriers of one process, put by any thread and taken by the writer's."""
 
     def __init__(self) -> None:
-        self._items: deque[TraceRecord | Barrier] = deque()
+        self._items: deque[TraceRecord | Barrier | Destination] = deque()
+        """A destination is that of all behind it."""
         # Held for every change, so that making room keeps the order. Reentrant: a finalizer that the garbage collector
         # runs inside may emit, too.
         self._lock = threading.RLock()
-        self._losses: Counter[str] = Counter()
-        """Events given up since the last batch was taken, by trace."""
+        self._losses: defaultdict[Destination | None, Counter[str]] = defaultdict(Counter)
+        """Events given up since a batch of the destination was taken, by trace."""
+        self._newest: Destination | None = None
+        self.destination: Destination | None = None
+        """Of what was taken last; None where nobody has named one."""
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: TraceRecord | Barrier) -> None:
-        """Append a record or a barrier."""
+    def put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
+        """Append a record or a barrier.
+
+        :param destination: of a record; a barrier has none
+        """
         with self._lock:
+            if destination is not None and destination != self._newest:
+                self._items.append(destination)
+                self._newest = destination
             self._items.append(item)
 
     def take(self, limit: int) -> tuple[list[TraceRecord], list[Barrier]]:
-        """The oldest items, at most ``limit``: records, behind them what was given up of which trace; and barriers."""
+        """The oldest items of one destination, at most ``limit``: records, and what was given up; and barriers."""
+        items: list[TraceRecord | Barrier] = []
         with self._lock:
-            items = [self._items.popleft() for _ in range(min(len(self._items), limit))]
-            losses, self._losses = self._losses, Counter()
+            while self._items and len(items) < limit:
+                if not isinstance(self._items[0], Destination):
+                    items.append(self._items.popleft())  # type: ignore[arg-type]
+                elif items:
+                    break
+                else:
+                    self.destination = self._items.popleft()  # type: ignore[assignment]
+            losses = self._losses.pop(self.destination, Counter())
         now = datetime.now(UTC)
         records = [item for item in items if not isinstance(item, Future)]
         records += [TraceLoss(trace_id, now, count) for trace_id, count in losses.items()]
         return records, [item for item in items if isinstance(item, Future)]
 
     def put_back(self, records: Sequence[TraceRecord], barriers: Sequence[Barrier]) -> None:
-        """Undo a ``take``."""
+        """Undo the last ``take``."""
         with self._lock:
             self._items.extendleft(reversed([*records, *barriers]))
 
@@ -59,21 +84,24 @@ class RecordQueue:
         with self._lock:
             excess = len(self._items) - size * 9 // 10
             for may_go in (is_informational, _is_event):
+                destination = self.destination
                 for _ in range(len(self._items)):
                     item = self._items.popleft()
                     if excess > 0 and may_go(item):
                         lost[item.trace_id] += 1
+                        self._losses[destination][item.trace_id] += 1
                         excess -= 1
-                    else:
-                        self._items.append(item)
-            self._losses.update(lost)
+                        continue
+                    if isinstance(item, Destination):
+                        destination = item
+                    self._items.append(item)
         return lost
 
 
-def _is_event(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
+def _is_event(item: TraceRecord | Barrier | Destination) -> TypeGuard[TraceEvent]:
     return isinstance(item, TraceEvent)
 
 
-def is_informational(item: TraceRecord | Barrier) -> TypeGuard[TraceEvent]:
+def is_informational(item: TraceRecord | Barrier | Destination) -> TypeGuard[TraceEvent]:
     """Whether it is what may be given up first: an event that is neither an error nor part of an approval."""
     return isinstance(item, TraceEvent) and item.status != "error" and item.event not in APPROVAL_EVENTS

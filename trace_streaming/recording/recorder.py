@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final
 
 from trace_streaming.conf import conf
@@ -14,9 +15,10 @@ from trace_streaming.telemetry import metrics
 
 from . import process_exit
 from .backlog import Backlog
+from .destinations import current_destination
 from .emission_limits import EmissionLimits
-from .inline import announce_alone, run_blocking
-from .record_queue import Barrier
+from .inline import after_commit, announce_alone, run_blocking
+from .record_queue import Barrier, Destination
 from .writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -109,7 +111,7 @@ class Recorder:
         else:
             for trace_id, count in self._backlog.relieve().items():
                 self._backlog.lose(count, "the queue is full", trace_id)
-            self._put(record)
+            self._put(record, current_destination())
             if conf.DURABILITY == "sync" and not self.flush(SYNC_SECONDS):
                 self._backlog.log.failed("sync", "Trace events are not stored in time: the database is slow or away")
 
@@ -152,8 +154,8 @@ class Recorder:
             logger.error("%d events were not stored in time", unstored)
         metrics.flush()
 
-    def _put(self, item: TraceRecord | Barrier) -> None:
-        self._backlog.put(item)
+    def _put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
+        self._backlog.put(item, destination)
         writer = self._writer
         if writer is None or not writer.is_alive():
             writer = self._start()
@@ -176,7 +178,7 @@ class Recorder:
         except Exception as error:
             self._backlog.refuse(record, error)
             return
-        announce_alone(batches)
+        after_commit(store.database(), partial(announce_alone, batches))
 
 
 recorder = Recorder()

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,8 @@ from trace_streaming.events import (
     TraceStart,
     parse_timestamp,
 )
+
+from .record_queue import Destination
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +104,8 @@ class Segment:
     """Records in it."""
     barriers: Sequence[Future[None]] = field(default_factory=list)
     """To be resolved when it is stored."""
+    destination: Destination | None = None
+    """The one database that it is for."""
 
     @property
     def name(self) -> str:
@@ -128,17 +134,25 @@ class Spool:
         self._own = _Owner.new(folder)
         self._adopted: list[_Owner] = []
 
-    def write(self, number: int, records: Iterable[TraceRecord], barriers: Sequence[Future[None]]) -> Segment:
+    def write(
+        self,
+        number: int,
+        records: Iterable[TraceRecord],
+        barriers: Sequence[Future[None]],
+        destination: Destination | None = None,
+    ) -> Segment:
         """Write a segment; it is on the disk when this returns.
 
         :param number: its place among those of this process
+        :param destination: the one database that they are for
         :raises OSError: it could not be written, and is not there
         """
         lines = [
             orjson.dumps([type(record).__name__, record], default=str, option=orjson.OPT_APPEND_NEWLINE)
             for record in records
         ]
-        path = self._folder / f"{self._own.name}.{number:012d}.spool"
+        place = f"{number:012d}" if destination is None else f"{number:012d}-{_digest(destination)}"
+        path = self._folder / f"{self._own.name}.{place}.spool"
         unfinished = path.with_suffix(".unfinished")
         try:
             with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
@@ -151,16 +165,16 @@ class Spool:
             path.unlink(missing_ok=True)
             unfinished.unlink(missing_ok=True)
             raise
-        return Segment(path, len(lines), barriers)
+        return Segment(path, len(lines), barriers, destination)
 
-    def adopt(self) -> Iterator[Segment]:
-        """What processes that are dead have left, oldest first; from now on it is ours to store."""
+    def adopt(self, destination: Destination) -> Iterator[Segment]:
+        """What processes that are dead have left for this database, oldest first; from now on it is ours to store."""
         names = {lock.stem for lock in self._folder.glob("*.lock")}
         names |= {path.name.rsplit(".", 2)[0] for path in self._folder.glob("*.spool")}  # the lock may have been lost
         for name in sorted(names - {self._own.name}):
             try:
                 owner = _Owner.take(self._folder / f"{name}.lock", os.O_CREAT)
-                segments = [] if owner is None else [_segment(path) for path in owner.segments()]
+                segments = [] if owner is None else list(_segments_for(destination, owner.segments()))
             except OSError as error:  # one that belongs to another user, say, must not hide the others
                 logger.error("What process %s left cannot be read (%s)", name, type(error).__name__)
                 continue
@@ -189,8 +203,25 @@ class Spool:
             os.close(descriptor)
 
 
-def _segment(path: Path) -> Segment:
-    return Segment(path, path.read_bytes().count(b"\n"))
+def remove_set_aside(folder: Path, older_than: datetime) -> int:
+    """Delete what could not be read, and what was never finished; returns how many files."""
+    files = [*folder.glob("*.unreadable"), *folder.glob("*.unfinished")]
+    old = [file for file in files if file.stat().st_mtime < older_than.timestamp()]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)
+
+
+def _segments_for(destination: Destination, paths: Iterable[Path]) -> Iterator[Segment]:
+    """Those for this database; what an earlier version has written names none."""
+    for path in paths:
+        _, _, digest = path.stem.rpartition(".")[2].partition("-")
+        if digest in ("", _digest(destination)):
+            yield Segment(path, path.read_bytes().count(b"\n"), destination=destination)
+
+
+def _digest(destination: Destination) -> str:
+    return sha256("\0".join(destination).encode()).hexdigest()[:12]
 
 
 def _decode(line: bytes) -> TraceRecord:

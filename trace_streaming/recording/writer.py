@@ -13,13 +13,15 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from trace_streaming.events import TraceRecord
-from trace_streaming.storage import store
+from trace_streaming.storage import owners, store
 from trace_streaming.telemetry import metrics
 from trace_streaming.watching.publisher import Publisher
 from trace_streaming.wire.batches import Batch
 
 from .backlog import Backlog, Load
+from .destinations import is_there
 from .inline import announce
+from .record_queue import Destination
 from .spool import Segment, UnreadableSegmentError
 
 IDLE_SECONDS: Final = 2.0
@@ -42,6 +44,8 @@ class Writer(threading.Thread):
         """Held during a transaction; whoever holds it keeps the next from beginning."""
         self._backlog = backlog
         self._in_hand: Load | None = None
+        self._destination: Destination | None = None
+        """The database that this thread is connected to."""
         self._publisher = Publisher()
 
     def run(self) -> None:
@@ -52,13 +56,22 @@ class Writer(threading.Thread):
                 while self._backlog and not self.stop.is_set():
                     self._write_load()
                 self._backlog.log.works()
+                self._name_owners()
                 if not self.wake.wait(IDLE_SECONDS):
-                    connections[store.database()].close()
-                    self.wake.wait()
+                    self._name_owners()
+                    connections.close_all()
+                    self.wake.wait(IDLE_SECONDS if owners.are_awaited() else None)
                 self.wake.clear()  # before the backlog is asked: a record put after this wakes us again
+            self._name_owners(at_once=True)
         finally:
             self._publisher.close()
             connections.close_all()
+
+    @staticmethod
+    def _name_owners(*, at_once: bool = False) -> None:
+        """Of traces that were stored before their owner was."""
+        with suppress(Exception):  # whatever it is, it is tried again, and the thread goes on
+            owners.name_the_awaited(at_once=at_once)
 
     def end(self, timeout: float) -> None:
         """Stop; what it has in hand stays in the spool, or is lost, where the database hangs."""
@@ -79,6 +92,9 @@ class Writer(threading.Thread):
                     barrier.set_result(None)
 
     def _settle(self, load: Load) -> None:
+        if load.destination is not None and load.destination != self._destination:
+            connections.close_all()  # a connection stays with the database that it was made for
+            self._destination = load.destination
         records = load.records if load.segment is None else self._read(load.segment)
         spooled = None if load.segment is None else store.Spooled(load.segment.name, 0)
         if records is None or (records and not self._store(records, spooled, load)):
@@ -87,7 +103,18 @@ class Writer(threading.Thread):
         self._backlog.done(load)
         if load.segment is not None:
             with suppress(DatabaseError):
-                store.forget_segment(load.segment.name)
+                store.forget_segment(self._alias, load.segment.name)
+
+    @property
+    def _alias(self) -> str:
+        return store.database() if self._destination is None else self._destination.alias
+
+    def _has_its_database(self) -> bool:
+        """Whether this thread is connected to the database that the records are for."""
+        if self._destination is None:
+            return True
+        connections[self._alias].ensure_connection()
+        return is_there(self._destination)  # asked behind the connecting: until then, the name may have changed
 
     def _read(self, segment: Segment) -> Sequence[TraceRecord] | None:
         """The records of a file; none, where it is gone or damaged. None when the thread is stopped before it opens."""
@@ -110,7 +137,7 @@ class Writer(threading.Thread):
         """Store and publish; while the database does not answer, wait for it; give up only on what it refuses.
 
         :param load: where all of the records come from, if they are all of it
-        :returns: False when the thread is stopped before the database answers
+        :returns: False when the thread is stopped before the database answers, or the database is gone
         """
         wait, longest = _RETRY_SECONDS
         in_doubt: Sequence[Batch] = ()
@@ -118,13 +145,15 @@ class Writer(threading.Thread):
             began = perf_counter()
             try:
                 with self.storing:
-                    batches = store.append(records, spooled, in_doubt)
+                    if not self._has_its_database():
+                        return False
+                    batches = store.append(records, spooled, in_doubt, self._alias)
             except (*store.TRANSIENT_ERRORS, store.InDoubtError) as error:
                 if isinstance(error, store.InDoubtError):
                     in_doubt = error.batches
                 name = type(error).__name__
                 self._backlog.log.failed(name, "Storing trace events fails (%s); they are kept and tried again", name)
-                connections[store.database()].close()
+                connections[self._alias].close()
                 self.stop.wait(wait * random.uniform(0.5, 1.5))
                 wait = min(wait * 2, longest)
                 if load is not None and not in_doubt:
@@ -155,6 +184,8 @@ class Writer(threading.Thread):
         return self._store(records[:middle], spooled) and self._store(records[middle:], behind)
 
     def _keep(self, load: Load) -> None:
-        """The process is ending before the database answers."""
-        if load.records and not self._backlog.keep(load):
-            self._backlog.lose(len(load.records), "the process is ending", load.records[0].trace_id)
+        """The process is ending before the database answers; or that is gone, and no other gets them."""
+        is_gone = not self.stop.is_set()
+        if load.records and (is_gone or not self._backlog.keep(load)):
+            reason = "their database is gone" if is_gone else "the process is ending"
+            self._backlog.lose(len(load.records), reason, load.records[0].trace_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
@@ -14,6 +13,8 @@ from django.db.models import CharField, F, Func, QuerySet
 from trace_streaming.events import EncodedEvent, TraceEvent, encode_event, event_text, format_timestamp
 from trace_streaming.models import Event
 from trace_streaming.wire.frames import byte_length
+
+from .times import as_utc, time_column
 
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 256 * 1024
@@ -151,22 +152,3 @@ _TIME_TEXTS: Final[dict[str, Callable[[], str]]] = {
         + """, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
     ),
 }
-
-
-def time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
-    """What a column takes for a time of ``format_timestamp``: the same that Django would write."""
-    if connection.vendor == "sqlite":
-        return lambda time: f"{time[:10]} {time[11:26]}".removesuffix(".000000")
-    if connection.vendor == "postgresql":
-        return (lambda time: time) if settings.USE_TZ else (lambda time: time[:26])
-    return lambda time: connection.ops.adapt_datetimefield_value(stored_time(datetime.fromisoformat(time)))
-
-
-def stored_time(time: datetime) -> datetime:
-    """As a model field takes it: naive, in UTC, in a project without time zones."""
-    return time if settings.USE_TZ else time.replace(tzinfo=None)
-
-
-def as_utc(time: datetime) -> datetime:
-    """As an event has it, of what a model field gives."""
-    return time.astimezone(UTC) if settings.USE_TZ else time.replace(tzinfo=UTC)

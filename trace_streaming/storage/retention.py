@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from django.db import transaction
-from django.db.models import F, Max, Min, Q, QuerySet
+from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from trace_streaming.conf import conf
-from trace_streaming.models import Event, Trace
+from trace_streaming.models import Approval, Event, Ticket, Trace
 
-from .event_rows import stored_time
 from .store import database
+from .times import stored_now, stored_time
 
 CHUNK_TRACES: Final = 1_000
 RANGE_EVENTS: Final = 5_000
 """Events in one DELETE: bounds how long emitters wait for its locks."""
+DELETED_USER: Final = "[deleted user]"
 
 
-def silent_traces(older_than: datetime, keep_errors: bool = False) -> QuerySet[Trace]:
+def silent_traces(older_than: datetime, keep_errors: bool = False, owner: Any = None) -> QuerySet[Trace]:
     """Traces without an event since a time, running ones included; oldest first.
 
     :param keep_errors: leave out traces that ended with ``error`` or hold an event with that status
+    :param owner: only this user's
     """
     traces = Trace.objects.using(database()).filter(last_event_at__lt=older_than).order_by("last_event_at")
+    traces = traces if owner is None else traces.filter(owner=owner)
     return traces.exclude(Q(state=Trace.State.ERROR) | Q(error_count__gt=0)) if keep_errors else traces
 
 
@@ -46,6 +50,33 @@ def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
         silent = Trace.objects.using(database()).select_for_update()
         if (unchanged := silent.filter(pk=trace.pk, last_event_at__lt=older_than).first()) is not None:
             unchanged.delete()
+
+
+def forget_approvals(sender: object, instance: Trace, using: str, **kwargs: Any) -> None:
+    """Receiver of ``post_delete``: what its agent asked goes with a trace; who begins the id again sees none of it."""
+    Approval.objects.using(using).filter(trace_id=instance.trace_id).delete()
+
+
+def forget_user(sender: object, instance: Any, **kwargs: Any) -> None:
+    """Receiver of ``pre_delete`` of a user: the names of who decided go, from approvals and from their events."""
+    decided = Approval.objects.using(database()).filter(decided_by=instance.pk)
+    for approval in decided:
+        events = Event.objects.using(database()).filter(
+            trace__trace_id=approval.trace_id, event="approval_received", details__contains=approval.approval_id
+        )
+        for event in events:
+            details = orjson.loads(event.details)
+            details["decided_by"] = DELETED_USER
+            events.filter(pk=event.pk).update(details=orjson.dumps(details).decode())
+    decided.update(decided_by_name=DELETED_USER)
+
+
+def forget_leftovers(older_than: datetime) -> int:
+    """Delete approvals since that time whose trace is gone, and tickets that are over. Returns how many approvals."""
+    Ticket.objects.using(database()).filter(expires_at__lt=stored_now()).delete()
+    traces = Trace.objects.using(database()).filter(trace_id=OuterRef("trace_id"))
+    old = Approval.objects.using(database()).filter(~Exists(traces), requested_at__lt=older_than)
+    return old.delete()[0]
 
 
 def mark_incomplete() -> int:

@@ -17,7 +17,8 @@ from trace_streaming.events import TraceEvent
 from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, PAIRED_EVENTS, Starts, given_ms, utilization
 from trace_streaming.models import Event
 
-from .event_rows import Numbered, as_utc
+from .event_rows import Numbered
+from .times import as_utc
 
 UNKNOWN: Final = -1.0
 MAX_REMEMBERED: Final = 1_000

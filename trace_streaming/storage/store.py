@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from django.db import (
@@ -23,7 +24,7 @@ from trace_streaming.models import SpoolSegment, Trace
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
-from . import event_rows, signal_inputs, trace_rows
+from . import event_rows, owners, signal_inputs, trace_rows
 from .trace_rows import Appended, TraceGoneError
 
 P = ParamSpec("P")
@@ -76,7 +77,10 @@ class Spooled(NamedTuple):
 
 
 def append(
-    records: Sequence[TraceRecord], spooled: Spooled | None = None, in_doubt: Sequence[Batch] = ()
+    records: Sequence[TraceRecord],
+    spooled: Spooled | None = None,
+    in_doubt: Sequence[Batch] = (),
+    alias: str | None = None,
 ) -> list[Batch]:
     """Number the events and store them, all in one transaction; return what watchers are to be told.
 
@@ -86,22 +90,24 @@ def append(
 
     :param spooled: the file of the spool that holds them; how far it is stored is kept in the same transaction
     :param in_doubt: of the attempt before this, when it ended with :exc:`InDoubtError`
+    :param alias: of the database that they were emitted under; that of the log now, when it is not given
     :raises InDoubtError: the database went away in the commit; append again with what it holds
     """
+    alias = alias or database()
     while True:
         with suppress(TraceGoneError):
-            return _append_in_a_transaction(records, spooled, in_doubt)
+            return _append_in_a_transaction(alias, records, spooled, in_doubt)
 
 
 def _append_in_a_transaction(
-    records: Sequence[TraceRecord], spooled: Spooled | None, in_doubt: Sequence[Batch]
+    alias: str, records: Sequence[TraceRecord], spooled: Spooled | None, in_doubt: Sequence[Batch]
 ) -> list[Batch]:
     is_committing = False
     try:
-        with transaction.atomic(using=database()):
+        with transaction.atomic(using=alias):
             if spooled is not None:
-                records = _not_stored(records, spooled)
-            batches = _append(records, in_doubt)
+                records = _not_stored(alias, records, spooled)
+            batches = _append(alias, records, in_doubt)
             is_committing = True
     except TRANSIENT_ERRORS as error:
         if is_committing:
@@ -110,12 +116,12 @@ def _append_in_a_transaction(
     return batches
 
 
-def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[Batch]:
+def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[Batch]:
     """Within the transaction."""
     if not records:
         return list(in_doubt)
-    alias = database()
     appended = _by_trace(records)
+    _leave_out_unknown_owners(alias, appended)
     trace_rows.begin_missing(alias, appended)
     _drop_repeated(alias, appended)
     if not in_doubt:
@@ -123,10 +129,11 @@ def _append(records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[B
     if not appended:
         return []
     trace_rows.raise_heads(alias, appended)
-    heads = read_heads(appended)
-    if _are_stored(in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
+    heads = read_heads(appended, alias)
+    if _are_stored(alias, in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
         transaction.set_rollback(True, using=alias)
         return list(in_doubt)
+    owners.say(alias, [start for new in appended.values() for start in new.starts])
     numbered = [
         event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
         for trace_id, new in appended.items()
@@ -151,7 +158,7 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
             case TraceEnd():
                 new.end = record
             case TraceStart():
-                new.start = new.start or record
+                new.starts.append(record)
             case TraceApproval():
                 new.approvals.append(record)
             case TraceLoss():
@@ -159,9 +166,17 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
     return dict(sorted(appended.items()))
 
 
-def _not_stored(records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[TraceRecord]:
+def _leave_out_unknown_owners(alias: str, appended: dict[str, Appended]) -> None:
+    """Those whose rows are not committed are named later; their traces do not wait."""
+    starts = [start for new in appended.values() for start in new.starts]
+    unknown = owners.unknown(alias, starts) if starts else frozenset()
+    for new in appended.values() if unknown else ():
+        new.starts = [replace(each, owner_id=None) if each.owner_id in unknown else each for each in new.starts]
+
+
+def _not_stored(alias: str, records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[TraceRecord]:
     """Those that no transaction has stored; with this one, all are."""
-    segments = SpoolSegment.objects.using(database())
+    segments = SpoolSegment.objects.using(alias)
     last = spooled.first + len(records)
     segment, is_new = segments.get_or_create(name=spooled.segment, defaults={"position": last})
     if is_new:
@@ -171,16 +186,16 @@ def _not_stored(records: Sequence[TraceRecord], spooled: Spooled) -> Sequence[Tr
     return records[max(stored - spooled.first, 0) :]
 
 
-def forget_segment(name: str) -> None:
+def forget_segment(alias: str, name: str) -> None:
     """A file of the spool is gone: nobody will ask how far it is stored."""
-    SpoolSegment.objects.using(database()).filter(name=name).delete()
+    SpoolSegment.objects.using(alias).filter(name=name).delete()
 
 
-def _are_stored(batches: Sequence[Batch], heads: dict[str, Head]) -> bool:
+def _are_stored(alias: str, batches: Sequence[Batch], heads: dict[str, Head]) -> bool:
     """Whether they were committed: then the log has their first event under its number, to the microsecond."""
     for batch in batches:
         if batch.events:
-            page = read_page(batch.trace_id, heads[batch.trace_id].pk, batch.events[0].sequence - 1)
+            page = event_rows.read_page(alias, batch.trace_id, heads[batch.trace_id].pk, batch.events[0].sequence - 1)
             return page[:1] == [batch.events[0]]
     return False
 
@@ -212,13 +227,14 @@ def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[
     return [*batches, Batch(trace_id, head.epoch, head.state, head.sequence, pieces[-1])]
 
 
-def read_heads(trace_ids: Collection[str]) -> dict[str, Head]:
+def read_heads(trace_ids: Collection[str], alias: str | None = None) -> dict[str, Head]:
     """Where the logs end, by trace id, in one query per 500; traces that have not begun are absent."""
     ids = list(trace_ids)
+    alias = alias or database()
     heads: dict[str, Head] = {}
     for start in range(0, len(ids), 500):  # SQLite may allow as few as 999 parameters
         rows = (
-            Trace.objects.using(database())
+            Trace.objects.using(alias)
             .filter(trace_id__in=ids[start : start + 500])
             .values_list("trace_id", "pk", "epoch", "last_sequence", "state")
         )

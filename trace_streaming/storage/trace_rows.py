@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,10 +10,11 @@ from typing import Any, Final
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart, parse_timestamp
 from trace_streaming.models import Approval, Trace
 
-from .event_rows import stored_time
+from . import owners
+from .times import stored_time
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Appended:
 
     started_at: datetime
     """Time of the first record."""
-    start: TraceStart | None = None
+    starts: list[TraceStart] = field(default_factory=list)
     events: list[TraceEvent] = field(default_factory=list)
     end: TraceEnd | None = None
     approvals: list[TraceApproval] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Appended:
     @property
     def adds_something(self) -> bool:
         """Whether it is not only a repeat."""
-        return bool(self.events or self.start or self.end or self.approvals or self.lost)
+        return bool(self.events or self.starts or self.end or self.approvals or self.lost)
 
     @property
     def last_event_at(self) -> datetime:
@@ -75,22 +75,26 @@ def raise_heads(alias: str, appended: dict[str, Appended]) -> None:
 def insert_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
     """What agents ask; an approval that is there stays as it is."""
     if records:
-        asked = [Approval(trace_id=record.trace_id, **_storable(record.fields)) for record in records]
+        asked = [Approval(trace_id=record.trace_id, **_approval_fields(record.fields)) for record in records]
         Approval.objects.using(alias).bulk_create(asked, ignore_conflicts=True)
+
+
+def _approval_fields(text: str) -> dict[str, Any]:
+    fields = owners.storable(text)
+    for name in ("requested_at", "expires_at"):
+        fields[name] = stored_time(parse_timestamp(fields[name]))
+    return fields
 
 
 def _new_trace(trace_id: str, new: Appended) -> Trace:
     started_at = stored_time(new.started_at)
     trace = Trace(trace_id=trace_id, started_at=started_at, last_event_at=started_at)
-    if new.start is not None:
-        trace.owner_id = new.start.owner_id
-        trace.metadata = _storable(new.start.metadata)
+    if new.starts:
+        start = new.starts[0]
+        trace.owner_id = start.owner_id
+        trace.owned_by_sender = start.owner_id is not None and start.by_sender
+        trace.metadata = owners.storable(start.metadata)
     return trace
-
-
-def _storable(text: str) -> dict[str, Any]:
-    """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
-    return json.loads(text.replace("\\u0000", "\\ufffd"))  # type: ignore[no-any-return]
 
 
 def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> int:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from argparse import ArgumentTypeError
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Sum
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trace_streaming.storage.event_rows import stored_time
-from trace_streaming.storage.retention import mark_incomplete, prune, silent_traces
+from trace_streaming.conf import conf
+from trace_streaming.recording.spool import remove_set_aside
+from trace_streaming.storage.retention import forget_leftovers, mark_incomplete, prune, silent_traces
+from trace_streaming.storage.times import stored_now
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -24,7 +29,7 @@ class Command(BaseCommand):
     help = "Delete traces, with all their events, that have had no event for some time."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """``--older-than``, ``--keep-errors`` and ``--dry-run``."""
+        """``--older-than``, ``--keep-errors``, ``--owner`` and ``--dry-run``."""
         parser.add_argument(
             "--older-than",
             type=_age,
@@ -33,12 +38,21 @@ class Command(BaseCommand):
             help="in minutes, hours, days, weeks: 90m 12h 30d 8w",
         )
         parser.add_argument("--keep-errors", action="store_true", help="keep traces with errors")
+        parser.add_argument("--owner", metavar="NAME", help="only traces of this user")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
 
-    def handle(self, *args: Any, older_than: timedelta, keep_errors: bool, dry_run: bool, **options: Any) -> None:
+    def handle(
+        self,
+        *args: Any,
+        older_than: timedelta,
+        keep_errors: bool,
+        owner: str | None,
+        dry_run: bool,
+        **options: Any,
+    ) -> None:
         """Delete, oldest first, and say how much."""
-        before = stored_time(datetime.now(UTC)) - older_than
-        traces = silent_traces(before, keep_errors)
+        before = stored_now() - older_than
+        traces = silent_traces(before, keep_errors, None if owner is None else _user(owner))
         if dry_run:
             events = traces.aggregate(total=Sum("event_count"))["total"] or 0
             self.stdout.write(f"Would delete {traces.count()} traces with {events} events.")
@@ -62,7 +76,18 @@ class Command(BaseCommand):
                     self.stdout.write(f"{trace.trace_id}: {trace.event_count} events")
                 traces_deleted += 1
         self.stdout.write(f"Deleted {traces_deleted} traces with {events_deleted} events.")
+        if owner is None:
+            forget_leftovers(before)
+            if conf.SPOOL_DIR is not None:
+                remove_set_aside(Path(conf.SPOOL_DIR), datetime.now(UTC) - older_than)
         mark_incomplete()
+
+
+def _user(name: str) -> Any:
+    try:
+        return get_user_model()._default_manager.get_by_natural_key(name)
+    except ObjectDoesNotExist:
+        raise CommandError(f"There is no user {name!r}") from None
 
 
 def _age(text: str) -> timedelta:

@@ -1,0 +1,112 @@
+"""A project's own ``manage.py test``: what its tests emit is theirs, and reaches no other database."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.live.test_readme import Project, site_packages  # noqa: F401  the fixture
+
+RUNS = 20
+TESTS = """
+import asyncio
+import threading
+
+from django.contrib.auth.models import User
+from django.test import TestCase, TransactionTestCase
+from trace_streaming import TraceEmitter
+from trace_streaming.models import Event, Trace
+
+
+def emit(trace_id, **options):
+    with TraceEmitter(trace_id, **options) as emitter:
+        with emitter.tool_call("search"):
+            pass
+
+
+class AgentTest(TestCase):
+    def test_a_run_is_stored_with_its_owner(self):
+        user = User.objects.create_user("made-in-a-test")
+        emit("a-test", owner=user)
+        trace = Trace.objects.get()
+        assert (trace.owner, trace.state, trace.events.count()) == (user, "success", 2)
+
+    def test_another_test_sees_none_of_it(self):
+        assert not Trace.objects.exists()
+        emit("a-test")
+
+    async def test_async(self):
+        emit("a-test")
+        assert await Event.objects.acount() == 2
+
+
+class WholeTest(TransactionTestCase):
+    def test_its_tables_are_its_own(self):
+        assert not Trace.objects.exists()
+        for number in range(20):
+            emit(f"t-{number}")
+            assert Event.objects.count() == 2 * (number + 1)
+
+    def test_threads(self):
+        assert not Trace.objects.exists()
+        for number in range(5):
+            thread = threading.Thread(target=emit, args=[f"t-{number}"])
+            thread.start()
+            thread.join()
+        assert Trace.objects.count() == 5
+
+
+class LastTest(TransactionTestCase):
+    def test_what_is_emitted_last(self):
+        for number in range(200):
+            TraceEmitter("the-last").emit("plan_created")
+"""
+THREAD_SETTINGS = """
+TRACE_STREAMING_RECORDER = "thread"
+DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, site_packages: Path) -> Project:  # noqa: F811
+    project = Project(tmp_path, site_packages)
+    (project.project / "tests.py").write_text(TESTS)
+    project.manage(
+        "shell", "-v0", "-c", "from django.contrib.auth.models import User; User.objects.create_superuser('root')"
+    )
+    return project
+
+
+def run_tests(project: Project, *arguments: str) -> str:
+    command = [sys.executable, "-W", "error", "manage.py", "test", *arguments]
+    run = subprocess.run(command, cwd=project.project, env=project.env, text=True, capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stderr
+
+
+def traces_in_the_real_database(project: Project) -> int:
+    with closing(sqlite3.connect(project.project / "db.sqlite3")) as database:
+        (count,) = database.execute("SELECT COUNT(*) FROM trace_streaming_trace").fetchone()
+        return int(count)
+
+
+def test_a_projects_tests_keep_what_they_emit_to_themselves(project: Project) -> None:
+    """Invariant 11. However often they run: no trace in the real database, no locked table, no word of failure."""
+    for _ in range(RUNS):
+        said = run_tests(project)
+        assert "\n......\n" in f"\n{said}", said  # nothing is printed between the dots
+        assert traces_in_the_real_database(project) == 0
+
+
+def test_the_recorders_thread_stores_in_no_other_database_either(project: Project) -> None:
+    """Invariant 11. A project may want the thread in its tests: what waits when their database goes is given up."""
+    with (project.project / "mysite" / "settings.py").open("a") as settings:
+        settings.write(THREAD_SETTINGS)
+    for _ in range(RUNS // 4):
+        run_tests(project, "tests.LastTest")
+        assert traces_in_the_real_database(project) == 0

@@ -1,0 +1,139 @@
+"""Whose traces are: what is said of owner and metadata, whenever it is said, by whom, and in which transaction."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Collection, Iterable
+from functools import partial
+from threading import Lock
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.db import connections, transaction
+
+from trace_streaming.events import TraceStart
+from trace_streaming.models import Trace
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS: Final = 3600.0
+"""How long an owner is waited for whose row is not committed: longer than any transaction should be open."""
+MAX_WAITING: Final = 10_000
+RETRY_SECONDS: Final = 1.0
+
+
+class _Waiting(NamedTuple):
+    alias: str
+    name: str
+    """Of the database: a test run has another under the same alias."""
+    start: TraceStart
+    since: float
+
+
+_waiting: dict[tuple[str, str], _Waiting] = {}
+"""By database and trace: starts whose owner is not there yet."""
+_lock = Lock()
+_tried_at = 0.0
+# What a parent waits for is the parent's.
+os.register_at_fork(after_in_child=_waiting.clear)
+
+
+def unknown(alias: str, starts: Iterable[TraceStart]) -> frozenset[Any]:
+    """Primary keys of owners whose rows are not there; they are named once they are.
+
+    Such a row may have been made in a transaction that is still open; a trace does not wait for it.
+    """
+    named = [start for start in starts if start.owner_id is not None]
+    known = _known(alias, {start.owner_id for start in named})
+    missing = [start for start in named if str(start.owner_id) not in known]
+    if missing:
+        transaction.on_commit(partial(_wait_for, alias, missing), using=alias)
+    return frozenset(start.owner_id for start in missing)
+
+
+def are_awaited() -> bool:
+    """Whether there are any."""
+    return bool(_waiting)
+
+
+def name_the_awaited(*, at_once: bool = False) -> None:
+    """Look again for owners that were not there, at most once a second; raises what the database raises."""
+    global _tried_at  # noqa: PLW0603  of this process
+    if not _waiting or (monotonic() - _tried_at < RETRY_SECONDS and not at_once):
+        return
+    _tried_at = monotonic()
+    for alias in {waiting.alias for waiting in list(_waiting.values())}:
+        mine = [waiting for waiting in list(_waiting.values()) if waiting.alias == alias]
+        mine = [waiting for waiting in mine if waiting.name == str(connections.settings[alias]["NAME"])]
+        known = _known(alias, {waiting.start.owner_id for waiting in mine})
+        found = [waiting for waiting in mine if str(waiting.start.owner_id) in known]
+        with transaction.atomic(using=alias):
+            say(alias, [waiting.start for waiting in found])
+        late = [waiting for waiting in mine if _tried_at - waiting.since > WAIT_SECONDS]
+        for waiting in {*found, *late}:
+            _waiting.pop((alias, waiting.start.trace_id), None)
+        for waiting in set(late) - set(found):
+            _warn(waiting.start.trace_id, "The owner of a trace was never there; it has none")
+
+
+def say(alias: str, starts: Collection[TraceStart]) -> None:
+    """Write what starts say of traces that are there; within a transaction.
+
+    The first word stays, but that of somebody who has only sent events over the API makes way for the project's.
+    """
+    if not starts:
+        return
+    traces = Trace.objects.using(alias).filter(trace_id__in=[start.trace_id for start in starts])
+    rows = {trace.trace_id: trace for trace in traces.select_for_update().order_by("trace_id")}
+    for start in starts:
+        if (trace := rows.get(start.trace_id)) is not None:
+            _say(trace, start)
+
+
+def _say(trace: Trace, start: TraceStart) -> None:
+    before = (trace.owner_id, trace.owned_by_sender, trace.metadata)
+    metadata = storable(start.metadata)
+    replaces = trace.owned_by_sender and not start.by_sender
+    trace.metadata = {**trace.metadata, **metadata} if replaces else {**metadata, **trace.metadata}
+    if start.owner_id is not None:
+        _name_owner(trace, start)
+    if before != (trace.owner_id, trace.owned_by_sender, trace.metadata):
+        trace.save(update_fields=["owner", "owned_by_sender", "metadata"])
+
+
+def _name_owner(trace: Trace, start: TraceStart) -> None:
+    is_another = str(start.owner_id) != str(trace.owner_id)
+    if not start.by_sender and (trace.owner_id is None or trace.owned_by_sender):
+        if is_another and trace.owner_id is not None:
+            _warn(trace.trace_id, "The project names another owner than who began the trace over the API")
+        trace.owner_id, trace.owned_by_sender = start.owner_id, False
+    elif is_another:
+        _warn(trace.trace_id, "Another owner is named of a trace that is there already; it stays as it is")
+
+
+def storable(text: str) -> dict[str, Any]:
+    """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
+    return json.loads(text.replace("\\u0000", "\\ufffd"))  # type: ignore[no-any-return]
+
+
+def _known(alias: str, owner_ids: Collection[Any]) -> set[str]:
+    if not owner_ids:
+        return set()
+    users = get_user_model()._base_manager.using(alias).filter(pk__in=owner_ids)
+    return {str(pk) for pk in users.values_list("pk", flat=True)}
+
+
+def _wait_for(alias: str, starts: Iterable[TraceStart]) -> None:
+    with _lock:
+        for start in starts:
+            name = str(connections.settings[alias]["NAME"])
+            _waiting[alias, start.trace_id] = _Waiting(alias, name, start, monotonic())
+        while len(_waiting) > MAX_WAITING:
+            _waiting.pop(next(iter(_waiting)))
+
+
+def _warn(trace_id: str, text: str) -> None:
+    logger.warning(text, extra={"trace_id": trace_id})

@@ -1,0 +1,48 @@
+"""Times as the log's tables hold them: UTC, whatever time zone the project has, or has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Now
+
+
+def time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
+    """What a column takes for a time of ``format_timestamp``: the same that Django would write."""
+    if connection.vendor == "sqlite":
+        return lambda time: f"{time[:10]} {time[11:26]}".removesuffix(".000000")
+    if connection.vendor == "postgresql":
+        return (lambda time: time) if settings.USE_TZ else (lambda time: time[:26])
+    return lambda time: connection.ops.adapt_datetimefield_value(stored_time(datetime.fromisoformat(time)))
+
+
+def stored_time(time: datetime) -> datetime:
+    """As a model field takes it: naive, in UTC, in a project without time zones."""
+    return time if settings.USE_TZ else time.replace(tzinfo=None)
+
+
+def as_utc(time: datetime) -> datetime:
+    """As an event has it, of what a model field gives."""
+    return time.astimezone(UTC) if settings.USE_TZ else time.replace(tzinfo=UTC)
+
+
+def stored_now() -> datetime:
+    """The time of this machine, as a model field takes it."""
+    return stored_time(datetime.now(UTC))
+
+
+class UtcNow(Now):
+    """The database's clock, to be compared with what is stored: Django's own is local where ``USE_TZ`` is False."""
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        """Of the statement, without a zone where the columns have none."""
+        template = "STATEMENT_TIMESTAMP()" if settings.USE_TZ else "(STATEMENT_TIMESTAMP() AT TIME ZONE 'UTC')"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+    def as_mysql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        """Whatever the session's zone is."""
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
