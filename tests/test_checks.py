@@ -10,7 +10,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from trace_streaming import checks
-from trace_streaming.checks import check_redis_hosts, check_settings, check_sqlite
+from trace_streaming.checks import check_databases, check_open_doors, check_redis_hosts, check_settings, check_sqlite
 from trace_streaming.conf import PREFIX, SETTING_NAMES
 
 REDIS = "channels_redis.core.RedisChannelLayer"
@@ -30,7 +30,7 @@ def test_the_test_project_is_set_up_well() -> None:
 def test_ids_are_unique_and_stable() -> None:
     """A project silences a check by its id, so an id means one thing and stays."""
     ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
-    names = [f"E{number:03}" for number in range(1, 11)] + [f"W{number:03}" for number in range(1, 5)]
+    names = [f"E{number:03}" for number in range(1, 13)] + [f"W{number:03}" for number in range(1, 6)]
     assert ids == {name: f"trace_streaming.{name}" for name in names}
 
 
@@ -176,3 +176,39 @@ def test_only_redis_layers_are_looked_at(settings: Settings, layers: dict[str, A
     """Without hosts, channels_redis takes one that has the timeout."""
     settings.CHANNEL_LAYERS = layers
     assert [message.id for message in check_redis_hosts(None)] == ["trace_streaming.W003"] * warned
+
+
+class ToAnother:
+    """A router that gives the app a database of its own."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "another" if model._meta.app_label == "trace_streaming" else None
+
+
+def test_traces_and_their_owners_are_in_one_database(settings: Settings) -> None:
+    """Django has no foreign keys between databases: every insert would fail, much later."""
+    assert check_databases(None) == []
+    settings.DATABASE_ROUTERS = ["tests.test_checks.ToAnother"]
+    assert [message.id for message in check_databases(None)] == ["trace_streaming.E011"]
+
+
+@pytest.mark.parametrize("name", ["trace_streaming", "trace_streaming.apps.TraceStreamingConfig"])
+def test_the_app_is_shared_by_all_tenants(settings: Settings, name: str) -> None:
+    """The writer's thread and the sockets are in no tenant's schema: they would use the public one."""
+    settings.TENANT_APPS = ["shop", name]
+    settings.SHARED_APPS = ["django_tenants"]
+    assert [message.id for message in check_databases(None)] == ["trace_streaming.E012"]
+    settings.TENANT_APPS, settings.SHARED_APPS = ["shop"], ["django_tenants", name]
+    assert check_databases(None) == []
+
+
+@pytest.mark.parametrize("name", ["PERMISSION_CLASSES", "APPROVAL_PERMISSION_CLASSES", "METRICS_PERMISSION_CLASSES"])
+def test_open_doors_are_warned_of_before_a_deployment(settings: Settings, name: str) -> None:
+    """``AllowAny`` is for a first try."""
+    for each in ("PERMISSION_CLASSES", "APPROVAL_PERMISSION_CLASSES", "METRICS_PERMISSION_CLASSES"):
+        setattr(settings, f"TRACE_STREAMING_{each}", ["trace_streaming.permissions.MayViewTraces"])
+    assert check_open_doors(None) == []
+    setattr(settings, f"TRACE_STREAMING_{name}", ["rest_framework.permissions.AllowAny"])
+    (message,) = check_open_doors(None)
+    assert (message.id, name in message.msg) == ("trace_streaming.W005", True)
+    assert message in run_checks(include_deployment_checks=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
@@ -30,8 +31,11 @@ W002 = "trace_streaming.W002"
 E008 = "trace_streaming.E008"
 E009 = "trace_streaming.E009"
 E010 = "trace_streaming.E010"
+E011 = "trace_streaming.E011"
+E012 = "trace_streaming.E012"
 W003 = "trace_streaming.W003"
 W004 = "trace_streaming.W004"
+W005 = "trace_streaming.W005"
 
 _MAY_BE_NONE: Final = ("HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AGE_SECONDS")
 
@@ -39,8 +43,10 @@ _MAY_BE_NONE: Final = ("HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AG
 def register_checks() -> None:
     """Register all checks with Django."""
     register(check_settings)
-    register(check_sqlite, Tags.database)
+    register(check_databases)
+    register(check_sqlite)
     register(check_redis_hosts)
+    register(check_open_doors, Tags.security, deploy=True)
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -144,6 +150,22 @@ def _check_callables(name: str, paths: object, check_id: str) -> Iterator[CheckM
             yield Error(f"TRACE_STREAMING_{name} names {path!r}, which cannot be imported.", hint=hint, id=check_id)
 
 
+def check_databases(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """One database holds the log and the users that own its traces, for all tenants."""
+    messages: list[CheckMessage] = []
+    traces, users = router.db_for_write(Trace), router.db_for_write(get_user_model())
+    if traces != users:
+        hint = "Have the routers give trace_streaming the database of the user model: owners are foreign keys."
+        text = f"The traces are in the database {traces!r}, and the users who own them in {users!r}."
+        messages.append(Error(text, hint=hint, id=E011))
+    tenant_apps = getattr(settings, "TENANT_APPS", ())
+    if any(str(name).split(".")[0] == "trace_streaming" for name in tenant_apps):
+        hint = "Move it to SHARED_APPS; metadata or an owner say whose a trace is."
+        text = "trace_streaming is among the TENANT_APPS: its writer and its sockets know of no tenant."
+        messages.append(Error(text, hint=hint, id=E012))
+    return messages
+
+
 def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """SQLite is set so that watchers can read while events are written, and writers wait for each other."""
     connection = connections[router.db_for_write(Trace)]
@@ -159,6 +181,21 @@ def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         ' "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'
     )
     return [checks.Warning("SQLite without WAL and immediate transactions makes writers fail.", hint=hint, id=W002)]
+
+
+def check_open_doors(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """In production, not everybody may watch and decide."""
+    open_doors = {
+        "PERMISSION_CLASSES": conf.PERMISSION_CLASSES,
+        "APPROVAL_PERMISSION_CLASSES": conf.APPROVAL_PERMISSION_CLASSES,
+        "METRICS_PERMISSION_CLASSES": conf.METRICS_PERMISSION_CLASSES,
+    }
+    hint = "Name a class that asks who it is, or leave the setting away for the default."
+    return [
+        checks.Warning(f"TRACE_STREAMING_{name} lets everybody in.", hint=hint, id=W005)
+        for name, classes in open_doors.items()
+        if set(classes) <= {"rest_framework.permissions.AllowAny"}
+    ]
 
 
 def check_redis_hosts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

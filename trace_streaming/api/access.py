@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -21,9 +22,13 @@ from trace_streaming.exceptions import InvalidTraceIdError, ProtocolError
 from trace_streaming.models import Trace
 from trace_streaming.permissions import may_add_events, may_watch
 from trace_streaming.storage.store import TRANSIENT_ERRORS, database
+from trace_streaming.telemetry.logs import BurstLog
 from trace_streaming.wire.protocol import WatchRequest, parse_watch_request
 
+logger = logging.getLogger(__name__)
+
 RETRY_SECONDS = 5
+_log = BurstLog(logger, logging.ERROR)
 
 
 class StoreAwayError(APIException):
@@ -97,7 +102,16 @@ class TraceView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """503 while the database is away."""
-        return super().handle_exception(StoreAwayError() if isinstance(exc, TRANSIENT_ERRORS) else exc)
+        if not isinstance(exc, TRANSIENT_ERRORS):
+            return super().handle_exception(exc)
+        _log.failed("database", "The database does not answer requests (%s)", type(exc).__name__)
+        return super().handle_exception(StoreAwayError())
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """A request that was answered ends a burst of failures in the log."""
+        if response.status_code < status.HTTP_500_INTERNAL_SERVER_ERROR:
+            _log.works("database")
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 class TextView(TraceView):

@@ -25,6 +25,7 @@ from rest_framework.views import APIView
 
 from trace_streaming.access.authentication import authenticators
 from trace_streaming.conf import conf
+from trace_streaming.models import Trace
 from trace_streaming.servers.presence import Fleet, alone, fleet
 from trace_streaming.storage.store import database
 from trace_streaming.watching.channel_layer import new_channel_layer
@@ -109,8 +110,9 @@ def _answers(probe: Future[Any], deadline: float) -> bool:
 
 
 def ask_database() -> Fleet:
-    """Count the fleet; raises what the database raises."""
+    """Look for traces with their owners, and count the fleet; raises what the database raises."""
     try:
+        Trace.objects.using(database()).select_related("owner").first()
         return fleet()
     finally:
         connections[database()].close()
