@@ -70,7 +70,7 @@ requirements: ## pin what setup.cfg asks for, from a fresh environment
 	rm -rf .venv/pins build *.egg-info
 
 clean: ## remove what was made
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .nox .ruff_cache .pytest_cache .hypothesis
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'

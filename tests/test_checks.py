@@ -22,6 +22,7 @@ def found(settings: Settings, name: str, value: object) -> list[CheckMessage]:
     return check_settings(None)
 
 
+@pytest.mark.django_db  # of Django 6.1's own checks, some ask the database
 def test_the_test_project_is_set_up_well() -> None:
     """No check speaks without a reason."""
     assert run_checks() + check_sqlite(None) == []
@@ -128,6 +129,7 @@ def test_sqlite_without_wal_and_immediate_transactions_is_a_warning(
     assert [message.id for message in check_sqlite(None)] == ["trace_streaming.W002"] * warned
 
 
+@pytest.mark.django_db  # of Django 6.1's own checks, some ask the database
 def test_the_sqlite_warning_is_seen_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """``runserver`` and ``check`` show it, not only ``migrate``: it opens no connection."""
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})

@@ -5,7 +5,7 @@ import { element, icon, setIcon, setText } from "./elements.js";
 import { formatDuration, formatElapsed, oneLine } from "./format.js";
 import { outcome } from "./summary.js";
 
-/** @typedef {import("./run.js").Row} Row */
+/** @typedef {import("./row.js").Row} Row */
 
 const APART = new Set([
   "approval_id",

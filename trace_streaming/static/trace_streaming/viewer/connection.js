@@ -2,7 +2,7 @@
 
 import { formatNumber } from "./format.js";
 
-/** @typedef {import("../trace-stream.js").TraceStream} TraceStream */
+/** @typedef {import("../client/trace_stream.d.ts").TraceStream} TraceStream */
 
 const ENDED = {
   success: { icon: "success", kind: "success", text: "Ended: success" },

@@ -2,7 +2,7 @@
 
 import { button, element, setText } from "./elements.js";
 
-/** @typedef {import("./run.js").Row} Row */
+/** @typedef {import("./row.js").Row} Row */
 /** @typedef {(fields: Record<string, unknown>) => Promise<unknown>} Decide sends a `decide` command */
 
 const INDENT = 2;

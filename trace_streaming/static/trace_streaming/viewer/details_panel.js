@@ -7,7 +7,7 @@ import { counted, formatClock, formatDate, formatDuration, formatName, formatOff
 import { copy, copyButton, jsonTree } from "./json_tree.js";
 import { label, outcome } from "./summary.js";
 
-/** @typedef {import("./run.js").Row} Row */
+/** @typedef {import("./row.js").Row} Row */
 /** @typedef {import("./row_view.js").Scene} Scene */
 
 /** What the facts say already. */

@@ -1,6 +1,6 @@
 // Which rows are shown.
 
-/** @typedef {import("./run.js").Row} Row */
+/** @typedef {import("./row.js").Row} Row */
 
 export class Filter {
   /** What all must be found in a row, in any case. */

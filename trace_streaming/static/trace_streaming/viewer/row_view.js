@@ -5,7 +5,7 @@ import { element, icon, setIcon, setText } from "./elements.js";
 import { formatDuration, formatElapsed, formatOffset } from "./format.js";
 import { label, outcome, preview } from "./summary.js";
 
-/** @typedef {import("./run.js").Row} Row */
+/** @typedef {import("./row.js").Row} Row */
 /** @typedef {import("./timescale.js").TimeScale} TimeScale */
 
 /**

@@ -1,8 +1,10 @@
 // What a trace's events tell: rows in the order in which they began, calls paired with their ends, totals.
 
+import { budgetOf } from "./budgets.js";
 import { parseTime } from "./format.js";
+import { OPENING, Row } from "./row.js";
 
-/** @typedef {import("../trace-stream.js").TraceEvent} TraceEvent */
+/** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
 
 const KINDS = new Map([
   ["plan_created", "plan"],
@@ -16,62 +18,6 @@ const KINDS = new Map([
   ["approval_received", "approval"],
   ["approval_timeout", "approval"],
 ]);
-const OPENING = new Set(["tool_call_start", "approval_requested"]);
-
-/** One line of the timeline: an event, or a call or approval with all of its events. */
-export class Row {
-  /** @type {TraceEvent[]} */
-  events = [];
-  /** @type {Row | null} */
-  parent = null;
-  depth = 0;
-  children = 0;
-  /** Milliseconds since 1970. */
-  start = 0;
-  /** @type {number | null} null while it is open. */
-  end = null;
-  /** Where it stands among all rows. */
-  index = 0;
-  /** Counts its changes, so that a view knows whether it is stale. */
-  version = 0;
-  /** @type {{from: number, to: number, reason: string} | null} of the kind `gap` */
-  gap = null;
-  /** @type {string | null} what a search looks at, made when it is needed. */
-  searched = null;
-
-  /** @param {string} kind `call`, `plan`, `route`, `budget`, `approval`, `event` or `gap` */
-  constructor(kind) {
-    this.kind = kind;
-  }
-
-  get first() {
-    return this.events[0];
-  }
-  get last() {
-    return this.events[this.events.length - 1];
-  }
-  get isOpen() {
-    return this.end === null;
-  }
-
-  /** One of the protocol's statuses; `running` while a call is open. */
-  get status() {
-    if (this.kind === "gap") return "warning";
-    return this.isOpen && this.kind === "call" ? "running" : this.last.status;
-  }
-
-  /** Milliseconds, as the event says or as the times say; null for what takes none. */
-  get duration() {
-    if (this.end === null || this.kind === "gap") return null;
-    if (this.last.duration_ms !== undefined) return this.last.duration_ms;
-    return OPENING.has(this.first.event) ? this.end - this.start : null;
-  }
-
-  /** The details of all of its events; what came later wins. */
-  get details() {
-    return Object.assign({}, ...this.events.map(({ details }) => details));
-  }
-}
 
 /** All that is known of one trace. */
 export class Run {
@@ -87,7 +33,7 @@ export class Run {
   #byId = new Map();
   /** @type {Map<string, Row[]>} open calls without an id, by tool */
   #openByTool = new Map();
-  /** @type {Map<string, {label: string, utilization: number, used: number | null, limit: number | null}>} */
+  /** @type {Map<string, import("./budgets.js").Budget>} */
   budgets = new Map();
   errors = 0;
   calls = 0;
@@ -147,7 +93,8 @@ export class Run {
     this.#bySequence.set(event.sequence, row);
     if (!OPENING.has(event.event)) this.#finish(row, event, time);
     count(this.rowsByStatus, row.status);
-    if (kind === "budget") this.#spend(event);
+    const budget = kind === "budget" ? budgetOf(event) : null;
+    if (budget !== null) this.budgets.set(budget.label, budget);
   }
 
   /**
@@ -218,23 +165,6 @@ export class Run {
     this.#openByTool.set(tool, calls);
     return calls;
   }
-
-  /**
-   * The words that callers use: `utilization`, or `used` (`spent`) of a `limit` (`ceiling`, `total`).
-   *
-   * @param {TraceEvent} event
-   */
-  #spend({ event, details }) {
-    const label = [details.budget_type ?? details.budget, details.domain ?? details.tool ?? details.tool_name]
-      .filter((part) => typeof part === "string" && part !== "")
-      .join(" · ");
-    const limit = numberOf(details.limit ?? details.ceiling ?? details.total);
-    const used = numberOf(details.used ?? details.spent) ?? (event === "budget_exceeded" ? limit : null);
-    const known = numberOf(details.utilization);
-    const counted = used !== null && limit ? used / limit : null;
-    const utilization = known ?? counted ?? (event === "budget_exceeded" ? 1 : null);
-    if (utilization !== null) this.budgets.set(label, { label, utilization, used, limit });
-  }
 }
 
 /**
@@ -245,9 +175,6 @@ function idOf(kind, { details }) {
   const id = kind === "call" ? details.call_id : kind === "approval" ? details.approval_id : null;
   return typeof id === "string" || typeof id === "number" ? `${kind} ${id}` : null;
 }
-
-/** @param {unknown} value */
-const numberOf = (value) => (typeof value === "number" ? value : null);
 
 /**
  * @param {Map<string, number>} counts

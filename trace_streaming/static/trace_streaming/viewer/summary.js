@@ -2,7 +2,7 @@
 
 import { formatName, oneLine } from "./format.js";
 
-/** @typedef {import("./run.js").Row} Row */
+/** @typedef {import("./row.js").Row} Row */
 
 /** What is shown elsewhere, or is of no use to a reader. */
 const APART = new Set([

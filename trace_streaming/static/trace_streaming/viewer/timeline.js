@@ -3,17 +3,16 @@
 import { Axis } from "./axis.js";
 import { element, setText } from "./elements.js";
 import { Overview } from "./overview.js";
+import { WIDE, fitRows } from "./row_heights.js";
 import { RowView } from "./row_view.js";
+import { indexAfter, indexOfError } from "./steps.js";
 import { TimeScale } from "./timescale.js";
 import { VirtualList } from "./virtual_list.js";
 
 /** @typedef {import("./run.js").Run} Run */
-/** @typedef {import("./run.js").Row} Row */
+/** @typedef {import("./row.js").Row} Row */
 /** @typedef {import("./filter.js").Filter} Filter */
 
-/** Row heights, which the style sheet takes from here: a row's place must be known before it is drawn. */
-const HEIGHTS = { wide: { row: 34, card: 76 }, narrow: { row: 58, card: 96 } };
-const NARROW_PX = 680;
 const AT_END_PX = 24;
 /** Room beside the first and the newest event, as a part of the trace. */
 const ROOM = 0.015;
@@ -43,7 +42,7 @@ export class Timeline {
   /** How many of the run's rows were looked at. */
   #taken = 0;
   #lastScroll = 0;
-  #heights = HEIGHTS.wide;
+  #heights = WIDE;
   /** @type {VirtualList<Row>} */
   #list;
 
@@ -99,11 +98,7 @@ export class Timeline {
 
   /** The room has changed. */
   resize() {
-    const heights = this.#grid.clientWidth < NARROW_PX ? HEIGHTS.narrow : HEIGHTS.wide;
-    this.#grid.style.setProperty("--row-height", `${heights.row}px`);
-    this.#grid.style.setProperty("--card-height", `${heights.card}px`);
-    this.#grid.style.setProperty("--view-height", `${this.#grid.clientHeight}px`);
-    this.#grid.classList.toggle("narrow", heights === HEIGHTS.narrow);
+    const heights = fitRows(this.#grid);
     if (heights !== this.#heights) {
       this.#heights = heights;
       this.#list.reset();
@@ -158,12 +153,10 @@ export class Timeline {
     const { selected } = this.scene;
     let index = selected === null ? -1 : items.indexOf(selected);
     if (index < 0) index = (step > 0 ? this.#list.range()[0] : this.#list.range()[1]) - Math.sign(step);
-    const direction = Math.sign(step);
-    index = Math.min(Math.max(index + step, 0), items.length - 1);
-    while (items[index]?.kind === "gap") index += direction; // there is nothing to select
-    if (items[index] === undefined) return;
-    this.told.select(items[index]);
-    this.#list.scrollTo(index);
+    const to = indexAfter(items, index, step);
+    if (to === null) return;
+    this.told.select(items[to]);
+    this.#list.scrollTo(to);
   }
 
   /**
@@ -173,12 +166,9 @@ export class Timeline {
    */
   nextError(step) {
     const { items } = this.#list;
-    const from = this.scene.selected === null ? (step > 0 ? -1 : items.length) : items.indexOf(this.scene.selected);
-    for (let distance = 1; distance <= items.length; distance++) {
-      const row = items[(from + step * distance + items.length * 2) % items.length];
-      if (row.status === "error") return row;
-    }
-    return null;
+    const { selected } = this.scene;
+    const index = indexOfError(items, selected === null ? null : items.indexOf(selected), step);
+    return index === null ? null : items[index];
   }
 
   /** @param {number} factor below 1 shows less */
@@ -186,10 +176,7 @@ export class Timeline {
     const { scale, selected } = this.scene;
     const centre =
       selected === null ? (scale.from + scale.to) / 2 : (selected.start + (selected.end ?? selected.start)) / 2;
-    const span = scale.span * factor;
-    if (span >= this.#whole.span) return this.#zoom(null);
-    const from = Math.min(Math.max(centre - span / 2, this.#whole.from), this.#whole.to - span);
-    this.#zoom({ from, to: from + span });
+    this.#zoom(scale.zoomed(centre, factor, this.#whole));
   }
 
   /** @param {KeyboardEvent} event */

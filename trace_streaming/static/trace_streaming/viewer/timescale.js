@@ -50,6 +50,20 @@ export class TimeScale {
   }
 
   /**
+   * A part around a time; null where it is as much as all.
+   *
+   * @param {number} centre
+   * @param {number} factor below 1 shows less
+   * @param {TimeScale} whole which it does not leave
+   */
+  zoomed(centre, factor, whole) {
+    const span = this.span * factor;
+    if (span >= whole.span) return null;
+    const from = Math.min(Math.max(centre - span / 2, whole.from), whole.to - span);
+    return { from, to: from + span };
+  }
+
+  /**
    * Round times for the axis, at most so many.
    *
    * @param {number} origin what times are counted from
