@@ -42,15 +42,23 @@ class ApprovalNotFoundError(TraceStreamingError, LookupError):
     """No approval has this id, or none of this trace."""
 
 
+class OtherArgumentsError(TraceStreamingError, ValueError):
+    """An approval was asked for with other arguments than those that it is to be used for."""
+
+
 class InvalidDecisionError(TraceStreamingError, ValueError):
     """A decision that this approval does not allow, or arguments that do not fit."""
 
 
 class ApprovalConflictError(TraceStreamingError):
-    """Somebody has decided differently, or the time is over. ``decision`` is what holds."""
+    """Somebody has decided differently, or the time is over. ``decision`` is what holds.
+
+    Empty: nobody has decided, but what was shown to whom decides is not what is asked for.
+    """
 
     def __init__(self, decision: str) -> None:
-        super().__init__(f"This approval is decided already: {decision}")
+        decided = f"This approval is decided already: {decision}"
+        super().__init__(decided if decision else "Other arguments are asked for than you were shown; look again")
         self.decision = decision
 
 

@@ -99,7 +99,7 @@ class Event(models.Model):
         _("measure"),
         null=True,
         blank=True,
-        help_text=_("What golden signals take of it, see measures.py: milliseconds, or a share. Below 0: not known."),
+        help_text=_("What golden signals take of it: milliseconds, or a share. Below 0: not known."),
     )
 
     class Meta:
@@ -150,7 +150,12 @@ class Approval(models.Model):
     decided_by_name = models.CharField(_("name of who decided"), max_length=254, blank=True)
     channel = models.CharField(_("decided through"), max_length=16, blank=True)
     comment = models.TextField(_("comment"), blank=True)
-    edited_arguments = models.JSONField(_("edited arguments"), null=True)
+    edited_arguments = models.JSONField(_("edited arguments"), null=True, help_text=_("As humans see them: redacted."))
+    edited_sealed = models.TextField(
+        _("edited arguments, sealed"),
+        blank=True,
+        help_text=_("As they were written, for the agent alone: encrypted with SECRET_KEY."),
+    )
 
     class Meta:
         verbose_name = _("approval")

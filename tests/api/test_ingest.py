@@ -14,9 +14,10 @@ from rest_framework.test import APIClient
 
 from trace_streaming.api import ingest
 from trace_streaming.events import TraceRecord
-from trace_streaming.models import Event, Trace
+from trace_streaming.models import Approval, Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import owners, store
+from trace_streaming.storage.times import stored_now
 from trace_streaming.wire.batches import Batch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -260,3 +261,16 @@ def test_what_is_wrong_with_the_database_is_no_fault_of_an_event(
     monkeypatch.setattr(store, "append", refuse)
     response = post(client, EVENT)
     assert (response.status_code, response.json()) == (202, {"accepted": 1, "stored": False, "errors": []})
+
+
+@pytest.mark.parametrize("event", ["approval_requested", "approval_received", "approval_timeout"])
+def test_a_stored_approval_is_told_by_the_server_alone(client: APIClient, event: str) -> None:
+    """Invariant 14. Its trace's owner cannot show deciders another action, nor watchers a decision that nobody took."""
+    now = stored_now()
+    Approval.objects.create(approval_id="a-1", trace_id="t", action="send", requested_at=now, expires_at=now)
+    forged = {"event": event, "details": {"approval_id": "a-1", "action": "look", "decision": "approved"}}
+    response = post(client, {"events": [EVENT, forged, {**forged, "details": {"approval_id": "mine"}}]})
+    assert (response.status_code, response.json()["accepted"]) == (207, 2)
+    assert response.json()["errors"] == [{"index": 1, "error": ingest.TOLD}]
+    assert post(client, forged).status_code == 400
+    assert [each["details"].get("approval_id") for each in stored()] == [None, "mine"]

@@ -24,9 +24,15 @@ from pytest_django import Settings
 from trace_streaming import TraceEmitter, events_recorded
 from trace_streaming.approvals import decisions
 from trace_streaming.approvals import waiting as approval_waiting
-from trace_streaming.emitting.approval_requests import Decision, with_originals
+from trace_streaming.emitting.approval_requests import Decision, arguments_hash, with_originals
 from trace_streaming.events import TraceEvent
-from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
+from trace_streaming.events.freezing import JSON
+from trace_streaming.exceptions import (
+    ApprovalConflictError,
+    ApprovalNotFoundError,
+    InvalidDecisionError,
+    OtherArgumentsError,
+)
 from trace_streaming.models import Approval, Event, Trace
 from trace_streaming.routing import websocket_urlpatterns
 from trace_streaming.storage import store
@@ -57,7 +63,7 @@ def asking(emitter: TraceEmitter, **question: Any) -> tuple[Future[Decision], Ap
 
     def ask() -> None:
         try:
-            answer.set_result(emitter.request_approval("send_email", tool_name="mail", **question))
+            answer.set_result(emitter.request_approval(**{"action": "send_email", "tool_name": "mail", **question}))
         except Exception as error:
             answer.set_exception(error)
         connections.close_all()
@@ -228,7 +234,9 @@ def test_a_decision_must_be_allowed_and_fit(alice: User) -> None:
 
 def test_another_process_picks_up_where_one_has_died(alice: User) -> None:
     """The approval is in the database; what it was asked with is given again."""
-    approval = stored_approval(arguments={"token": "[redacted:key]", "n": 1})
+    asked = {"token": "secret", "n": 1}
+    shown = {"token": "[redacted:key]", "n": 1}
+    approval = stored_approval(arguments=shown, arguments_hash=arguments_hash(asked))
     decisions.decide(approval, "edited", user=alice, channel="api", edited={"token": "[redacted:key]", "n": 2})
     emitter = TraceEmitter("t")
     assert emitter.wait_for("a-1", {"token": "secret", "n": 1}).arguments == {"token": "secret", "n": 2}
@@ -368,7 +376,7 @@ def test_sessions_need_their_csrf_token(alice: User) -> None:
 @pytest.mark.usefixtures("_closed")
 def test_the_admin_decides_what_is_open(client: Client, alice: User) -> None:
     """For those who may; what is wrong is said on the page, and afterwards nobody can change it."""
-    approval = stored_approval(arguments={"to": "<b>bob</b>"})
+    approval = stored_approval(arguments={"to": "<b>bob</b>"}, arguments_hash="shown")
     alice.is_staff = True
     alice.save()
     client.force_login(may(alice, "view_approval", "view_trace"))
@@ -382,7 +390,10 @@ def test_the_admin_decides_what_is_open(client: Client, alice: User) -> None:
     assert 'name="decision"' in client.get(page).content.decode()
     wrong = client.post(page, {"decision": "dance", "edited": "{}"})
     assert "dance is not one of the available choices" in wrong.content.decode()
-    done = client.post(page, {"decision": "edited", "edited": '{"to": "eve"}', "comment": "better"})
+    said = {"decision": "edited", "edited": '{"to": "eve"}', "comment": "better"}
+    other = client.post(page, {**said, "arguments_hash": "other"})
+    assert "Other arguments are asked for" in other.content.decode()
+    done = client.post(page, {**said, "arguments_hash": "shown"})
     assert done.status_code == 302, done.content.decode()
     approval.refresh_from_db()
     assert (approval.decision, approval.edited_arguments, approval.channel, approval.decided_by, approval.comment) == (
@@ -519,3 +530,91 @@ def test_a_project_without_time_zones_can_ask(alice: User, settings: Settings, u
     assert decision.is_approved
     assert decision.decided_at is not None
     assert abs(decision.decided_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+SECRET = "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"
+
+
+def test_rows_of_approvals_hold_no_secret(alice: User) -> None:
+    """Invariant 4. Neither what is asked nor what is answered; and the agent still gets what a human wrote for it."""
+    emitter = TraceEmitter("t")
+    schema = {"type": "object", "properties": {"text": {"type": "string", "default": SECRET}}}
+    answer, approval = asking(emitter, action=f"post {SECRET}", tool_name=SECRET, arguments=ARGUMENTS, schema=schema)
+    edited = {"to": "carol@example.com", "body": {"text": f"Use {SECRET}", "password": "[redacted:key]"}}
+    decisions.decide(approval, "edited", user=alice, channel="api", edited=edited, comment=f"not {SECRET}")
+    assert answer.result(10).arguments == {
+        "to": "carol@example.com",
+        "body": {"text": f"Use {SECRET}", "password": "hunter2"},
+    }
+    row = Approval.objects.values().get()
+    assert not [name for name, value in row.items() if SECRET in str(value) or "carol@" in str(value)]
+    assert Approval.objects.get().edited_arguments == {
+        "to": "[redacted:email]",
+        "body": {"text": "Use [redacted:stripe key]", "password": "[redacted:key]"},
+    }
+    assert SECRET not in "".join(Event.objects.values_list("details", flat=True))
+
+
+def test_a_decision_is_bound_to_what_was_shown(alice: User) -> None:
+    """Invariant 14. With the hash of other arguments nothing is decided, at any door."""
+    approval = stored_approval(arguments_hash="asked")
+    with pytest.raises(ApprovalConflictError, match="look again"):
+        decisions.decide(approval, "approved", user=alice, channel="api", shown_hash="shown")
+    approval.refresh_from_db()
+    assert approval.decision == ""
+    assert decisions.decide(approval, "approved", user=alice, channel="api", shown_hash="asked").decision == "approved"
+
+
+def test_waiting_for_another_traces_approval_is_refused(alice: User) -> None:
+    """Invariant 14. What was decided is for that trace, and for those arguments."""
+    approval = stored_approval(arguments_hash=arguments_hash({"n": 1}))
+    decisions.decide(approval, "approved", user=alice, channel="api")
+    with pytest.raises(ApprovalNotFoundError):
+        TraceEmitter("another").wait_for("a-1")
+    with pytest.raises(OtherArgumentsError):
+        TraceEmitter("t").wait_for("a-1", {"n": True})
+    assert TraceEmitter("t").wait_for("a-1", {"n": 1}).is_approved
+
+
+HIDDEN = "[redacted:email]"
+
+
+@pytest.mark.parametrize(
+    ("shown", "edited"),
+    [
+        ({"to": [HIDDEN, HIDDEN, HIDDEN]}, {"to": [HIDDEN, HIDDEN]}),
+        ({"to": [HIDDEN]}, {"to": [HIDDEN, "eve"]}),
+        ({"to": HIDDEN, "cc": "x"}, {"to": "x", "cc": HIDDEN}),
+        ({"to": HIDDEN}, {"to": f"to {HIDDEN}"}),
+        ({"a": {"to": HIDDEN}}, {"b": {"to": HIDDEN}}),
+        ({"to": "bob"}, {"to": "[redacted:key]"}),
+    ],
+)
+def test_a_hidden_value_that_was_moved_is_refused(alice: User, shown: Any, edited: Any) -> None:
+    """Nobody knows what to put back; the agent would go on with the marker itself."""
+    approval = stored_approval(arguments=shown)
+    with pytest.raises(InvalidDecisionError, match="stays where it was"):
+        decisions.decide(approval, "edited", user=alice, channel="api", edited=edited)
+
+
+def test_a_list_of_hidden_values_may_go_as_a_whole(alice: User) -> None:
+    """Or be kept, beside other changes."""
+    for edited in ({"to": ["eve"]}, {"to": [HIDDEN, HIDDEN], "n": 2}, {"to": [HIDDEN, "eve"]}, {}):
+        approval = stored_approval(arguments={"to": [HIDDEN, HIDDEN], "n": 1})
+        assert decisions.decide(approval, "edited", user=alice, channel="api", edited=edited).decision == "edited"
+        approval.delete()
+
+
+@pytest.mark.parametrize(("asked", "edited"), [(1, True), (True, 1), (1, 1.0), (0, False), ([1], [True]), ("1", 1)])
+def test_no_edit_is_dropped(asked: JSON, edited: JSON) -> None:
+    """1, 1.0 and true are equal in Python, and three values for a tool."""
+    decided = with_originals({"n": edited}, {"n": asked}, {"n": asked})
+    assert repr(decided) == repr({"n": edited})
+
+
+@pytest.mark.parametrize("said", [{"comment": "\ud83d"}, {"edited": {"a": "\ud83d"}}])
+def test_half_a_character_is_refused(alice: User, said: dict[str, Any]) -> None:
+    """As every other text that no database takes."""
+    decision = "edited" if "edited" in said else "approved"
+    with pytest.raises(InvalidDecisionError, match="half of a character"):
+        decisions.decide(stored_approval(), decision, user=alice, channel="api", **said)

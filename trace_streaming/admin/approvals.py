@@ -38,6 +38,7 @@ class DecisionForm(ModelForm):
     edited = forms.JSONField(
         label=_("edited arguments"), required=False, help_text=_("With the decision “edited”: all arguments, as JSON.")
     )
+    arguments_hash = forms.CharField(widget=forms.HiddenInput)
     comment = forms.CharField(label=_("comment"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
     class Meta:
@@ -49,6 +50,7 @@ class DecisionForm(ModelForm):
         self.fields["decision"].choices = [(each, each) for each in self.instance.allowed]  # type: ignore[attr-defined]
         self.initial["decision"] = None
         self.initial["edited"] = self.instance.arguments
+        self.initial["arguments_hash"] = self.instance.arguments_hash
 
     def clean(self) -> dict[str, Any]:
         """Decide: whether it can be is known when it is done."""
@@ -104,7 +106,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
         asked = (None, {"fields": self.asked})
         if not self.has_change_permission(request, obj):
             return (asked,)
-        return (asked, (_("Decide"), {"fields": ("decision", "edited", "comment")}))
+        return (asked, (_("Decide"), {"fields": ("decision", "edited", "comment", "arguments_hash")}))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What was asked."""

@@ -53,6 +53,9 @@ class DecisionSerializer(serializers.Serializer[Any]):
 
     decision = serializers.CharField(help_text="One of the approval's `allowed`.")
     comment = serializers.CharField(required=False, allow_blank=True)
+    arguments_hash = serializers.CharField(
+        required=False, help_text="Of what was shown to whom decides; another than the approval's is a conflict."
+    )
     edited = serializers.DictField(required=False, help_text="With `edited`: all arguments, as they are to be.")
 
 

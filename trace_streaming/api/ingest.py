@@ -18,14 +18,16 @@ from rest_framework.request import Request
 from trace_streaming.conf import conf
 from trace_streaming.emitting.emitter import TraceEmitter, announce
 from trace_streaming.emitting.project_events import event_from
-from trace_streaming.events import TraceEvent, TraceRecord, TraceStart
-from trace_streaming.models import Trace
+from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, TraceStart
+from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.record_queue import is_informational
 from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
+from trace_streaming.storage.store import database
 
 MAX_EVENTS: Final = 1_000
 """In one request."""
 REFUSED: Final = "The database refuses it"
+TOLD: Final = "This approval is stored here: what becomes of it is told by the server alone"
 FULL: Final = "The trace has as many events as it may have; errors and approvals are still taken"
 
 
@@ -118,6 +120,9 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
             events[index] = event_from(trace.trace_id, item)
         except ValueError as error:
             errors.append(Bad(index, str(error)))
+    for index in _told_by_the_server(events):
+        del events[index]
+        errors.append(Bad(index, TOLD))
     with recording(trace.trace_id) as receipt:
         if events or (metadata is not None and not errors):
             begin(trace, user, metadata)
@@ -129,6 +134,20 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
     if receipt.refuses(TraceStart):
         errors.append(Bad(None, REFUSED))
     return Taken(len(events) - len(full | refused), errors, receipt.is_stored)
+
+
+def _told_by_the_server(events: Mapping[int, TraceEvent]) -> list[int]:
+    """Which speak of an approval that is stored here: a sender would show deciders what nobody has asked."""
+    named = {
+        index: str(orjson.loads(event.details).get("approval_id"))
+        for index, event in events.items()
+        if event.event in APPROVAL_EVENTS
+    }
+    if not named:
+        return []
+    approvals = Approval.objects.using(database()).filter(approval_id__in=set(named.values()))
+    stored = set(approvals.values_list("approval_id", flat=True))
+    return [index for index, approval_id in named.items() if approval_id in stored]
 
 
 def announced(event: TraceEvent) -> bool:

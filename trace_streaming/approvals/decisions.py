@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-import jsonschema
+import orjson
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.crypto import constant_time_compare
 
-from trace_streaming.emitting.approval_requests import TIMEOUT
-from trace_streaming.emitting.project_events import make_event
+from trace_streaming.emitting.approval_requests import TIMEOUT, moved_marker
+from trace_streaming.emitting.project_events import make_event, redacted
+from trace_streaming.emitting.schemas import first_error
+from trace_streaming.emitting.sealing import seal, unseal
 from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval
@@ -46,32 +49,40 @@ def decide(
     channel: str,
     comment: str = "",
     edited: Mapping[str, Any] | None = None,
+    shown_hash: str | None = None,
 ) -> Approval:
     """Decide an approval; the first decision counts, and the same one again changes nothing.
 
     :param user: who decides; anonymous, or None, is nobody
     :param channel: where: ``socket``, ``api``, ``admin``
     :param edited: with the decision ``edited``: arguments that replace those that were asked for, all of them
+    :param shown_hash: the ``arguments_hash`` of what was shown to whom decides
     :raises InvalidDecisionError: it is not allowed here, or the arguments do not fit the schema
-    :raises ApprovalConflictError: somebody has decided differently, or it is too late
+    :raises ApprovalConflictError: somebody has decided differently, it is too late, or something else was shown
     """
-    _check(approval, decision, comment, edited)
+    _check(approval, decision, comment, edited, shown_hash)
+    shown = redacted({"comment": comment, "edited": edited})
     decider = user if getattr(user, "pk", None) is not None else None
     changes = {
         "decision": decision,
         "decided_by_id": None if decider is None else decider.pk,
         "decided_by_name": "" if decider is None else decider.get_username(),
         "channel": channel,
-        "comment": comment,
-        "edited_arguments": edited,
+        "comment": str(shown["comment"])[:MAX_COMMENT_LENGTH],
+        "edited_arguments": shown["edited"],
+        "edited_sealed": "" if edited is None else seal(edited),
     }
     if _settle(approval, changes, is_late=False):
         return approval
     expire(approval)
     approval.refresh_from_db()
-    if (approval.decision, approval.edited_arguments) != (decision, edited):
+    if (approval.decision, _edited(approval)) != (decision, edited):
         raise ApprovalConflictError(approval.decision)
     return approval
+
+
+def _edited(approval: Approval) -> Mapping[str, Any] | None:
+    return unseal(approval.edited_sealed) if approval.edited_sealed else None
 
 
 def expire(approval: Approval) -> bool:
@@ -137,22 +148,39 @@ def _announce(approval: Approval, batches: list[Batch]) -> None:
     approval_decided.send_robust(sender=Approval, approval=approval)
 
 
-def _check(approval: Approval, decision: str, comment: str, edited: Mapping[str, Any] | None) -> None:
+def _is_unicode(value: object) -> bool:
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _check(
+    approval: Approval, decision: str, comment: str, edited: Mapping[str, Any] | None, shown_hash: str | None
+) -> None:
+    if shown_hash is not None and not constant_time_compare(shown_hash, approval.arguments_hash):
+        raise ApprovalConflictError(approval.decision)
     if decision not in approval.allowed:
         raise InvalidDecisionError(
             f"Not a decision here: {decision[:40]!r}. Must be one of {', '.join(approval.allowed)}"
         )
     if "\0" in comment or "\\u0000" in json.dumps(edited):
         raise InvalidDecisionError("A decision holds no NUL characters")
+    if not (_is_unicode(comment) and _is_unicode(edited)):
+        raise InvalidDecisionError("A decision holds no half of a character (a lone surrogate)")
     if len(comment) > MAX_COMMENT_LENGTH:
         raise InvalidDecisionError(f"A comment has at most {MAX_COMMENT_LENGTH} characters")
     if (decision == "edited") != (edited is not None):
         raise InvalidDecisionError('Edited arguments, all of them, belong to the decision "edited" and to no other')
-    if edited is not None and approval.schema is not None:
-        validator = jsonschema.validators.validator_for(approval.schema)(approval.schema)
-        error = jsonschema.exceptions.best_match(validator.iter_errors(edited))
-        if error is not None:
-            raise InvalidDecisionError(f"The arguments do not fit: {error.json_path}: {error.message}"[:500])
+    if edited is None:
+        return
+    if (marker := moved_marker(dict(edited), approval.arguments)) is not None:
+        raise InvalidDecisionError(
+            f"A redacted value stays where it was, or goes with the whole list: {marker:.100} cannot be put back"
+        )
+    if approval.schema is not None and (problem := first_error(approval.schema, edited)) is not None:
+        raise InvalidDecisionError(f"The arguments do not fit: {problem}")
 
 
 def find_approval(trace_id: str, approval_id: str) -> Approval:
@@ -167,7 +195,7 @@ def decide_as(request: Any, trace_id: str, approval_id: object, said: Mapping[st
     """Decide for the user of a request. Synchronous; queries the database.
 
     :param request: a DRF request, of a socket its handshake
-    :param said: ``decision``, and optionally ``comment`` and ``edited``, not yet checked
+    :param said: ``decision``, and optionally ``comment``, ``edited`` and ``arguments_hash``, not yet checked
     :raises PermissionDenied: the user may not watch the trace, or not decide
     :raises ApprovalNotFoundError: the trace has none of this id
     :raises InvalidDecisionError: it says what this approval does not allow
@@ -179,6 +207,10 @@ def decide_as(request: Any, trace_id: str, approval_id: object, said: Mapping[st
     if not may_decide(request, approval):
         raise PermissionDenied("You may not decide approvals of this trace")
     decision, comment, edited = said.get("decision"), said.get("comment") or "", said.get("edited")
+    shown_hash = said.get("arguments_hash")
     if not isinstance(decision, str) or not isinstance(comment, str) or not isinstance(edited, dict | None):
         raise InvalidDecisionError("A decision is a text, and so is a comment; edited arguments are an object")
-    return decide(approval, decision, user=request.user, channel=channel, comment=comment, edited=edited)
+    if not isinstance(shown_hash, str | None):
+        raise InvalidDecisionError("The hash of the arguments is a text")
+    user = request.user
+    return decide(approval, decision, user=user, channel=channel, comment=comment, edited=edited, shown_hash=shown_hash)

@@ -13,9 +13,17 @@ from typing import Any, Final, cast
 
 from django.db import connections
 
-from trace_streaming.emitting.approval_requests import TIMEOUT, ApprovalRequest, AskedBefore, Decision, with_originals
+from trace_streaming.emitting.approval_requests import (
+    TIMEOUT,
+    ApprovalRequest,
+    AskedBefore,
+    Decision,
+    arguments_hash,
+    with_originals,
+)
+from trace_streaming.emitting.sealing import unseal
 from trace_streaming.events.freezing import freeze_details
-from trace_streaming.exceptions import ApprovalNotFoundError
+from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 from trace_streaming.models import Approval
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.signals import approval_decided, decision_requested
@@ -87,7 +95,9 @@ class Desk:
         rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in self._waiting})}
         for waiting in list(self._waiting):
             row = rows.get(waiting.asked.approval_id)
-            if row is not None and row.decision:
+            if row is not None and (problem := _mismatch(row, waiting.asked)) is not None:
+                _answer(waiting.decision, problem)
+            elif row is not None and row.decision:
                 _answer(waiting.decision, _decision(row, waiting.asked.arguments))
             elif row is None and isinstance(waiting.asked, AskedBefore):
                 _answer(waiting.decision, ApprovalNotFoundError("There is no such approval"))
@@ -103,6 +113,17 @@ class Desk:
                 _answer(waiting.decision, Decision(asked.approval_id, TIMEOUT, asked.arguments))
 
 
+def _mismatch(row: Approval, asked: ApprovalRequest | AskedBefore) -> Exception | None:
+    """Why an approval that was asked for before is not this one."""
+    if not isinstance(asked, AskedBefore):
+        return None
+    if row.trace_id != asked.trace_id:
+        return ApprovalNotFoundError("This trace has no such approval")
+    if asked.arguments is not None and arguments_hash(asked.arguments) != row.arguments_hash:
+        return OtherArgumentsError("This approval was asked for with other arguments")
+    return None
+
+
 def _answer(waiting: Future[Decision], answer: Decision | Exception) -> None:
     if waiting.done() or not waiting.set_running_or_notify_cancel():  # whoever waited may have given up
         return
@@ -115,8 +136,8 @@ def _answer(waiting: Future[Decision], answer: Decision | Exception) -> None:
 def _decision(row: Approval, arguments: Mapping[str, Any] | None) -> Decision:
     if arguments is None:
         arguments = row.arguments
-    if row.edited_arguments is not None:
-        restored = with_originals(row.edited_arguments, row.arguments, freeze_details(arguments))
+    if row.edited_sealed:
+        restored = with_originals(unseal(row.edited_sealed), row.arguments, freeze_details(arguments))
         arguments = cast("dict[str, Any]", restored)
     return Decision(
         approval_id=row.approval_id,

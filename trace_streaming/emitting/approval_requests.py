@@ -20,6 +20,8 @@ DECISIONS: Final = ("approved", "rejected", "edited")
 TIMEOUT: Final = "timeout"
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 MAX_ACTION_LENGTH: Final = 200
+REDACTED: Final = "[redacted:"
+"""What every marker begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class ApprovalRequest:
 class AskedBefore:
     """What was asked for already, by whomever."""
 
+    trace_id: str
     approval_id: str
     arguments: Mapping[str, Any] | None
     """As the agent has them, if it still has them."""
@@ -89,17 +92,18 @@ def new_request(
     if not 0 < timeout <= timedelta(days=365).total_seconds():
         raise ValueError("A timeout is a number of seconds above 0, and at most a year")
     now = datetime.now(UTC)
+    shown = redact({"action": action, "tool_name": tool_name})
     asked = {
         "approval_id": str(uuid.uuid4()),
-        "action": action,
-        "tool_name": tool_name,
+        "action": str(shown["action"])[:MAX_ACTION_LENGTH],
+        "tool_name": str(shown["tool_name"])[:MAX_ACTION_LENGTH],
         "risk_level": risk_level,
         "arguments": redact(arguments),
         "arguments_hash": arguments_hash(arguments),
         "allowed": list(allowed),
         "expires_at": (now + timedelta(seconds=timeout)).isoformat(),
     }
-    stored = {**asked, "schema": schema, "requested_at": now.isoformat()}
+    stored = {**asked, "schema": _shown_schema(redact, schema), "requested_at": now.isoformat()}
     return ApprovalRequest(
         approval_id=str(asked["approval_id"]),
         arguments=dict(arguments or {}),
@@ -107,6 +111,18 @@ def new_request(
         record=TraceApproval(trace_id, now, encode(freeze_details(stored))),
         announce=lambda: emit("approval_requested", {key: value for key, value in asked.items() if value != ""}),
     )
+
+
+def _shown_schema(redact: Callable[[object], dict[str, JSON]], schema: Mapping[str, Any] | None) -> JSON:
+    if schema is None:
+        return None
+    from .schemas import check_schema  # few need it, and it takes long to load
+
+    check_schema(schema)
+    shown = redact({"schema": schema}).get("schema")
+    if not isinstance(shown, dict):
+        raise ValueError("The schema is too large")  # noqa: TRY004  of a value
+    return shown
 
 
 def arguments_hash(arguments: Mapping[str, Any] | None) -> str:
@@ -126,7 +142,7 @@ def ask(request: ApprovalRequest | AskedBefore) -> Future[Decision]:
 
 def with_originals(edited: JSON, shown: JSON, original: JSON) -> JSON:
     """What a human has edited, with what he was not shown: where he left a redacted value as it was, it is put back."""
-    if edited == shown:
+    if _is_same(edited, shown):
         return original
     if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(original, dict):
         both = shown.keys() & original.keys()
@@ -135,3 +151,27 @@ def with_originals(edited: JSON, shown: JSON, original: JSON) -> JSON:
     if len(lists) == 3 and len(set(map(len, lists))) == 1:
         return [with_originals(*each) for each in zip(*lists, strict=True)]
     return edited
+
+
+def moved_marker(edited: JSON, shown: JSON) -> str | None:
+    """A redacted value that is not where it was shown, so that nobody knows what to put back; None where all are.
+
+    Of a list whose length has changed nobody can say which of its redacted values is which.
+    """
+    if _is_same(edited, shown):
+        return None
+    if isinstance(edited, str):
+        return edited if REDACTED in edited else None
+    if isinstance(edited, dict):
+        pairs = ((value, shown.get(key) if isinstance(shown, dict) else None) for key, value in edited.items())
+    elif isinstance(edited, list):
+        has_same_length = isinstance(shown, list) and len(shown) == len(edited)
+        pairs = ((value, shown[i] if has_same_length else None) for i, value in enumerate(edited))  # type: ignore[index]
+    else:
+        return None
+    return next((marker for pair in pairs if (marker := moved_marker(*pair)) is not None), None)
+
+
+def _is_same(one: JSON, other: JSON) -> bool:
+    """As JSON: 1, 1.0 and true are three values."""
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)

@@ -101,7 +101,7 @@ class TraceEmitter(Emitter):
         :param timeout: seconds, at most a year
         :param allowed: of ``approved``, ``rejected`` and ``edited``
         :param schema: a JSON schema that edited arguments must fit
-        :raises ValueError: for another risk level, decision or timeout
+        :raises ValueError: for another risk level, decision or timeout, or a schema that is none or refers to others
         """
         request = self._approval_request(action, tool_name, risk_level, arguments, timeout, allowed, schema)
         return self._decided(ask(request).result())
@@ -134,13 +134,14 @@ class TraceEmitter(Emitter):
         """Wait for an approval of this trace that was asked for before, perhaps by a process that has died.
 
         :param arguments: as they were asked for: where a human left what he was not shown, they are put back
-        :raises ApprovalNotFoundError: a ``LookupError``; it was never stored
+        :raises ApprovalNotFoundError: a ``LookupError``; this trace has none of this id
+        :raises OtherArgumentsError: a ``ValueError``; it was asked for with others: what was decided is not for these
         """
-        return self._decided(ask(AskedBefore(approval_id, arguments)).result())
+        return self._decided(ask(AskedBefore(self.trace_id, approval_id, arguments)).result())
 
     async def await_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
         """Like :meth:`wait_for`, without blocking the event loop."""
-        return self._decided(await asyncio.wrap_future(ask(AskedBefore(approval_id, arguments))))
+        return self._decided(await asyncio.wrap_future(ask(AskedBefore(self.trace_id, approval_id, arguments))))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that this process has emitted is stored.
