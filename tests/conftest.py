@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 from django.db import connection
 from django.db.models import Q, UniqueConstraint
@@ -18,6 +20,11 @@ from trace_streaming.models import Event
 from trace_streaming.recorder import recorder
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
+
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,6 +79,31 @@ def pytest_runtest_makereport(
     if report.skipped and os.environ.get("REQUIRE_ALL_TESTS"):
         report.outcome = "failed"
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no worker is left alone with it; all else stays in its random order."""
+    items.sort(key=seconds, reverse=True)
+
+
+def seconds(item: pytest.Item) -> float:
+    """What the test is marked with, or nothing."""
+    mark = item.get_closest_marker("takes")
+    return mark.kwargs["seconds"] if mark else 0.0
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands over what its tests measured."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["tables"] = reports.TABLES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has measured."""
+    for name, rows in getattr(node, "workeroutput", {}).get("tables", {}).items():
+        reports.TABLES.setdefault(name, []).extend(rows)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

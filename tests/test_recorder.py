@@ -7,6 +7,7 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from pytest_django import Settings
 
+from tests.live.servers import migrated_file
 from trace_streaming import TraceEmitter, backlog, inline, store, writer
 from trace_streaming import recorder as module
 from trace_streaming.batches import Batch
@@ -465,7 +467,7 @@ def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:
         "emitter = TraceEmitter('t')\n"
         "for number in range(2000): emitter.emit('plan_created', {'number': number})\n"
     )
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=env, check=True)
+    shutil.copy(migrated_file(), tmp_path / "db.sqlite3")
     subprocess.run([sys.executable, "-c", script], env=env, check=True)
     count = "from trace_streaming.models import Trace; print(Trace.objects.get().last_sequence)"
     shell = [sys.executable, "manage.py", "shell", "-v0", "-c", count]

@@ -7,15 +7,17 @@ import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+from tests.live.servers import migrated_file
+from tests.live.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
@@ -30,6 +32,8 @@ BROWSER_ARGUMENTS = [
     # A page whose response a test has changed has no address; Chromium would keep it from the loopback interface.
     "--disable-features=LocalNetworkAccessChecks",
 ]
+IN_A_BROWSER = [pytest.mark.thorough, pytest.mark.asyncio(loop_scope="session")]
+"""What tests are marked with that share the browser, and its event loop."""
 PROCESS_SECONDS = 60
 """How long a process may take to start serving, or to end."""
 
@@ -80,9 +84,7 @@ class Site:
     """The demonstration site in a process of its own, on its own database and always the same port."""
 
     def __init__(self, database: Path, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._log = log
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")},
@@ -153,24 +155,10 @@ class Site:
         return True
 
 
-def migrate(database: Path) -> None:
-    """Make an empty database."""
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{database}"}
-    subprocess.run(manage_command("migrate", "--verbosity", "0"), cwd=ROOT, env=environment, check=True)
-
-
-@pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, to be copied."""
-    database = tmp_path_factory.mktemp("browser") / "migrated.sqlite3"
-    migrate(database)
-    return database
-
-
-@pytest.fixture
-async def site(migrated_database: Path, tmp_path: Path) -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """The running demonstration site; nothing has been emitted yet."""
-    site = Site(Path(shutil.copy(migrated_database, tmp_path / "site.sqlite3")), tmp_path / "server.log")
+    site = Site(Path(shutil.copy(migrated_file(), tmp_path / "site.sqlite3")), tmp_path / "server.log")
     try:
         await site.start()
         yield site
@@ -178,9 +166,9 @@ async def site(migrated_database: Path, tmp_path: Path) -> AsyncIterator[Site]:
         await site.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """The system's Chromium, headless."""
+    """The system's Chromium, headless, of all tests."""
     executable = find_browser()
     if executable is None:
         pytest.skip(f"No browser: none of {', '.join(BROWSERS)} is installed")
@@ -196,16 +184,16 @@ def tolerated() -> list[str]:
     return []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, tolerated: Sequence[str]) -> AsyncIterator[Page]:
-    """An empty page, which in the end must have had no error that the test did not provoke."""
+    """An empty page of somebody new, which in the end must have had no error that the test did not provoke."""
     problems: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             problems.append(message.text)
 
-    page = await browser.new_page(viewport={"width": 1280, "height": 800})
+    page = await browser.new_page(viewport={"width": 1280, "height": 800})  # in a context of its own
     page.on("console", listen)
     page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
     yield page

@@ -7,8 +7,10 @@ import random
 
 from playwright.async_api import Page
 
-from .conftest import Site
+from .conftest import IN_A_BROWSER, Site
 from .viewing import LOST_CONNECTION, PATIENCE_MS, RUN, lines, made
+
+pytestmark = IN_A_BROWSER
 
 RESTARTS = 10
 WATCH = """async (url) => {

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import Page, Route, WebSocket, expect
 
-from .conftest import Site
+from .conftest import IN_A_BROWSER, Site
 from .viewing import (
     LOST_CONNECTION,
     PATIENCE_MS,
@@ -27,6 +27,8 @@ from .viewing import (
     rows,
     write_lines,
 )
+
+pytestmark = IN_A_BROWSER
 
 HOSTILE = (
     '<img src=x onerror="window.hacked = 1">',

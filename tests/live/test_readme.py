@@ -74,6 +74,9 @@ class Project(Server):
                 file.write_text(block if file.name == "asgi.py" else file.read_text() + block)
         super().__init__("daphne", folder)
 
+    def migrate(self) -> None:
+        self.manage("migrate", "-v0")
+
     def environment(self) -> dict[str, str]:
         ours = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "REDIS_URL")
         inherited = {name: value for name, value in os.environ.items() if name not in ours}

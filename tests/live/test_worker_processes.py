@@ -21,9 +21,9 @@ import pytest
 from celery import Celery
 
 from tests.live.ending import PROCESSES
-from tests.live.servers import ROOT
+from tests.live.servers import ROOT, migrated_file
 from tests.live.services import Postgres, Redis, free_port
-from tests.live.sites import migrate, read_log
+from tests.live.sites import read_log
 
 COUNT = 300
 WAIT_SECONDS = 60
@@ -71,17 +71,10 @@ class Processes:
         assert all(of_one == list(range(1, count + 1)) for of_one in numbers.values())
 
 
-@pytest.fixture(scope="module")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
-    migrate({"DATABASE_URL": f"sqlite:///{file}"})
-    return file
-
-
 @pytest.fixture
-def processes_on_sqlite(tmp_path: Path, migrated_file: Path) -> Iterator[Processes]:
-    shutil.copy(migrated_file, tmp_path)
-    yield from on_database(tmp_path, f"sqlite:///{tmp_path / migrated_file.name}")
+def processes_on_sqlite(tmp_path: Path) -> Iterator[Processes]:
+    shutil.copy(migrated_file(), tmp_path)
+    yield from on_database(tmp_path, f"sqlite:///{tmp_path / migrated_file().name}")
 
 
 @pytest.fixture
