@@ -84,13 +84,19 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first, so that no worker is left alone with it; all else stays in its random order."""
-    items.sort(key=seconds, reverse=True)
+    items.sort(key=lambda item: (-seconds(item), group(item)))
 
 
 def seconds(item: pytest.Item) -> float:
-    """What the test is marked with, or nothing."""
+    """How long it takes, or nothing."""
     mark = item.get_closest_marker("takes")
     return mark.kwargs["seconds"] if mark else 0.0
+
+
+def group(item: pytest.Item) -> str:
+    """What it stays together with: these tests share something that is costly to start."""
+    mark = item.get_closest_marker("xdist_group")
+    return mark.args[0] if mark else ""
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -532,6 +532,7 @@ async def test_a_part_of_the_trace_fills_the_timeline(site: Site, page: Page) ->
     await expect(whole).to_be_hidden()
 
 
+@pytest.mark.takes(seconds=20)
 async def test_fifty_thousand_events_stay_smooth(
     site: Site, page: Page, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

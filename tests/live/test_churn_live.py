@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.live.servers import Server, no_connections
 from tests.live.watching import V1, collect, cut, reset, watch
+
+pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=30)]
 
 AT_ONCE = 40
 CONNECTIONS = 1000

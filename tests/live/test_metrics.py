@@ -37,6 +37,7 @@ def scraped(server: Worker) -> dict[str, float]:
     return samples
 
 
+@pytest.mark.takes(seconds=15)
 @pytest.mark.parametrize("kinds", [["daphne", "daphne"], KINDS], ids="-".join)
 @pytest.mark.parametrize("layer", ["pubsub", "none"])
 async def test_what_several_processes_count_adds_up_after_a_fault(

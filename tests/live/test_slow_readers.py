@@ -14,6 +14,8 @@ from tests.live.reports import report
 from tests.live.servers import KINDS, Server, started
 from tests.live.watching import PROFILES, collect, watch
 
+pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=20)]
+
 SIZE = 25_000
 EVENTS = 8_000
 READERS = 50

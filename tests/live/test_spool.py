@@ -17,6 +17,8 @@ from tests.live.servers import ROOT
 from tests.live.services import Postgres
 from tests.live.sites import read_log
 
+pytestmark = pytest.mark.takes(seconds=15)
+
 COUNT = 1_000
 EMIT = """
 import sys, time, django; django.setup()
@@ -25,7 +27,8 @@ from trace_streaming.recorder import recorder
 emitter = TraceEmitter(sys.argv[1])
 for number in range(1, int(sys.argv[3]) + 1):
     emitter.emit("plan_created", {"by": sys.argv[2], "number": number}, "success")
-    time.sleep(0.0005)  # the pace of the run: no quicker than the disk
+    while recorder.pending - recorder.pending_in_files >= 150:
+        time.sleep(0.0005)  # the pace of the run: no quicker than the disk, however slow
 print("emitted", recorder.lost, flush=True)
 print("stored", emitter.flush(60), recorder.lost, flush=True)
 """

@@ -22,6 +22,8 @@ from tests.live.servers import KINDS
 from tests.live.watching import V1
 from tests.security.conftest import Closed
 
+pytestmark = [pytest.mark.xdist_group("closed"), pytest.mark.takes(seconds=20)]
+
 
 class Shown(NamedTuple):
     """What a client shows at a door."""

@@ -22,6 +22,8 @@ from tests.live.watching import V1
 from tests.security.conftest import Closed
 from trace_streaming.golden_signals import percentile
 
+pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=15)]
+
 IS_SOAK: Final = bool(os.environ.get("SOAK"))
 SECONDS: Final = 30 if IS_SOAK else 8
 HANDSHAKES: Final = 5000 if IS_SOAK else 200
