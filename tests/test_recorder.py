@@ -494,11 +494,13 @@ def stored_numbers(trace_id: str = "t") -> list[int]:
 
 
 @pytest.fixture
-def spool(tmp_path: Path, settings: Settings) -> Path:
-    """A spool beside a small queue."""
+def spool(tmp_path: Path, settings: Settings) -> Iterator[Path]:
+    """A spool beside a small queue, of a writer that is still to begin."""
+    recorder.close()
     settings.TRACE_STREAMING_QUEUE_SIZE = 100
     settings.TRACE_STREAMING_SPOOL_DIR = tmp_path
-    return tmp_path
+    yield tmp_path
+    recorder.close()
 
 
 def away(records: list[TraceRecord]) -> None:

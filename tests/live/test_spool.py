@@ -27,8 +27,9 @@ from trace_streaming.recorder import recorder
 emitter = TraceEmitter(sys.argv[1])
 for number in range(1, int(sys.argv[3]) + 1):
     emitter.emit("plan_created", {"by": sys.argv[2], "number": number}, "success")
+    time.sleep(0.0005)  # the pace of the run
     while recorder.pending - recorder.pending_in_files >= 150:
-        time.sleep(0.0005)  # the pace of the run: no quicker than the disk, however slow
+        time.sleep(0.0005)  # no quicker than the disk, however slow
 print("emitted", recorder.lost, flush=True)
 print("stored", emitter.flush(60), recorder.lost, flush=True)
 """
