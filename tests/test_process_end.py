@@ -32,7 +32,7 @@ process_end.install(recording)
 
 def run(script: str) -> tuple[list[str], int]:
     done = subprocess.run(
-        [sys.executable, "-c", RECORDING + script], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", RECORDING + script], capture_output=True, text=True, check=False, timeout=90
     )
     assert "Traceback" not in done.stderr.replace("Traceback of the test", ""), done.stderr
     return done.stdout.split(), done.returncode

@@ -23,7 +23,7 @@ import psutil
 
 from tests.live.services import free_port
 
-START_SECONDS = 30
+START_SECONDS = 90
 KINDS = ["daphne", "uvicorn"]
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,7 +87,7 @@ class Server:
     def stop(self, signal_number: int = signal.SIGTERM) -> None:
         self.process.send_signal(signal_number)
         try:
-            self.process.wait(15)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -134,6 +134,6 @@ def started(kind: str, folder: Path) -> Iterator[Server]:
 
 async def no_connections(server: Server) -> None:
     """Invariant 7: wait until every place on the server is free."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(START_SECONDS):
         while (await asyncio.to_thread(server.get, "/ws/health"))["active_connections"]:
             await asyncio.sleep(0.02)  # between looks: a server does not say when a connection has ended

@@ -23,7 +23,7 @@ import psutil
 import psycopg
 import pytest
 
-START_SECONDS = 30
+START_SECONDS = 90
 PORTS, BLOCK = (10_000, 30_000), 200
 LEASES: list[socket.socket] = []
 SYSTEM_USER = "nobody"
@@ -136,7 +136,7 @@ class Service(ABC):
     def _end(self, signal_number: int) -> None:
         if self.process is not None:
             self.process.send_signal(signal_number)
-            self.process.wait(15)
+            self.process.wait(30)
 
 
 class Redis(Service):

@@ -96,7 +96,7 @@ class Emitting:
 
     async def _ended(self) -> int:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(WAIT_SECONDS):
                 return await self._process.wait()
         except TimeoutError:
             self._process.kill()

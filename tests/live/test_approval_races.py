@@ -15,6 +15,7 @@ import pytest
 
 from tests.live.servers import ROOT, migrated_file
 
+pytestmark = pytest.mark.takes(seconds=15)
 A_THOUSAND = pytest.param(1000, marks=[pytest.mark.thorough, pytest.mark.takes(seconds=30)])
 SPACING_SECONDS = 0.02
 PREPARE = """

@@ -87,7 +87,7 @@ def resources(server: Server) -> tuple[int, int]:
 
 async def settles(server: Server, before: tuple[int, int]) -> None:
     """Wait until the server has no more threads and files than before."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while any(now > then for now, then in zip(resources(server), before, strict=True)):
             await asyncio.sleep(0.05)  # between looks: nothing tells of a closed file
 

@@ -71,7 +71,7 @@ def test_a_killed_process_leaves_its_files_to_the_next(
     )
     assert says(first) == says(second) == ["emitted", "0"]
     first.send_signal(signal.SIGKILL)
-    first.wait(10)
+    first.wait(60)
     assert len(list(spool.glob("*.spool"))) > 2
     postgres.start()
     if killed_again:
@@ -82,7 +82,7 @@ def test_a_killed_process_leaves_its_files_to_the_next(
     third = stack.enter_context(start(env, trace_id, "third"))
     assert says(third) == ["emitted", "0"]
     assert says(third) == ["stored", "True", "0"]
-    third.wait(10)
+    third.wait(60)
     numbers = defaultdict[str, list[int]](list)
     log = read_log(postgres.url, trace_id)
     for _, details in log:

@@ -126,7 +126,11 @@ def test_children_that_end_right_after_they_emitted_lose_nothing(processes: Proc
     processes.stored(trace_id, emitters)
 
 
-@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["each-loads", "preload"])
+@pytest.mark.parametrize(
+    "preload",
+    [pytest.param([], marks=pytest.mark.thorough, id="each-loads"), pytest.param(["--preload"], id="preload")],
+)
+@pytest.mark.takes(seconds=10)
 def test_gunicorn_workers_that_are_recycled_and_terminated_lose_nothing(
     processes: Processes, trace_id: str, preload: list[str]
 ) -> None:
@@ -151,7 +155,8 @@ def test_gunicorn_workers_that_are_recycled_and_terminated_lose_nothing(
     processes.stored(trace_id, requests)
 
 
-@pytest.mark.parametrize("tasks_per_child", [1, 100])
+@pytest.mark.parametrize("tasks_per_child", [pytest.param(1, marks=pytest.mark.thorough), 100])
+@pytest.mark.takes(seconds=10)
 def test_celery_workers_that_are_recycled_and_terminated_lose_nothing_while_the_database_is_locked(
     processes_on_sqlite: Processes, redis: Redis, trace_id: str, tasks_per_child: int
 ) -> None:
