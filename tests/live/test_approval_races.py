@@ -73,8 +73,13 @@ def test_a_thousand_races_have_one_outcome_each(
         assert decider.stdout.readline() == "ready\n"
     prepared_in = time.time()
     run(["-c", PREPARE, trace_id, str(prepared_in), "3600", str(races)], env)
-    start = time.time() + (time.time() - prepared_in) + 1
-    run(["-c", PREPARE, trace_id, str(start), str(SPACING_SECONDS), str(races)], env)
+    margin = 2 * (time.time() - prepared_in) + 1
+    while True:
+        start = time.time() + margin
+        run(["-c", PREPARE, trace_id, str(start), str(SPACING_SECONDS), str(races)], env)
+        if time.time() < start:
+            break
+        margin *= 2  # the machine had others to serve
     for decider in deciders.values():
         assert decider.stdin is not None
         decider.stdin.write(f"{start} {SPACING_SECONDS}\n")
