@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Most of the time tests wait: this many processes keep two cores busy.
 WORKERS ?= 4
-PARALLEL := --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
+PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all soak fuzz flood check check-js bench coverage reliability wheel screenshots requirements clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from django.db import connection
 from django.db.models import Q, UniqueConstraint
 from pytest_django import Settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.live import reports
 from trace_streaming import TraceEmitter
@@ -84,7 +86,7 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first, so that no worker is left alone with it; all else stays in its random order."""
-    items.sort(key=lambda item: (-seconds(item), group(item)))
+    items.sort(key=lambda item: (-seconds(item), group(item.nodeid)))
 
 
 def seconds(item: pytest.Item) -> float:
@@ -93,10 +95,26 @@ def seconds(item: pytest.Item) -> float:
     return mark.kwargs["seconds"] if mark else 0.0
 
 
-def group(item: pytest.Item) -> str:
-    """What it stays together with: these tests share something that is costly to start."""
-    mark = item.get_closest_marker("xdist_group")
-    return mark.args[0] if mark else ""
+TOGETHER = re.compile(r"test_(?:doors|howto|readme|revocation)\.py|test_fault_matrix\.py.*\[\w+-\w+")
+"""Tests that share something that is costly to start, by how their ids begin."""
+
+
+def group(nodeid: str) -> str:
+    """What the test stays together with, if it does."""
+    return found[0] if (found := TOGETHER.search(nodeid)) else ""
+
+
+class Groups(LoadScopeScheduling):  # pytest-xdist 3.8 does not see its own marks under pytest 9.2
+    """Each group goes to one worker, each other test to any."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid) or nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Of `-n`, whatever `--dist` says."""
+    return Groups(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -335,8 +335,8 @@ class InlineRecorderInTestCase(TestCase):
 async def test_inline_recorder_in_an_async_pytest_test(settings: Settings) -> None:
     """The same under pytest-asyncio: what was emitted is there for the next query."""
     settings.TRACE_STREAMING_RECORDER = "inline"
-    await asyncio.gather(*(TraceEmitter("t").aemit("plan_created") for _ in range(10)))
-    assert await Event.objects.acount() == 10
+    await asyncio.gather(*(TraceEmitter("inline").aemit("plan_created") for _ in range(10)))
+    assert await Event.objects.filter(trace__trace_id="inline").acount() == 10
 
 
 @pytest.mark.django_db

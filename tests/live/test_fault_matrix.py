@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.takes(second
 ROWS = [
     pytest.param(
         *(layer, database, fault),
-        marks=[pytest.mark.xdist_group(f"{layer}-{database}"), *([] if fault == "none" else [pytest.mark.thorough])],
+        marks=[] if fault == "none" else [pytest.mark.thorough],
     )
     for database in ("SQLite", "PostgreSQL")
     for layer in ("none", *LAYERS)

@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 from tests.live.servers import ROOT, Server
 from tests.live.services import free_port
 
-pytestmark = [pytest.mark.xdist_group("howto"), pytest.mark.takes(seconds=40)]
+pytestmark = pytest.mark.takes(seconds=40)
 
 HOWTO = (ROOT / "docs" / "howto.md").read_text()
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()

@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 
 from tests.live.servers import Server
 
-pytestmark = [pytest.mark.xdist_group("readme"), pytest.mark.takes(seconds=15)]
+pytestmark = pytest.mark.takes(seconds=15)
 
 ROOT = Path(__file__).resolve().parents[2]
 SESSION = """

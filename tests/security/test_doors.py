@@ -23,7 +23,7 @@ from tests.live.servers import KINDS
 from tests.live.watching import V1
 from tests.security.conftest import Closed
 
-pytestmark = [pytest.mark.xdist_group("closed"), pytest.mark.takes(seconds=20)]
+pytestmark = pytest.mark.takes(seconds=20)
 
 
 @pytest.fixture(scope="module", autouse=True)

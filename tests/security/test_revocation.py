@@ -20,7 +20,7 @@ from tests.live.servers import KINDS
 from tests.live.watching import V1
 from tests.security.conftest import Closed
 
-pytestmark = [pytest.mark.xdist_group("closed"), pytest.mark.takes(seconds=20)]
+pytestmark = pytest.mark.takes(seconds=20)
 
 SECONDS: Final = 8
 """The default interval of the looks is 5; a busy machine takes a little longer."""
