@@ -104,7 +104,8 @@ def group(nodeid: str) -> str:
     return found[0] if (found := TOGETHER.search(nodeid)) else ""
 
 
-class Groups(LoadScopeScheduling):  # pytest-xdist 3.8 does not see its own marks under pytest 9.2
+# pytest-xdist 3.8 does not see its own marks under pytest 9.2; it has no annotations either.
+class Groups(LoadScopeScheduling):  # type: ignore[misc]
     """Each group goes to one worker, each other test to any."""
 
     def _split_scope(self, nodeid: str) -> str:
