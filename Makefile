@@ -2,21 +2,27 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Most of the time tests wait: this many processes keep two cores busy.
+WORKERS ?= 4
+PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz flood check check-js bench coverage reliability wheel screenshots requirements clean
+.PHONY: help demo test test-all soak fuzz flood check check-js bench coverage reliability wheel screenshots requirements clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/site ## serve the demonstration: recorded agent runs stream into a page
 	@exec $(BIN)/python manage.py demo
 
-test: .venv/site ## run all tests
-	$(BIN)/python -m pytest
+test: .venv/site ## run the tests that need nothing but Python, in some minutes
+	$(BIN)/python -m pytest $(PARALLEL) -m "not thorough"
+
+test-all: test ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
+	$(BIN)/python -m pytest $(PARALLEL) -m thorough
 
 soak: .venv/site ## play random schedules of faults for 20 minutes
-	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/watching/test_schedules.py -s
+	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/watching/test_schedules.py -s -m "not thorough"
 
 fuzz: .venv/site ## send the sockets 100,000 inputs that no client would
 	SOAK=1 $(BIN)/python -m pytest tests/connections/test_fuzzing.py
@@ -45,10 +51,10 @@ bench: .venv/checks ## measure everything beside its peers, and write bench/RESU
 	$(BIN)/python -m bench $(BENCH)
 
 coverage: .venv/checks ## run all tests and report the lines that none of them runs
-	$(BIN)/python -m pytest --cov --cov-report=term-missing
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing
 
 reliability: .venv/site ## run the fault matrix and write its table into docs/reliability.md
-	RELIABILITY_TABLE=docs/reliability.md $(BIN)/python -m pytest \
+	RELIABILITY_TABLE=docs/reliability.md $(BIN)/python -m pytest -p no:randomly \
 	tests/live/test_fault_matrix.py tests/live/test_slow_readers.py tests/live/test_replays.py
 
 wheel: .venv/checks ## build the distribution into dist/

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q, UniqueConstraint
 from pytest_django import Settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.live import reports
 from trace_streaming import TraceEmitter
@@ -19,6 +23,11 @@ from trace_streaming.models import Event
 from trace_streaming.recording.recorder import recorder
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
+
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
@@ -78,6 +87,54 @@ def pytest_runtest_makereport(
     if report.skipped and os.environ.get("REQUIRE_ALL_TESTS"):
         report.outcome = "failed"
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no worker is left alone with it; all else stays in its random order."""
+    items.sort(key=lambda item: (-seconds(item), group(item.nodeid)))
+
+
+def seconds(item: pytest.Item) -> float:
+    """How long it takes, or nothing."""
+    mark = item.get_closest_marker("takes")
+    return mark.kwargs["seconds"] if mark else 0.0
+
+
+TOGETHER = re.compile(r"test_(?:doors|howto|readme|revocation)\.py|test_fault_matrix\.py.*\[\w+-\w+")
+"""Tests that share something that is costly to start, by how their ids begin."""
+
+
+def group(nodeid: str) -> str:
+    """What the test stays together with, if it does."""
+    return found[0] if (found := TOGETHER.search(nodeid)) else ""
+
+
+# pytest-xdist 3.8 does not see its own marks under pytest 9.2; it has no annotations either.
+class Groups(LoadScopeScheduling):  # type: ignore[misc]
+    """Each group goes to one worker, each other test to any."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid) or nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Of `-n`, whatever `--dist` says."""
+    return Groups(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands over what its tests measured."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["tables"] = reports.TABLES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has measured."""
+    for name, rows in getattr(node, "workeroutput", {}).get("tables", {}).items():
+        reports.TABLES.setdefault(name, []).extend(rows)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

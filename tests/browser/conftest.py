@@ -7,15 +7,19 @@ import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+from tests.live.servers import migrated_file
+from tests.live.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
@@ -30,6 +34,9 @@ BROWSER_ARGUMENTS = [
     # A page whose response a test has changed has no address; Chromium would keep it from the loopback interface.
     "--disable-features=LocalNetworkAccessChecks",
 ]
+IN_A_BROWSER = [pytest.mark.thorough, pytest.mark.asyncio(loop_scope="session")]
+"""What tests are marked with that share the browser, and its event loop."""
+expect.set_options(timeout=30_000)
 PROCESS_SECONDS = 60
 """How long a process may take to start serving, or to end."""
 
@@ -80,9 +87,8 @@ class Site:
     """The demonstration site in a process of its own, on its own database and always the same port."""
 
     def __init__(self, database: Path, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self._database = database
+        self.port = free_port()
         self._log = log
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")},
@@ -90,6 +96,7 @@ class Site:
             "REDIS_URL": "",
         }
         self._server: Process | None = None
+        self._started_with: dict[str, str] = {}
         self._runs: list[Run] = []
 
     def url(self, path: str) -> str:
@@ -98,6 +105,7 @@ class Site:
 
     async def start(self, **environment: str) -> None:
         """Start the server, and wait until it takes connections."""
+        self._started_with = environment
         with self._log.open("ab") as log:
             self._server = await asyncio.create_subprocess_exec(
                 *manage_command("runserver", "--noreload", f"127.0.0.1:{self.port}"),
@@ -117,10 +125,22 @@ class Site:
             self._server.send_signal(signal.SIGKILL)
             await self._server.wait()
 
-    async def close(self) -> None:
-        """End all processes."""
+    async def begin_anew(self) -> None:
+        """Empty the database; start the server if it does not run as it does by default."""
+        if self._server is None or self._server.returncode is not None or self._started_with:
+            await self.kill()
+            await self.start()
+        await asyncio.to_thread(empty, self._database)
+
+    async def stop_runs(self) -> None:
+        """End the processes that emit."""
         for run in self._runs:
             await run.stop()
+        self._runs.clear()
+
+    async def close(self) -> None:
+        """End all processes."""
+        await self.stop_runs()
         await self.kill()
 
     async def play(self, recording: Path, trace_id: str, speed: float = 0) -> None:
@@ -153,34 +173,35 @@ class Site:
         return True
 
 
-def migrate(database: Path) -> None:
-    """Make an empty database."""
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{database}"}
-    subprocess.run(manage_command("migrate", "--verbosity", "0"), cwd=ROOT, env=environment, check=True)
+def empty(database: Path) -> None:
+    """Forget everything but what the migrations have made."""
+    with closing(sqlite3.connect(database, timeout=PROCESS_SECONDS)) as connection, connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            if not table.startswith(("sqlite_", "django_migrations", "django_content_type", "auth_permission")):
+                connection.execute(f'DELETE FROM "{table}"')
 
 
-@pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, to be copied."""
-    database = tmp_path_factory.mktemp("browser") / "migrated.sqlite3"
-    migrate(database)
-    return database
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The demonstration site of all tests: to start it takes longer than most of them."""
+    folder = tmp_path_factory.mktemp("site")
+    site = Site(Path(shutil.copy(migrated_file(), folder / "site.sqlite3")), folder / "server.log")
+    yield site
+    await site.close()
 
 
-@pytest.fixture
-async def site(migrated_database: Path, tmp_path: Path) -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(shared_site: Site) -> AsyncIterator[Site]:
     """The running demonstration site; nothing has been emitted yet."""
-    site = Site(Path(shutil.copy(migrated_database, tmp_path / "site.sqlite3")), tmp_path / "server.log")
-    try:
-        await site.start()
-        yield site
-    finally:
-        await site.close()
+    await shared_site.begin_anew()
+    yield shared_site
+    await shared_site.stop_runs()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """The system's Chromium, headless."""
+    """The system's Chromium, headless, of all tests."""
     executable = find_browser()
     if executable is None:
         pytest.skip(f"No browser: none of {', '.join(BROWSERS)} is installed")
@@ -196,16 +217,16 @@ def tolerated() -> list[str]:
     return []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, tolerated: Sequence[str]) -> AsyncIterator[Page]:
-    """An empty page, which in the end must have had no error that the test did not provoke."""
+    """An empty page of somebody new, which in the end must have had no error that the test did not provoke."""
     problems: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             problems.append(message.text)
 
-    page = await browser.new_page(viewport={"width": 1280, "height": 800})
+    page = await browser.new_page(viewport={"width": 1280, "height": 800})  # in a context of its own
     page.on("console", listen)
     page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
     yield page

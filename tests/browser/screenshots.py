@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sys
 import tempfile
 from asyncio.subprocess import PIPE
@@ -17,7 +18,9 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from rich.console import Console
 from rich.text import Text
 
-from .conftest import BROWSER_ARGUMENTS, ROOT, Site, find_browser, finish, manage_command, migrate
+from tests.live.servers import migrated_file
+
+from .conftest import BROWSER_ARGUMENTS, ROOT, Site, find_browser, finish, manage_command
 from .viewing import RECORDINGS, expect_state, open_event
 
 WIDE = (1280, 760)
@@ -121,9 +124,7 @@ async def main(folder: Path) -> None:
     """Serve the site on a database of its own, and leave nothing but the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
-        database = Path(place) / "site.sqlite3"
-        migrate(database)
-        site = Site(database, Path(place) / "server.log")
+        site = Site(Path(shutil.copy(migrated_file(), Path(place) / "site.sqlite3")), Path(place) / "server.log")
         try:
             await site.start()
             async with async_playwright() as playwright:

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, Response, expect
 
-from .conftest import Site
+from .conftest import IN_A_BROWSER, Site
 from .test_demo_page import SCHEMES
 from .viewing import RECORDINGS, RUN, expect_events, expect_state
 
+pytestmark = IN_A_BROWSER
 CREATE = """
 from django.contrib.auth.models import User
 User.objects.create_superuser("chief", password="chief")

@@ -9,8 +9,10 @@ from typing import Any
 
 from playwright.async_api import Locator, Page, expect
 
-from .conftest import ROOT, Site, finish
+from .conftest import IN_A_BROWSER, ROOT, Site, finish
 from .viewing import PATIENCE_MS, expect_state, received, row
+
+pytestmark = IN_A_BROWSER
 
 
 async def asked(site: Site, page: Page, trace_id: str) -> tuple[Locator, Any]:

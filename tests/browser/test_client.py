@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
 from playwright.async_api import Page
 
-from .conftest import Site
+from .conftest import IN_A_BROWSER, Site
 from .viewing import LOST_CONNECTION, PATIENCE_MS, RUN, lines, made
+
+pytestmark = IN_A_BROWSER
 
 RESTARTS = 10
 WATCH = """async (url) => {
@@ -28,6 +31,7 @@ async def until(page: Page, condition: str) -> None:
         await page.evaluate(look)
 
 
+@pytest.mark.takes(seconds=40)
 async def test_ten_restarts_of_the_server_cost_no_event_and_repeat_none(
     site: Site, page: Page, tolerated: list[str]
 ) -> None:

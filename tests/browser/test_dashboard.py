@@ -11,10 +11,12 @@ from typing import Literal
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from .conftest import ROOT, Site, finish
+from .conftest import IN_A_BROWSER, ROOT, Site, finish
 from .test_admin_page import CREATE, log_in
 from .test_demo_page import SCHEMES, expect_accessible
 from .viewing import PATIENCE_MS, RECORDINGS, row
+
+pytestmark = IN_A_BROWSER
 
 LIVE = "Live"
 

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, Route, expect
 
-from .conftest import Site
+from .conftest import IN_A_BROWSER, Site
 from .viewing import (
     LOST_CONNECTION,
     PATIENCE_MS,
@@ -23,6 +23,8 @@ from .viewing import (
     rows,
     write_lines,
 )
+
+pytestmark = IN_A_BROWSER
 
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 

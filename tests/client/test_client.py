@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 FOLDER = Path(__file__).parent
 CASES = sorted(FOLDER.glob("*.test.mjs"))
 FIRST_VERSION = 20

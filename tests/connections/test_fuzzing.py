@@ -1,6 +1,6 @@
 """Whatever a client sends: no exception, no socket that dies without a word, and no place that is kept.
 
-With ``SOAK=1``: 100,000 inputs (``make fuzz``).
+``make test-all`` and ``make fuzz`` send 100,000 inputs.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from random import Random
 from time import monotonic
 from typing import Any, Final
@@ -29,11 +29,10 @@ from trace_streaming.wire.protocol import SUBPROTOCOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-INPUTS: Final = 100_000 if os.environ.get("REQUIRE_ALL_TESTS") or os.environ.get("SOAK") else 4_000
-HANDSHAKES: Final = INPUTS // 50
+SOME_INPUTS, MANY_INPUTS = 4_000, 100_000
 FRAMES, MUTANTS = 40, 40
-EXAMPLES: Final = INPUTS // (FRAMES // 8 * MUTANTS) // 2
-"""Of each profile; about an eighth of the frames that could be are drawn."""
+PATIENCE_SECONDS: Final = 60.0
+"""How long anything may take, beside whatever else the machine does."""
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 json_values = st.recursive(
@@ -109,7 +108,7 @@ async def _counts_are_zero(request: pytest.FixtureRequest, caplog: pytest.LogCap
     if os.environ.get("SOAK"):
         seconds = f"{monotonic() - started:.0f}"
         reports.report("fuzz", {"test": request.node.name, "inputs": Client.inputs, "seconds": seconds})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while hub._hubs or open_sockets.open_sockets:
             await asyncio.sleep(0.001)
     assert places.taken() == {}
@@ -128,12 +127,15 @@ class Client:
         self.inbox.put_nowait({"type": "websocket.connect"})
         scope: dict[str, Any] = {"type": "websocket", "path": f"/ws/traces/{path}", "query_string": query}
         scope |= {"headers": headers, "subprotocols": protocols, "client": ("192.0.2.1", 1)}
+        self._changed = asyncio.Event()
         self.task = asyncio.create_task(application(scope, self.inbox.get, self._hear))
+        self.task.add_done_callback(lambda task: self._changed.set())
         Client.inputs += 1
 
     async def _hear(self, message: dict[str, Any]) -> None:
         assert not self.is_closed, f"sent behind a close: {message}"
         self.said.append(message)
+        self._changed.set()
         if self.is_closed:
             self.inbox.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
 
@@ -143,9 +145,14 @@ class Client:
 
     async def until(self, count: int) -> None:
         """Wait until it has said so much, or closed."""
-        async with asyncio.timeout(10):
-            while len(self.said) < count and not self.is_closed and not self.task.done():
-                await asyncio.sleep(0)
+        await self._until(lambda: len(self.said) >= count)
+
+    async def _until(self, enough: Callable[[], bool]) -> None:
+        """Or until it has closed. The loop may not turn meanwhile: threads that answer would wait for the lock."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (enough() or self.is_closed or self.task.done()):
+                self._changed.clear()
+                await self._changed.wait()
 
     async def end(self) -> None:
         """Raises what the application raises."""
@@ -158,13 +165,14 @@ class Client:
         Client.inputs += 1
         self.inbox.put_nowait({"type": "websocket.receive", **frame})
         self.inbox.put_nowait({"type": "websocket.receive", "text": ping})
-        async with asyncio.timeout(10):
-            while not self.is_closed and not any(
-                message["type"] == "websocket.send" and message["text"] in ("pong", '{"type":"pong"}')
-                for message in self.said
-            ):
-                assert not self.task.done()
-                await asyncio.sleep(0)
+        await self._until(self._has_said_pong)
+        assert self.is_closed or self._has_said_pong()
+
+    def _has_said_pong(self) -> bool:
+        return any(
+            message["type"] == "websocket.send" and message["text"] in ("pong", '{"type":"pong"}')
+            for message in self.said
+        )
 
     def assert_closed_with_a_word(self) -> None:
         *_, error, close = self.said
@@ -172,15 +180,42 @@ class Client:
         assert close["code"] == (frame if frame.get("type") == "error" else frame["details"])["code"]
 
 
-QUICK: Final = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+def drawing(examples: int) -> settings:
+    """So many examples, none of them kept, and none made smaller where it fails."""
+    quick = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=examples, suppress_health_check=quick, database=None, phases=[Phase.generate])
 
 
-@settings(max_examples=HANDSHAKES, deadline=None, suppress_health_check=QUICK, database=None, phases=[Phase.generate])
+def handshakes(inputs: int) -> settings:
+    return drawing(inputs // 50)
+
+
+def lists_of_frames(inputs: int) -> settings:
+    """Of each profile; about an eighth of the frames that could be are drawn."""
+    return drawing(inputs // (FRAMES // 8 * MUTANTS) // 2)
+
+
+@handshakes(SOME_INPUTS)
 @given(paths, queries, headers, subprotocols)
 async def test_every_handshake_is_answered(
     path: str, query: bytes, headers: list[tuple[bytes, bytes]], protocols: list[str]
 ) -> None:
     """Accepted, then let in or told why not: here everybody is nobody."""
+    await is_answered(path, query, headers, protocols)
+
+
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=20)
+@handshakes(MANY_INPUTS)
+@given(paths, queries, headers, subprotocols)
+async def test_thousands_of_handshakes_are_answered(
+    path: str, query: bytes, headers: list[tuple[bytes, bytes]], protocols: list[str]
+) -> None:
+    """As before."""
+    await is_answered(path, query, headers, protocols)
+
+
+async def is_answered(path: str, query: bytes, headers: list[tuple[bytes, bytes]], protocols: list[str]) -> None:
     client = Client(path, query, headers, protocols)
     await client.until(3)
     assert client.said[0]["type"] == "websocket.accept"
@@ -191,10 +226,26 @@ async def test_every_handshake_is_answered(
 
 
 @pytest.mark.parametrize("protocol", [None, SUBPROTOCOL])
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=QUICK, database=None, phases=[Phase.generate])
+@lists_of_frames(SOME_INPUTS)
 @given(drawn=st.lists(frames, min_size=1, max_size=FRAMES), seed=st.integers(0, 2**32))
 async def test_every_frame_is_survived(protocol: str | None, drawn: list[dict[str, Any]], seed: int) -> None:
     """A ping behind it is answered, or the socket was closed: because it was asked to, or with a word."""
+    await are_survived(protocol, drawn, seed)
+
+
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=60)
+@pytest.mark.parametrize("protocol", [None, SUBPROTOCOL])
+@lists_of_frames(MANY_INPUTS)
+@given(drawn=st.lists(frames, min_size=1, max_size=FRAMES), seed=st.integers(0, 2**32))
+async def test_many_thousands_of_frames_are_survived(
+    protocol: str | None, drawn: list[dict[str, Any]], seed: int
+) -> None:
+    """As before."""
+    await are_survived(protocol, drawn, seed)
+
+
+async def are_survived(protocol: str | None, drawn: list[dict[str, Any]], seed: int) -> None:
     with override_settings(TRACE_STREAMING_PERMISSION_CLASSES=["rest_framework.permissions.AllowAny"]):
         client = await opened(protocol)
         for sent in [mutant for frame in drawn for mutant in mutants(frame, Random(seed))]:

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.live.servers import KINDS, Server, no_connections, started
+from tests.live.servers import KINDS, Server, migrate, no_connections, started
 from tests.live.services import Postgres, Redis
-from tests.live.sites import LAYERS, Site, migrate
+from tests.live.sites import LAYERS, Site
 
 # A shell that runs the tests in the background has them ignore SIGINT, and with them every process that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(scope="session", params=KINDS)
-def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from started(request.param, tmp_path_factory.mktemp(request.param))
+@pytest.fixture(scope="session")
+def shared_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """One of each kind, started when it is first asked for: not again where a test of the other kind comes between."""
+    with ExitStack() as stack:
+        yield cache(lambda kind: stack.enter_context(contextmanager(started)(kind, tmp_path_factory.mktemp(kind))))
 
 
-@pytest.fixture
-async def server(shared_server: Server) -> AsyncIterator[Server]:
+@pytest.fixture(params=KINDS)
+async def server(request: pytest.FixtureRequest, shared_servers: Callable[[str], Server]) -> AsyncIterator[Server]:
     """A server that other tests use too. Invariant 7: after each test it has no connections."""
-    yield shared_server
-    await no_connections(shared_server)
+    server = shared_servers(request.param)
+    yield server
+    await no_connections(server)
 
 
 @pytest.fixture(params=KINDS)

@@ -1,4 +1,4 @@
-"""A process that decides approvals: ``deciding (approved|rejected|expire)``; told when to begin, it prints its wins."""
+"""Decides approvals: ``deciding (approved|rejected|expire) TRACE``; told when to begin, it prints its wins."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ django.setup()
 from trace_streaming.exceptions import ApprovalConflictError  # noqa: E402
 
 
-def main(what: str) -> None:
-    rows = {row.approval_id: row for row in decisions.approvals().filter(trace_id="approval-races")}
+def main(what: str, trace_id: str) -> None:
+    rows = {row.approval_id: row for row in decisions.approvals().filter(trace_id=trace_id)}
     print("ready", flush=True)  # noqa: T201
     start, spacing = map(float, sys.stdin.readline().split())
     wins = 0
@@ -36,4 +36,4 @@ def main(what: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

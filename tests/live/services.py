@@ -9,9 +9,13 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from pwd import getpwnam
+from random import SystemRandom
 from tempfile import mkdtemp
 from typing import Any
 
@@ -19,16 +23,44 @@ import psutil
 import psycopg
 import pytest
 
-START_SECONDS = 30
+START_SECONDS = 90
+PORTS, BLOCK = (10_000, 30_000), 200
+LEASES: list[socket.socket] = []
 SYSTEM_USER = "nobody"
 """Who runs PostgreSQL where the tests run as root, whom it refuses."""
 
 
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@cache
+def own_ports() -> Iterator[int]:
+    """The ports of a block that is this process's until it ends: no other one that runs tests is given them.
+
+    A UDP socket on the first of them says that the block is taken. They lie below those that a system gives to
+    connections by itself.
+    """
+    while True:
+        first = SystemRandom().randrange(*PORTS, BLOCK)  # a test's seed is the same everywhere
+        lease = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            lease.bind(("127.0.0.1", first))
+        except OSError:
+            lease.close()
+            continue
+        LEASES.append(lease)
+        return cycle(range(first + 1, first + BLOCK))
+
+
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+    """A port on which nothing listens, and which nobody else is given."""
+    return next(port for port in own_ports() if is_free(port))
 
 
 def in_wheel(package: str, *parts: str) -> Path:
@@ -104,7 +136,7 @@ class Service(ABC):
     def _end(self, signal_number: int) -> None:
         if self.process is not None:
             self.process.send_signal(signal_number)
-            self.process.wait(15)
+            self.process.wait(30)
 
 
 class Redis(Service):

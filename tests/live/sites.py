@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from tests.live.servers import KINDS, ROOT, Server
+from tests.live.servers import KINDS, ROOT, Server, migrated_file
 from tests.live.services import Postgres, Redis
 from tests.live.watching import V1, WAIT_SECONDS, Watcher
 
@@ -27,11 +27,6 @@ LAYERS = {
 
 MARKER = "m4rker-0f-a-payload"
 """A part of every event that the processes emit."""
-
-
-def migrate(shared: dict[str, str]) -> None:
-    command = [sys.executable, "manage.py", "migrate", "-v0"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **shared}, check=True)
 
 
 def read_log(database_url: str, trace_id: str) -> list[tuple[int, dict[str, Any]]]:
@@ -101,7 +96,7 @@ class Emitting:
 
     async def _ended(self) -> int:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(WAIT_SECONDS):
                 return await self._process.wait()
         except TimeoutError:
             self._process.kill()
@@ -152,7 +147,7 @@ class Site:
         if redis:
             shared |= {"REDIS_URL": redis.url, "TEST_CHANNEL_LAYER": LAYERS[layer]}
         if postgres is None:
-            migrate(shared)
+            shutil.copy(migrated_file(), self.database_file)
         elif layer == "core":
             shared["TEST_DATABASE_POOL"] = "1"
         for number, kind in enumerate(kinds):

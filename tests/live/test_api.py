@@ -47,6 +47,7 @@ def post(server: Server, path: str, body: object, authorization: str) -> tuple[i
         connection.close()
 
 
+@pytest.mark.takes(seconds=10)
 @pytest.mark.parametrize("layer", ["none", "pubsub"], ids=["sqlite", "postgresql"])
 async def test_the_same_batch_by_many_clients_is_stored_once(start_site: StartSite, trace_id: str, layer: str) -> None:
     """8 clients, 50 times over, each on one of two serving processes; the numbers have no hole."""
@@ -94,6 +95,8 @@ async def test_a_repeat_after_a_restart_is_harmless(own_server: Server, trace_id
     assert [event["sequence"] for event in page["events"]] == list(range(1, 11))
 
 
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=35)
 async def test_every_answer_is_a_documented_one(server: Server, trace_id: str, tmp_path: Path) -> None:
     """Schemathesis, by the schema that the server gives; a stream is bounded by its trace's end."""
     pytest.importorskip("schemathesis", exc_type=ImportError)

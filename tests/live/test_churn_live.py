@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.live.servers import Server, no_connections
 from tests.live.watching import V1, collect, cut, reset, watch
+
+pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=30)]
 
 AT_ONCE = 40
 CONNECTIONS = 1000
@@ -84,7 +87,7 @@ def resources(server: Server) -> tuple[int, int]:
 
 async def settles(server: Server, before: tuple[int, int]) -> None:
     """Wait until the server has no more threads and files than before."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while any(now > then for now, then in zip(resources(server), before, strict=True)):
             await asyncio.sleep(0.05)  # between looks: nothing tells of a closed file
 

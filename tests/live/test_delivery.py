@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from websockets.asyncio.client import connect
 
 from tests.live.servers import Server
@@ -107,6 +108,8 @@ async def test_a_second_terminal_is_seen_within_two_seconds(server: Server, reco
     assert max(delays) < 2
 
 
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=20)
 @PROFILES
 async def test_a_run_watched_over_ten_server_deaths(own_server: Server, trace_id: str, profile: str | None) -> None:
     """Invariant 2: killed and started again, the server resumes each client where it stopped."""

@@ -25,6 +25,8 @@ LONG = 200_000
 BOUND_MEBIBYTES = 50
 
 
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=25)
 async def test_every_event_once_over_ten_restarts(start_site: StartSite, trace_id: str) -> None:
     """Invariant 2: whether the server ends in order or is killed, the stream equals the store."""
     site = start_site("none")
@@ -89,6 +91,8 @@ def first_ids(reader: socket.socket, count: int) -> list[int]:
     return ids
 
 
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=25)
 async def test_readers_that_stop_reading_cost_bounded_memory(own_server: Server, trace_id: str) -> None:
     """Invariant 5, on daphne too; a reader beside them is served, and one that reads again has lost nothing."""
     await own_server.emit_large("warm-up", 1600, SIZE)
@@ -171,6 +175,8 @@ def taken(server: Server, path: str, end: bytes, pause: float = 0) -> int:
     return size
 
 
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=20)
 @pytest.mark.parametrize("pause", [0, 0.05], ids=["fast", "slow"])
 async def test_a_long_trace_is_replayed_and_exported_in_constant_memory(
     own_server: Server, trace_id: str, pause: float

@@ -18,10 +18,13 @@ from tests.live.servers import KINDS
 from tests.live.sites import LAYERS, Emitting, Site
 from tests.live.watching import Watcher, all_have, watching
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.takes(seconds=40)]
 
 ROWS = [
-    (layer, database, fault)
+    pytest.param(
+        *(layer, database, fault),
+        marks=[] if fault == "none" else [pytest.mark.thorough],
+    )
     for database in ("SQLite", "PostgreSQL")
     for layer in ("none", *LAYERS)
     for fault in faults(layer, database)

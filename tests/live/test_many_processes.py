@@ -12,17 +12,18 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.live.conftest import StartSite
 from tests.live.services import Postgres, Redis
-from tests.live.sites import LAYERS
 from tests.live.watching import WAIT_SECONDS, all_have, watching
 
-LIVE_SECONDS = 0.5
-"""What comes through Redis comes well within this; what waits for a look at the heads does not."""
+EACH_LAYER = pytest.mark.parametrize("layer", ["pubsub", pytest.param("core", marks=pytest.mark.thorough)])
+LIVE_SECONDS = 5.0
+"""What comes through Redis comes well within this, also on a busy machine; of several events that wait for a look at
+the heads, which comes every 10 seconds, all but the first do not."""
 IDLE_SECONDS = 5.25
-"""A little more than redis-py's read timeout. The hub comes back one second after that has cut it off, so an event
-that comes now is late exactly when it did."""
+"""A little more than redis-py's read timeout. A hub that this cuts off says so."""
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@EACH_LAYER
+@pytest.mark.takes(seconds=10)
 async def test_an_event_of_another_process_arrives_at_once_also_after_an_idle_time(
     start_site: StartSite, trace_id: str, layer: str
 ) -> None:
@@ -42,9 +43,12 @@ async def test_an_event_of_another_process_arrives_at_once_also_after_an_idle_ti
         await emit_one_by_one(6)
     for watcher in watchers:
         watcher.got_each_once(10)
+    for server in site.servers:
+        assert "The channel layer fails" not in server.log, server.log
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@EACH_LAYER
+@pytest.mark.takes(seconds=10)
 async def test_while_redis_is_away_watchers_get_events_through_the_looks_and_are_live_again_after_it(
     start_site: StartSite, redis: Redis, trace_id: str, layer: str
 ) -> None:
@@ -76,7 +80,7 @@ async def test_while_redis_is_away_watchers_get_events_through_the_looks_and_are
         assert server.log.count("The channel layer fails") <= 2, server.log
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@EACH_LAYER
 async def test_a_process_whose_sockets_read_redis_is_healthy(start_site: StartSite, trace_id: str, layer: str) -> None:
     """The health check and the hub read the layer side by side, on two event loops."""
     site = start_site(layer)
@@ -91,6 +95,7 @@ async def test_a_process_whose_sockets_read_redis_is_healthy(start_site: StartSi
         assert "fails" not in server.log, server.log
 
 
+@pytest.mark.takes(seconds=10)
 @pytest.mark.parametrize(
     ("end", "layer"), [(Postgres.stop, "pubsub"), (Postgres.kill, "core")], ids=["stopped", "killed-pool"]
 )
@@ -122,6 +127,8 @@ async def test_while_the_database_is_away_emitted_events_are_kept_and_sockets_st
         assert watcher.connections == 1
 
 
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=15)
 async def test_processes_that_begin_a_trace_at_the_same_moment_lose_nothing(
     start_site: StartSite, trace_id: str
 ) -> None:

@@ -17,6 +17,8 @@ from websockets.asyncio.client import connect
 
 from tests.live.servers import Server
 
+pytestmark = pytest.mark.takes(seconds=15)
+
 ROOT = Path(__file__).resolve().parents[2]
 SESSION = """
 from django.contrib.auth import get_user_model
@@ -73,6 +75,9 @@ class Project(Server):
                 file = self.project / path[1]
                 file.write_text(block if file.name == "asgi.py" else file.read_text() + block)
         super().__init__("daphne", folder)
+
+    def migrate(self) -> None:
+        self.manage("migrate", "-v0")
 
     def environment(self) -> dict[str, str]:
         ours = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "REDIS_URL")

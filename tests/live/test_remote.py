@@ -10,10 +10,14 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
+import pytest
+
 from tests.live.reports import report
 from tests.live.servers import KINDS, ROOT, Server
 from tests.live.sites import read_log
 from tests.live.watching import Watcher
+
+pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=25)]
 
 EVENTS = 2_000
 RESTARTS = 10

@@ -9,11 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import quantiles
 
+import pytest
+
 from tests.live.conftest import StartSite
 from tests.live.reports import report
 from tests.live.servers import ROOT
 from tests.live.sites import Worker
 from tests.live.watching import V1, WAIT_SECONDS, Watcher, all_have, watching
+
+pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=25)]
 
 LONG, WARM, LIVE = 100_000, 20, 300
 """Events of the trace that is replayed, and of the one that is watched meanwhile: first some that do not count."""

@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.live.servers import ROOT
 from tests.live.services import Postgres
+
+pytestmark = pytest.mark.takes(seconds=15)
 
 
 def test_windows_equal_a_scan_of_the_events_on_postgresql_too(postgres: Postgres) -> None:

@@ -48,7 +48,7 @@ def test_each_event_once_over_restarts_of_the_database(postgres: Postgres, trace
                 postgres.start()
             lines += terminal.stdout
             said = terminal.stderr.read()
-            assert (terminal.wait(10), emitter.wait(60)) == (1, 0), said
+            assert (terminal.wait(60), emitter.wait(60)) == (1, 0), said
         finally:
             patience.cancel()
             terminal.kill()

@@ -21,9 +21,9 @@ import pytest
 from celery import Celery
 
 from tests.live.ending import PROCESSES
-from tests.live.servers import ROOT
+from tests.live.servers import ROOT, migrated_file
 from tests.live.services import Postgres, Redis, free_port
-from tests.live.sites import migrate, read_log
+from tests.live.sites import read_log
 
 COUNT = 300
 WAIT_SECONDS = 60
@@ -71,17 +71,10 @@ class Processes:
         assert all(of_one == list(range(1, count + 1)) for of_one in numbers.values())
 
 
-@pytest.fixture(scope="module")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
-    migrate({"DATABASE_URL": f"sqlite:///{file}"})
-    return file
-
-
 @pytest.fixture
-def processes_on_sqlite(tmp_path: Path, migrated_file: Path) -> Iterator[Processes]:
-    shutil.copy(migrated_file, tmp_path)
-    yield from on_database(tmp_path, f"sqlite:///{tmp_path / migrated_file.name}")
+def processes_on_sqlite(tmp_path: Path) -> Iterator[Processes]:
+    shutil.copy(migrated_file(), tmp_path)
+    yield from on_database(tmp_path, f"sqlite:///{tmp_path / migrated_file().name}")
 
 
 @pytest.fixture
@@ -133,7 +126,11 @@ def test_children_that_end_right_after_they_emitted_lose_nothing(processes: Proc
     processes.stored(trace_id, emitters)
 
 
-@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["each-loads", "preload"])
+@pytest.mark.parametrize(
+    "preload",
+    [pytest.param([], marks=pytest.mark.thorough, id="each-loads"), pytest.param(["--preload"], id="preload")],
+)
+@pytest.mark.takes(seconds=10)
 def test_gunicorn_workers_that_are_recycled_and_terminated_lose_nothing(
     processes: Processes, trace_id: str, preload: list[str]
 ) -> None:
@@ -158,7 +155,8 @@ def test_gunicorn_workers_that_are_recycled_and_terminated_lose_nothing(
     processes.stored(trace_id, requests)
 
 
-@pytest.mark.parametrize("tasks_per_child", [1, 100])
+@pytest.mark.parametrize("tasks_per_child", [pytest.param(1, marks=pytest.mark.thorough), 100])
+@pytest.mark.takes(seconds=10)
 def test_celery_workers_that_are_recycled_and_terminated_lose_nothing_while_the_database_is_locked(
     processes_on_sqlite: Processes, redis: Redis, trace_id: str, tasks_per_child: int
 ) -> None:

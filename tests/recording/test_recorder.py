@@ -7,6 +7,7 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from pytest_django import Settings
 
+from tests.live.servers import migrated_file
 from trace_streaming import TraceEmitter
 from trace_streaming import recorder as receivers
 from trace_streaming.events import TraceEnd, TraceRecord
@@ -336,8 +338,8 @@ class InlineRecorderInTestCase(TestCase):
 async def test_inline_recorder_in_an_async_pytest_test(settings: Settings) -> None:
     """The same under pytest-asyncio: what was emitted is there for the next query."""
     settings.TRACE_STREAMING_RECORDER = "inline"
-    await asyncio.gather(*(TraceEmitter("t").aemit("plan_created") for _ in range(10)))
-    assert await Event.objects.acount() == 10
+    await asyncio.gather(*(TraceEmitter("inline").aemit("plan_created") for _ in range(10)))
+    assert await Event.objects.filter(trace__trace_id="inline").acount() == 10
 
 
 @pytest.mark.django_db
@@ -468,7 +470,7 @@ def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:
         "emitter = TraceEmitter('t')\n"
         "for number in range(2000): emitter.emit('plan_created', {'number': number})\n"
     )
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=env, check=True)
+    shutil.copy(migrated_file(), tmp_path / "db.sqlite3")
     subprocess.run([sys.executable, "-c", script], env=env, check=True)
     count = "from trace_streaming.models import Trace; print(Trace.objects.get().last_sequence)"
     shell = [sys.executable, "manage.py", "shell", "-v0", "-c", count]
@@ -495,11 +497,13 @@ def stored_numbers(trace_id: str = "t") -> list[int]:
 
 
 @pytest.fixture
-def spool(tmp_path: Path, settings: Settings) -> Path:
-    """A spool beside a small queue."""
+def spool(tmp_path: Path, settings: Settings) -> Iterator[Path]:
+    """A spool beside a small queue, of a writer that is still to begin."""
+    recorder.close()
     settings.TRACE_STREAMING_QUEUE_SIZE = 100
     settings.TRACE_STREAMING_SPOOL_DIR = tmp_path
-    return tmp_path
+    yield tmp_path
+    recorder.close()
 
 
 def away(records: list[TraceRecord]) -> None:

@@ -222,4 +222,4 @@ except ModuleNotFoundError as error:
 else:
     raise AssertionError
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program], env=environment, check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "error", "-c", program], env=environment, check=True, timeout=90)

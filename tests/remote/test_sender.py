@@ -219,7 +219,7 @@ def test_however_a_process_ends_what_it_emitted_is_sent_once(how: str, numbers: 
                 assert process.stdout is not None
                 process.stdout.readline()
                 server.gate.set()
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=90)
         assert (process.returncode, errors) == (code, b"")
         assert sorted(n for batch in server.batches() for n in batch) == numbers
         ids = [event["event_id"] for _, body in server.requests for event in body["events"]]

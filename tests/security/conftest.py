@@ -107,6 +107,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closed]:
         for server in servers.values():
             server.start()
             started.append(server)
+            server.ask("GET", "/ws/traces/secret", {})  # so that its log has something, whatever is tested
         yield site
     finally:
         for server in started:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from http.client import HTTPConnection
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,18 @@ from websockets.exceptions import ConnectionClosed
 from tests.live.servers import KINDS
 from tests.live.watching import V1
 from tests.security.conftest import Closed
+
+pytestmark = pytest.mark.takes(seconds=20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_watches_yet(closed: Closed) -> None:
+    """What one server knows of the other's connections is some seconds old."""
+    deadline = time.monotonic() + 60
+    for server in closed.servers.values():
+        while server.ask("GET", "/ws/health", {})[1]["active_connections"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)  # between looks at what nobody announces
 
 
 class Shown(NamedTuple):

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page
 
+from tests.browser.conftest import IN_A_BROWSER
 from tests.live.servers import KINDS
 from tests.security.conftest import Closed
 
+pytestmark = IN_A_BROWSER
 WATCH = """([url, protocols]) => new Promise((resolve) => {
   const socket = new WebSocket(url, protocols), frames = [];
   socket.onmessage = (message) => {

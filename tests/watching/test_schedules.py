@@ -56,8 +56,8 @@ from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
 SOAK_SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "0"))
-EXAMPLES: Final = 500 if SOAK_SECONDS else 2000 if os.environ.get("REQUIRE_ALL_TESTS") else 200
-"""Of one round; a soak has as many rounds as fit."""
+SOME, MANY = 200, 500
+"""Schedules of one round; a soak has as many rounds as fit."""
 PATIENCE_SECONDS: Final = 10.0
 """How long anything may take that is bound to happen."""
 TRACES: Final = 2
@@ -929,12 +929,17 @@ def check(schedule: Schedule) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_scaled_down", "_lasting_connections", "_watched")
+@pytest.mark.parametrize(
+    ("examples", "part"),
+    [(SOME, 0), *(pytest.param(MANY, part, marks=[pytest.mark.thorough]) for part in range(1, 5))],
+)
+@pytest.mark.takes(seconds=30)
 def test_whoever_is_there_gets_everything_whatever_happens(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], examples: int, part: int
 ) -> None:
     """Invariants 1, 2, 5, 7 and 8, under schedules that nobody has thought of."""
     caplog.set_level(logging.ERROR, "trace_streaming")  # that a layer fails, and works again, is said at every turn
-    settings = hypothesis.settings(max_examples=EXAMPLES, deadline=None, print_blob=True)
+    settings = hypothesis.settings(max_examples=examples, deadline=None, print_blob=True)
     end = time.monotonic() + SOAK_SECONDS
     while True:
         settings(hypothesis.given(SCHEDULES)(check))()
