@@ -36,6 +36,7 @@ async def test_a_human_edits_the_arguments_and_the_agent_goes_on_with_them(site:
     """What he was not shown is put back; a text that is not JSON is told, and decides nothing."""
     form, agent = await asked(site, page, "edited")
     arguments = form.get_by_label("Arguments, as JSON")
+    await expect(form).to_contain_text("send_email · mail · high risk")
     assert "hunter2" not in await arguments.input_value()
     await arguments.fill("{")
     await form.get_by_role("button", name="Approve with changes").click()

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from trace_streaming.access.authentication import authenticators
-from trace_streaming.approvals.decisions import approvals, decide_as
+from trace_streaming.approvals.decisions import approvals, decide_as, find_approval
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, Trace
 from trace_streaming.permissions import MaySeeSignals, find_trace, may_watch, may_watch_all, traces_to_watch
@@ -124,6 +124,16 @@ class ApprovalView(APIView):
     def get_authenticators(self) -> list[BaseAuthentication]:
         """The same as a socket's."""
         return authenticators()
+
+    def get(self, request: Request, trace_id: str, approval_id: str) -> Response:
+        """What is asked, for those who may watch the trace."""
+        if not may_watch(request, find_trace(trace_id), self):
+            self.permission_denied(request)
+        try:
+            approval = find_approval(trace_id, approval_id)
+        except ApprovalNotFoundError as error:
+            raise NotFound(str(error)) from None
+        return Response(ApprovalSerializer(approval).data, headers={"Cache-Control": "no-store"})
 
     def post(self, request: Request, trace_id: str, approval_id: str) -> Response:
         """Decide."""

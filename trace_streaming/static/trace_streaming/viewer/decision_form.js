@@ -1,13 +1,27 @@
 // Where a human answers an agent: approve, approve with other arguments, or reject.
+//
+// What is decided is what the server has stored, and not what an event says of it: it is read when the form opens, and
+// the decision names the hash of what was shown.
 
 import { button, element, setText } from "./elements.js";
 
 /** @typedef {import("./row.js").Row} Row */
 /** @typedef {(fields: Record<string, unknown>) => Promise<unknown>} Decide sends a `decide` command */
+/**
+ * @typedef {object} Asked an approval as the server has stored it
+ * @property {string} action
+ * @property {string} tool_name
+ * @property {string} risk_level
+ * @property {unknown} arguments
+ * @property {string} arguments_hash
+ * @property {string[]} allowed
+ */
+/** @typedef {(approvalId: string) => Promise<Asked>} Read asks the server what is to be decided */
 
 const INDENT = 2;
 
 export class DecisionForm {
+  #what = element("p.asked");
   #arguments = element("textarea.arguments", { spellcheck: false, "aria-label": "Arguments, as JSON", rows: 5 });
   #comment = element("input.comment", {
     type: "text",
@@ -20,22 +34,29 @@ export class DecisionForm {
   });
   #reject = button("error", "Reject", () => this.#decide("rejected"), { classes: "reject" });
   #complaint = element("p.complaint", { role: "alert", hidden: true });
-  #asked = "";
+  #askedText = "";
+  /** @type {Asked | null} */
+  #asked = null;
   /** @type {Row | null} */
   #row = null;
 
   element = element(
     "form.decision",
     { hidden: true, "aria-label": "Decide" },
+    this.#what,
     this.#arguments,
     this.#comment,
     this.#complaint,
     element("span.buttons", {}, this.#approve, this.#reject),
   );
 
-  /** @param {Decide} decide */
-  constructor(decide) {
+  /**
+   * @param {Decide} decide
+   * @param {Read} read
+   */
+  constructor(decide, read) {
     this.decide = decide;
+    this.read = read;
     this.element.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
     this.#arguments.addEventListener("input", () => this.#name());
   }
@@ -46,33 +67,63 @@ export class DecisionForm {
     if (row === this.#row) return;
     this.#row = row;
     if (row === null) return;
-    const allowed = allowedDecisions(row);
-    this.#asked = JSON.stringify(row.first.details.arguments ?? {}, null, INDENT);
-    this.#arguments.value = this.#asked;
-    this.#arguments.hidden = !allowed.includes("edited");
-    this.#approve.hidden = !allowed.includes("approved") && !allowed.includes("edited");
-    this.#reject.hidden = !allowed.includes("rejected");
     this.#comment.value = "";
     this.#complain(null);
+    this.#fill(null);
+    this.#load(row);
+  }
+
+  /** @param {Row} row */
+  async #load(row) {
+    try {
+      const asked = await this.read(String(row.first.details.approval_id));
+      if (row === this.#row) this.#fill(asked);
+    } catch (error) {
+      if (row === this.#row) this.#complain(`What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
+    }
+  }
+
+  /** @param {Asked | null} asked nothing can be decided before it is known */
+  #fill(asked) {
+    this.#asked = asked;
+    const allowed = asked?.allowed ?? [];
+    setText(
+      this.#what,
+      asked === null
+        ? "Reading what is asked …"
+        : [asked.action, asked.tool_name, `${asked.risk_level} risk`].filter(Boolean).join(" · "),
+    );
+    this.#askedText = JSON.stringify(asked?.arguments ?? {}, null, INDENT);
+    this.#arguments.value = this.#askedText;
+    this.#arguments.hidden = asked === null;
+    this.#arguments.readOnly = !allowed.includes("edited");
+    this.#approve.hidden = asked !== null && !allowed.includes("approved") && !allowed.includes("edited");
+    this.#reject.hidden = asked !== null && !allowed.includes("rejected");
+    this.#reject.disabled = asked === null;
     this.#name();
   }
 
   get #isEdited() {
-    return this.#arguments.value !== this.#asked;
+    return this.#arguments.value !== this.#askedText;
   }
 
   #name() {
     setText(this.#approve.lastChild, this.#isEdited ? "Approve with changes" : "Approve");
-    const allowed = this.#row === null ? [] : allowedDecisions(this.#row);
+    const allowed = this.#asked?.allowed ?? [];
     this.#approve.disabled = !allowed.includes(this.#isEdited ? "edited" : "approved");
   }
 
   /** @param {string} decision */
   async #decide(decision) {
     const row = this.#row;
-    if (row === null) return;
+    if (row === null || this.#asked === null) return;
     /** @type {Record<string, unknown>} */
-    const fields = { approval_id: row.first.details.approval_id, decision, comment: this.#comment.value };
+    const fields = {
+      approval_id: row.first.details.approval_id,
+      arguments_hash: this.#asked.arguments_hash,
+      decision,
+      comment: this.#comment.value,
+    };
     this.#complain(null);
     try {
       if (decision === "edited") fields.edited = parseArguments(this.#arguments.value);

@@ -35,10 +35,11 @@ export class DetailsPanel {
    * @param {(step: number) => void} move to the row before or behind
    * @param {(sequence: number) => string} linkTo
    * @param {import("./decision_form.js").Decide} decide
+   * @param {import("./decision_form.js").Read} readApproval
    */
-  constructor(scene, close, move, linkTo, decide) {
+  constructor(scene, close, move, linkTo, decide, readApproval) {
     this.scene = scene;
-    this.#decision = new DecisionForm(decide);
+    this.#decision = new DecisionForm(decide, readApproval);
     this.linkTo = linkTo;
     const link = button("link", "Copy link", () => this.#row && copy(link, linkTo(this.#row.first.sequence)), {
       shown: false,

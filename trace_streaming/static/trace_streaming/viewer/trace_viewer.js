@@ -1,6 +1,7 @@
 // <trace-viewer trace-id="…">: one trace, live. docs/viewer.md says how it is used and themed.
 
 import { TraceStream } from "../client/trace_stream.js";
+import { readApproval } from "./asked_approval.js";
 import { connectionState, replayed, whatFollows } from "./connection.js";
 import { Clock } from "./clock.js";
 import { DeepLink } from "./deep_link.js";
@@ -58,6 +59,7 @@ export class TraceViewer extends HTMLElement {
     (step) => this.#timeline.move(step),
     (sequence) => this.#link.urlOf(sequence),
     (fields) => this.#stream?.command("decide", fields) ?? Promise.reject(new Error("Not connected")),
+    (approvalId) => readApproval(this.#url, approvalId),
   );
   #notice = element("p.notice", { role: "alert", hidden: true });
   #progress = element("span.progress", { hidden: true });
@@ -153,8 +155,7 @@ export class TraceViewer extends HTMLElement {
     this.#stop();
     this.#reset();
     this.#timeline.scene.canDecide = this.hasAttribute("can-decide");
-    const traceId = this.getAttribute("trace-id");
-    const url = this.getAttribute("url") || (traceId && `/ws/traces/${encodeURIComponent(traceId)}`);
+    const url = this.#url;
     if (!url) return;
     const stream = (this.#stream = new TraceStream(url, { since: 0 }));
     stream.addEventListener("connected", ({ detail }) => this.#connected(detail.state));
@@ -178,6 +179,12 @@ export class TraceViewer extends HTMLElement {
       this.dispatchEvent(new CustomEvent("statechange", { detail: { state: stream.state } }));
     });
     this.#schedule();
+  }
+
+  /** Of the socket; empty where nothing is to be watched. */
+  get #url() {
+    const traceId = this.getAttribute("trace-id");
+    return this.getAttribute("url") || (traceId ? `/ws/traces/${encodeURIComponent(traceId)}` : "");
   }
 
   #stop() {
