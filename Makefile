@@ -1,6 +1,7 @@
 # Everything runs in .venv, which is made when it is missing or older than the requirements.
 
 PYTHON ?= python3
+PORT ?= 8000
 BIN := .venv/bin
 # Most of the time tests wait: this many processes keep two cores busy.
 WORKERS ?= 4
@@ -12,8 +13,8 @@ PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/site ## serve the demonstration: recorded agent runs stream into a page
-	@exec $(BIN)/python manage.py demo
+demo: .venv/site ## serve the demonstration: recorded agent runs stream into a page; PORT=8000
+	@exec $(BIN)/python manage.py demo --port $(PORT)
 
 test: .venv/site ## run the tests that need nothing but Python, in some minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not thorough"

@@ -12,11 +12,13 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.dispatch import Signal
+from django.urls import get_script_prefix, set_script_prefix
 from pytest_django import Settings
 
 from trace_streaming import CANONICAL_EVENTS, TraceEmitter, current_emitter, event_emitted, trace_ended
@@ -451,3 +453,22 @@ async def test_flush_tells_whether_everything_is_stored(stored: bool) -> None:
         assert TraceEmitter().flush(1.5) is stored
         assert await TraceEmitter().aflush(1.5) is stored
         assert not TraceEmitter().flush(2)
+
+
+@pytest.mark.parametrize("prefix", ["/", "/below/"])
+def test_an_emitter_knows_its_page(prefix: str) -> None:
+    """To be handed to whoever asked for the run; below a prefix, too."""
+    before = get_script_prefix()
+    set_script_prefix(prefix)
+    try:
+        assert TraceEmitter("a:b@c~1").url == f"{prefix}dashboard/traces/a:b@c~1"
+    finally:
+        set_script_prefix(before)
+
+
+def test_without_the_routes_there_is_no_page(settings: Settings) -> None:
+    """A project may serve sockets alone."""
+    urls = ModuleType("urls")
+    vars(urls)["urlpatterns"] = []
+    settings.ROOT_URLCONF = urls
+    assert TraceEmitter("t").url == ""

@@ -101,8 +101,9 @@ async def test_an_empty_project_that_follows_the_readme(project: Project, site_p
     assert project.get("/ws/health")["status"] == "healthy"
     example = python_blocks(section("Add it to your project"))[-1]
     assert "with TraceEmitter(owner=user)" in example
-    emit = f"{SESSION}\nsearch = str.upper\n{example}\nprint(emitter.trace_id)\n{LOGIN}"
-    trace_id, cookie = project.manage("shell", "-v0", "-c", emit).stdout.split()
+    emit = f"{SESSION}\n{example}\nprint(emitter.trace_id)\n{LOGIN}"
+    page, trace_id, cookie = project.manage("shell", "-v0", "-c", emit).stdout.split()
+    assert page == f"/dashboard/traces/{trace_id}"
     async with connect(project.url(trace_id, since=0)) as stranger:
         assert orjson.loads(await stranger.recv())["details"]["code"] == 4401
     headers: Any = {"Cookie": f"sessionid={cookie}"}
@@ -114,7 +115,7 @@ async def test_an_empty_project_that_follows_the_readme(project: Project, site_p
             "tool_call_start",
             "tool_call_complete",
         ]
-        assert frames[3]["details"]["result"] == "TIMEDELTA"
+        assert frames[3]["details"]["result"] == {"found": ["fields.py:1474"]}
 
 
 def test_adding_it_takes_under_thirty_lines() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from pytest_django import Settings
 
 from cuga_site.management.commands import demo
 from cuga_site.test_runner import PytestRunner
+from tests.live.services import free_port
 from trace_streaming.models import Event, Trace
 from trace_streaming.redaction import redact
 
@@ -125,3 +127,11 @@ def test_manage_py_test_hands_everything_to_pytest(monkeypatch: pytest.MonkeyPat
     runner = PytestRunner(verbosity=2, failfast=True, keepdb=True, test_name_patterns=["socket"])
     assert runner.run_tests(["tests/test_store.py"]) == 3
     assert calls == [["--verbose", "--exitfirst", "--reuse-db", "-k=socket", "tests/test_store.py"]]
+
+
+def test_a_demonstration_that_runs_already_is_left_alone(settings: Settings) -> None:
+    """With its port taken nothing is migrated or played: the command says which port to choose, and fails."""
+    settings.DEBUG = True
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(CommandError, match=f"make demo PORT={port + 1}"):
+        call_command("demo", "--port", str(port))

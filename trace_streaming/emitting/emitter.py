@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
+from django.urls import NoReverseMatch, reverse
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
@@ -59,6 +60,14 @@ class TraceEmitter(Emitter):
             # Added to what is redacted: a span's digits may look like an account's.
             text = encode_details({**redacted(metadata), **span})[1]
             _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text, self._is_by_sender))
+
+    @property
+    def url(self) -> str:
+        """The path of the trace's page, live; empty where the project has not included the app's routes."""
+        try:
+            return reverse("trace_streaming:dashboard-trace", args=[self.trace_id])
+        except NoReverseMatch:
+            return ""
 
     def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
         return make_event(self.trace_id, event, details, status)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 
 from trace_streaming.events import TRACE_ID_PATTERN
 from trace_streaming.permissions import find_trace, may_see_signals, may_watch
@@ -36,4 +39,26 @@ def _context(request: HttpRequest) -> dict[str, Any]:
 def _refused(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         raise PermissionDenied
-    return redirect_to_login(request.get_full_path())
+    for login in (resolve_url(settings.LOGIN_URL), _admin_login()):
+        if login is not None and _leads_somewhere(login):
+            return redirect_to_login(request.get_full_path(), login)
+    raise PermissionDenied("Log in first; this project has no page for it: set LOGIN_URL")
+
+
+def _admin_login() -> str | None:
+    try:
+        return reverse("admin:login")
+    except NoReverseMatch:
+        return None
+
+
+def _leads_somewhere(url: str) -> bool:
+    """Whether a login page is there: a new project's ``LOGIN_URL`` is not. What is elsewhere is believed."""
+    path = urlsplit(url)
+    if path.netloc:
+        return True
+    try:
+        resolve(path.path.removeprefix(get_script_prefix().rstrip("/")))
+    except Resolver404:
+        return False
+    return True

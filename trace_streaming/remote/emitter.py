@@ -65,10 +65,16 @@ class RemoteTraceEmitter(Emitter):
         super().__init__(trace_id)
         self._extra_events = tuple(extra_events)
         self._redactor = redactor
-        self._sender = all_senders.to(check_base_url(base_url), check_authorization(scheme, token))
+        self._base_url = check_base_url(base_url)
+        self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
         if metadata is not None:
             text = safe_details(metadata, redactor)[1]
             self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), metadata=text))
+
+    @property
+    def url(self) -> str:
+        """The address of the trace's page on the server, live."""
+        return f"{self._base_url}/dashboard/traces/{self.trace_id}"
 
     @property
     def lost(self) -> int:

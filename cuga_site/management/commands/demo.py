@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -49,6 +50,8 @@ class Command(BaseCommand):
         """Everything the demonstration needs, then daphne."""
         if not settings.DEBUG:
             raise CommandError("The demonstration has a known password: run it with DJANGO_DEBUG=1 only.")
+        if not _is_free(host, port):
+            raise CommandError(f"Port {port} of {host} is taken. Choose another: make demo PORT={port + 1}")
         call_command("migrate", verbosity=0)
         self._make_user()
         self.stdout.write(f"\n  Watch agents work:  http://{host}:{port}/")
@@ -69,6 +72,15 @@ class Command(BaseCommand):
         users = get_user_model()._default_manager
         if not users.filter(username=LOGIN).exists():
             users.create_superuser(LOGIN, "demo@example.com", LOGIN)
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Asked before anything is played: a demonstration that runs already would get it into its database."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return True
+    except OSError:
+        return False
 
 
 class _Stopped(Exception):  # noqa: N818  no error
