@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -32,6 +33,11 @@ class Trace(models.Model):
     started_at = models.DateTimeField(_("started"))
     last_event_at = models.DateTimeField(_("last event"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    stored_at = models.DateTimeField(
+        _("last stored"),
+        default=timezone.now,
+        help_text=_("By the clock of whoever stored it; events have times of their own, of any clock."),
+    )
     last_sequence = models.PositiveBigIntegerField(_("last sequence"), default=0)
     event_count = models.PositiveBigIntegerField(_("events"), default=0)
     error_count = models.PositiveBigIntegerField(_("errors"), default=0)
@@ -60,7 +66,7 @@ class Trace(models.Model):
         ordering = ["-started_at", "-pk"]
         indexes = [
             models.Index(fields=["-started_at", "-id"], name="trace_streaming_started"),
-            models.Index(fields=["state", "last_event_at"], name="trace_streaming_state"),
+            models.Index(fields=["state", "stored_at"], name="trace_streaming_stored"),
         ]
 
     def __str__(self) -> str:
@@ -68,8 +74,11 @@ class Trace(models.Model):
 
     @property
     def duration(self) -> timedelta:
-        """From the first event to the end, or to the last event while the trace runs."""
-        return (self.ended_at or self.last_event_at) - self.started_at
+        """From the first event to the end, or to the last event while the trace runs; as their senders tell the time.
+
+        Never below nothing: a sender's clock may say that the end was before the start.
+        """
+        return max((self.ended_at or self.last_event_at) - self.started_at, timedelta(0))
 
 
 class Event(models.Model):

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 
 import django
 
-from trace_streaming.approvals import decisions
-
 django.setup()
 
+from trace_streaming.approvals import decisions  # noqa: E402
 from trace_streaming.exceptions import ApprovalConflictError  # noqa: E402
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.takes(seconds=15)
 
 def test_windows_equal_a_scan_of_the_events_on_postgresql_too(postgres: Postgres) -> None:
     """The same tests as on SQLite, in a process with another database."""
-    files = [f"tests/test_signal_{name}.py" for name in ("windows", "series", "views")]
+    files = ["tests/analytics/test_windows.py", "tests/analytics/test_series.py", "tests/api/test_signals.py"]
     command = [sys.executable, "-m", "pytest", "-q", *files]
     environment = {**os.environ, "DATABASE_URL": postgres.url}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

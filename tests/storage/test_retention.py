@@ -39,7 +39,13 @@ def _traces() -> None:
     store.append([event("old-with-error", LONG_AGO, "error"), TraceEnd("old-with-error", "success", LONG_AGO)])
     store.append([event("old-failed", LONG_AGO), TraceEnd("old-failed", "error", LONG_AGO)])
     store.append([event("old-running", LONG_AGO)])
+    Trace.objects.update(stored_at=LONG_AGO)
     store.append([event("young", LONG_AGO), event("young", NOW)])
+
+
+def silent_since(time: datetime, *trace_ids: str) -> None:
+    """As if nothing had been stored of them since then."""
+    Trace.objects.filter(trace_id__in=trace_ids).update(stored_at=time)
 
 
 def remaining() -> set[str]:
@@ -97,6 +103,7 @@ def test_pruning_marks_what_is_silent(settings: Settings) -> None:
     """Where no server runs that would do it."""
     settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 60
     store.append([event("silent", NOW - timedelta(hours=1))])
+    silent_since(NOW - timedelta(hours=1), "silent")
     assert prune("--older-than", "30d") == "Deleted 4 traces with 5 events."
     assert Trace.objects.get(trace_id="silent").state == "incomplete"
 
@@ -105,6 +112,7 @@ def test_no_statement_deletes_more_than_a_range(monkeypatch: pytest.MonkeyPatch)
     """Emitters never wait for a long lock: a large trace goes a range at a time."""
     monkeypatch.setattr(retention, "RANGE_EVENTS", 10)
     store.append([event("large", LONG_AGO) for _ in range(95)])
+    silent_since(LONG_AGO, "large")
     with CaptureQueriesContext(connection) as queries:
         deleted = list(retention.prune(Trace.objects.get(trace_id="large"), NOW - timedelta(days=30)))
     assert deleted == [10] * 9 + [5]
@@ -129,6 +137,7 @@ def test_running_traces_that_are_silent_become_incomplete(settings: Settings, mo
     monkeypatch.setattr(retention, "CHUNK_TRACES", 2)
     for number in range(5):
         store.append([event(f"silent-{number}", LONG_AGO)])
+        silent_since(LONG_AGO, f"silent-{number}")
     settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 3600
     assert retention.mark_incomplete() == 6
     assert retention.mark_incomplete() == 0
@@ -156,3 +165,18 @@ def test_ages_are_counted_in_one_time_zone(settings: Settings, use_tz: bool) -> 
     assert Trace.objects.get(trace_id="now").state == "running"
     prune("--older-than", "2h")
     assert "now" in remaining()
+
+
+def test_a_senders_clock_that_is_days_behind_ends_nothing(settings: Settings) -> None:
+    """What was stored a moment ago is neither old nor silent, whatever its events say; nor is a year 1."""
+    settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 60
+    for name, at in (
+        ("behind", LONG_AGO),
+        ("far", datetime(1971, 1, 1, tzinfo=UTC)),
+        ("ahead", NOW + timedelta(days=2)),
+    ):
+        store.append([event(name, at)])
+    assert retention.mark_incomplete() == 1  # old-running
+    prune("--older-than", "30d")
+    assert remaining() == {"young", "behind", "far", "ahead"}
+    assert set(Trace.objects.values_list("state", flat=True)) == {"running"}

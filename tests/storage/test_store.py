@@ -233,17 +233,36 @@ def test_a_commit_that_is_refused_is_not_in_doubt(monkeypatch: pytest.MonkeyPatc
         store.append([TraceStart("t", NOW, owner_id=987654)])
 
 
-def test_a_trace_that_was_taken_for_incomplete_goes_on() -> None:
-    """Its next event says that it was only silent; one that ended otherwise stays ended."""
-    for trace_id, state in (("silent", "incomplete"), ("done", "success")):
-        store.append([event(trace_id), TraceEnd(trace_id, state, NOW)])
-        (batch,) = store.append([event(trace_id)])
-        trace = Trace.objects.get(trace_id=trace_id)
-        is_running = state == "incomplete"
-        assert trace.state == batch.state == ("running" if is_running else state)
-        assert trace.ended_at == (None if is_running else NOW)
-    (batch,) = store.append([event("silent"), TraceEnd("silent", "incomplete", NOW)])
-    assert batch.state == "incomplete"
+@pytest.mark.parametrize("state", ["success", "error", "incomplete"])
+def test_a_trace_that_goes_on_after_its_end_is_running(state: str) -> None:
+    """Until it ends again; whether the end and what follows come in one batch or in two."""
+    store.append([event("two"), TraceEnd("two", state, NOW)])
+    in_one: list[TraceRecord] = [event("one"), TraceEnd("one", state, NOW), event("one")]
+    for records in ([event("two")], in_one):
+        (batch,) = store.append(records)
+        trace = Trace.objects.get(trace_id=batch.trace_id)
+        assert (trace.state, batch.state, trace.ended_at) == ("running", "running", None)
+        (batch,) = store.append([event(batch.trace_id), TraceEnd(batch.trace_id, state, NOW)])
+        assert (batch.state, Trace.objects.get(trace_id=batch.trace_id).ended_at) == (state, NOW)
+
+
+@pytest.mark.parametrize("name", ["approval_received", "approval_timeout"])
+def test_a_late_decision_does_not_make_a_trace_run(name: str) -> None:
+    """Its agent has ended; nobody would end it again."""
+    store.append([event("t"), TraceEnd("t", "success", NOW)])
+    (batch,) = store.append([replace(event("t"), event=name)])
+    assert (batch.state, Trace.objects.get().state) == ("success", "success")
+
+
+def test_a_traces_times_are_those_that_its_events_tell() -> None:
+    """In whatever order they come, and of whatever clocks; never a negative duration."""
+    for seconds in (5, -5, 0):
+        store.append([replace(event("t"), timestamp=NOW + timedelta(seconds=seconds))])
+    trace = Trace.objects.get()
+    assert (trace.started_at, trace.last_event_at) == (NOW - timedelta(seconds=5), NOW + timedelta(seconds=5))
+    assert trace.duration == timedelta(seconds=10)
+    store.append([TraceEnd("t", "success", NOW - timedelta(days=2))])
+    assert Trace.objects.get().duration == timedelta(0)
 
 
 @pytest.mark.parametrize("microsecond", [0, 1, 123456])

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
-from django.urls import NoReverseMatch, reverse
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
@@ -64,6 +63,8 @@ class TraceEmitter(Emitter):
     @property
     def url(self) -> str:
         """The path of the trace's page, live; empty where the project has not included the app's routes."""
+        from django.urls import NoReverseMatch, reverse  # loads what a program without a project does not need
+
         try:
             return reverse("trace_streaming:dashboard-trace", args=[self.trace_id])
         except NoReverseMatch:

@@ -23,12 +23,14 @@ DELETED_USER: Final = "[deleted user]"
 
 
 def silent_traces(older_than: datetime, keep_errors: bool = False, owner: Any = None) -> QuerySet[Trace]:
-    """Traces without an event since a time, running ones included; oldest first.
+    """Traces of which nothing was stored since a time, running ones included; oldest first.
+
+    Events tell times of their own, of clocks that may be days off: they do not count here.
 
     :param keep_errors: leave out traces that ended with ``error`` or hold an event with that status
     :param owner: only this user's
     """
-    traces = Trace.objects.using(database()).filter(last_event_at__lt=older_than).order_by("last_event_at")
+    traces = Trace.objects.using(database()).filter(stored_at__lt=older_than).order_by("stored_at")
     traces = traces if owner is None else traces.filter(owner=owner)
     return traces.exclude(Q(state=Trace.State.ERROR) | Q(error_count__gt=0)) if keep_errors else traces
 
@@ -48,7 +50,7 @@ def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
     with transaction.atomic(using=database()):
         # Locked and judged again: an append that came before us has moved its last event.
         silent = Trace.objects.using(database()).select_for_update()
-        if (unchanged := silent.filter(pk=trace.pk, last_event_at__lt=older_than).first()) is not None:
+        if (unchanged := silent.filter(pk=trace.pk, stored_at__lt=older_than).first()) is not None:
             unchanged.delete()
 
 
@@ -88,7 +90,7 @@ def mark_incomplete() -> int:
     if conf.INCOMPLETE_AFTER_SECONDS is None:
         return 0
     cutoff = stored_time(datetime.now(UTC)) - timedelta(seconds=conf.INCOMPLETE_AFTER_SECONDS)
-    silent = Trace.objects.using(database()).filter(state=Trace.State.RUNNING, last_event_at__lt=cutoff)
+    silent = Trace.objects.using(database()).filter(state=Trace.State.RUNNING, stored_at__lt=cutoff)
     total = 0
     # Some at a time, and each judged again as it is locked: no emitter waits long, and none that goes on is marked.
     while chunk := list(silent.values_list("pk", flat=True)[:CHUNK_TRACES]):

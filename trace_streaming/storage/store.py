@@ -155,6 +155,8 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
         match record:
             case TraceEvent():
                 new.events.append(record)
+                if record.event not in trace_rows.DECIDED_EVENTS:
+                    new.end = None  # it goes on
             case TraceEnd():
                 new.end = record
             case TraceStart():

@@ -14,7 +14,7 @@ from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceSta
 from trace_streaming.models import Approval, Trace
 
 from . import owners
-from .times import stored_time
+from .times import stored_now, stored_time
 
 
 @dataclass(slots=True)
@@ -35,14 +35,26 @@ class Appended:
         return bool(self.events or self.starts or self.end or self.approvals or self.lost)
 
     @property
-    def last_event_at(self) -> datetime:
-        """Aware, UTC."""
-        return self.events[-1].timestamp if self.events else self.started_at
+    def first_at(self) -> datetime:
+        """The earliest time that is told; aware, UTC."""
+        return min([self.started_at, *(event.timestamp for event in self.events)])
+
+    @property
+    def last_at(self) -> datetime:
+        """The latest time of an event, or that of the first record; aware, UTC."""
+        return max([event.timestamp for event in self.events], default=self.started_at)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the trace runs, even if it had ended: a decision that comes late does not make it."""
+        return any(event.event not in DECIDED_EVENTS for event in self.events)
 
 
 class TraceGoneError(Exception):
     """A trace was deleted while something was appended to it."""
 
+
+DECIDED_EVENTS: Final = frozenset({"approval_received", "approval_timeout"})
 
 _begun: dict[str, None] = {}
 """Traces that are likely to be there already, newest last: what is wrong about that shows when they are updated."""
@@ -87,8 +99,12 @@ def _approval_fields(text: str) -> dict[str, Any]:
 
 
 def _new_trace(trace_id: str, new: Appended) -> Trace:
-    started_at = stored_time(new.started_at)
-    trace = Trace(trace_id=trace_id, started_at=started_at, last_event_at=started_at)
+    trace = Trace(
+        trace_id=trace_id,
+        started_at=stored_time(new.first_at),
+        last_event_at=stored_time(new.last_at),
+        stored_at=stored_now(),
+    )
     if new.starts:
         start = new.starts[0]
         trace.owner_id = start.owner_id
@@ -103,23 +119,29 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
     # One statement for all traces of the batch; the ORM would need one each.
     sql = (
         f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
-        " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s,"
-        " last_event_at = %s, ended_at = CASE WHEN state = %s THEN NULL ELSE ended_at END,"
-        " state = CASE WHEN state = %s THEN %s ELSE state END WHERE trace_id = %s"
+        " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s, stored_at = %s,"
+        " started_at = CASE WHEN started_at > %s THEN %s ELSE started_at END,"
+        " last_event_at = CASE WHEN last_event_at < %s THEN %s ELSE last_event_at END,"
+        " ended_at = CASE WHEN state = %s OR %s = 1 THEN NULL ELSE ended_at END,"
+        " state = CASE WHEN state = %s OR %s = 1 THEN %s ELSE state END WHERE trace_id = %s"
     )
-    # A trace that was silent for too long goes on.
-    goes_on = (Trace.State.INCOMPLETE, Trace.State.INCOMPLETE, Trace.State.RUNNING)
+    incomplete, running = Trace.State.INCOMPLETE, Trace.State.RUNNING
+
+    def column(time: datetime) -> Any:
+        return connection.ops.adapt_datetimefield_value(stored_time(time))
+
+    now = connection.ops.adapt_datetimefield_value(stored_now())
     with connection.cursor() as cursor:
         cursor.executemany(
             sql,
             [
                 (
-                    len(new.events),
-                    len(new.events),
+                    *(len(new.events), len(new.events)),
                     sum(event.status == "error" for event in new.events),
-                    new.lost,
-                    connection.ops.adapt_datetimefield_value(stored_time(new.last_event_at)),
-                    *goes_on,
+                    *(new.lost, now),
+                    *([column(new.first_at)] * 2),
+                    *([column(new.last_at)] * 2),
+                    *(incomplete, int(new.goes_on), incomplete, int(new.goes_on), running),
                     trace_id,
                 )
                 for trace_id, new in appended.items()

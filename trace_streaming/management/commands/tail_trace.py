@@ -99,7 +99,7 @@ class _HereSource(EventSource):
     def _admit(self) -> None:
         """It is no connection."""
 
-    def _guard(self) -> None:
+    def _have_checked(self) -> None:
         """The same."""
 
 
