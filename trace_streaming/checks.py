@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 from .conf import PREFIX, SETTING_NAMES, Limits, conf
 from .events import EVENT_NAME_PATTERN
 from .models import Trace
+from .recording.spool import spool_dir_problem
 
 E001 = "trace_streaming.E001"
 E002 = "trace_streaming.E002"
@@ -118,6 +119,9 @@ def _check_spool_dir(folder: object) -> Iterator[CheckMessage]:
         path = Path(str(folder)).absolute()
         nearest = next(existing for existing in (path, *path.parents) if existing.exists())
         usable = nearest.is_dir() and os.access(nearest, os.W_OK)
+        if usable and nearest == path and (problem := spool_dir_problem(path)) is not None:
+            hint = "Give it to the user that the site runs as, and to nobody else: chmod 700."
+            yield Error(f"TRACE_STREAMING_SPOOL_DIR is not safe: {folder!r}. {problem}.", hint=hint, id=E007)
     if not usable:
         hint = "Set the path of a folder on this machine that the process may write to, or make."
         yield Error(f"TRACE_STREAMING_SPOOL_DIR is no writable folder: {folder!r}.", hint=hint, id=E007)

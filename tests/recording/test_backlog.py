@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trace_streaming.events import TraceEvent, TraceRecord
 from trace_streaming.recording import backlog as module
 from trace_streaming.recording.backlog import Backlog
 from trace_streaming.recording.record_queue import Barrier
+from trace_streaming.recording.spool import _Owner
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -158,3 +160,25 @@ def test_a_process_that_can_have_no_more_threads_emits_on(folder: Path, monkeypa
     assert not folder.exists()
     put(backlog, 16, 20)
     assert ".spool" in files(folder)
+
+
+def test_threads_that_begin_to_spool_share_one_folder_lock(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer adopts while another thread spills: a second lock would stay behind, with files of nobody."""
+    settings.TRACE_STREAMING_SPOOL_DIR = str(tmp_path)
+    backlog, both = Backlog(), threading.Barrier(2, timeout=10)
+    new = _Owner.new
+
+    def slow(folder: Path) -> _Owner:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return new(folder)
+
+    monkeypatch.setattr(_Owner, "new", slow)
+    threads = [threading.Thread(target=backlog._open_spool) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(tmp_path.glob("*.lock"))) == 1

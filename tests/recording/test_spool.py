@@ -200,3 +200,36 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Path, "rename", renamed)
     Spool(tmp_path / "spool").write(1, RECORDS, ())
     assert done == ["sync", "rename", "sync"]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o707])
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    """They could plant events of any trace, and move files out of it; one of a group's is the group's."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(PermissionError, match="Everybody may write to it"):
+        Spool(folder)
+    folder.chmod(0o770)
+    Spool(folder).close()
+
+
+@pytest.mark.parametrize("suffix", ["lock", "spool"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_no_file_is_not_taken_for_one(
+    tmp_path: Path, suffix: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A link leads to somebody else's file, and nobody may ever write to a pipe."""
+    folder = tmp_path / "spool"
+    dead = Spool(folder)
+    dead.write(1, RECORDS, ())
+    dead.close()
+    planted = folder / f"0-planted.{'lock' if suffix == 'lock' else '000000000001.spool'}"
+    if kind == "pipe":
+        os.mkfifo(planted)
+    else:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.write_text("[]\n")
+        planted.symlink_to(elsewhere)
+    assert [segment.read() for segment in Spool(folder).adopt(HERE)] == [RECORDS]
+    assert "What process 0-planted left cannot be read" in caplog.text

@@ -69,3 +69,11 @@ async def test_a_server_that_goes_is_come_back_to_and_one_that_refuses_is_not() 
     assert (await names(Script([refused(4001)], [refused(4008)], [ENDED])))[-1] == "ended"
     with pytest.raises(NotLetInError, match="No"):
         await names(Script([refused(4403)]))
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+async def test_no_text_ends_a_line_of_the_stream(letter: str) -> None:
+    """Python takes many letters for an end of line, and an event may hold them: it forges nothing behind them."""
+    text = f'{{"sequence":1,"text":"{letter}event: ended{letter}data: {{}}"}}'
+    received = await names(Script([CONNECTED, f"id: 1\ndata: {text}\n\n".encode(), event(2), ENDED]))
+    assert received == ["connected", text, '{"sequence":2}', "ended"]

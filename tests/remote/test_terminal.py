@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from trace_streaming import TraceEmitter
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote.sender import all_senders
-from trace_streaming.remote.terminal import event_line, rendered
+from trace_streaming.remote.terminal import event_line, printable_json, rendered
 
 EVENT = {
     "event": "tool_call_complete",
@@ -138,3 +139,13 @@ def test_a_shell_script_emits_to_another_server(monkeypatch: pytest.MonkeyPatch)
         assert server.authorizations == ["Bearer secret"]
     with ScriptedServer((403, {}, {"detail": "No."})).serving() as server, pytest.raises(CommandError, match="refused"):
         call_command("emit_trace_event", "t", "plan_created", "--url", server.url)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_json_for_a_terminal_says_the_same_and_commands_nothing(encoding: str) -> None:
+    """In the letters that it knows; what it would obey is escaped."""
+    text = json.dumps({"a": "\u2028\x9b31m\x7f é 😀 \u202e"}, ensure_ascii=False)
+    shown = printable_json(text, encoding)
+    assert json.loads(shown) == json.loads(text)
+    assert shown.encode(encoding).decode(encoding) == shown
+    assert all(letter.isprintable() for letter in shown)

@@ -22,7 +22,7 @@ from trace_streaming.approvals.decisions import approvals
 from trace_streaming.models import Event, StreamServer, Trace
 from trace_streaming.servers.presence import living, watchers_by_trace
 from trace_streaming.storage.retention import prune
-from trace_streaming.storage.times import stored_now
+from trace_streaming.storage.times import local_time, stored_now
 
 from .date_hierarchy import TracesByPeriod
 from .exports import ExportAdmin
@@ -152,7 +152,7 @@ class TraceAdmin(ExportAdmin):
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
             (
-                (e.sequence, e.timestamp.strftime("%H:%M:%S.%f")[:-3], e.event, e.status, e.details[:120])
+                (e.sequence, local_time(e.timestamp).strftime("%H:%M:%S.%f")[:-3], e.event, e.status, e.details[:120])
                 for e in newest
             ),
         )

@@ -55,6 +55,7 @@ class Backlog:
         """Held by whoever takes from the queue, so that what is in a file is older than what is in memory."""
         self._numbers = itertools.count()
         self._spool: Spool | None = None
+        self._opening = threading.Lock()
         self._spilling = threading.Lock()
         self.log = BurstLog(logger, logging.ERROR)
         """Of storing; a burst ends when nothing waits any more."""
@@ -222,9 +223,10 @@ class Backlog:
         return segment
 
     def _open_spool(self) -> Spool:
-        if self._spool is None:
-            self._spool = Spool(Path(conf.SPOOL_DIR or ""))
-        return self._spool
+        with self._opening:  # the writer may adopt while another thread spills: each would have a spool of its own
+            if self._spool is None:
+                self._spool = Spool(Path(conf.SPOOL_DIR or ""))
+            return self._spool
 
     def _log_failing(self, error: OSError | TypeError) -> None:
         reason = getattr(error, "strerror", None) or type(error).__name__

@@ -91,7 +91,8 @@ async def _parsed(parts: AsyncIterator[bytes]) -> AsyncIterator[Message]:
     async for part in parts:
         *blocks, rest = (rest + part).split(b"\n\n")
         for block in blocks:
-            fields = dict(line.split(": ", 1) for line in block.decode().splitlines() if not line.startswith(":"))
+            # By line feeds alone: an event's text may hold other letters that ``splitlines`` takes for an end of line.
+            fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if not line.startswith(":"))
             if fields:
                 place = int(fields["id"]) if "id" in fields else None
                 yield Message(fields.get("event", ""), fields.get("data", ""), place)

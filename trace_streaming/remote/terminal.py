@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -33,7 +34,7 @@ def event_line(event: Mapping[str, Any]) -> Text:
         (f"{duration:.0f} ms" if isinstance(duration, int | float) else "", "magenta"),
         (orjson.dumps(rest).decode() if rest else "", ""),
     ]
-    return Text(" ").join(Text(_shown(text), style) for text, style in columns if text)
+    return Text(" ").join(Text(printable(text), style) for text, style in columns if text)
 
 
 def rendered(line: Text, console: Console) -> str:
@@ -46,6 +47,24 @@ def rendered(line: Text, console: Console) -> str:
     return captured.get()
 
 
-def _shown(text: str) -> str:
-    """What a terminal would obey is replaced: an event may hold anything."""
+def printable(text: str) -> str:
+    """What a terminal would obey is replaced: an event, and what a server answers, may hold anything."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def printable_json(text: str, encoding: str = "utf-8") -> str:
+    """The same JSON, with escapes for what a terminal would obey, and for what it cannot show.
+
+    :param encoding: of the terminal, or of the file that stands for it
+    """
+    return "".join(letter if _is_plain(letter, encoding) else json.dumps(letter)[1:-1] for letter in text)
+
+
+def _is_plain(letter: str, encoding: str) -> bool:
+    if not letter.isprintable():
+        return False
+    try:
+        letter.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

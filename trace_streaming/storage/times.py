@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
+from django.utils import timezone
 
 
 def time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
@@ -33,6 +34,11 @@ def as_utc(time: datetime) -> datetime:
 def stored_now() -> datetime:
     """The time of this machine, as a model field takes it."""
     return stored_time(datetime.now(UTC))
+
+
+def local_time(time: datetime) -> datetime:
+    """As the other times of a page are shown: in the current time zone, of what a model field gives."""
+    return timezone.localtime(as_utc(time))
 
 
 class UtcNow(Now):

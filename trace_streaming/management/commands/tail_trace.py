@@ -20,7 +20,7 @@ from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import event_names
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.remote.resuming import Message, NotLetInError, Place, Source, follow
-from trace_streaming.remote.terminal import event_line, rendered
+from trace_streaming.remote.terminal import event_line, printable, printable_json, rendered
 from trace_streaming.wire.protocol import parse_watch_request
 
 EXIT_CODES: Final = {"success": 0, "error": 1}
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         try:
             code = asyncio.run(self._follow(_source(options), options["since"]))
         except (NotLetInError, ProtocolError, ValueError) as error:
-            raise CommandError(str(error), returncode=OTHERWISE) from None
+            raise CommandError(printable(str(error)), returncode=OTHERWISE) from None
         except KeyboardInterrupt:
             code = INTERRUPTED
         except BrokenPipeError:
@@ -76,17 +76,22 @@ class Command(BaseCommand):
                 if message.name == "":
                     self._say(message, data)
                 elif message.name == "gap":
-                    self.stderr.write(f"Events are missing: {data}")
+                    self.stderr.write(printable(f"Events are missing: {data}"))
                 elif message.name == "away" and not is_away:
-                    self.stderr.write(f"{data['message']}; connecting again")
+                    self.stderr.write(printable(f"{data['message']}; connecting again"))
                 elif message.name == "ended":
-                    self.stderr.write(f"The trace has ended: {data['state']}")
+                    self.stderr.write(printable(f"The trace has ended: {data['state']}"))
                     code = EXIT_CODES.get(data["state"], OTHERWISE)
                 is_away = message.name == "away"
         return code
 
     def _say(self, message: Message, event: dict[str, Any]) -> None:
-        self.stdout.write(message.data if self._as_json else rendered(event_line(event), self._console))
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        if self._as_json:
+            self.stdout.write(printable_json(message.data, encoding))
+        else:
+            line = rendered(event_line(event), self._console)
+            self.stdout.write(line.encode(encoding, "replace").decode(encoding))  # some terminals know few letters
         self.stdout.flush()
 
 
