@@ -190,7 +190,7 @@ class Conf:
         emitted outside of its transaction, beside it, or after it.
         """
         if self._recorder is _UNSET:
-            return "inline" if hasattr(mail, "outbox") else "thread"
+            return "inline" if "outbox" in vars(mail) else "thread"  # asked with each emit: `hasattr` takes 2 us
         return self._recorder  # type: ignore[no-any-return]
 
     @cached_property

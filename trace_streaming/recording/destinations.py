@@ -9,10 +9,18 @@ from trace_streaming.storage import store
 from .record_queue import Destination
 
 
+_known: dict[str, tuple[object, Destination]] = {}
+"""The last of each alias, and its name as the settings have it: a path takes as long to read as half an emit."""
+
+
 def current_destination() -> Destination:
     """The database that holds the log now, as the project's routers tell this thread."""
     alias = store.database()
-    return Destination(alias, _name(alias))
+    name = connections.settings[alias]["NAME"]
+    known = _known.get(alias)
+    if known is None or known[0] is not name:
+        known = _known[alias] = (name, Destination(alias, str(name)))
+    return known[1]
 
 
 def is_there(destination: Destination) -> bool:
