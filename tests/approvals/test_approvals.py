@@ -612,9 +612,23 @@ def test_no_edit_is_dropped(asked: JSON, edited: JSON) -> None:
     assert repr(decided) == repr({"n": edited})
 
 
-@pytest.mark.parametrize("said", [{"comment": "\ud83d"}, {"edited": {"a": "\ud83d"}}])
+@pytest.mark.parametrize("said", [{"comment": "\ud83d"}, {"edited": {"a": "\ud83d"}}, {"edited": {"n": 1 << 64}}])
 def test_half_a_character_is_refused(alice: User, said: dict[str, Any]) -> None:
     """As every other text that no database takes."""
     decision = "edited" if "edited" in said else "approved"
     with pytest.raises(InvalidDecisionError, match="half of a character"):
         decisions.decide(stored_approval(), decision, user=alice, channel="api", **said)
+
+
+def test_a_key_may_be_rotated_while_an_agent_waits(alice: User, settings: Settings) -> None:
+    """The hash was made with the key before, and so was the seal."""
+    approval = stored_approval(arguments={"n": 1}, arguments_hash=arguments_hash({"n": 1}))
+    decisions.decide(approval, "edited", user=alice, channel="api", edited={"n": 2})
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
+    assert TraceEmitter("t").wait_for("a-1", {"n": 1}).arguments == {"n": 2}
+
+
+def test_an_edit_of_an_earlier_version_is_not_lost() -> None:
+    """It was kept in clear, and its agent may still come for it."""
+    stored_approval(arguments={"n": 1}, decision="edited", edited_arguments={"n": 2}, decided_at=timezone.now())
+    assert TraceEmitter("t").wait_for("a-1").arguments == {"n": 2}

@@ -76,13 +76,17 @@ def decide(
         return approval
     expire(approval)
     approval.refresh_from_db()
-    if (approval.decision, _edited(approval)) != (decision, edited):
+    if (approval.decision, edited_of(approval)) != (decision, edited):
         raise ApprovalConflictError(approval.decision)
     return approval
 
 
-def _edited(approval: Approval) -> Mapping[str, Any] | None:
-    return unseal(approval.edited_sealed) if approval.edited_sealed else None
+def edited_of(approval: Approval) -> Mapping[str, Any] | None:
+    """What a human has written for the agent; an earlier version kept that in clear, with the row's other fields."""
+    if approval.edited_sealed:
+        return unseal(approval.edited_sealed)
+    edited: Mapping[str, Any] | None = approval.edited_arguments
+    return edited
 
 
 def expire(approval: Approval) -> bool:
@@ -148,7 +152,7 @@ def _announce(approval: Approval, batches: list[Batch]) -> None:
     approval_decided.send_robust(sender=Approval, approval=approval)
 
 
-def _is_unicode(value: object) -> bool:
+def _is_json(value: object) -> bool:
     try:
         orjson.dumps(value)
     except TypeError:
@@ -167,8 +171,8 @@ def _check(
         )
     if "\0" in comment or "\\u0000" in json.dumps(edited):
         raise InvalidDecisionError("A decision holds no NUL characters")
-    if not (_is_unicode(comment) and _is_unicode(edited)):
-        raise InvalidDecisionError("A decision holds no half of a character (a lone surrogate)")
+    if not (_is_json(comment) and _is_json(edited)):
+        raise InvalidDecisionError("A decision holds no half of a character, and no number of more than 64 bits")
     if len(comment) > MAX_COMMENT_LENGTH:
         raise InvalidDecisionError(f"A comment has at most {MAX_COMMENT_LENGTH} characters")
     if (decision == "edited") != (edited is not None):

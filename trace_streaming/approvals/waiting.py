@@ -18,10 +18,9 @@ from trace_streaming.emitting.approval_requests import (
     ApprovalRequest,
     AskedBefore,
     Decision,
-    arguments_hash,
+    has_hash,
     with_originals,
 )
-from trace_streaming.emitting.sealing import unseal
 from trace_streaming.events.freezing import freeze_details
 from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 from trace_streaming.models import Approval
@@ -31,7 +30,7 @@ from trace_streaming.storage.store import database, with_fresh_connection
 from trace_streaming.storage.times import as_utc
 from trace_streaming.telemetry.logs import BurstLog
 
-from .decisions import event_of, with_timeouts
+from .decisions import edited_of, event_of, with_timeouts
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +118,7 @@ def _mismatch(row: Approval, asked: ApprovalRequest | AskedBefore) -> Exception 
         return None
     if row.trace_id != asked.trace_id:
         return ApprovalNotFoundError("This trace has no such approval")
-    if asked.arguments is not None and arguments_hash(asked.arguments) != row.arguments_hash:
+    if asked.arguments is not None and not has_hash(asked.arguments, row.arguments_hash):
         return OtherArgumentsError("This approval was asked for with other arguments")
     return None
 
@@ -136,8 +135,8 @@ def _answer(waiting: Future[Decision], answer: Decision | Exception) -> None:
 def _decision(row: Approval, arguments: Mapping[str, Any] | None) -> Decision:
     if arguments is None:
         arguments = row.arguments
-    if row.edited_sealed:
-        restored = with_originals(unseal(row.edited_sealed), row.arguments, freeze_details(arguments))
+    if (edited := edited_of(row)) is not None:
+        restored = with_originals(dict(edited), row.arguments, freeze_details(arguments))
         arguments = cast("dict[str, Any]", restored)
     return Decision(
         approval_id=row.approval_id,

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from django.utils.crypto import salted_hmac
+from django.conf import settings
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from trace_streaming.events import TraceApproval, TraceEvent
 from trace_streaming.events.freezing import JSON, encode, freeze_details
@@ -125,10 +126,16 @@ def _shown_schema(redact: Callable[[object], dict[str, JSON]], schema: Mapping[s
     return shown
 
 
-def arguments_hash(arguments: Mapping[str, Any] | None) -> str:
+def arguments_hash(arguments: Mapping[str, Any] | None, *, key: str | bytes | None = None) -> str:
     """Of arguments as the agent has them; keyed with SECRET_KEY, so that nobody can guess them by trying."""
     text = orjson.dumps(freeze_details(arguments), option=orjson.OPT_SORT_KEYS)
-    return salted_hmac("trace_streaming.approvals", text, algorithm="sha256").hexdigest()
+    return salted_hmac("trace_streaming.approvals", text, secret=key, algorithm="sha256").hexdigest()
+
+
+def has_hash(arguments: Mapping[str, Any] | None, expected: str) -> bool:
+    """Whether it is the hash of these arguments, made with SECRET_KEY or with one of its fallbacks."""
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return any(constant_time_compare(arguments_hash(arguments, key=key), expected) for key in keys)
 
 
 def ask(request: ApprovalRequest | AskedBefore) -> Future[Decision]:

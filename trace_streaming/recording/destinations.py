@@ -8,7 +8,6 @@ from trace_streaming.storage import store
 
 from .record_queue import Destination
 
-
 _known: dict[str, tuple[object, Destination]] = {}
 """The last of each alias, and its name as the settings have it: a path takes as long to read as half an emit."""
 
