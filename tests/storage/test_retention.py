@@ -179,4 +179,5 @@ def test_a_senders_clock_that_is_days_behind_ends_nothing(settings: Settings) ->
     assert retention.mark_incomplete() == 1  # old-running
     prune("--older-than", "30d")
     assert remaining() == {"young", "behind", "far", "ahead"}
+    assert Event.objects.count() == 5  # none of theirs went
     assert set(Trace.objects.values_list("state", flat=True)) == {"running"}
