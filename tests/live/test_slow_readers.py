@@ -38,8 +38,10 @@ async def test_readers_that_stop_reading_cost_bounded_memory(
         emitting = asyncio.create_task(own_server.emit_large("warm-up", 1600, SIZE))
         await collect(warm, 1600, seconds=60)
         await emitting  # what emitting itself costs the server is not counted
-        # A receive queue of one frame: the client reads no further than that until it is asked to.
-        stalled = [await watch(stack, own_server.url(trace_id), profile, max_queue=1) for _ in range(READERS)]
+        # A receive queue of one frame: the client reads no further than that until it is asked to; so it would not
+        # see the answers to pings of its own, either.
+        options = {"max_queue": 1, "ping_interval": None}
+        stalled = [await watch(stack, own_server.url(trace_id), profile, **options) for _ in range(READERS)]
         before = resident_mebibytes(own_server)
         reader = await watch(stack, own_server.url(trace_id), profile)
         receiving = asyncio.create_task(collect(reader, EVENTS, seconds=60))

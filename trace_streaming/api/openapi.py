@@ -166,6 +166,7 @@ _extension(
 _extension(
     "api.approvals.ApprovalView",
     "ApprovalView",
+    get=extend_schema(parameters=[PATH], responses={200: ApprovalSerializer, **READING}),
     post=extend_schema(
         parameters=[PATH],
         request={"application/json": DecisionSerializer},
