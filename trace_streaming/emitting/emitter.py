@@ -12,7 +12,8 @@ import orjson
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
-from trace_streaming.events.freezing import JSON, encode_details
+from trace_streaming.events.fitting import encode_details
+from trace_streaming.events.kinds import JSON
 from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request

@@ -14,7 +14,9 @@ from trace_streaming.events import (
     lifted_duration_ms,
     lifted_tool_name,
 )
-from trace_streaming.events.freezing import JSON, encode_details, freeze_details
+from trace_streaming.events.fitting import encode_details
+from trace_streaming.events.freezing import freeze_details
+from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import REDACTION_FAILED, Redactor, redact
 
 logger = logging.getLogger(__name__)
