@@ -19,6 +19,7 @@ from .times import stored_now, stored_time
 CHUNK_TRACES: Final = 1_000
 RANGE_EVENTS: Final = 5_000
 """Events in one DELETE: bounds how long emitters wait for its locks."""
+FAR_FUTURE: Final = timedelta(days=366)
 DELETED_USER: Final = "[deleted user]"
 
 
@@ -28,9 +29,14 @@ def silent_traces(older_than: datetime, keep_errors: bool = False, owner: Any = 
     :param keep_errors: leave out traces that ended with ``error`` or hold an event with that status
     :param owner: only this user's
     """
-    traces = Trace.objects.using(database()).filter(last_event_at__lt=older_than).order_by("last_event_at")
+    traces = Trace.objects.using(database()).filter(_is_silent(older_than)).order_by("last_event_at")
     traces = traces if owner is None else traces.filter(owner=owner)
     return traces.exclude(Q(state=Trace.State.ERROR) | Q(error_count__gt=0)) if keep_errors else traces
+
+
+def _is_silent(older_than: datetime) -> Q:
+    """What says that it happened in a far future is of an earlier version, and would never grow old."""
+    return Q(last_event_at__lt=older_than) | Q(last_event_at__gt=stored_now() + FAR_FUTURE)
 
 
 def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
@@ -48,7 +54,7 @@ def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
     with transaction.atomic(using=database()):
         # Locked and judged again: an append that came before us has moved its last event.
         silent = Trace.objects.using(database()).select_for_update()
-        if (unchanged := silent.filter(pk=trace.pk, last_event_at__lt=older_than).first()) is not None:
+        if (unchanged := silent.filter(_is_silent(older_than), pk=trace.pk).first()) is not None:
             unchanged.delete()
 
 
@@ -88,7 +94,7 @@ def mark_incomplete() -> int:
     if conf.INCOMPLETE_AFTER_SECONDS is None:
         return 0
     cutoff = stored_time(datetime.now(UTC)) - timedelta(seconds=conf.INCOMPLETE_AFTER_SECONDS)
-    silent = Trace.objects.using(database()).filter(state=Trace.State.RUNNING, last_event_at__lt=cutoff)
+    silent = Trace.objects.using(database()).filter(_is_silent(cutoff), state=Trace.State.RUNNING)
     total = 0
     # Some at a time, and each judged again as it is locked: no emitter waits long, and none that goes on is marked.
     while chunk := list(silent.values_list("pk", flat=True)[:CHUNK_TRACES]):

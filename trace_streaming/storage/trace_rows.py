@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.db import connections
@@ -36,8 +36,14 @@ class Appended:
 
     @property
     def last_event_at(self) -> datetime:
-        """Aware, UTC."""
-        return self.events[-1].timestamp if self.events else self.started_at
+        """Aware, UTC; by this machine's clock where it lies far ahead of that: no trace is silent before it happens."""
+        time = self.events[-1].timestamp if self.events else self.started_at
+        now = datetime.now(UTC)
+        return now if time - now > MOST_AHEAD else time
+
+
+MOST_AHEAD: Final = timedelta(days=1)
+"""Other machines' clocks are not all right."""
 
 
 class TraceGoneError(Exception):
