@@ -53,7 +53,7 @@ class TraceEmitter(Emitter):
         owner: AbstractBaseUser | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(trace_id)
+        super().__init__(trace_id, conf.EMITTER_EVENTS)
         span = span_ids()
         if owner is not None or metadata is not None or span:
             owner_id = None if owner is None else owner.pk
