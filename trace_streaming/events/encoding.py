@@ -44,12 +44,13 @@ def lifted_tool_name(details: Mapping[str, Any]) -> str | None:
 
 def lifted_duration_ms(details: Mapping[str, Any]) -> float | None:
     """``duration_ms`` of frozen details, in milliseconds, when it can be a duration."""
-    return possible_ms(details.get("duration_ms"))
+    value = details.get("duration_ms")
+    return None if value is None else possible_ms(value)
 
 
 def possible_ms(value: object) -> float | None:
     """A number of milliseconds from 0 to ``MAX_DURATION_MS`` as a float; None for everything else."""
-    number = finite_number(value)
+    number = value if type(value) is float else finite_number(value)
     return number if number is not None and 0 <= number <= MAX_DURATION_MS else None
 
 

@@ -131,17 +131,20 @@ class _Freezer(Freezer):
         if me in path:
             return CIRCULAR
         path.add(me)
+        depth += 1
         frozen: dict[str, JSON] = {}
-        another = Numbering()
+        another: Numbering | None = None
+        freeze, text = self.freeze, self.text
         # Copied at once: another thread may change it.
         for key, item in list(items) if size <= self.left else list(islice(items, max(self.left, 0) + 1)):
             if self.left <= 0:
-                frozen[another.name("truncated", frozen)] = f"[truncated: {size - len(frozen)} more values]"
+                frozen[Numbering().name("truncated", frozen)] = f"[truncated: {size - len(frozen)} more values]"
                 break
-            name = self.text(key) if type(key) is str else self._key(key)
+            name = text(key) if type(key) is str else self._key(key)
             if name in frozen:  # of 1 and "1"
+                another = another or Numbering()
                 name = another.name(name, frozen)
-            frozen[name] = self.freeze(item, depth + 1)
+            frozen[name] = freeze(item, depth)
         path.discard(me)
         return frozen
 
@@ -156,11 +159,13 @@ class _Freezer(Freezer):
             return self._plain(items, size)
         self._path.add(me)
         frozen: list[JSON] = []
+        freeze = self.freeze
+        depth += 1
         for item in items:
             if self.left <= 0:
                 frozen.append(f"[truncated: {size - len(frozen)} more values]")
                 break
-            frozen.append(self.freeze(item, depth + 1))
+            frozen.append(freeze(item, depth))
         self._path.discard(me)
         return frozen
 

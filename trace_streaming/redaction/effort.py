@@ -9,7 +9,7 @@ from typing import Final
 from trace_streaming.events.texts import EDGES
 
 TOO_MUCH: Final = "[redacted:too much to look at]"
-POOL: Final = 14_000
+POOL: Final = 13_000
 """For all texts of an event. A unit is about a microsecond of a CPU of 2020."""
 RESERVE: Final = 1_000
 """For each rule, and for short texts, where the pool is empty: one dense text hides no other rule's finds."""
@@ -27,30 +27,32 @@ _OF_NUMBERS: Final = "0123456789 .-+()/"
 class Effort:
     """What is left for one event. Counted, not timed: the same event becomes the same on every machine."""
 
-    __slots__ = ("_left", "_reserves")
-
-    def __init__(self) -> None:
-        self._left = POOL
-        self._reserves = [RESERVE] * 5
+    # Of the class until they are changed: one is made for each event, and hardly any needs more than that.
+    left = POOL
+    """For everything."""
+    _reserves: list[int] | None = None
+    """What is left of each, once the pool is empty."""
 
     def spend(self, rule: int, units: int) -> bool:
         """Whether there is so much left for a rule."""
-        if 0 < self._left > units - RESERVE:
-            self._left -= units
+        if 0 < self.left > units - RESERVE:
+            self.left -= units
             return True
-        self._reserves[rule] -= units
-        return self._reserves[rule] >= 0
+        return self._spend_reserve(rule, units)
 
     def begin(self, length: int) -> bool:
         """Whether a text of this length may be looked at."""
         units = 2 + (length >> 5)
-        if self._left > 0:
-            self._left -= units
+        if self.left > 0:
+            self.left -= units
             return True
-        if length > SHORT:
-            return False
-        self._reserves[_SHORT_TEXTS] -= units
-        return self._reserves[_SHORT_TEXTS] >= 0
+        return length <= SHORT and self._spend_reserve(_SHORT_TEXTS, units)
+
+    def _spend_reserve(self, rule: int, units: int) -> bool:
+        if self._reserves is None:
+            self._reserves = [RESERVE] * (_SHORT_TEXTS + 1)
+        self._reserves[rule] -= units
+        return self._reserves[rule] >= 0
 
 
 def ended(kept: list[str], text: str, done: int, at: int) -> str:

@@ -56,34 +56,33 @@ class Redactor(Protocol):
         """Return the details to keep: others, or the same, changed in place; they are a copy. Called on every emit."""
 
 
-def redact(details: dict[str, JSON]) -> dict[str, JSON]:
+def redact(  # noqa: C901, PLR0912  every value of every event: a call for each would take as long again
+    details: dict[str, JSON], effort: Effort | None = None
+) -> dict[str, JSON]:
     """The default redactor: secrets and the data of persons are replaced at any depth, in keys and in texts.
 
     What it takes is bounded (:mod:`.effort`): what is not looked at any more is replaced, too.
+
+    :param effort: what is left, where the details are a part of others
     """
-    effort = Effort()
-    if len(details) > _MANY:
-        for key in IDENTITY:  # first, while there is effort left: what pairs the event with others
-            if isinstance(value := details.get(key), str):
-                details[key] = redact_text(value, effort)
-    return _redact_object(details, effort)
-
-
-def _redact_object(  # noqa: C901, PLR0912  every value of every event: a call for each would take as long again
-    details: dict[str, JSON], effort: Effort
-) -> dict[str, JSON]:
-    renamed: dict[str, str] = {}
-    inside: list[JSON] = []
-    left_out: list[str] = []
+    if effort is None:
+        effort = Effort()
+        if len(details) > _MANY:
+            _redact_pairing(details, effort)
+    renamed: dict[str, str] | None = None
+    left_out: list[str] | None = None
+    inside: list[JSON] | None = None
     if "value" in details and _is_secret_named_by_value(details):
         details["value"] = REDACTED_BY_KEY
     for key, value in details.items():
         if key not in _innocent_keys and key not in _PAIRING_KEYS:
             name = redact_text(key, effort) if effort.begin(_JUDGED if key not in _innocent_texts else 0) else TOO_MUCH
             if name is TOO_MUCH:  # the key may name a secret
+                left_out = left_out or []
                 left_out.append(key)
                 continue
             if name != key:
+                renamed = renamed or {}
                 renamed[key] = name
             if marker := _marker_by_key(name, value):
                 details[key] = marker
@@ -94,16 +93,27 @@ def _redact_object(  # noqa: C901, PLR0912  every value of every event: a call f
             if value not in _innocent_texts:
                 details[key] = redact_text(cast("str", value), effort)
         elif kind is dict or kind is list:
-            inside.append(value)
-        elif kind is int and _is_card(cast("int", value), effort):
+            if inside is None:
+                inside = [value]
+            else:
+                inside.append(value)
+        elif kind is int and value >= _SMALLEST_CARD and _is_card(value, effort):  # type: ignore[operator, arg-type]
             details[key] = _CARD
-    for value in inside:  # behind the object's own texts: they go first where there is too much
-        _redact_inside(value, effort)
-    if left_out:
+    if inside is not None:
+        for value in inside:  # behind the object's own texts: they go first where there is too much
+            _redact_inside(value, effort)
+    if left_out is not None:
         for key in left_out:
             del details[key]
         details[TOO_MUCH] = f"[truncated: {len(left_out)} more values]"
-    return _with_keys_redacted(details, renamed) if renamed else details
+    return details if renamed is None else _with_keys_redacted(details, renamed)
+
+
+def _redact_pairing(details: dict[str, JSON], effort: Effort) -> None:
+    """First, while there is effort left: what pairs the event with others."""
+    for key in IDENTITY:
+        if isinstance(value := details.get(key), str):
+            details[key] = redact_text(value, effort)
 
 
 def redact_text(text: str, effort: Effort | None = None) -> str:
@@ -111,7 +121,9 @@ def redact_text(text: str, effort: Effort | None = None) -> str:
     if text in _innocent_texts:
         return text
     effort = effort or Effort()
-    if not effort.begin(len(text)):
+    if effort.left > 0:  # as effort.begin, which is called for what is rare
+        effort.left -= 2 + (len(text) >> 5)
+    elif not effort.begin(len(text)):
         return TOO_MUCH
     redacted = _pass(text, effort)
     if redacted == text:
@@ -145,13 +157,13 @@ def _marker_by_key(key: str, value: JSON) -> str | None:
 
 
 def _redact_inside(value: JSON, effort: Effort) -> None:
-    if isinstance(value, dict):
-        redacted = _redact_object(value, effort)
+    if type(value) is dict:
+        redacted = redact(value, effort)
         if redacted is not value:
             value.clear()
             value.update(redacted)
-    elif isinstance(value, list):
-        _redact_items(value, effort)
+    else:
+        _redact_items(cast("list[JSON]", value), effort)
 
 
 def _redact_items(items: list[JSON], effort: Effort) -> None:

@@ -109,7 +109,7 @@ def redact_assignments(text: str, lowered: str, effort: Effort) -> str:
         at = end
         if not _is_secret(text, start, end, done):
             continue
-        if not effort.spend(ASSIGNMENTS, 12):
+        if not effort.spend(ASSIGNMENTS, 16):
             return ended(kept, text, done, place)
         if not (span := _value(text, start, end)):
             continue

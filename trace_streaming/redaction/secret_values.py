@@ -69,6 +69,8 @@ _TOKENS: Final = (
     ("supabase key", r"sb[pt]_[0-9a-f]{40}|sb_secret_[\w\-]{20,}"),
     ("token", _OTHER_PREFIXES + r"(?=[\w\-]{0,64}[0-9])[A-Za-z0-9]{15}[\w.\-]*"),
 )
+_LONG: Final = 256
+"""Characters of a word, in which tokens may begin at many places."""
 _TOKEN: Final = re.compile("|".join(shape for _, shape in _TOKENS), re.ASCII)
 _TOKEN_BEHIND_JOINT: Final = re.compile(f"[._\\-](?![._\\-])(?:{_TOKEN.pattern})", re.ASCII)
 """Without named groups, of which the engine would enter each to see that it does not begin so."""
@@ -155,7 +157,7 @@ def _without_tokens(text: str, effort: Effort) -> str:
         if text[start - 1 : start] == "\\" and text[start] in "nrt":
             start += 1
         if _UNLIKE_WORDS.search(text, start, at):
-            joints = sum(text.count(joint, start, at) for joint in "._-")
+            joints = 0 if at - start < _LONG else sum(text.count(joint, start, at) for joint in "._-")
             if not effort.spend(VALUES, 1 + joints * (3 if text.find("eyJ", start, at) >= 0 else 1)):
                 return ended(kept, text, done, start)
             for first, last, rule in _tokens(text, start, at):
