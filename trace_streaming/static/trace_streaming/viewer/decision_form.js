@@ -1,5 +1,6 @@
 // Where a human answers an agent: approve, approve with other arguments, or reject.
 
+import { parseExact, stringifyExact } from "../client/exact_json.js";
 import { button, element, setText } from "./elements.js";
 
 /** @typedef {import("./row.js").Row} Row */
@@ -47,7 +48,7 @@ export class DecisionForm {
     this.#row = row;
     if (row === null) return;
     const allowed = allowedDecisions(row);
-    this.#asked = JSON.stringify(row.first.details.arguments ?? {}, null, INDENT);
+    this.#asked = /** @type {string} */ (stringifyExact(row.first.details.arguments ?? {}, INDENT));
     this.#arguments.value = this.#asked;
     this.#arguments.hidden = !allowed.includes("edited");
     this.#approve.hidden = !allowed.includes("approved") && !allowed.includes("edited");
@@ -111,7 +112,7 @@ export function canBeDecided(row) {
 function parseArguments(text) {
   let value;
   try {
-    value = JSON.parse(text);
+    value = parseExact(text);
   } catch (error) {
     throw new Error(`The arguments are not JSON: ${/** @type {Error} */ (error).message}`);
   }

@@ -156,7 +156,7 @@ export class TraceViewer extends HTMLElement {
     const traceId = this.getAttribute("trace-id");
     const url = this.getAttribute("url") || (traceId && `/ws/traces/${encodeURIComponent(traceId)}`);
     if (!url) return;
-    const stream = (this.#stream = new TraceStream(url, { since: 0 }));
+    const stream = (this.#stream = new TraceStream(url, { since: 0, exactIntegers: true }));
     stream.addEventListener("connected", ({ detail }) => this.#connected(detail.state));
     stream.addEventListener("events", ({ detail }) => this.#take(detail));
     stream.addEventListener("live", () => this.following && this.#schedule());
