@@ -501,7 +501,7 @@ def test_what_freezing_takes_is_bounded_by_its_limits(name: str) -> None:
     assert "[truncated: " in text
     assert len(text.encode()) <= MAX_BYTES
     assert peak < 20_000_000
-    assert min(times) < 0.1  # of a slow machine; a quiet one takes a fifth
+    assert min(times) < 0.25  # of a slow machine; a quiet one takes a tenth
     del details
 
 
