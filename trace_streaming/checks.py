@@ -38,7 +38,7 @@ W003 = "trace_streaming.W003"
 W004 = "trace_streaming.W004"
 W005 = "trace_streaming.W005"
 
-_MAY_BE_NONE: Final = ("HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AGE_SECONDS")
+_MAY_BE_NONE: Final = ("EMITTER_EVENTS", "HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AGE_SECONDS")
 
 
 def register_checks() -> None:
@@ -75,6 +75,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     messages += _check_origins(conf.ALLOWED_ORIGINS)
     messages += _check_spool_dir(conf.SPOOL_DIR)
     for name in (
+        "EMITTER_EVENTS",
         "HEAD_CHECK_SECONDS",
         "HEALTH_TIMEOUT_SECONDS",
         "HEARTBEAT_SECONDS",

@@ -114,6 +114,11 @@ class Conf:
         return self._get("DURABILITY", "async")  # type: ignore[no-any-return]
 
     @cached_property
+    def EMITTER_EVENTS(self) -> int | None:
+        """How many of its events an emitter remembers, the newest; None: all."""
+        return self._get("EMITTER_EVENTS", 10_000)  # type: ignore[no-any-return]
+
+    @cached_property
     def EXTRA_EVENTS(self) -> tuple[str, ...]:
         """Event names that this project emits beside the canonical ones."""
         return tuple(self._get("EXTRA_EVENTS", ()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -16,7 +17,35 @@ def new_epoch() -> str:
     return secrets.token_hex(8)
 
 
-class Trace(models.Model):
+def showable(time: datetime) -> datetime:
+    """The same, or the nearest that every time zone can show: of the calendar's first and last year, none is sure to.
+
+    New events have no such times; what earlier versions have stored breaks no page.
+    """
+    year = min(max(time.year, 2), 9998)
+    return time if time.year == year else time.replace(year=year, month=6, day=15)
+
+
+class ShowableTimes(models.Model):
+    """What is read has times that every time zone can show."""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        """See :func:`showable`; what it takes differs between Django's versions."""
+        row = super().from_db(*args, **kwargs)
+        stored = vars(row)
+        for name in cls._TIMES:
+            if (time := stored.get(name)) is not None and not 1 < time.year < 9999:
+                stored[name] = showable(time)
+        return row
+
+    _TIMES: ClassVar[tuple[str, ...]] = ()
+
+
+class Trace(ShowableTimes):
     """The log of one run, and where it ends. Written by the recorder alone."""
 
     class State(models.TextChoices):
@@ -26,6 +55,8 @@ class Trace(models.Model):
         SUCCESS = "success", _("success")
         ERROR = "error", _("error")
         INCOMPLETE = "incomplete", _("incomplete")
+
+    _TIMES = ("started_at", "last_event_at", "ended_at")
 
     trace_id = models.CharField(_("trace id"), max_length=128, unique=True)
     epoch = models.CharField(_("epoch"), max_length=16, default=new_epoch)
@@ -81,8 +112,10 @@ class Trace(models.Model):
         return max((self.ended_at or self.last_event_at) - self.started_at, timedelta(0))
 
 
-class Event(models.Model):
+class Event(ShowableTimes):
     """One numbered event. Inserted once, never changed."""
+
+    _TIMES = ("timestamp",)
 
     trace = models.ForeignKey(
         Trace, verbose_name=_("trace"), on_delete=models.CASCADE, related_name="events", db_index=False

@@ -274,3 +274,24 @@ def test_a_stored_approval_is_told_by_the_server_alone(client: APIClient, event:
     assert response.json()["errors"] == [{"index": 1, "error": ingest.TOLD}]
     assert post(client, forged).status_code == 400
     assert [each["details"].get("approval_id") for each in stored()] == [None, "mine"]
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1, -(2**63) + 1])
+def test_an_integer_of_64_bits_is_stored_as_it_is(client: APIClient, number: int) -> None:
+    """No digit of an id changes on its way."""
+    assert raw(client, f'{{"event": "plan_created", "details": {{"id": {number}}}}}').status_code == 200
+    assert f'"id":{number}' in Event.objects.get().details
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**70), 10**40])
+def test_a_larger_integer_is_stored_as_its_digits(client: APIClient, number: int) -> None:
+    """It is not what a float makes of it; texts that look like one stay."""
+    details = f'{{"id": {number}, "note": "is {number}, \\\\", "list": [{number}, 0.{abs(number)}, 1e2]}}'
+    assert raw(client, f'{{"event": "plan_created", "details": {details}}}').status_code == 200
+    stored = orjson.loads(Event.objects.get().details)
+    assert (stored["id"], stored["note"], stored["list"][0]) == (str(number), f"is {number}, \\", str(number))
+    assert stored["list"][1:] == [float(f"0.{abs(number)}"), 100.0]
+
+
+def raw(client: APIClient, text: str) -> Any:
+    return client.post("/api/traces/t/events/", text, content_type="application/json")

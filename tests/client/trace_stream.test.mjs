@@ -504,3 +504,17 @@ describe("as an async iterator", () => {
     await assert.rejects(failed, TraceRefusedError);
   });
 });
+
+test("integers of details are exact where that is asked for, also in what is sent", async () => {
+  for (const exactIntegers of [true, false]) {
+    const { stream } = watch({ since: 0, exactIntegers });
+    const seen = [];
+    stream.addEventListener("events", ({ detail }) => seen.push(...detail));
+    const socket = await accepted(V1);
+    socket.onmessage({ data: JSON.stringify(connected()) });
+    const frame = JSON.stringify(batch(1)).replace('"details":{', '"details":{"id":9007199254740993');
+    socket.onmessage({ data: frame.replace('993"', '993,"') });
+    assert.equal(seen[0].details.id, exactIntegers ? 9007199254740993n : 9007199254740992);
+    stream.close();
+  }
+});

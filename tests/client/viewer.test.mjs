@@ -3,10 +3,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { parseExact, stringifyExact } from "../../trace_streaming/static/trace_streaming/client/exact_json.js";
+import { budgetOf } from "../../trace_streaming/static/trace_streaming/viewer/budgets.js";
 import { Filter } from "../../trace_streaming/static/trace_streaming/viewer/filter.js";
 import {
+  cut,
   formatBytes,
+  formatClock,
+  formatDate,
   formatDuration,
+  formatNumber,
   formatOffset,
   oneLine,
   parseTime,
@@ -247,4 +253,78 @@ describe("the axis", () => {
     assert.deepEqual(new TimeScale(0, 7_200_000).ticks(0, 3), [0, 3_600_000, 7_200_000]);
     assert.ok(new TimeScale(0, 40 * 86_400_000).ticks(0, 6).length <= 7);
   });
+});
+
+describe("numbers that no number of a browser's holds", () => {
+  const text = `{"id":9007199254740993,"list":[-9223372036854775807,1,1.5,1e20,12345678901234567.5],"s":"9007199254740993 \\"9007199254740993"}`;
+
+  test("an integer keeps its digits when it is read, shown and copied", () => {
+    const value = parseExact(text);
+    assert.equal(value.id, 9007199254740993n);
+    assert.deepEqual(value.list.slice(0, 4), [-9223372036854775807n, 1, 1.5, 1e20]);
+    assert.equal(value.s, '9007199254740993 "9007199254740993');
+    assert.match(stringifyExact(value), /"id":9007199254740993,"list":\[-9223372036854775807,1,/);
+    assert.match(stringifyExact(value, 2), /"id": 9007199254740993,\n/);
+    assert.equal(oneLine(value), stringifyExactLine(value));
+    assert.equal(oneLine(9007199254740993n), "9007199254740993");
+  });
+
+  test("what is no JSON is refused, and everything else is what JSON.parse makes of it", () => {
+    for (const bad of ["9007199254740993x", '{"a":9007199254740993', "", "[9007199254740993,]"]) {
+      assert.throws(() => parseExact(bad), SyntaxError);
+    }
+    for (const good of ["1", '"9007199254740993"', "[1.7976931348623157e308]", "0.12345678901234567890", "true"]) {
+      assert.deepEqual(parseExact(good), JSON.parse(good));
+    }
+  });
+
+  test("rows are found by all digits", () => {
+    const filter = new Filter();
+    filter.text = "9007199254740993";
+    assert.equal(filter.shows(runOf(["plan_created", 0, parseExact(text)]).rows[0]), true);
+  });
+
+  const stringifyExactLine = ({ s }) =>
+    `id: 9007199254740993, list: [-9223372036854775807,1,1.5,100000000000000000000,12345678901234568], s: ${s}`;
+});
+
+describe("numbers that cannot be", () => {
+  for (const duration of [1e308, 1.7e18, -5, Infinity, NaN]) {
+    test(`a call of ${duration} ms is shown`, () => {
+      const run = runOf([COMPLETE, 10, { tool: "a", duration_ms: duration }]);
+      const [row] = run.rows;
+      assert.equal(row.duration, null);
+      assert.equal(row.start, row.end);
+      assert.ok(formatDate(row.start).length > 3);
+      assert.ok(new TimeScale(run.start, run.end).ticks(run.start, 10).length < 20);
+    });
+  }
+
+  test("what no date is, is no error", () => {
+    assert.deepEqual([formatDate(-1e308), formatClock(NaN)], ["–", "–"]);
+    assert.equal(formatNumber(1e308), "1.00e+308");
+  });
+
+  test("a budget counts an integer of any size, and no infinity", () => {
+    const event = "budget_warning";
+    assert.equal(budgetOf({ event, details: { used: 2n ** 60n, limit: 2n ** 61n } }).utilization, 0.5);
+    assert.equal(budgetOf({ event, details: { used: 1e308, limit: 1e-308 } }), null);
+    assert.equal(budgetOf({ event, details: { utilization: Infinity } }), null);
+  });
+});
+
+test("a cut leaves no half of what is seen as one character", () => {
+  for (const emoji of [
+    "\u{1f600}",
+    "\u{1f44d}\u{1f3fd}",
+    "\u{1f468}\u200d\u{1f469}\u200d\u{1f467}",
+    "e\u0301",
+    "\u{1f1e9}\u{1f1ea}",
+  ]) {
+    for (let length = 21; length < 40; length++) {
+      const kept = cut("x".repeat(20) + emoji.repeat(8), length).slice(20);
+      assert.equal(kept, emoji.repeat(kept.length / emoji.length));
+    }
+    assert.ok(oneLine(emoji.repeat(200), 9).isWellFormed?.() ?? true);
+  }
 });

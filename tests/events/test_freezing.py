@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import dataclasses
 import enum
+import functools
+import gc
 import json
 import math
+import numbers
+import signal
+import sys
+import time as time_module
 import tracemalloc
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from fractions import Fraction
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 from unittest.mock import AsyncMock, MagicMock
 
 import hypothesis
 import pytest
 from django.contrib.auth.models import User
+from django.core.paginator import Page, Paginator
+from django.http import QueryDict
+from django.http.request import HttpHeaders
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.freezing import (
     KEPT_CHARACTERS,
     MAX_BYTES,
     MAX_DEPTH,
     MAX_VALUES,
     encode,
-    encode_details,
     freeze,
     freeze_details,
 )
+from trace_streaming.events.texts import cut
 from trace_streaming.models import Trace
 
 TEXT = st.text(st.characters(exclude_categories=()))  # with lone surrogates
@@ -98,6 +112,51 @@ class Endless(Sequence[int]):
         return (self[index] for index in range(len(self)))
 
 
+class Shelf(Mapping[str, int]):
+    """A mapping that is read from somewhere."""
+
+    read = 0
+
+    def __len__(self) -> int:
+        self.read += 1
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        self.read += 1
+        return iter(["a"])
+
+    def __getitem__(self, key: str) -> int:
+        self.read += 1
+        return 1
+
+
+class Point(NamedTuple):
+    x: int
+    password: str
+
+
+class Single:
+    """Like numpy's numbers, which are no floats."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __float__(self) -> float:
+        return self.value
+
+
+numbers.Real.register(Single)
+
+
+@dataclasses.dataclass(init=False)
+class Unset:
+    number: int
+    parts: list[int]
+
+    def __init__(self) -> None:
+        self.parts = [1]
+
+
 @dataclasses.dataclass
 class Step:
     number: int
@@ -156,7 +215,7 @@ def test_whatever_is_frozen_is_json(value: object) -> None:
         ("\ud83d\ude00", "\U0001f600"),
         (object(), "<object object>"),
         (Unprintable(), "[unserialisable Unprintable]"),
-        (RaisingMapping(), "[unserialisable RaisingMapping]"),
+        (RaisingMapping(a=1), {"a": 1}),
     ],
 )
 def test_values_that_json_lacks_become_stable_text(value: object, frozen: object) -> None:
@@ -214,8 +273,11 @@ def test_model_instances_and_query_sets_are_named_without_a_query() -> None:
 def test_lazy_objects_are_not_evaluated() -> None:
     """``request.user`` is lazy: to evaluate it would be a query in the middle of an emit. Invariant 3."""
     evaluated: list[str] = []
-    freeze({"user": SimpleLazyObject(lambda: evaluated.append("query"))})
-    assert evaluated == []
+    frozen = freeze({"user": SimpleLazyObject(lambda: evaluated.append("query"))})
+    assert (frozen, evaluated) == ({"user": "[unevaluated SimpleLazyObject]"}, [])
+    seen = SimpleLazyObject(lambda: {"a": 1})
+    assert seen["a"] == 1
+    assert freeze(seen) == {"a": 1}
 
 
 @pytest.mark.parametrize("mock", [MagicMock, AsyncMock], ids=lambda mock: mock.__name__)
@@ -239,21 +301,32 @@ def test_nesting_that_is_too_deep_is_marked() -> None:
     for _ in range(MAX_DEPTH):
         kept = [kept]
     assert freeze(kept) == kept
-    itself: list[Any] = []
+    assert f"[truncated: deeper than {MAX_DEPTH} levels]" in encode(freeze([[kept]]))
+
+
+def test_what_contains_itself_is_named_where_it_does() -> None:
+    """A cycle costs no more than what is in it, and hides nothing of its neighbours."""
+    itself: list[Any] = [1]
     itself.append(itself)
     mirror: dict[str, Any] = {}
-    mirror["me"] = mirror
+    mirror |= {"k": [{"p": mirror}, {"p": mirror}], "duration_ms": 3}
     step = Step(1, [])
     step.parts.append(step)
-    for endless in (itself, mirror, step):
-        assert f"[truncated: deeper than {MAX_DEPTH} levels]" in encode(freeze(endless))
+    assert freeze([itself, mirror, step]) == [
+        [1, "[circular]"],
+        {"k": [{"p": "[circular]"}, {"p": "[circular]"}], "duration_ms": 3},
+        {"number": 1, "parts": ["[circular]"]},
+    ]
+    shared = [1]
+    assert freeze([shared, shared]) == [[1], [1]]
 
 
 def test_containers_that_branch_into_themselves_end_soon() -> None:
-    """Two references to itself would be 2**64 values; the budget of values ends that."""
-    itself: list[Any] = []
-    itself += [itself, itself]
-    assert encode(freeze(itself)).count("[") < 3 * MAX_VALUES
+    """Two references to the next, sixty times, would be 2**60 values; the budget of values ends that."""
+    branching: list[Any] = []
+    for _ in range(60):
+        branching = [branching, branching]
+    assert encode(freeze(branching)).count("[") < 3 * MAX_VALUES
 
 
 @pytest.mark.parametrize("many", [[0] * (MAX_VALUES + 10), dict.fromkeys(map(str, range(MAX_VALUES + 10)), 0)])
@@ -263,14 +336,173 @@ def test_too_many_values_are_cut_off_with_a_marker(many: Any) -> None:
     assert isinstance(frozen, list | dict)
     assert len(frozen) == MAX_VALUES
     last = frozen["truncated"] if isinstance(frozen, dict) else frozen[-1]
-    assert last == f"[truncated: more than {MAX_VALUES} values]"
+    assert last == "[truncated: 11 more values]"
 
 
-def test_a_sequence_is_read_no_further_than_it_is_kept() -> None:
-    """What is thrown away is not read first: a hundred million numbers would hold an emit for seconds. Invariant 3."""
+def test_what_is_lazy_is_named_and_not_asked() -> None:
+    """A page of a query, a sequence or a mapping of a stranger's may read anything. Invariant 3."""
     endless = Endless()
-    freeze(endless)
-    assert endless.read <= MAX_VALUES + 1
+    lazy = Page(User.objects.order_by("pk"), 1, Paginator(User.objects.order_by("pk"), 2))
+    shelf = Shelf()
+    assert freeze([endless, lazy, shelf, User.objects.raw("SELECT 1"), (n for n in [1])]) == [
+        "[unevaluated Endless]",
+        "[unevaluated Page]",
+        "[unevaluated Shelf]",
+        "[RawQuerySet of User]",
+        "<generator object test_what_is_lazy_is_named_and_not_asked.<locals>.<genexpr>>",
+    ]
+    assert (endless.read, shelf.read) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "frozen"),
+    [
+        (Point(1, "hunter2"), {"x": 1, "password": "hunter2"}),
+        (QueryDict("a=1&a=2&b=3"), {"a": ["1", "2"], "b": ["3"]}),
+        (collections.UserDict({"a": 1}), {"a": 1}),
+        (collections.UserList([1]), [1]),
+        (collections.defaultdict(list, a=[1]), {"a": [1]}),
+        (collections.ChainMap({"a": 1}, {"b": 2}), {"b": 2, "a": 1}),
+        (MappingProxyType({"a": 1}), {"a": 1}),
+        ({"a": 1}.keys(), ["a"]),
+        (HttpHeaders({"HTTP_ACCEPT": "x"}), {"Accept": "x"}),
+        (PurePosixPath("/a"), "/a"),
+        (Unset(), {"number": "[unset]", "parts": [1]}),
+        ({1: "a", "1": "b"}, {"1": "a", "1 (2)": "b"}),
+        ({None: 1, "null": 2}, {"null": 1, "null (2)": 2}),
+        ({True: 1, "true": 2, "true (2)": 3}, {"true": 1, "true (2)": 2, "true (2) (2)": 3}),
+        (10**100, "1" + "0" * 100),
+        ([2**63] * 200, ["9223372036854775808"] * 200),
+        ([math.nan, 1] * 100, [None, 1] * 100),
+    ],
+)
+def test_values_are_shown_with_all_that_they_hold(value: object, frozen: object) -> None:
+    """Names of fields, all values of a query's key, both of two keys that become the same text, every digit."""
+    assert freeze(value) == frozen
+
+
+def test_a_pydantic_model_is_read_and_not_computed() -> None:
+    """What it leaves out of its own dumps stays out."""
+
+    class Field:
+        def __init__(self, *, exclude: bool | None = None) -> None:
+            self.exclude = exclude
+
+    class Answer:
+        __pydantic_fields__: ClassVar = {"text": Field(), "secret": Field(exclude=True)}
+
+        def __init__(self) -> None:
+            self.text, self.secret = ["yes"], "x"
+
+        def model_dump(self) -> None:
+            raise AssertionError
+
+    assert freeze(Answer()) == {"text": ["yes"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "number"),
+    [
+        ("duration_ms", Decimal("12.5"), 12.5),
+        ("duration_ms", timedelta(seconds=2), 2000.0),
+        ("duration_ms", Fraction(1, 2), 0.5),
+        ("duration_ms", Single(1.5), 1.5),
+        ("total", Decimal(10), 10.0),
+        ("duration_ms", Decimal("1e400"), "1E+400"),
+        ("price", Decimal("1.10"), "1.10"),
+    ],
+)
+def test_exact_numbers_are_numbers_where_they_are_reckoned_with(key: str, value: object, number: object) -> None:
+    """A duration of a database's decimal counts like any other."""
+    assert freeze_details({key: value}) == {key: number}
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_what_a_stranger_raises_ends_nothing(kind: type[BaseException]) -> None:
+    """Only a caller's mistake comes out of an emit. Invariant 3."""
+
+    class Raising:
+        def __str__(self) -> str:
+            raise kind
+
+    assert freeze({"a": Raising(), Raising(): 1})["a"] == "[unserialisable Raising]"  # type: ignore[call-overload, index]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_ends_the_process_is_not_swallowed(number: signal.Signals) -> None:
+    """Ctrl-C, and a handler that exits, reach the program in the middle of an emit, too."""
+
+    class Slow:
+        def __str__(self) -> str:
+            signal.raise_signal(number)
+            return "slow"
+
+    def stop(*args: object) -> None:
+        sys.exit(3)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            freeze(Slow())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    "emoji", ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "e\u0301", "\U0001f1e9\U0001f1ea", "\U0001f44d\U0001f3fd"]
+)
+def test_a_cut_leaves_no_half_of_a_character(emoji: str) -> None:
+    """What is seen as one is kept or goes whole."""
+    for length in range(20, 30):
+        kept = cut("x" * 20 + emoji * 5, length)[20:]
+        assert kept == emoji * (len(kept) // len(emoji))
+        assert length - len(kept) - 20 < len(emoji)
+
+
+HUGE: dict[str, Callable[[], Any]] = {
+    "bytes": lambda: b"x" * 50_000_000,
+    "binary": lambda: b"\xff" * 50_000_000,
+    "memoryview": lambda: memoryview(bytes(50_000_000)),
+    "text": lambda: "x" * 50_000_000,
+    "wide": lambda: "\U0001f600" * 10_000_000,
+    "control": lambda: "\x01" * 1_000_000,
+    "texts": lambda: ["x" * 1000] * 100_000,
+    "numbers": lambda: list(range(1_000_000)),
+    "floats": lambda: [0.1] * 1_000_000,
+    "objects": lambda: [{"a": i} for i in range(100_000)],
+    "keys": lambda: dict.fromkeys(map(str, range(200_000)), 0),
+    "set": lambda: set(range(200_000)),
+    "deep": lambda: functools.reduce(lambda inner, _: [inner], range(50_000), []),  # type: ignore[arg-type, return-value]
+    "braided": lambda: functools.reduce(lambda inner, _: {"a": inner, "b": inner}, range(60), {}),  # type: ignore[arg-type, return-value]
+    "dumped": lambda: "[" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_what_freezing_takes_is_bounded_by_its_limits(name: str) -> None:
+    """Neither time nor memory grows with what is handed in, and what pairs the event is kept. Invariant 3."""
+    details = {"result": HUGE[name](), "call_id": "c1", "tool": "t", "duration_ms": 2}
+    times = []
+    gc.disable()  # it would look at whatever else the tests have made
+    try:
+        for _ in range(3):
+            started = time_module.process_time()
+            frozen, text = encode_details(freeze_details(details))
+            times.append(time_module.process_time() - started)
+    finally:
+        gc.enable()
+    tracemalloc.start()
+    try:
+        encode_details(freeze_details(details))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (frozen["call_id"], frozen["tool"], frozen["duration_ms"]) == ("c1", "t", 2)
+    assert "[truncated: " in text
+    assert len(text.encode()) <= MAX_BYTES
+    assert peak < 20_000_000
+    assert min(times) < 0.25  # of a slow machine; a quiet one takes a tenth
+    del details
 
 
 def test_later_changes_to_a_value_change_nothing() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -129,3 +130,14 @@ def test_waiting_is_bounded(ada: User, commit: Callable[[], None], monkeypatch: 
     assert len(owners._waiting) == 3
     commit()
     owners.name_the_awaited()
+
+
+def test_only_a_real_nul_of_metadata_is_replaced() -> None:
+    """PostgreSQL refuses it; a text that writes about its escape is none, whatever stands before it."""
+    told = {"real": "a\x00b", "written": "a\\u0000b", "path": "C:\\\\u0000", "k\x00": ["\x00\\u0000"]}
+    assert owners.storable(orjson.dumps(told).decode()) == {
+        "real": "a\ufffdb",
+        "written": "a\\u0000b",
+        "path": "C:\\\\u0000",
+        "k\ufffd": ["\ufffd\\u0000"],
+    }

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from trace_streaming.models import Trace
+from trace_streaming.models import Trace, showable
 
 _STARTS: Final[dict[str, Any]] = {
     "year": {"month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0, "microsecond": 0},
@@ -18,8 +18,16 @@ _STARTS: Final[dict[str, Any]] = {
 _LONGEST: Final = {"year": 366, "month": 31, "day": 1}
 
 
+_LAST_YEAR: Final = 9998
+
+
 class TracesByPeriod(QuerySet[Trace]):
     """For ``date_hierarchy``, which asks for nothing else."""
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The first and the last time, as every time zone can show them."""
+        found = super().aggregate(*args, **kwargs)
+        return {name: showable(value) if isinstance(value, datetime) else value for name, value in found.items()}
 
     def datetimes(self, field_name: str, kind: Any, order: str = "ASC", tzinfo: tzinfo | None = None) -> Any:
         """The beginnings of the periods that hold a trace, ascending, in the current time zone.
@@ -32,8 +40,11 @@ class TracesByPeriod(QuerySet[Trace]):
         found: list[datetime] = []
         at = times.first()
         while at is not None:
+            at = showable(at)
             local = timezone.localtime(at) if timezone.is_aware(at) else at
             found.append(local.replace(**_STARTS[kind]))
+            if local.year == _LAST_YEAR:
+                break
             at = times.filter(**{f"{field_name}__gte": _next(found[-1], kind)}).first()
         return found
 

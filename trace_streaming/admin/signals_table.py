@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+
+from trace_streaming.events import MAX_DURATION_MS
 
 DASH: Final = "-"
 
@@ -50,8 +53,10 @@ def _rows(signals: Mapping[str, Any]) -> Iterator[tuple[str | Promise, str | Pro
 
 def milliseconds(value: float | None) -> str:
     """In the unit that people read: ``12 ms``, ``3.40 s``, ``5 min 7 s``, ``2 h 14 min``."""
-    if value is None:
+    if value is None or not 0 <= value < math.inf:
         return DASH
+    if value > MAX_DURATION_MS:
+        return f"{value:.2e} ms"
     if value < 1_000:
         return f"{value:.0f} ms"
     if value < 60_000:

@@ -12,17 +12,20 @@ from typing import Any, Final
 from django.db import connections
 from django.db.models import Avg, Count, DateTimeField, F, Func, Q, QuerySet, Value
 
-from trace_streaming.events import format_timestamp
+from trace_streaming.events import MAX_DURATION_MS, format_timestamp
 from trace_streaming.events.golden_signals import CALL_ENDS, percentile
 from trace_streaming.models import Event
 from trace_streaming.storage.times import as_utc, stored_time
 
-from .windows import Percentiles, measured_events, ratio
+from .windows import KNOWN_MS, Percentiles, measured_events, ratio
 
 MAX_STEPS: Final = 500
 _USUAL_STEPS: Final = 60
 _STEPS: Final = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 7 * 86400)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST: Final = datetime(3, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9998, 1, 1, tzinfo=UTC)
+"""Between them a step may begin before a window, and end behind it."""
 _CALL_PERCENTS: Final = (50, 95, 99)
 _WAIT_PERCENTS: Final = (95,)
 
@@ -51,6 +54,7 @@ def series_signals(
     :param step: seconds; the window has at most ``MAX_STEPS`` of them
     """
     length = timedelta(seconds=step)
+    start, end = max(start, _EARLIEST), min(end, _LATEST)
     first = _EPOCH + (start - _EPOCH) // length * length
     measured = measured_events(first, end, owner, tool, metadata or {})
     origin = Value(stored_time(first), output_field=DateTimeField())
@@ -109,8 +113,8 @@ def _parts(
 
 
 def _aggregated(measured: QuerySet[Event], expression: Any) -> Iterable[Mapping[str, Any]]:
-    calls = Q(event__in=CALL_ENDS, measure__gte=0)
-    waits = Q(event="approval_received", measure__gte=0)
+    calls = Q(event__in=CALL_ENDS) & KNOWN_MS
+    waits = Q(event="approval_received") & KNOWN_MS
     return measured.values(part=expression).annotate(
         completed=Count("measure", filter=Q(event="tool_call_complete")),
         failed=Count("measure", filter=Q(event="tool_call_error")),
@@ -123,8 +127,8 @@ def _aggregated(measured: QuerySet[Event], expression: Any) -> Iterable[Mapping[
 
 def _row(events: Sequence[tuple[str, float]]) -> dict[str, Any]:
     """What PostgreSQL makes of them."""
-    calls = sorted(ms for event, ms in events if event in CALL_ENDS and ms >= 0)
-    waits = sorted(ms for event, ms in events if event == "approval_received" and ms >= 0)
+    calls = sorted(ms for event, ms in events if event in CALL_ENDS and 0 <= ms <= MAX_DURATION_MS)
+    waits = sorted(ms for event, ms in events if event == "approval_received" and 0 <= ms <= MAX_DURATION_MS)
     return {
         "completed": sum(event == "tool_call_complete" for event, _ in events),
         "failed": sum(event == "tool_call_error" for event, _ in events),

@@ -12,13 +12,15 @@ from django.db.models import Aggregate, Avg, Count, Field, Max, Q, QuerySet, Sum
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Greatest
 
-from trace_streaming.events import format_timestamp
+from trace_streaming.events import MAX_DURATION_MS, format_timestamp
 from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, SIGNAL_EVENTS, golden_signals
 from trace_streaming.models import Event, Trace
 from trace_streaming.storage.signal_inputs import UNKNOWN
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import as_utc, stored_time
 
+KNOWN_MS: Final = Q(measure__gte=0, measure__lte=MAX_DURATION_MS)
+"""Measures that are milliseconds. What earlier versions have stored may be more, and no sum of it is finite."""
 _COUNTED: Final = {"completed": "tool_call_complete", "failed": "tool_call_error", "plans": "plan_created"}
 
 
@@ -121,7 +123,7 @@ class Percentiles(Aggregate):
 
 
 def _distribution(measured: QuerySet[Event], percents: Sequence[int]) -> dict[str, float | None]:
-    known = measured.filter(measure__gte=0)
+    known = measured.filter(KNOWN_MS)
     names = [f"p{percent}" for percent in percents]
     if connections[known.db].vendor == "postgresql":
         found = known.aggregate(mean=Avg("measure"), ranked=Percentiles("measure", percents))

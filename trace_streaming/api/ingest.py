@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from trace_streaming.conf import conf
 from trace_streaming.emitting.emitter import TraceEmitter, announce
 from trace_streaming.emitting.project_events import event_from
-from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, TraceStart
+from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, TraceStart, parse_json
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.record_queue import is_informational
 from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
@@ -50,7 +50,7 @@ class JSONBodyParser(BaseParser):
         if limit is not None and len(body) > limit:
             raise TooLargeError(f"A request has at most {limit} bytes")
         try:
-            return orjson.loads(body)
+            return parse_json(body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"Not JSON: {error}") from None
 

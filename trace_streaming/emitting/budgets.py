@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any, Final, Protocol
 
 WARN_AT: Final = 0.8
+_MOST: Final = sys.float_info.max
+"""What is spent stays a finite number."""
 
 
 class Emits(Protocol):
@@ -27,8 +31,8 @@ class Budget:
     def __init__(
         self, emitter: Emits, total: float, used: float = 0, *, name: str = "", warn_at: float = WARN_AT
     ) -> None:
-        if not total > 0:
-            raise ValueError(f"A budget's total is above 0, not {total}")
+        if not 0 < total < math.inf:
+            raise ValueError(f"A budget's total is above 0 and finite, not {total}")
         if not 0 <= warn_at <= 1:
             raise ValueError(f"The share to warn at is 0 to 1, not {warn_at}")
         self.total = total
@@ -50,8 +54,13 @@ class Budget:
         return self.used >= self.total
 
     def spend(self, amount: float) -> None:
-        """Use some of it. Emits ``budget_warning`` at the share to warn at, ``budget_exceeded`` at the total."""
-        self.used += amount
+        """Use some of it. Emits ``budget_warning`` at the share to warn at, ``budget_exceeded`` at the total.
+
+        :raises ValueError: for NaN and -infinity
+        """
+        if not amount > -math.inf:  # NaN, after which nothing would be exceeded
+            raise ValueError("What is spent is a number")
+        self.used = min(self.used + amount, _MOST)
         if self.is_exceeded:
             self._say("budget_exceeded", "error")
         elif self.utilization >= self._warn_at:

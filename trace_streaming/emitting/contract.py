@@ -9,16 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from threading import Lock
 from time import perf_counter
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from trace_streaming.events import CANONICAL_EVENTS, END_STATES, TraceEnd, TraceEvent, check_trace_id, format_timestamp
 from trace_streaming.events.freezing import JSON
-from trace_streaming.events.golden_signals import golden_signals
+from trace_streaming.events.golden_signals import Forgotten, golden_signals
 
 from .budgets import WARN_AT, Budget
 from .tool_calls import ToolCall
+
+MAX_EVENTS: Final = 10_000
+"""That an emitter remembers, unless it is told otherwise."""
 
 _entered: ContextVar[tuple[Emitter, ...]] = ContextVar("trace_streaming.emitters", default=())
 
@@ -39,14 +43,19 @@ class Emitter(ABC):
     ``error`` when an exception passes.
 
     :param trace_id: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : @ -``; None or "" means a new one
+    :param max_events: how many of its events it remembers, the newest; None: all
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
 
     CANONICAL_EVENTS: ClassVar[frozenset[str]] = frozenset(CANONICAL_EVENTS)
 
-    def __init__(self, trace_id: str | None = None) -> None:
+    def __init__(self, trace_id: str | None = None, max_events: int | None = MAX_EVENTS) -> None:
         self.trace_id = check_trace_id(trace_id or str(uuid.uuid4()))
         self.events: list[dict[str, Any]] = []
+        """The newest ``max_events``, oldest first."""
+        self._max_events = max_events
+        self._forgotten = Forgotten()
+        self._forgetting = Lock()
         self._started = perf_counter()
         self._ended: float | None = None
 
@@ -55,7 +64,12 @@ class Emitter(ABC):
         return True
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.trace_id}: {len(self.events)} events>"
+        return f"<{type(self).__name__} {self.trace_id}: {self.event_count} events>"
+
+    @property
+    def event_count(self) -> int:
+        """How many events were emitted, those included that are not in ``events`` any more."""
+        return self._forgotten.events + len(self.events)
 
     @property
     def ended(self) -> bool:
@@ -84,7 +98,8 @@ class Emitter(ABC):
         """To whoever stores it; returns at once, and never raises."""
 
     def _remember(self, emitted: TraceEvent, frozen: dict[str, JSON]) -> None:
-        self.events.append(
+        events = self.events
+        events.append(
             {
                 "event": emitted.event,
                 "trace_id": self.trace_id,
@@ -93,6 +108,10 @@ class Emitter(ABC):
                 "status": emitted.status,
             }
         )
+        if self._max_events is not None and len(events) > self._max_events:
+            with self._forgetting:  # threads may emit at the same time
+                while len(events) > self._max_events:
+                    self._forgotten.add(events.pop(0))
 
     async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody."""
@@ -123,7 +142,7 @@ class Emitter(ABC):
             self._hand_over(TraceEnd(self.trace_id, state, datetime.now(UTC)))
 
     def get_trace(self) -> list[dict[str, Any]]:
-        """A copy of the events, in the order they were emitted."""
+        """A copy of ``events``, in the order they were emitted: of a long trace the newest, see ``max_events``."""
         return copy.deepcopy(self.events)
 
     def get_duration_ms(self) -> float:
@@ -131,8 +150,13 @@ class Emitter(ABC):
         return ((self._ended or perf_counter()) - self._started) * 1000
 
     def get_golden_signals(self) -> dict[str, Any]:
-        """See :func:`trace_streaming.events.golden_signals.golden_signals`."""
-        return golden_signals(self.trace_id, self.get_duration_ms(), list(self.events))
+        """See :func:`trace_streaming.events.golden_signals.golden_signals`.
+
+        Counts, rates and the budget are of all events; ``latency`` and ``approval_wait_time`` of those in ``events``.
+        """
+        with self._forgetting:
+            events, forgotten = list(self.events), copy.deepcopy(self._forgotten)
+        return golden_signals(self.trace_id, self.get_duration_ms(), events, forgotten)
 
     @abstractmethod
     def flush(self, timeout: float | None = None) -> bool:

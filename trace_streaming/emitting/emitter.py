@@ -12,7 +12,8 @@ import orjson
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
-from trace_streaming.events.freezing import JSON, encode_details
+from trace_streaming.events.fitting import encode_details
+from trace_streaming.events.kinds import JSON
 from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
@@ -52,7 +53,7 @@ class TraceEmitter(Emitter):
         owner: AbstractBaseUser | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(trace_id)
+        super().__init__(trace_id, conf.EMITTER_EVENTS)
         span = span_ids()
         if owner is not None or metadata is not None or span:
             owner_id = None if owner is None else owner.pk

@@ -10,11 +10,15 @@ from trace_streaming.events import (
     check_event_id,
     check_event_name,
     check_status,
+    check_timestamp,
     event_names,
     lifted_duration_ms,
     lifted_tool_name,
 )
-from trace_streaming.events.freezing import JSON, encode_details, freeze_details
+from trace_streaming.events.fitting import encode_details
+from trace_streaming.events.freezing import freeze_details
+from trace_streaming.events.interruptions import is_for_the_process
+from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import REDACTION_FAILED, Redactor, redact
 
 logger = logging.getLogger(__name__)
@@ -34,11 +38,12 @@ def make_event(
     """The only way to an event. Returns it, and its details as they were frozen.
 
     :param extra_events: names that are taken beside the canonical ones
-    :param timestamp: aware; None is now
+    :param timestamp: aware, from 1970 to 9998; None is now
     :param event_id: the sender's own name for it; with one, a repeat is not stored again
     :raises InvalidEventIdError: a ``ValueError``
     :raises NonCanonicalEventError: a ``ValueError``
     :raises NonCanonicalStatusError: a ``ValueError``
+    :raises ValueError: for a timestamp that not every time zone can show
     """
     name = check_event_name(event, event_names(extra_events))
     checked_status = check_status(status)
@@ -47,7 +52,7 @@ def make_event(
     return TraceEvent(
         name,
         trace_id,
-        datetime.now(UTC) if timestamp is None else timestamp.astimezone(UTC),
+        datetime.now(UTC) if timestamp is None else check_timestamp(timestamp.astimezone(UTC)),
         text,
         checked_status,
         lifted_tool_name(frozen),
@@ -65,7 +70,9 @@ def safe_details(
         if redactor is not redact:  # a project's own may return what JSON cannot carry, or forget to return
             redacted = freeze_details(dict(redacted))
         return encode_details(redacted)
-    except Exception as error:  # what a redactor failed on must not be seen
+    except BaseException as error:  # what a redactor failed on must not be seen
+        if not isinstance(error, Exception) and is_for_the_process(error):
+            raise
         extra = None if trace_id is None else {"trace_id": trace_id}
         logger.error("The redactor fails (%s); details are replaced", type(error).__name__, extra=extra)
         return encode_details({"redacted": REDACTION_FAILED})

@@ -6,14 +6,25 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from trace_streaming.conf import conf
-from trace_streaming.events import check_event_name, check_status, check_trace_id, event_names, parse_timestamp
+from trace_streaming.events import (
+    check_event_name,
+    check_status,
+    check_timestamp,
+    check_trace_id,
+    event_names,
+    parse_json,
+    parse_timestamp,
+)
 
 from .emitter import TraceEmitter
+
+MAX_PAUSE_SECONDS: Final = 86_400.0
+"""A longer pause of a recording is as long as this: a wrong clock stands behind it, and no system sleeps centuries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ def read_recording(lines: Iterable[str | bytes]) -> Iterator[RecordedEvent | Bad
         if not line.strip():
             continue
         try:
-            yield _parse(orjson.loads(line))
+            yield _parse(parse_json(line))
         except orjson.JSONDecodeError:
             yield BadLine(number, "not JSON")
         except (ValueError, TypeError, KeyError) as error:
@@ -62,7 +73,7 @@ def _parse(recorded: Any) -> RecordedEvent:
         check_trace_id(recorded["trace_id"]),
         details,
         check_status(recorded.get("status", "pending")),
-        None if timestamp is None else parse_timestamp(timestamp),
+        None if timestamp is None else check_timestamp(parse_timestamp(timestamp)),
     )
 
 
@@ -83,20 +94,24 @@ def play(
     :returns: the emitters, by the trace id they played under
     """
     emitters: dict[str, TraceEmitter] = {}
+    failed: set[str] = set()
     last: datetime | None = None
     try:
         for event in events:
             if speed and last is not None and event.timestamp is not None:
-                sleep(max((event.timestamp - last).total_seconds(), 0) / speed)
+                pause = max((event.timestamp - last).total_seconds(), 0) / speed
+                sleep(min(pause, MAX_PAUSE_SECONDS))
             if event.timestamp is not None:
                 last = event.timestamp if last is None else max(last, event.timestamp)
             trace_id = rename(event.trace_id)
             emitter = emitters.get(trace_id) or emitters.setdefault(trace_id, TraceEmitter(trace_id))
             emitter.emit(event.event, event.details, event.status)
+            if event.status == "error":
+                failed.add(trace_id)
     except BaseException:
         for emitter in emitters.values():
             emitter.end("incomplete")
         raise
-    for emitter in emitters.values():
-        emitter.end("error" if any(event["status"] == "error" for event in emitter.events) else "success")
+    for trace_id, emitter in emitters.items():
+        emitter.end("error" if trace_id in failed else "success")
     return emitters

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
 from django.utils.module_loading import import_string
 
 from trace_streaming.conf import conf
-from trace_streaming.events import TraceEvent, check_trace_id, parse_timestamp
+from trace_streaming.events import TraceEvent, check_timestamp, check_trace_id, parse_timestamp
 from trace_streaming.events.freezing import JSON
+from trace_streaming.events.texts import cut
 from trace_streaming.redaction import Redactor
 
 from . import event_factory
@@ -42,8 +43,9 @@ def make_event(
 def event_from(trace_id: str, event: object) -> TraceEvent:
     """Validate, freeze and redact one; other keys than the five are ignored, so what the wire carries may come back.
 
-    :param event: a mapping with ``event``, and optionally ``details``, ``status``, ``timestamp`` (ISO 8601; UTC when it
-        names no zone; absent is now) and ``event_id`` (with one, a repeat is not stored again)
+    :param event: a mapping with ``event``, and optionally ``details``, ``status``, ``timestamp`` (ISO 8601, from
+        1970 to 9998; UTC when it names no zone; absent is now) and ``event_id`` (with one, a repeat is
+        not stored again)
     :raises ValueError: with a text for whoever has sent it; its kinds are those of :func:`.make_event`
     """
     if not isinstance(event, Mapping):
@@ -64,9 +66,10 @@ def _timestamp(text: Any) -> datetime | None:
     if text is None:
         return None
     try:
-        return parse_timestamp(text).astimezone(UTC)
+        timestamp = parse_timestamp(text)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"Bad timestamp: {text!r:.60} is not ISO 8601") from None
+        raise ValueError(f"Bad timestamp: {cut(repr(text), 60)} is not ISO 8601") from None
+    return check_timestamp(timestamp)
 
 
 def redacted(details: object) -> dict[str, JSON]:

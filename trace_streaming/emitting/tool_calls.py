@@ -8,6 +8,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from trace_streaming.events.interruptions import is_for_the_process
+
 _entered: ContextVar[tuple[ToolCall, ...]] = ContextVar("trace_streaming.tool_calls", default=())
 
 
@@ -78,5 +80,7 @@ def error_text(error: BaseException) -> str:
     """An exception's own text; a stranger's ``__str__`` may fail."""
     try:
         return str(error)
-    except Exception:
+    except BaseException as raised:
+        if not isinstance(raised, Exception) and is_for_the_process(raised):
+            raise
         return f"[unserialisable {type(error).__name__}]"

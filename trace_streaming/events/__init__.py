@@ -6,8 +6,10 @@ Every other wing calls this one. It is plain Python: no Django, no threads, no i
 from __future__ import annotations
 
 from .encoding import (
+    MAX_DURATION_MS,
     MAX_TOOL_NAME_LENGTH,
     EncodedEvent,
+    check_timestamp,
     emitted_at,
     encode_event,
     event_text,
@@ -15,7 +17,9 @@ from .encoding import (
     format_timestamp,
     lifted_duration_ms,
     lifted_tool_name,
+    parse_json,
     parse_timestamp,
+    possible_ms,
 )
 from .names import (
     APPROVAL_EVENTS,
@@ -40,6 +44,7 @@ __all__ = [
     "END_STATES",
     "EVENT_ID_PATTERN",
     "EVENT_NAME_PATTERN",
+    "MAX_DURATION_MS",
     "MAX_TOOL_NAME_LENGTH",
     "STATUSES",
     "TRACE_ID_PATTERN",
@@ -53,6 +58,7 @@ __all__ = [
     "check_event_id",
     "check_event_name",
     "check_status",
+    "check_timestamp",
     "check_trace_id",
     "emitted_at",
     "encode_event",
@@ -62,6 +68,8 @@ __all__ = [
     "format_timestamp",
     "lifted_duration_ms",
     "lifted_tool_name",
+    "parse_json",
     "parse_timestamp",
+    "possible_ms",
     "unknown_names",
 ]

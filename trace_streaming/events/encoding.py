@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -10,8 +11,16 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from .records import TraceEvent
+from .texts import cut
 
 MAX_TOOL_NAME_LENGTH: Final = 200
+MAX_DURATION_MS: Final = 1e15
+"""Milliseconds, 31,000 years: what is longer was counted in another unit. Sums of what is shorter are finite."""
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9998, 12, 31, tzinfo=UTC)
+_LARGE_INTEGER: Final = re.compile(rb"[0-9]{19}")
+_TOKENS: Final = re.compile(rb""""(?:[^"\\]|\\.)*+"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+\-]?[0-9]+)?""", re.DOTALL)
+_MAX_INTEGER: Final = 2**63 - 1
 
 
 class EncodedEvent(NamedTuple):
@@ -30,12 +39,19 @@ def lifted_tool_name(details: Mapping[str, Any]) -> str | None:
     if not isinstance(name, str) or not name:
         return None
     # PostgreSQL's text cannot hold NUL; inside the JSON text of the details it is escaped.
-    return name[:MAX_TOOL_NAME_LENGTH].replace("\x00", "\ufffd")
+    return cut(name, MAX_TOOL_NAME_LENGTH).replace("\x00", "\ufffd")
 
 
 def lifted_duration_ms(details: Mapping[str, Any]) -> float | None:
-    """``duration_ms`` of frozen details as a float, in milliseconds, when it is a number."""
-    return finite_number(details.get("duration_ms"))
+    """``duration_ms`` of frozen details, in milliseconds, when it can be a duration."""
+    value = details.get("duration_ms")
+    return None if value is None else possible_ms(value)
+
+
+def possible_ms(value: object) -> float | None:
+    """A number of milliseconds from 0 to ``MAX_DURATION_MS`` as a float; None for everything else."""
+    number = value if type(value) is float else finite_number(value)
+    return number if number is not None and 0 <= number <= MAX_DURATION_MS else None
 
 
 def finite_number(value: object) -> float | None:
@@ -57,6 +73,37 @@ def parse_timestamp(text: str) -> datetime:
     """Read ISO 8601; UTC when it names no zone. Raises ``ValueError`` or ``TypeError`` for anything else."""
     timestamp = datetime.fromisoformat(text)
     return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+
+
+def check_timestamp(timestamp: datetime) -> datetime:
+    """Return an aware time in UTC, or raise ``ValueError`` for what some time zone, or some reader, cannot show.
+
+    That is before 1970, from which browsers, Perfetto and file systems count, and in or behind 9999, the last year of
+    Python's and of databases: of its end it is the year 10000 already in the east.
+    """
+    if timestamp.tzinfo is None or not EARLIEST <= timestamp <= LATEST:
+        raise ValueError(f"Bad timestamp: {timestamp.isoformat()} is not from 1970 to 9998")
+    return timestamp.astimezone(UTC)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Like ``orjson.loads``; integers of more than 64 bits, of which that makes floats, become their digits as text.
+
+    :raises orjson.JSONDecodeError: a ``ValueError``, for what is no JSON, and for floats that are too large
+    """
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+    if _LARGE_INTEGER.search(data) is None:
+        return orjson.loads(data)
+    orjson.loads(data)  # raises for what is no JSON, of which tokens could be made
+    return orjson.loads(_TOKENS.sub(_as_text_if_large, data))
+
+
+def _as_text_if_large(token: re.Match[bytes]) -> bytes:
+    digits = token[0]
+    is_integer = len(digits) >= 19 and digits.removeprefix(b"-").isdigit()
+    if not is_integer or (len(digits) <= 20 and abs(int(digits)) <= _MAX_INTEGER):
+        return digits
+    return b'"%s"' % digits
 
 
 def emitted_at(event: EncodedEvent) -> float:

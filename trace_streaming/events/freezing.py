@@ -1,64 +1,87 @@
-"""Details as they were when emitted: a copy that JSON can carry, whatever was handed in, and never an error."""
+"""Details as they were when emitted: a copy that JSON can carry, whatever was handed in, and never an error.
+
+What it takes is bounded by the limits here, not by what is handed in: it stops where they are reached.
+"""
 
 from __future__ import annotations
 
-import base64
-import dataclasses
-import enum
 import math
-import re
-from collections import UserString, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import date, time
-from functools import singledispatchmethod
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import orjson
 
-JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+from .interruptions import is_for_the_process
+from .kinds import CIRCULAR, JSON, MAX_INTEGER, Freezer, exact_as_numbers, frozen_as
+from .texts import Numbering, shortened
+
+__all__ = ["JSON", "KEPT_CHARACTERS", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "encode", "freeze", "freeze_details"]
 
 MAX_DEPTH: Final = 64
 """Levels of nesting; what lies deeper is replaced by a marker."""
-MAX_VALUES: Final = 50_000
+MAX_VALUES: Final = 20_000
 """Values in one event's details; what comes after them is replaced by a marker."""
 MAX_BYTES: Final = 240 * 1024
 """Encoded size of one event's details: an event must fit a frame of 256 KiB."""
 KEPT_CHARACTERS: Final = 8 * 1024
-"""How much is kept of a string that has to be shortened."""
-MAX_CHARACTERS: Final = 8 * MAX_BYTES
-"""Characters in one event's details before they are encoded; the strings after them are replaced by a marker."""
+"""How much is kept of a value that has to be shortened."""
+MAX_CHARACTERS: Final = MAX_BYTES
+"""Characters in one event's details; a text that goes beyond them is shortened."""
+SHORT_CHARACTERS: Final = 256
+RESERVE_CHARACTERS: Final = 16 * 1024
+"""For texts of up to ``SHORT_CHARACTERS`` where ``MAX_CHARACTERS`` are used up: one huge text hides no small one."""
 
-_IDENTITY: Final = ("tool", "tool_name", "call_id", "parent_call_id", "approval_id", "duration_ms")
+IDENTITY: Final = ("tool", "tool_name", "call_id", "parent_call_id", "approval_id", "duration_ms")
 """What is kept of details that cannot be shortened enough: it pairs the event with others."""
+
 _TOO_DEEP: Final = f"[truncated: deeper than {MAX_DEPTH} levels]"
-_TOO_LONG: Final = f"[truncated: more than {MAX_CHARACTERS} characters]"
-_TOO_MANY: Final = f"[truncated: more than {MAX_VALUES} values]"
-_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+| id='[0-9]+'")
-_EDGES: Final = " \n\t,;&\"'<>()[]{}|"
-"""What no token, address or password is expected to go over."""
-_OF_NUMBERS: Final = "0123456789 .-+()/"
-"""Cards, accounts and telephones are written in groups."""
-_MAX_INTEGER: Final = 2**63 - 1
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
+_MARKER_VALUES: Final = 20
+"""What a marker counts for: where texts have no room any more, there is none for thousands of markers."""
+_SMALL: Final = 100
+"""Keys whose small values are kept of details that have too many."""
 
 
 def freeze(value: object) -> JSON:
     """Copy a value into plain JSON types.
 
     NaN and infinities become null, keys become strings, and what JSON has no type for becomes text that does not
-    change from run to run. Reads no database: a model instance is named by its label and key, a query set by its
-    model. Deeper than ``MAX_DEPTH`` or more than ``MAX_VALUES`` is replaced by a marker that says so.
+    change from run to run. Reads no database and asks nothing lazy: see :mod:`.kinds`. What contains itself is
+    ``[circular]`` there. Deeper than ``MAX_DEPTH``, more than ``MAX_VALUES`` or ``MAX_CHARACTERS`` is replaced by a
+    marker that says how much is missing.
     """
     return _Freezer().freeze(value, 0)
 
 
 def freeze_details(details: object) -> dict[str, JSON]:
-    """Like :func:`freeze`, but always an object: nothing is ``{}``, and what is no mapping becomes its ``value``."""
+    """Like :func:`freeze`, but always an object: nothing is ``{}``, and what is no mapping becomes its ``value``.
+
+    Decimals and other exact numbers under the keys of durations (milliseconds; a ``timedelta`` is, too) and budgets
+    become JSON's numbers, as these are reckoned with.
+    """
     if details is None:
         return {}
-    frozen = freeze(details)
-    return frozen if isinstance(frozen, dict) else {"value": frozen}
+    freezer = _Freezer()
+    frozen = freezer.freeze(details, 0)
+    if not isinstance(frozen, dict):
+        return {"value": frozen}
+    if freezer.has_exact and isinstance(details, dict):
+        exact_as_numbers(details, frozen)
+    if freezer.left <= 0 and isinstance(details, dict):
+        _keep_small(details, frozen)
+    return frozen
+
+
+def _keep_small(details: dict[Any, Any], frozen: dict[str, JSON]) -> None:
+    """Of details that have too many values, the small ones of their own: what pairs an event with others."""
+    for key in (*IDENTITY, *list(islice(dict.keys(details), _SMALL))):
+        if type(key) is str and key not in frozen and key in details and _is_small(dict.get(details, key)):
+            frozen[key] = freeze(dict.get(details, key))
+
+
+def _is_small(value: object) -> bool:
+    return type(value) in _PLAIN or (type(value) is str and len(value) <= SHORT_CHARACTERS)
 
 
 def encode(frozen: JSON) -> str:
@@ -66,186 +89,120 @@ def encode(frozen: JSON) -> str:
     return orjson.dumps(frozen).decode()
 
 
-def encode_details(details: dict[str, JSON]) -> tuple[dict[str, JSON], str]:
-    """Encode frozen details, shortening the largest of their values first when they exceed ``MAX_BYTES``.
-
-    Returns the details as they are encoded, and their text.
-    """
-    encoded = orjson.dumps(details)
-    if len(encoded) <= MAX_BYTES:
-        return details, encoded.decode()
-    details = dict(details)
-    sizes = {key: len(orjson.dumps(value)) for key, value in details.items()}
-    excess = len(encoded) - MAX_BYTES
-    for key in sorted(sizes, key=lambda key: sizes[key], reverse=True):
-        details[key] = _shortened(details[key], sizes[key])
-        excess -= sizes[key] - len(orjson.dumps(details[key]))
-        if excess <= 0:
-            return details, encode(details)
-    identity = {key: details[key] for key in _IDENTITY if sizes.get(key, MAX_BYTES) <= KEPT_CHARACTERS}
-    details = {**identity, "truncated": f"[truncated: {len(encoded)} bytes in {len(sizes)} keys]"}
-    return details, encode(details)
-
-
-def _shortened(value: JSON, size: int) -> JSON:
-    if isinstance(value, str) and len(value) > KEPT_CHARACTERS:
-        return _shortened_text(value)
-    marker = f"[truncated: {size} bytes]"
-    return marker if len(marker) < size else value
-
-
-def _shortened_text(text: str) -> str:
-    """The beginning, cut where a word ends, and not in a number: half a secret is none that a redactor knows."""
-    kept = text[:KEPT_CHARACTERS]
-    end = max(kept.rfind(edge, KEPT_CHARACTERS // 2) for edge in _EDGES) + 1
-    kept = kept[:end].rstrip(_OF_NUMBERS) or kept
-    return f"{kept}[truncated: {len(text) - len(kept)} more characters]"
-
-
-class _Freezer:
+class _Freezer(Freezer):
     """One walk over one value, with the number of values it may still visit and characters it may still keep."""
 
-    def __init__(self) -> None:
-        self._left = MAX_VALUES
-        self._characters_left = MAX_CHARACTERS
+    __slots__ = ("_characters_left", "_path", "_reserve", "has_exact", "left")
 
-    def freeze(self, value: Any, depth: int) -> JSON:
-        self._left -= 1
+    def __init__(self) -> None:
+        self.left = MAX_VALUES
+        self.has_exact = False
+        self._characters_left = MAX_CHARACTERS
+        self._reserve = RESERVE_CHARACTERS
+        self._path: set[int] = set()
+        """Ids of the containers around the one that is walked."""
+
+    def freeze(self, value: Any, depth: int) -> JSON:  # noqa: PLR0911  the quick kinds first
+        self.left -= 1
         kind = type(value)
         # The types of almost all values, before the dispatch that all others take.
         if kind is str:
-            return self._text(value)
-        if value is None or kind is bool or (kind is int and -_MAX_INTEGER <= value <= _MAX_INTEGER):
+            return self.text(value)
+        if value is None or kind is bool or (kind is int and -MAX_INTEGER <= value <= MAX_INTEGER):
             return cast("JSON", value)
         try:
-            if (quick := _QUICK.get(kind)) is not None:
-                return quick(self, value, depth)
-            if _is_unevaluated(value):
-                return f"[unevaluated {kind.__name__}]"
-            return self._other(value, depth)
-        except Exception:  # whatever a stranger's __str__, __iter__ or __getattr__ raises
+            if kind is dict:
+                return self.mapping(value, depth, value.items(), len(value))
+            if kind is list:
+                return self.array(value, depth, len(value))
+            if kind is float:
+                return value if math.isfinite(value) else None
+            return frozen_as(kind)(value, self, depth)
+        except BaseException as error:  # whatever a stranger's __str__ or __getattr__ raises
+            if not isinstance(error, Exception) and is_for_the_process(error):
+                raise
             return f"[unserialisable {kind.__name__}]"
 
-    @singledispatchmethod
-    def _other(self, value: Any, depth: int) -> JSON:
+    def mapping(self, value: Any, depth: int, items: Iterable[tuple[Any, Any]], size: int) -> JSON:
         if depth > MAX_DEPTH:
             return _TOO_DEEP
-        if dataclasses.is_dataclass(value):
-            return self._mapping({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, depth)
-        if callable(getattr(type(value), "model_dump", None)):  # pydantic
-            return self.freeze(value.model_dump(), depth + 1)
-        return self._text(_object_text(value))
-
-    @_other.register(int)
-    def _int(self, value: int, depth: int) -> JSON:
-        return int(value) if -_MAX_INTEGER <= value <= _MAX_INTEGER else str(int(value))
-
-    @_other.register(float)
-    def _float(self, value: float, depth: int) -> JSON:
-        return float(value) if math.isfinite(value) else None
-
-    @_other.register(str)
-    def _str(self, value: str, depth: int) -> JSON:
-        return self._text(str.__str__(value))
-
-    @_other.register(UserString)
-    def _user_string(self, value: UserString, depth: int) -> JSON:
-        return self._text(value.data)
-
-    @_other.register(bytes)
-    @_other.register(bytearray)
-    @_other.register(memoryview)
-    def _bytes(self, value: bytes | bytearray | memoryview, depth: int) -> JSON:
-        return self._text(_bytes_text(bytes(value)))
-
-    @_other.register(enum.Enum)
-    def _enum(self, value: enum.Enum, depth: int) -> JSON:
-        return self.freeze(value.value, depth + 1)
-
-    @_other.register(date)  # and datetime
-    @_other.register(time)
-    def _time(self, value: date | time, depth: int) -> JSON:
-        return value.isoformat()
-
-    @_other.register(BaseException)
-    def _exception(self, value: BaseException, depth: int) -> JSON:
-        return self._text(_ADDRESS.sub("", f"{type(value).__name__}: {value}"))
-
-    @_other.register(type)
-    def _type(self, value: type, depth: int) -> JSON:
-        return f"{value.__module__}.{value.__qualname__}"
-
-    @_other.register(Mapping)
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> JSON:
-        if depth > MAX_DEPTH:
-            return _TOO_DEEP
+        me = id(value)
+        path = self._path
+        if me in path:
+            return CIRCULAR
+        path.add(me)
+        depth += 1
         frozen: dict[str, JSON] = {}
-        for key, item in list(islice(value.items(), self._left + 1)):
-            if self._left <= 0:
-                frozen["truncated"] = _TOO_MANY
+        another: Numbering | None = None
+        freeze, text = self.freeze, self.text
+        # Copied at once: another thread may change it.
+        for key, item in list(items) if size <= self.left else list(islice(items, max(self.left, 0) + 1)):
+            if self.left <= 0:
+                frozen[Numbering().name("truncated", frozen)] = f"[truncated: {size - len(frozen)} more values]"
                 break
-            frozen[self._text(key) if type(key) is str else self._key(key)] = self.freeze(item, depth + 1)
+            name = text(key) if type(key) is str else self._key(key)
+            if name in frozen:  # of 1 and "1"
+                another = another or Numbering()
+                name = another.name(name, frozen)
+            frozen[name] = freeze(item, depth)
+        path.discard(me)
         return frozen
 
-    @_other.register(Sequence)
-    @_other.register(deque)
-    def _items(self, value: Iterable[Any], depth: int) -> JSON:
+    def array(self, value: Any, depth: int, size: int) -> JSON:
         if depth > MAX_DEPTH:
             return _TOO_DEEP
+        me = id(value)
+        if me in self._path:
+            return CIRCULAR
+        items = list(value) if size <= self.left else list(islice(value, max(self.left, 0) + 1))
+        if size > _SMALL and _PLAIN.issuperset(map(type, items)):
+            return self._plain(items, size)
+        self._path.add(me)
         frozen: list[JSON] = []
-        for item in list(islice(value, self._left + 1)):
-            if self._left <= 0:
-                frozen.append(_TOO_MANY)
+        freeze = self.freeze
+        depth += 1
+        for item in items:
+            if self.left <= 0:
+                frozen.append(f"[truncated: {size - len(frozen)} more values]")
                 break
-            frozen.append(self.freeze(item, depth + 1))
+            frozen.append(freeze(item, depth))
+        self._path.discard(me)
         return frozen
 
-    @_other.register(AbstractSet)
-    def _set(self, value: AbstractSet[Any], depth: int) -> JSON:
-        frozen = self._items(value, depth)
-        return sorted(frozen, key=encode) if isinstance(frozen, list) else frozen
-
-    def _text(self, text: str) -> str:
-        if len(text) > MAX_BYTES:
-            text = _shortened_text(text)
-        self._characters_left -= len(text)
-        if self._characters_left < 0:
-            return _TOO_LONG
+    def text(self, text: str) -> str:
+        length = len(text)
+        if length > self._characters_left:
+            text = self._too_long(text)
+        else:
+            self._characters_left -= length
         if text.isascii():
             return text
         # Lone surrogates, which UTF-8 cannot carry, become U+FFFD.
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
+    def _too_long(self, text: str) -> str:
+        length = len(text)
+        if length <= min(SHORT_CHARACTERS, self._reserve):
+            self._reserve -= length
+            return text
+        if self._characters_left >= KEPT_CHARACTERS and length > KEPT_CHARACTERS:
+            self._characters_left -= KEPT_CHARACTERS
+            return shortened(text, KEPT_CHARACTERS)
+        self.left -= _MARKER_VALUES
+        return f"[truncated: {length} characters]"
+
+    def _plain(self, items: list[Any], size: int) -> JSON:
+        """Numbers, of which a list may have thousands."""
+        kept = items[: max(self.left, 0)]
+        self.left -= len(kept)
+        frozen: list[JSON] = [
+            item if item is None or -MAX_INTEGER <= item <= MAX_INTEGER else self.freeze(item, MAX_DEPTH)
+            for item in kept
+        ]
+        if len(kept) < size:
+            frozen.append(f"[truncated: {size - len(kept)} more values]")
+        return frozen
+
     def _key(self, key: object) -> str:
         frozen = self.freeze(key, MAX_DEPTH)
         return frozen if isinstance(frozen, str) else encode(frozen)
-
-
-_QUICK: Final[dict[type, Callable[[_Freezer, Any, int], JSON]]] = {
-    dict: _Freezer._mapping,
-    list: _Freezer._items,
-    float: _Freezer._float,
-}
-
-
-def _is_unevaluated(value: Any) -> bool:
-    """Whether this is a Django ``LazyObject``, such as ``request.user``, whose evaluation may query the database."""
-    return hasattr(type(value), "_setup") and type(vars(value).get("_wrapped")) is object
-
-
-def _bytes_text(data: bytes) -> str:
-    """UTF-8 text when it is that, otherwise base64."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(data).decode()
-
-
-def _object_text(value: Any) -> str:
-    kind = value.__class__  # of a lazy object, the class of what it wraps
-    meta = getattr(kind, "_meta", None)  # Django's, public by its documentation
-    if meta is not None and hasattr(meta, "label") and hasattr(value, "pk"):  # a Django model instance
-        return f"{meta.label}:{value.pk}"
-    if hasattr(kind, "as_manager"):  # a Django query set: its text would run the query
-        return f"[{kind.__name__} of {value.model.__name__}]"
-    return _ADDRESS.sub("", str(value))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from statistics import fmean
 from typing import Any, Final
 
-from .encoding import finite_number
+from .encoding import finite_number, possible_ms
 
 Event = Mapping[str, Any]
 
@@ -22,7 +22,30 @@ EMISSION_TOTAL: Final = "total_events_per_trace"
 """Each is the ``budget`` of a ``budget_exceeded`` that tells of events that were shed: none that the agent spends."""
 
 
-def golden_signals(trace_id: str, duration_ms: float, events: Sequence[Event]) -> dict[str, Any]:
+class Forgotten:
+    """What is counted of a trace's first events, where the events themselves are not kept."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.counts: Counter[str] = Counter()
+        self.budget_utilization: float | None = None
+
+    def add(self, event: Event) -> None:
+        """Count one, the oldest of those that are left."""
+        name = event["event"]
+        self.events += 1
+        if name in _COUNTED:
+            self.counts[name] += 1
+        if name in BUDGET_EVENTS and (told := utilization(name, event["details"])) is not None:
+            self.budget_utilization = told
+
+
+_COUNTED: Final = frozenset({"tool_call_complete", "tool_call_error", "plan_created"})
+
+
+def golden_signals(
+    trace_id: str, duration_ms: float, events: Sequence[Event], forgotten: Forgotten | None = None
+) -> dict[str, Any]:
     """Signals of one trace.
 
     - ``total_steps``: calls that completed; ``errors``: calls that failed; ``total_events``: all events.
@@ -37,10 +60,12 @@ def golden_signals(trace_id: str, duration_ms: float, events: Sequence[Event]) -
 
     :param duration_ms: how long the trace has taken, in milliseconds
     :param events: events as ``TraceEmitter.events`` holds them
+    :param forgotten: what was counted of the events before these; their latencies and waits are not in the signals
     """
-    completed = sum(event["event"] == "tool_call_complete" for event in events)
-    failed = sum(event["event"] == "tool_call_error" for event in events)
-    plans = sum(event["event"] == "plan_created" for event in events)
+    forgotten = forgotten or Forgotten()
+    counts = forgotten.counts + Counter(event["event"] for event in events)
+    completed, failed, plans = counts["tool_call_complete"], counts["tool_call_error"], counts["plan_created"]
+    utilized = budget_utilization(events)
     waits = approval_waits_ms(events)
     return {
         "trace_id": trace_id,
@@ -51,10 +76,10 @@ def golden_signals(trace_id: str, duration_ms: float, events: Sequence[Event]) -
         "error_rate": _ratio(failed, completed + failed),
         "tool_error_rate": _ratio(failed, completed + failed),
         "latency": _distribution(call_durations_ms(events), (50, 95, 99)),
-        "mean_steps_per_task": completed / max(plans, 1) if events else None,
+        "mean_steps_per_task": completed / max(plans, 1) if events or forgotten.events else None,
         "approval_wait_time": _distribution(waits, (95,)),
-        "budget_utilization": budget_utilization(events),
-        "total_events": len(events),
+        "budget_utilization": forgotten.budget_utilization if utilized is None else utilized,
+        "total_events": forgotten.events + len(events),
     }
 
 
@@ -114,8 +139,7 @@ def given_ms(name: str, details: Mapping[str, Any]) -> float | None:
 
     None where it says nothing, or nothing that can be.
     """
-    given = finite_number(details.get("waited_ms" if name == "approval_received" else "duration_ms"))
-    return given if given is not None and given >= 0 else None
+    return possible_ms(details.get("waited_ms" if name == "approval_received" else "duration_ms"))
 
 
 def utilization(name: str, details: Mapping[str, Any]) -> float | None:

@@ -14,6 +14,8 @@ from trace_streaming.exceptions import (
     NonCanonicalStatusError,
 )
 
+from .interruptions import is_for_the_process
+
 CANONICAL_EVENTS: Final = (
     "plan_created",
     "route_decision",
@@ -48,7 +50,9 @@ def _shown(value: object, text: Callable[[object], str] = str) -> str:
     """A caller's mistake as text for an error message; its own ``__str__`` may be one, too."""
     try:
         return text(value)
-    except Exception:
+    except BaseException as error:
+        if not isinstance(error, Exception) and is_for_the_process(error):
+            raise
         return f"[unprintable {type(value).__name__}]"
 
 

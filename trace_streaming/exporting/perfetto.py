@@ -6,8 +6,10 @@ Each tool call is a bar from its start to its end, in the lowest lane that is fr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
+
+from trace_streaming.events import possible_ms
 
 MARKS: Final = 0
 """The lane of everything that is no tool call; the calls' lanes are 1, 2, …"""
@@ -15,6 +17,8 @@ MAX_OPEN: Final = 1_000
 """So many calls are waited for; beyond it the oldest is written without an end."""
 STARTS: Final = frozenset({"tool_call_start"})
 ENDS: Final = frozenset({"tool_call_complete", "tool_call_error"})
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Event = Mapping[str, Any]
 
@@ -95,8 +99,8 @@ def _finished(end: Event, call: _Call | None) -> dict[str, Any]:
         started = min(_microseconds(call.start), ended)
         args = {"start": call.start["details"], "end": end["details"], "status": end["status"]}
         return {**_common(end, "X", call.lane, started, args), "dur": ended - started}
-    duration = end.get("duration_ms")
-    if duration is None or duration < 0:
+    duration = possible_ms(end.get("duration_ms"))
+    if duration is None:
         return _mark(end)
     microseconds = round(duration * 1000)
     return {**_common(end, "X", MARKS, ended - microseconds, _args(end)), "dur": microseconds}
@@ -136,5 +140,4 @@ def _key(event: Event) -> str:
 
 
 def _microseconds(event: Event) -> int:
-    time = datetime.fromisoformat(event["timestamp"])
-    return int(time.timestamp()) * 1_000_000 + time.microsecond
+    return (datetime.fromisoformat(event["timestamp"]) - _EPOCH) // timedelta(microseconds=1)

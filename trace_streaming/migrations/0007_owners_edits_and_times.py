@@ -6,9 +6,9 @@ from django.db import migrations, models
 
 
 def store_when_the_last_event_was(apps, schema_editor):
-    """Traces that are there already were stored about then."""
+    """Traces that are there already were stored about then, if that is no time to come."""
     traces = apps.get_model("trace_streaming", "Trace").objects.using(schema_editor.connection.alias)
-    traces.update(stored_at=models.F("last_event_at"))
+    traces.filter(last_event_at__lt=models.F("stored_at")).update(stored_at=models.F("last_event_at"))
 
 
 class Migration(migrations.Migration):

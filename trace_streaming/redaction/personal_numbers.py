@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
+
+from .effort import NUMBERS, Effort, ended
 
 _RUN: Final = re.compile(r"\d[\d .\-()/\xa0]{7}[\d .\-()/\xa0]+", re.ASCII)
 """Digits close together, and what may stand between them: all that every number sought has in it."""
 _MIN_DIGITS: Final = 9
+_DATE: Final = re.compile(r"[ (\-]?(?:19|20)\d\d([\-./])\d\d\1\d\d(?: [012]\d)?[ )\-./]{0,2}", re.ASCII)
+"""What most runs of so many digits are: the lines of a log begin with one."""
 _GROUP: Final = re.compile(r"\d+", re.ASCII)
 _NOT_DIGITS: Final = re.compile(r"\D+", re.ASCII)
 
@@ -69,15 +74,19 @@ _COUNTRY_CODES: Final = re.compile(
 )
 
 
-def redact_numbers(text: str) -> str:
+def redact_numbers(text: str, effort: Effort) -> str:
     """Replace the numbers of persons; other numbers, times, versions and identifiers stay."""
     kept: list[str] = []
     done = 0
     run = _RUN.search(text)
     while run:
         at = run.end()
-        if sum(map(str.isdigit, run[0])) >= _MIN_DIGITS:
-            for start, end, rule in _account(text, run.start(), done) or _in_run(text, run.start(), at):
+        if sum(map(str.isdigit, run[0])) >= _MIN_DIGITS and not _DATE.fullmatch(run[0]):
+            if not effort.spend(NUMBERS, 2):
+                return ended(kept, text, done, run.start())
+            for start, end, rule in _account(text, run.start(), done) or _in_run(text, run.start(), at, effort):
+                if not rule:
+                    return ended(kept, text, done, start)
                 kept += (text[done:start], f"[redacted:{rule}]")
                 done = end
         run = _RUN.search(text, max(at, done))
@@ -89,19 +98,21 @@ def is_card_number(digits: str) -> bool:
     return _CARD_ISSUERS.fullmatch(digits) is not None and _has_luhn_checksum(digits)
 
 
-def _in_run(text: str, at: int, end: int) -> list[tuple[int, int, str]]:
-    found = []
+def _in_run(text: str, at: int, end: int, effort: Effort) -> Iterator[tuple[int, int, str]]:
+    """Spans and rules; one without a rule where it is not looked any further."""
     while group := _GROUP.search(text, at, end):
         at = group.end()
         start = group.start()
+        if not effort.spend(NUMBERS, 8):
+            yield start, start, ""
+            return
         while start and group.start() - start < 3 and text[start - 1] in "+(":
             start -= 1
         numbers = (_NUMBERS.match(text, place) for place in range(start, group.start() + 1))
         number = next(filter(None, numbers), None)
         if number and not _touches_word(text, number.start(), number.end()) and (judged := _judged(text, number)):
-            found.append(judged)
+            yield judged
             at = judged[1]
-    return found
 
 
 def _touches_word(text: str, start: int, end: int) -> bool:

@@ -7,11 +7,15 @@ names the rule: ``[redacted:email]``.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import Final, Protocol, cast
 
-from trace_streaming.events.freezing import JSON
+from trace_streaming.events.freezing import IDENTITY
+from trace_streaming.events.kinds import JSON
+from trace_streaming.events.texts import Numbering
 
 from .assigned_values import MARKER, is_pass, is_placeholder, looks_secret
+from .effort import NUMBERS, TOO_MUCH, Effort
 from .personal_numbers import is_card_number, redact_numbers
 from .secret_assignments import REDACTED_BY_KEY, in_small_letters, redact_assignments
 from .secret_commands import redact_commands
@@ -22,9 +26,17 @@ REDACTION_FAILED: Final = "[redacted:redactor failed]"
 _CARD: Final = "[redacted:card]"
 _PHONE: Final = "[redacted:phone]"
 
+_SMALLEST_CARD: Final = 10**12
 _SHORT: Final = 64
 _MOST: Final = 8192
 _MAX_PASSES: Final = 4
+_PAIRING_KEYS: Final = frozenset(IDENTITY)
+_MANY: Final = 64
+"""Keys; most events have a handful."""
+_JUDGED: Final = 96
+"""What it takes to judge a key, as that of a text of that length."""
+_ANOTHER_PASS: Final = 384
+"""What another look at a short text takes, as that of a text so much longer."""
 _innocent_keys: Final[set[str]] = set()
 _innocent_texts: Final[set[str]] = set()
 """Short keys and texts in which nothing was found: most of a trace's come again and again. No secret is kept."""
@@ -44,15 +56,34 @@ class Redactor(Protocol):
         """Return the details to keep: others, or the same, changed in place; they are a copy. Called on every emit."""
 
 
-def redact(details: dict[str, JSON]) -> dict[str, JSON]:
-    """The default redactor: secrets and the data of persons are replaced at any depth, in keys and in texts."""
-    is_rewritten = False
+def redact(  # noqa: C901, PLR0912  every value of every event: a call for each would take as long again
+    details: dict[str, JSON], effort: Effort | None = None
+) -> dict[str, JSON]:
+    """The default redactor: secrets and the data of persons are replaced at any depth, in keys and in texts.
+
+    What it takes is bounded (:mod:`.effort`): what is not looked at any more is replaced, too.
+
+    :param effort: what is left, where the details are a part of others
+    """
+    if effort is None:
+        effort = Effort()
+        if len(details) > _MANY:
+            _redact_pairing(details, effort)
+    renamed: dict[str, str] | None = None
+    left_out: list[str] | None = None
+    inside: list[JSON] | None = None
     if "value" in details and _is_secret_named_by_value(details):
         details["value"] = REDACTED_BY_KEY
     for key, value in details.items():
-        if key not in _innocent_keys:
-            name = redact_text(key)
-            is_rewritten = is_rewritten or name != key
+        if key not in _innocent_keys and key not in _PAIRING_KEYS:
+            name = redact_text(key, effort) if effort.begin(_JUDGED if key not in _innocent_texts else 0) else TOO_MUCH
+            if name is TOO_MUCH:  # the key may name a secret
+                left_out = left_out or []
+                left_out.append(key)
+                continue
+            if name != key:
+                renamed = renamed or {}
+                renamed[key] = name
             if marker := _marker_by_key(name, value):
                 details[key] = marker
                 continue
@@ -60,31 +91,55 @@ def redact(details: dict[str, JSON]) -> dict[str, JSON]:
         kind = type(value)
         if kind is str:
             if value not in _innocent_texts:
-                details[key] = redact_text(cast("str", value))
+                details[key] = redact_text(cast("str", value), effort)
         elif kind is dict or kind is list:
-            _redact_inside(value)
-        elif kind is int and _is_card(cast("int", value)):
+            if inside is None:
+                inside = [value]
+            else:
+                inside.append(value)
+        elif kind is int and value >= _SMALLEST_CARD and _is_card(value, effort):  # type: ignore[operator, arg-type]
             details[key] = _CARD
-    return _with_keys_redacted(details) if is_rewritten else details
+    if inside is not None:
+        for value in inside:  # behind the object's own texts: they go first where there is too much
+            _redact_inside(value, effort)
+    if left_out is not None:
+        for key in left_out:
+            del details[key]
+        details[TOO_MUCH] = f"[truncated: {len(left_out)} more values]"
+    return details if renamed is None else _with_keys_redacted(details, renamed)
 
 
-def redact_text(text: str) -> str:
+def _redact_pairing(details: dict[str, JSON], effort: Effort) -> None:
+    """First, while there is effort left: what pairs the event with others."""
+    for key in IDENTITY:
+        if isinstance(value := details.get(key), str):
+            details[key] = redact_text(value, effort)
+
+
+def redact_text(text: str, effort: Effort | None = None) -> str:
     """Replace what is secret in a text; the rest of it stays readable. What was redacted once is left as it is."""
     if text in _innocent_texts:
         return text
-    redacted = _pass(text)
+    effort = effort or Effort()
+    if effort.left > 0:  # as effort.begin, which is called for what is rare
+        effort.left -= 2 + (len(text) >> 5)
+    elif not effort.begin(len(text)):
+        return TOO_MUCH
+    redacted = _pass(text, effort)
     if redacted == text:
         _remember(text, _innocent_texts)
     passes = 1
     while redacted != text and passes < _MAX_PASSES:  # what was replaced may have hidden where something else begins
-        text, redacted = redacted, _pass(redacted)
+        effort.begin(len(redacted) + _ANOTHER_PASS)
+        text, redacted = redacted, _pass(redacted, effort)
         passes += 1
     return redacted
 
 
-def _pass(text: str) -> str:
+def _pass(text: str, effort: Effort) -> str:
     lowered = in_small_letters(text)
-    return redact_numbers(redact_values(redact_commands(redact_assignments(text, lowered)), lowered))
+    text = redact_commands(redact_assignments(text, lowered, effort), effort)
+    return redact_numbers(redact_values(text, lowered, effort), effort)
 
 
 def _marker_by_key(key: str, value: JSON) -> str | None:
@@ -101,28 +156,28 @@ def _marker_by_key(key: str, value: JSON) -> str | None:
     return None
 
 
-def _redact_inside(value: JSON) -> None:
-    if isinstance(value, dict):
-        redacted = redact(value)
+def _redact_inside(value: JSON, effort: Effort) -> None:
+    if type(value) is dict:
+        redacted = redact(value, effort)
         if redacted is not value:
             value.clear()
             value.update(redacted)
-    elif isinstance(value, list):
-        _redact_items(value)
+    else:
+        _redact_items(cast("list[JSON]", value), effort)
 
 
-def _redact_items(items: list[JSON]) -> None:
+def _redact_items(items: list[JSON], effort: Effort) -> None:
     names_next = False
     for index, item in enumerate(items):
         kind = type(item)
         if kind is str:
             text = cast("str", item)
-            items[index] = REDACTED_BY_KEY if names_next else redact_text(text)
+            items[index] = REDACTED_BY_KEY if names_next else redact_text(text, effort)
             names_next = not names_next and _names_next(text, index, len(items))
             continue
         if kind is dict or kind is list:
-            _redact_inside(item)
-        elif kind is int and _is_card(cast("int", item)):
+            _redact_inside(item, effort)
+        elif kind is int and _is_card(cast("int", item), effort):
             items[index] = _CARD
         names_next = False
 
@@ -134,16 +189,14 @@ def _names_next(text: str, index: int, count: int) -> bool:
     return index == 0 and count == 2 and text.lower() in _HEADERS
 
 
-def _with_keys_redacted(details: dict[str, JSON]) -> dict[str, JSON]:
+def _with_keys_redacted(details: dict[str, JSON], renamed: dict[str, str]) -> dict[str, JSON]:
     """Keys may hold secrets, too; those that become the same are numbered."""
     redacted: dict[str, JSON] = {}
+    another = Numbering()
+    taken = ChainMap(redacted, details)
     for key, value in details.items():
-        name = kept = redact_text(key)
-        number = 1
-        while name in redacted or (name != key and name in details):
-            number += 1
-            name = f"{kept} ({number})"
-        redacted[name] = value
+        name = renamed.get(key, key)
+        redacted[another.name(name, redacted if name == key else taken)] = value
     return redacted
 
 
@@ -160,8 +213,9 @@ def _tells_no_secret(key: str, value: JSON) -> bool:
     return isinstance(value, dict) and value.get("type") in _SCHEMA_TYPES and _SCHEMA_WORDS.issuperset(value)
 
 
-def _is_card(number: int) -> bool:
-    return number >= 10**12 and is_card_number(str(number))
+def _is_card(number: int, effort: Effort) -> bool:
+    """Whether it is one; or may be, where it is not looked at any more."""
+    return number >= _SMALLEST_CARD and (not effort.spend(NUMBERS, 4) or is_card_number(str(number)))
 
 
 def _is_phone(value: JSON) -> bool:

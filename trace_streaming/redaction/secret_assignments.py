@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Final
 
 from .assigned_values import (
@@ -16,6 +17,7 @@ from .assigned_values import (
     looks_secret,
     quote_end,
 )
+from .effort import ASSIGNMENTS, Effort, ended
 from .secret_keys import is_secret_key
 
 REDACTED_BY_KEY: Final = "[redacted:key]"
@@ -30,6 +32,8 @@ turn those of many words only slowly. Searched in the text in small letters."""
 _WORD_PATTERNS: Final = tuple(map(re.compile, _WORDS))
 _WORD_PARTS: Final = tuple(part for words in _WORDS for part in words.replace(".", "|").split("|"))
 """A text without any of them, as most are, needs no pattern."""
+_MOST_PLACES: Final = 4_000
+"""Of a word in a text: more than effort is there for."""
 _CAPITALS: Final = re.compile("[A-Z]+")
 _KEY_PART: Final = re.compile(r"[\w.\-]{0,64}", re.ASCII)
 _WORD_BEFORE: Final = re.compile(r"[A-Za-z]{2,14} \Z")
@@ -65,6 +69,10 @@ _SETTER: Final = re.compile(
     r"|\bmachine\s+(?:\S{1,64}\.\S{1,64}|localhost)\s+login\s+\S{1,64})\s{1,8}(?:\S{1,80}[/:.])?\Z"
 )
 """Before a key that a blank parts from its value: of a Dockerfile, a shell, a tool's configuration, or ``.netrc``."""
+_SETTER_ENDS: Final = re.compile(r"(?:E[Nn][Vv]|et[Ee]nv|x|set|login\s+\S{1,64})\s{1,8}\Z")
+"""How what stands right before a key ends there; hardly any other text does."""
+_ENV_INSIDE: Final = re.compile(r"(?<![\w.$\-])ENV[ \t]{1,8}\Z")
+"""The same of a Dockerfile where it is quoted in something else; then the value has to look like a secret, too."""
 _NAMED: Final = re.compile(r"""\b(?:name|key|id)=\\*["'](?:[\w\-]{1,64}[.:]){0,4}\Z""")
 _ATTRIBUTE: Final = re.compile(
     r"""\\*["'](?:\s{1,8}[\w:\-]{1,32}=\\*["'][^"'<>\\]{0,64}\\*["']){0,3}?\s{1,8}(?:value|content)=(\\*["'])"""
@@ -82,7 +90,7 @@ def in_small_letters(text: str) -> str:
     return lowered if len(lowered) == len(text) else _CAPITALS.sub(lambda capitals: capitals[0].lower(), text)
 
 
-def redact_assignments(text: str, lowered: str) -> str:
+def redact_assignments(text: str, lowered: str, effort: Effort) -> str:
     """Replace what is assigned to a secret key; the key, and all else, stays readable.
 
     :param lowered: the text in small letters
@@ -91,18 +99,37 @@ def redact_assignments(text: str, lowered: str) -> str:
         return text
     kept: list[str] = []
     done = at = 0
-    for place in sorted(word.start() for words in _WORD_PATTERNS for word in words.finditer(lowered)):
+    places, end_of_places = _places(lowered)
+    for place in places:
         if place < at:
             continue
+        if place >= end_of_places or not effort.spend(ASSIGNMENTS, 3):
+            return ended(kept, text, done, place)
         start, end = _key_around(text, place, done)
         at = end
-        if not _is_secret(text, start, end, done) or not (span := _value(text, start, end)):
+        if not _is_secret(text, start, end, done):
+            continue
+        if not effort.spend(ASSIGNMENTS, 16):
+            return ended(kept, text, done, place)
+        if not (span := _value(text, start, end)):
             continue
         if is_pass(text[start:end]) and not looks_secret(text[slice(*span)]):
             continue
         kept += (text[done : span[0]], REDACTED_BY_KEY)
         done = at = span[1]
     return "".join((*kept, text[done:])) if kept else text
+
+
+def _places(lowered: str) -> tuple[list[int], int]:
+    """Where a key may be, in order, and how far all of these places are known."""
+    places: list[int] = []
+    end = len(lowered)
+    for words in _WORD_PATTERNS:
+        found = [word.start() for word in islice(words.finditer(lowered), _MOST_PLACES)]
+        if len(found) == _MOST_PLACES:
+            end = min(end, found[-1])
+        places += found
+    return sorted(places), end
 
 
 def _is_secret(text: str, start: int, end: int, done: int) -> bool:
@@ -197,9 +224,27 @@ def _bare(text: str, key: str, separator: re.Match[str]) -> Span | None:
 
 
 def _without_separator(text: str, start: int, end: int) -> Span | None:
-    if text[start] == "-" or _SETTER.search(text, max(0, start - 256), start):
+    if text[start] == "-" or _is_set(text, start):
         return _option(text, start, end)
+    if _ENV_INSIDE.search(text, max(0, start - 16), start):
+        option = _option(text, start, end)
+        return option if option and _is_value_of_env(text, start, end, option) else None
     return _spoken(text, end) or _named(text, start, end)
+
+
+def _is_set(text: str, start: int) -> bool:
+    before = text[start - 1 : start]
+    if before.isspace():  # almost always; the search for the whole takes long
+        if not _SETTER_ENDS.search(text, max(0, start - 80), start):
+            return False
+    elif before not in {"/", ":", "."}:
+        return False
+    return _SETTER.search(text, max(0, start - 256), start) is not None
+
+
+def _is_value_of_env(text: str, start: int, end: int, value: Span) -> bool:
+    """Whether it is, and no word of a sentence: a variable is written in capitals, or its value like a password."""
+    return (text[start:end].isupper() and not text[slice(*value)].islower()) or looks_secret(text[slice(*value)])
 
 
 def _option(text: str, start: int, end: int) -> Span | None:

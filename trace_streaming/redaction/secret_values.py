@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from .effort import VALUES, Effort, ended, substituted
+
 _PEM: Final = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END: Final = re.compile(r"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 _HEADER: Final = re.compile(
@@ -67,6 +69,8 @@ _TOKENS: Final = (
     ("supabase key", r"sb[pt]_[0-9a-f]{40}|sb_secret_[\w\-]{20,}"),
     ("token", _OTHER_PREFIXES + r"(?=[\w\-]{0,64}[0-9])[A-Za-z0-9]{15}[\w.\-]*"),
 )
+_LONG: Final = 256
+"""Characters of a word, in which tokens may begin at many places."""
 _TOKEN: Final = re.compile("|".join(shape for _, shape in _TOKENS), re.ASCII)
 _TOKEN_BEHIND_JOINT: Final = re.compile(f"[._\\-](?![._\\-])(?:{_TOKEN.pattern})", re.ASCII)
 """Without named groups, of which the engine would enter each to see that it does not begin so."""
@@ -80,33 +84,35 @@ _EMAIL_EDGE: Final = re.compile(r"[^\w+]*")
 """Not of the name: what stands before it in a text, in a query or in an exception's."""
 
 
-def redact_values(text: str, lowered: str) -> str:
+def redact_values(text: str, lowered: str, effort: Effort) -> str:
     """Replace what is secret by its shape. Each rule runs where a text has what all its secrets have in them.
 
     :param lowered: the text in small letters, as it was before any rule
     """
     if "-----BEGIN" in text:
-        text = _without_private_keys(text)
+        text = _without_private_keys(text, effort)
     if "://" in text and "@" in text:
-        text = _URL_PASSWORD.sub(_url, text)
+        text = substituted(_URL_PASSWORD, _url, text, effort, VALUES, 4, "://")
     if "bearer" in lowered or "basic" in lowered:
-        text = _HEADER.sub(_header, text)
+        text = substituted(_HEADER, _header, text, effort, VALUES, 6)
     if "=" in text and "sig=" in text:
-        text = _SAS.sub(r"\1[redacted:signature]", text)
+        text = substituted(_SAS, _signature, text, effort, VALUES, 1)
     if ".com/" in text and "hook" in text:
-        text = _WEBHOOK.sub(r"\1[redacted:webhook]", text)
+        text = substituted(_WEBHOOK, _webhook, text, effort, VALUES, 1)
     if "-u " in text or "--user" in text or "-u=" in text:
-        text = _CURL_USER.sub(r"\1[redacted:password]", text)
-    text = _without_tokens(text)
+        text = substituted(_CURL_USER, _curl_user, text, effort, VALUES, 1)
+    text = _without_tokens(text, effort)
     if "@" in text or ("%" in text and "%40" in text):
-        text = _without_emails(text)
+        text = _without_emails(text, effort)
     return text
 
 
-def _without_private_keys(text: str) -> str:
+def _without_private_keys(text: str, effort: Effort) -> str:
     kept: list[str] = []
     at = 0
     while begin := _PEM.search(text, at):
+        if not effort.spend(VALUES, 1):
+            return ended(kept, text, at, begin.start())
         end = _PEM_END.search(text, begin.end())
         kept += (text[at : begin.start()], "[redacted:private key]")
         at = end.end() if end else len(text)  # of a key that was cut, all that is left
@@ -116,6 +122,18 @@ def _without_private_keys(text: str) -> str:
 def _url(url: re.Match[str]) -> str:
     is_variable = url[2].startswith(("${", "{", "<", "%(")) or set(url[2]) <= {"*"}
     return url[0] if is_variable else f"{url[1]}[redacted:url password]@"
+
+
+def _signature(found: re.Match[str]) -> str:
+    return f"{found[1]}[redacted:signature]"
+
+
+def _webhook(found: re.Match[str]) -> str:
+    return f"{found[1]}[redacted:webhook]"
+
+
+def _curl_user(found: re.Match[str]) -> str:
+    return f"{found[1]}[redacted:password]"
 
 
 def _header(header: re.Match[str]) -> str:
@@ -130,7 +148,7 @@ def _header(header: re.Match[str]) -> str:
     return f"{scheme}{blank}[redacted:{scheme.lower()} header]" if is_secret else header[0]
 
 
-def _without_tokens(text: str) -> str:
+def _without_tokens(text: str, effort: Effort) -> str:
     kept: list[str] = []
     done = at = 0
     while word := _LONG_WORD.match(text, at):
@@ -139,6 +157,9 @@ def _without_tokens(text: str) -> str:
         if text[start - 1 : start] == "\\" and text[start] in "nrt":
             start += 1
         if _UNLIKE_WORDS.search(text, start, at):
+            joints = 0 if at - start < _LONG else sum(text.count(joint, start, at) for joint in "._-")
+            if not effort.spend(VALUES, 1 + joints * (3 if text.find("eyJ", start, at) >= 0 else 1)):
+                return ended(kept, text, done, start)
             for first, last, rule in _tokens(text, start, at):
                 kept += (text[done:first], f"[redacted:{rule}]")
                 done = last
@@ -156,11 +177,13 @@ def _tokens(text: str, at: int, end: int) -> Iterator[tuple[int, int, str]]:
         token = _TOKEN_BEHIND_JOINT.search(text, token.end(), end)
 
 
-def _without_emails(text: str) -> str:
+def _without_emails(text: str, effort: Effort) -> str:
     kept: list[str] = []
     done = 0
     for domain in _EMAIL_DOMAIN.finditer(text):
         at = domain.start()
+        if not effort.spend(VALUES, 4):
+            return ended(kept, text, done, at)
         name = _EMAIL_NAME.match(text[max(done, at - 64) : at][::-1])
         if name is None:
             continue

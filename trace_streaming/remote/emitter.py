@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from trace_streaming.emitting.contract import Emitter, current_emitter
+from trace_streaming.emitting.contract import MAX_EVENTS, Emitter, current_emitter
 from trace_streaming.emitting.event_factory import make_event, safe_details
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.freezing import JSON
@@ -48,6 +48,7 @@ class RemoteTraceEmitter(Emitter):
     :param scheme: what stands before the token: ``Token`` for Django REST framework's own, often ``Bearer`` for others
     :param extra_events: names that the server takes beside the canonical ones: its ``TRACE_STREAMING_EXTRA_EVENTS``
     :param redactor: what hides what must not be seen; the server's own follows
+    :param max_events: how many of its events it remembers in ``events``, the newest; None: all
     :raises ValueError: for a trace id, a URL or a token that is none
     """
 
@@ -61,8 +62,9 @@ class RemoteTraceEmitter(Emitter):
         scheme: str = "Token",
         extra_events: Iterable[str] = (),
         redactor: Redactor = redact,
+        max_events: int | None = MAX_EVENTS,
     ) -> None:
-        super().__init__(trace_id)
+        super().__init__(trace_id, max_events)
         self._extra_events = tuple(extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)

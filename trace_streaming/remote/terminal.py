@@ -11,6 +11,8 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
+from trace_streaming.events import possible_ms
+
 _COLOURS: Final = {"pending": "cyan", "running": "blue", "success": "green", "warning": "yellow", "error": "bold red"}
 _NAMED: Final = ("tool", "tool_name", "duration_ms", "call_id", "parent_call_id")
 """Of the details, what has a column of its own, or only pairs events."""
@@ -23,18 +25,26 @@ def event_line(event: Mapping[str, Any]) -> Text:
     details: Mapping[str, Any] = event["details"]
     colour = _COLOURS.get(event["status"], "")
     rest = {key: value for key, value in details.items() if key not in _NAMED}
-    duration = details.get("duration_ms")
-    clock = datetime.fromisoformat(event["timestamp"]).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    duration = possible_ms(details.get("duration_ms"))
+    clock = _local(datetime.fromisoformat(event["timestamp"])).strftime("%H:%M:%S.%f")[:-3]
     columns = [
         (clock, "dim"),
         (f"{event['sequence']:>5}", "dim"),
         (f"{event['status']:<{_STATUS_WIDTH}}", colour),
         (f"{event['event']:<{_NAME_WIDTH}}", colour),
         (str(event.get("tool_name") or ""), "bold"),
-        (f"{duration:.0f} ms" if isinstance(duration, int | float) else "", "magenta"),
+        ("" if duration is None else f"{duration:.0f} ms", "magenta"),
         (orjson.dumps(rest).decode() if rest else "", ""),
     ]
     return Text(" ").join(Text(printable(text), style) for text, style in columns if text)
+
+
+def _local(time: datetime) -> datetime:
+    """In this machine's zone, where that has such a time; UTC at the ends of the calendar."""
+    try:
+        return time.astimezone()
+    except (OverflowError, OSError, ValueError):
+        return time
 
 
 def rendered(line: Text, console: Console) -> str:

@@ -116,7 +116,19 @@ def _name_owner(trace: Trace, start: TraceStart) -> None:
 
 def storable(text: str) -> dict[str, Any]:
     """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
-    return json.loads(text.replace("\\u0000", "\\ufffd"))  # type: ignore[no-any-return]
+    stored: dict[str, Any] = json.loads(text)
+    return without_nul(stored) if "\\u0000" in text else stored
+
+
+def without_nul(value: Any) -> Any:
+    """The same with U+FFFD for each NUL; a text that only writes about its escape stays as it is."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, list):
+        return [without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(item) for key, item in value.items()}
+    return value
 
 
 def _known(alias: str, owner_ids: Collection[Any]) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 from django.db import transaction
 
-from trace_streaming.events import TraceEvent
+from trace_streaming.events import TraceEvent, possible_ms
 from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, PAIRED_EVENTS, Starts, given_ms, utilization
 from trace_streaming.models import Event
 
@@ -52,7 +52,7 @@ def _measure(event: TraceEvent) -> float | None:
     """What the event says by itself."""
     name = event.event
     if name in CALL_ENDS:
-        return event.duration_ms if event.duration_ms is not None and event.duration_ms >= 0 else None
+        return possible_ms(event.duration_ms)
     if name == "plan_created":
         return UNKNOWN
     if name == "approval_received":

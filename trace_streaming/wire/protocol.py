@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from trace_streaming.events import CANONICAL_EVENTS, STATUSES, TRACE_ID_PATTERN, unknown_names
+from trace_streaming.events import CANONICAL_EVENTS, STATUSES, TRACE_ID_PATTERN, parse_json, unknown_names
 from trace_streaming.exceptions import ProtocolError
 
 SUBPROTOCOL: Final = "trace-stream.v1"
@@ -158,7 +158,7 @@ def parse_command(text: str | None) -> Command:
     if len(text) > MAX_COMMAND_CHARACTERS:
         raise ProtocolError(CloseCode.TOO_LARGE, f"A command has at most {MAX_COMMAND_CHARACTERS} characters")
     try:
-        message = orjson.loads(text)
+        message = parse_json(text)
     except orjson.JSONDecodeError:
         raise ProtocolError(CloseCode.BAD_REQUEST, "A command is a JSON object; this is not JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):

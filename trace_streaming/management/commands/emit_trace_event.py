@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from trace_streaming.conf import conf
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.emitter import TraceEmitter
-from trace_streaming.events import END_STATES, STATUSES
+from trace_streaming.events import END_STATES, STATUSES, parse_json
 from trace_streaming.recording.recorder import recorder
 
 WAIT_SECONDS: Final = 30.0
@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
 def _details(text: str) -> dict[str, Any]:
     try:
-        details = orjson.loads(text)
+        details = parse_json(text)
     except orjson.JSONDecodeError as error:
         raise ArgumentTypeError(f"not JSON: {error}") from None
     if not isinstance(details, dict):

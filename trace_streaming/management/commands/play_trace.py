@@ -38,7 +38,7 @@ class Command(BaseCommand):
         if not recorder.flush(timeout=30):
             raise CommandError("The database did not store all events within 30 seconds.")
         for emitter in emitters.values():
-            self.stdout.write(f"{emitter.trace_id}: {len(emitter.events)} events")
+            self.stdout.write(f"{emitter.trace_id}: {emitter.event_count} events")
         if self._bad_lines:
             raise CommandError(f"{self._bad_lines} bad line(s) were left out.")
 

@@ -22,6 +22,8 @@ export interface TraceStreamOptions {
   status?: readonly string[];
   /** Asked before every attempt to connect; sent as the query parameter `ticket`. */
   ticket?: () => string | Promise<string>;
+  /** Integers of details that no number holds exactly, beyond 2^53, are BigInts; JSON.stringify refuses those. */
+  exactIntegers?: boolean;
 }
 
 export type TraceStreamState = "connecting" | "replaying" | "live" | "reconnecting" | "ended" | "refused" | "closed";

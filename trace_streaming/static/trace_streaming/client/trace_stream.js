@@ -1,6 +1,8 @@
 // A trace's events, each once and in order, over any number of connections. docs/viewer.md says how to use it,
 // docs/protocol.md what is spoken.
 
+import { parseExact, stringifyExact } from "./exact_json.js";
+
 const SUBPROTOCOL = "trace-stream.v1";
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 10_000;
@@ -53,6 +55,8 @@ export class TraceCommandError extends Error {
 export class TraceStream extends EventTarget {
   #url;
   #ticket;
+  /** @type {(text: string) => any} */
+  #parse;
   #state = "connecting";
   /** The socket in use, or whatever stands for the attempt to get one; who finds another here was overtaken. */
   #current = /** @type {any} */ (null);
@@ -88,12 +92,13 @@ export class TraceStream extends EventTarget {
    * @param {string | URL} url of the socket; relative to the page, http and https stand for ws and wss
    * @param {import("./trace_stream.d.ts").TraceStreamOptions} [options]
    */
-  constructor(url, { since, events, status, ticket } = {}) {
+  constructor(url, { since, events, status, ticket, exactIntegers = false } = {}) {
     super();
     this.#url = new URL(url, globalThis.document?.baseURI);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
     if (events?.length) this.#url.searchParams.set("events", [...events].join());
     if (status?.length) this.#url.searchParams.set("status", [...status].join());
+    this.#parse = exactIntegers ? parseExact : JSON.parse;
     this.#position = since ?? null;
     this.#ticket = ticket;
     globalThis.addEventListener?.("online", this.#wake);
@@ -226,7 +231,7 @@ export class TraceStream extends EventTarget {
       this.#expectSomething(this.#silenceMs);
       let frame;
       try {
-        frame = this.#profile === "v1" ? JSON.parse(data) : fromPlain(data, first);
+        frame = this.#profile === "v1" ? this.#parse(data) : fromPlain(data, first, this.#parse);
       } catch {
         return this.#lost(null);
       }
@@ -436,7 +441,7 @@ export class TraceStream extends EventTarget {
   /** @param {any} command */
   #send(command) {
     if (this.#current?.readyState !== 1) return; // it is closing; the close event follows
-    this.#current.send(this.#profile === "v1" ? JSON.stringify(command) : command.type);
+    this.#current.send(this.#profile === "v1" ? stringifyExact(command) : command.type);
   }
 
   /** @param {string} state */
@@ -464,10 +469,11 @@ export class TraceStream extends EventTarget {
  *
  * @param {string} data
  * @param {boolean} first
+ * @param {(text: string) => any} parse
  */
-function fromPlain(data, first) {
+function fromPlain(data, first, parse) {
   if (data === "pong") return { type: "pong" };
-  const message = JSON.parse(data);
+  const message = parse(data);
   if (first) return { ...message, type: message.event };
   if (message.sequence !== undefined) return { type: "events", events: [message] };
   return { ...message.details, type: message.event };

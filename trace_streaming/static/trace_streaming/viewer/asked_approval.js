@@ -1,5 +1,7 @@
 // What is to be decided, as the server has stored it.
 
+import { parseExact } from "../client/exact_json.js";
+
 /** @typedef {import("./decision_form.js").Asked} Asked */
 
 /**
@@ -14,5 +16,5 @@ export async function readApproval(socketUrl, approvalId) {
   url.search = "";
   const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store" });
   if (!response.ok) throw new Error(`the server answers ${response.status}`);
-  return response.json();
+  return parseExact(await response.text());
 }

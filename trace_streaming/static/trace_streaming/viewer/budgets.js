@@ -16,10 +16,13 @@ export function budgetOf({ event, details }) {
   const limit = numberOf(details.limit ?? details.ceiling ?? details.total);
   const used = numberOf(details.used ?? details.spent) ?? (event === "budget_exceeded" ? limit : null);
   const known = numberOf(details.utilization);
-  const counted = used !== null && limit ? used / limit : null;
+  const counted = used !== null && limit !== null && limit > 0 ? numberOf(used / limit) : null;
   const utilization = known ?? counted ?? (event === "budget_exceeded" ? 1 : null);
   return utilization === null ? null : { label, utilization, used, limit };
 }
 
 /** @param {unknown} value */
-const numberOf = (value) => (typeof value === "number" ? value : null);
+const numberOf = (value) => {
+  const number = typeof value === "bigint" ? Number(value) : value;
+  return typeof number === "number" && Number.isFinite(number) ? number : null;
+};

@@ -3,6 +3,7 @@
 // What is decided is what the server has stored, and not what an event says of it: it is read when the form opens, and
 // the decision names the hash of what was shown.
 
+import { parseExact, stringifyExact } from "../client/exact_json.js";
 import { button, element, setText } from "./elements.js";
 
 /** @typedef {import("./row.js").Row} Row */
@@ -93,7 +94,7 @@ export class DecisionForm {
         ? "Reading what is asked …"
         : [asked.action, asked.tool_name, `${asked.risk_level} risk`].filter(Boolean).join(" · "),
     );
-    this.#askedText = JSON.stringify(asked?.arguments ?? {}, null, INDENT);
+    this.#askedText = /** @type {string} */ (stringifyExact(asked?.arguments ?? {}, INDENT));
     this.#arguments.value = this.#askedText;
     this.#arguments.hidden = asked === null;
     this.#arguments.readOnly = !allowed.includes("edited");
@@ -162,7 +163,7 @@ export function canBeDecided(row) {
 function parseArguments(text) {
   let value;
   try {
-    value = JSON.parse(text);
+    value = parseExact(text);
   } catch (error) {
     throw new Error(`The arguments are not JSON: ${/** @type {Error} */ (error).message}`);
   }

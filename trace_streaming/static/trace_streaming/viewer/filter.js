@@ -1,5 +1,7 @@
 // Which rows are shown.
 
+import { stringifyExact } from "../client/exact_json.js";
+
 /** @typedef {import("./row.js").Row} Row */
 
 export class Filter {
@@ -52,7 +54,7 @@ export class Filter {
   /** @param {Row} row */
   #isFound(row) {
     row.searched ??= row.events
-      .map(({ event, status, sequence, details }) => `#${sequence} ${event} ${status} ${JSON.stringify(details)}`)
+      .map(({ event, status, sequence, details }) => `#${sequence} ${event} ${status} ${stringifyExact(details)}`)
       .join(" ")
       .toLowerCase();
     const text = row.searched;

@@ -1,5 +1,7 @@
 // How times, sizes and names are written.
 
+import { stringifyExact } from "../client/exact_json.js";
+
 const CLOCK = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
@@ -8,10 +10,51 @@ const CLOCK = new Intl.DateTimeFormat(undefined, {
   hourCycle: "h23",
 });
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+/** Milliseconds, and what is written with all digits. */
+const LONGEST = 1e15;
+/** The last day that a `Date` has, in milliseconds since 1970. */
+const LAST = 8.64e15;
+const JOINER = "\u200d";
+const JOINED = /^[\p{M}\p{EMod}\u200d\ufe0f]/u;
+/** Code units that are looked at: no emoji has as many; a text may. */
+const MOST_JOINED = 32;
 const NUMBER = new Intl.NumberFormat("en");
 
 /** @param {number} number */
-export const formatNumber = (number) => NUMBER.format(number);
+export const formatNumber = (number) => (Math.abs(number) < LONGEST ? NUMBER.format(number) : number.toExponential(2));
+
+/**
+ * A duration as the server takes it, 0 to 10^15 ms; null for what cannot be one. A row of an earlier version's may say it.
+ *
+ * @param {unknown} milliseconds
+ */
+export function possibleDuration(milliseconds) {
+  return typeof milliseconds === "number" && milliseconds >= 0 && milliseconds <= LONGEST ? milliseconds : null;
+}
+
+/**
+ * The beginning of a text, without half of an emoji, of a flag or of a letter with its accents.
+ *
+ * @param {string} text
+ * @param {number} length
+ */
+export function cut(text, length) {
+  if (text.length <= length) return text;
+  let end = length;
+  while (end > Math.max(length - MOST_JOINED, 0) && isInside(text, end)) end -= 1;
+  return text.slice(0, end || length);
+}
+
+/**
+ * @param {string} text
+ * @param {number} at
+ */
+function isInside(text, at) {
+  const isHalf = /[\udc00-\udfff]/.test(text[at]) && /[\ud800-\udbff]/.test(text[at - 1]);
+  if (isHalf || text[at - 1] === JOINER || JOINED.test(text.slice(at, at + 2))) return true;
+  const flags = /\p{RI}*$/u.exec(text.slice(Math.max(at - MOST_JOINED, 0), at));
+  return /^\p{RI}/u.test(text.slice(at, at + 2)) && ((flags?.[0].length ?? 0) / 4) % 1 !== 0;
+}
 
 /**
  * @param {number} count
@@ -29,9 +72,12 @@ export function parseTime(timestamp) {
 }
 
 /** @param {number} time */
-export const formatClock = (time) => CLOCK.format(time);
+export const formatClock = (time) => (isTime(time) ? CLOCK.format(time) : UNKNOWN);
 /** @param {number} time */
-export const formatDate = (time) => DATE.format(time);
+export const formatDate = (time) => (isTime(time) ? DATE.format(time) : UNKNOWN);
+/** @param {number} time */
+const isTime = (time) => Math.abs(time) <= LAST;
+const UNKNOWN = "–";
 
 /** @param {number} milliseconds */
 export function formatDuration(milliseconds) {
@@ -93,11 +139,8 @@ export function formatName(name) {
  * @param {number} [limit] characters
  */
 export function oneLine(value, limit = 240) {
-  return inWords(value, limit)
-    .slice(0, limit * 2)
-    .replace(/\s+/g, " ")
-    .trim()
-    .slice(0, limit);
+  const text = cut(inWords(value, limit), limit * 2);
+  return cut(text.replace(/\s+/g, " ").trim(), limit);
 }
 
 /**
@@ -108,10 +151,10 @@ export function oneLine(value, limit = 240) {
  * @returns {string}
  */
 function inWords(value, limit) {
-  if (typeof value === "string") return value.slice(0, limit * 2);
-  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "";
+  if (typeof value === "string") return cut(value, limit * 2);
+  if (value === null || typeof value !== "object") return stringifyExact(value) ?? "";
   const inner = (/** @type {any} */ item) => {
-    return typeof item === "string" ? item.slice(0, limit) : JSON.stringify(item).slice(0, limit);
+    return cut(typeof item === "string" ? item : (stringifyExact(item) ?? ""), limit);
   };
   if (Array.isArray(value)) return value.length === 0 ? "[]" : value.slice(0, limit).map(inner).join(", ");
   const pairs = Object.entries(value).slice(0, limit);

@@ -1,7 +1,8 @@
 // JSON as a tree that folds, is searched and copied. Branches are built when they are first opened.
 
+import { stringifyExact } from "../client/exact_json.js";
 import { element, icon } from "./elements.js";
-import { byteLength, counted, formatBytes } from "./format.js";
+import { byteLength, counted, cut, formatBytes } from "./format.js";
 
 /** So many entries at a time. */
 const PAGE = 100;
@@ -98,8 +99,9 @@ function branch(name, key, value, look) {
  */
 function leaf(value, look) {
   if (typeof value !== "string") {
-    const text = JSON.stringify(value) ?? "undefined";
-    return element(`span.value.${value === null ? "null" : typeof value}`, {}, ...marked(text, look));
+    const text = stringifyExact(value) ?? "undefined";
+    const kind = value === null ? "null" : typeof value === "bigint" ? "number" : typeof value;
+    return element(`span.value.${kind}`, {}, ...marked(text, look));
   }
   if (value === "") return element("span.value.null", {}, "empty text");
   return isLong(value) ? foldedText(value, look) : element("span.value.string", {}, ...marked(value, look));
@@ -114,7 +116,7 @@ const isLong = (text) => text.length > SHOWN_CHARACTERS || text.split("\n", SHOW
  */
 function foldedText(text, look) {
   const lastMatch = look.word ? text.toLowerCase().lastIndexOf(look.word) : 0;
-  const beginning = text.split("\n", SHOWN_LINES).join("\n").slice(0, SHOWN_CHARACTERS);
+  const beginning = cut(text.split("\n", SHOWN_LINES).join("\n"), SHOWN_CHARACTERS);
   const value = element("span.value.string");
   const size = `${formatBytes(byteLength(text))}, ${counted(text.split("\n").length, "line")}`;
   const toggle = element("button.more", { type: "button" });
@@ -178,7 +180,7 @@ export function copyButton(value, name) {
   const node = element("button.copy", { type: "button", title: "Copy", "aria-label": `Copy ${name}` }, icon("copy"));
   node.addEventListener("click", (/** @type {Event} */ event) => {
     event.preventDefault(); // inside a summary
-    copy(node, typeof value === "string" ? value : JSON.stringify(value, null, 2));
+    copy(node, typeof value === "string" ? value : /** @type {string} */ (stringifyExact(value, 2)));
   });
   return node;
 }

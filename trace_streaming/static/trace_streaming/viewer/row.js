@@ -1,5 +1,7 @@
 // One line of the timeline.
 
+import { possibleDuration } from "./format.js";
+
 /** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
 
 /** The events that begin what another one ends. */
@@ -50,7 +52,8 @@ export class Row {
   /** Milliseconds, as the event says or as the times say; null for what takes none. */
   get duration() {
     if (this.end === null || this.kind === "gap") return null;
-    if (this.last.duration_ms !== undefined) return this.last.duration_ms;
+    const told = possibleDuration(this.last.duration_ms);
+    if (told !== null) return told;
     return OPENING.has(this.first.event) ? this.end - this.start : null;
   }
 

@@ -1,7 +1,7 @@
 // What a trace's events tell: rows in the order in which they began, calls paired with their ends, totals.
 
 import { budgetOf } from "./budgets.js";
-import { parseTime } from "./format.js";
+import { parseTime, possibleDuration } from "./format.js";
 import { OPENING, Row } from "./row.js";
 
 /** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
@@ -136,7 +136,7 @@ export class Run {
       if (kind === "call") this.openCalls += 1;
       if (kind === "call" && id === null) this.#openCallsOf(event.tool_name ?? "").push(row);
     } else {
-      row.start = time - (event.duration_ms ?? 0); // of a call whose start is not known
+      row.start = time - (possibleDuration(event.duration_ms) ?? 0); // of a call whose start is not known
     }
     this.#append(row);
     return row;
@@ -173,7 +173,7 @@ export class Run {
  */
 function idOf(kind, { details }) {
   const id = kind === "call" ? details.call_id : kind === "approval" ? details.approval_id : null;
-  return typeof id === "string" || typeof id === "number" ? `${kind} ${id}` : null;
+  return ["string", "number", "bigint"].includes(typeof id) ? `${kind} ${id}` : null;
 }
 
 /**

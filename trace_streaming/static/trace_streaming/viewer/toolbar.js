@@ -139,11 +139,13 @@ export class Toolbar {
     this.#meter.className = `meter ${percent === 100 ? "error" : percent >= NEARLY_SPENT ? "warning" : "success"}`;
     this.#fill.style.width = `${percent}%`;
     const { used, limit } = most;
-    const share = `${Math.round(most.utilization * 100)} %`;
+    const share = `${formatNumber(Math.round(most.utilization * 100))} %`;
     const isCounted = used !== null && limit !== null;
     setText(this.#spent, `Budget ${isCounted ? `${formatNumber(used)} of ${formatNumber(limit)}` : share}`);
     this.#budget.title = budgets
-      .map(({ label, utilization }) => `Budget ${label}: ${Math.round(utilization * 100)} %`.replace(" :", ":"))
+      .map(({ label, utilization }) =>
+        `Budget ${label}: ${formatNumber(Math.round(utilization * 100))} %`.replace(" :", ":"),
+      )
       .join("\n");
   }
 

@@ -157,7 +157,7 @@ export class TraceViewer extends HTMLElement {
     this.#timeline.scene.canDecide = this.hasAttribute("can-decide");
     const url = this.#url;
     if (!url) return;
-    const stream = (this.#stream = new TraceStream(url, { since: 0 }));
+    const stream = (this.#stream = new TraceStream(url, { since: 0, exactIntegers: true }));
     stream.addEventListener("connected", ({ detail }) => this.#connected(detail.state));
     stream.addEventListener("events", ({ detail }) => this.#take(detail));
     stream.addEventListener("live", () => this.following && this.#schedule());

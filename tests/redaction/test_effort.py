@@ -1,0 +1,142 @@
+"""What an event takes to be looked at is bounded, and what is not looked at is not shown."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import time
+from collections.abc import Callable
+
+import pytest
+
+from trace_streaming.events.fitting import encode_details
+from trace_streaming.events.freezing import MAX_BYTES, freeze_details
+from trace_streaming.events.kinds import JSON
+from trace_streaming.redaction import redact, redact_text, secret_assignments, secret_commands, secret_values
+from trace_streaming.redaction.effort import TOO_MUCH
+
+PREFIXES = [
+    *(
+        "ENV token ",
+        "setenv token ",
+        "config set token ",
+        "machine a.b login c ",
+        "set -gx ",
+        "api key ",
+        "password is ",
+    ),
+    *(
+        "0171 ",
+        "01 23 45 ",
+        "4111 1111 1111 1111 ",
+        "DE89 3704 0044 0532 0130 00 ",
+        "+49 171 1234567 ",
+        "2026-01-05 12 ",
+    ),
+    *(
+        "ada@example.com ",
+        "@b.cd",
+        "://a:b@",
+        "//a:b@c.d ",
+        "Bearer abcdefgh1 ",
+        "-u a:b ",
+        "hooks.slack.com/services/x ",
+    ),
+    *("sshpass -p x ", "mysql -px ", "docker login -p x ", "redis-cli -a x ", "zip -P x ", "?sig=aaaaaaaaaaaaaaaa "),
+    *("1-2-", "a1.", "eyJ1-", "-----BEGIN PRIVATE KEY-----", "<password>x</password> ", 'name="token" value="x" '),
+    *(f"{word} " for words in secret_assignments._WORDS for word in words.split("|")),
+    *(f"{word}=x&" for words in secret_assignments._WORDS for word in words.split("|")),
+    *(f"{shape[:8]}1 " for _, shape in secret_values._TOKENS),
+    *(f"{command} -p x " for command in secret_commands._COMMANDS),
+]
+"""Something of each rule."""
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Of this thread's CPU."""
+    times = []
+    gc.disable()  # it would look at whatever else the tests have made
+    try:
+        for _ in range(3):
+            started = time.thread_time()
+            function()
+            times.append(time.thread_time() - started)
+    finally:
+        gc.enable()
+    return min(times)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_text_of_what_a_rule_looks_for_takes_no_more_than_its_length(prefix: str) -> None:
+    """Twice the text takes at most about twice as long, and a dense one not much longer than any other. Invariant 3."""
+
+    def text(length: int) -> str:
+        return ("1 " + prefix * (length // len(prefix)))[:length]
+
+    once, twice = (seconds(functools.partial(redact_text, text(length))) for length in (100_000, 200_000))
+    assert twice < 3 * max(once, 0.002)
+    assert twice < 0.15  # of a slow machine; a quiet one takes a tenth
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {f"user{number}@example.com": number for number in range(8_000)},
+        {"to": [f"user{number}@example.com" for number in range(8_000)]},
+        {"keys": {f"key {number}": number for number in range(20_000)}},
+        {"texts": [f"text number {number}" for number in range(20_000)]},
+        {"cards": [4111111111111111] * 20_000},
+        {"users": [{"password": number} for number in range(20_000)]},
+    ],
+    ids=["addresses as keys", "addresses", "keys", "texts", "cards", "passwords"],
+)
+def test_many_small_finds_take_bounded_time(details: dict[str, JSON]) -> None:
+    """What pairs the event stays, what is left out is marked, and no address or card is shown. Invariants 3 and 4."""
+    whole = {**details, "tool": "search an unusual place", "call_id": "c1"}
+    assert seconds(lambda: redact(freeze_details(whole))) < 0.2  # of a slow machine; a quiet one takes a tenth
+    redacted, text = encode_details(redact(freeze_details(whole)))
+    assert (redacted["tool"], redacted["call_id"]) == ("search an unusual place", "c1")
+    assert "[truncated: " in text or TOO_MUCH in text or "[redacted:card]" in text
+    assert "@example.com" not in text
+    assert "411111" not in text
+
+
+@pytest.mark.parametrize(
+    ("piece", "secret"),
+    [
+        ("password=hunter2 ", "hunter2"),
+        ("ada@example.com ", "ada@"),
+        ("4111 1111 1111 1111, ", "4111"),
+        ("https://ada:hunter2@example.com ", "hunter2"),
+        ("mysql -phunter2 ", "hunter2"),
+        ("Bearer abcdefgh1hunter2 ", "hunter2"),
+    ],
+)
+def test_what_is_too_much_to_look_at_is_left_out_and_not_shown(piece: str, secret: str) -> None:
+    """Behind ten thousand secrets there may be another one. Invariant 4."""
+    text = redact_text(piece * (MAX_BYTES // len(piece)))
+    assert secret not in text
+    assert TOO_MUCH in text
+    assert text.endswith(" more characters]")
+
+
+def test_a_log_of_any_usual_length_is_looked_at_whole() -> None:
+    """Two thousand lines with their times, and a table of ids."""
+    log = "".join(
+        f"2026-01-05 12:00:{n % 60:02},{n:03} INFO app: request {n} was answered in {n} ms\n" for n in range(2_000)
+    )
+    assert redact_text(log) == log
+    texts: dict[str, JSON] = {
+        "rows": [f"row {n} of an answer, with some words in it, as they come" for n in range(3_000)]
+    }
+    assert "[truncated" not in str(redact(texts))
+
+
+def test_no_more_keys_that_become_the_same_take_no_longer_each() -> None:
+    """Eight thousand addresses as keys took nine seconds."""
+
+    def details(count: int) -> dict[str, JSON]:
+        return {f"u{number}@example.com": number for number in range(count)}
+
+    few, many = (seconds(lambda count=count: redact(details(count))) for count in (500, 1_000))  # type: ignore[misc]
+    assert many < 3 * max(few, 0.001)

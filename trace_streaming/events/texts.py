@@ -1,0 +1,76 @@
+"""Texts that have to be shortened: cut where a word ends, never inside of what is seen as one character."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Container
+from typing import Final
+
+EDGES: Final = " \n\t,;&\"'<>()[]{}|"
+"""What no token, address or password is expected to go over."""
+_OF_NUMBERS: Final = "0123456789 .-+()/"
+"""Cards, accounts and telephones are written in groups."""
+_JOINER: Final = "\u200d"
+_MOST_JOINED: Final = 32
+"""Code points that are looked at: no emoji has as many; a text may."""
+
+
+def cut(text: str, length: int) -> str:
+    """At most so many code points of the beginning, without half of an emoji, a flag or a letter with its accents."""
+    if len(text) <= length:
+        return text
+    end = length
+    while end > max(length - _MOST_JOINED, 0) and _belongs_to_the_one_before(text, end):
+        end -= 1
+    return text[: end or length]
+
+
+def shortened(text: str, length: int) -> str:
+    """The beginning, cut where a word ends, and not in a number; then a marker that says how much is missing.
+
+    Half a secret is none that a redactor knows.
+    """
+    kept = cut(text, length)
+    end = max(kept.rfind(edge, len(kept) // 2) for edge in EDGES) + 1
+    kept = kept[:end].rstrip(_OF_NUMBERS) or kept
+    return f"{kept}[truncated: {len(text) - len(kept)} more characters]"
+
+
+def _belongs_to_the_one_before(text: str, at: int) -> bool:
+    letter, before = text[at], text[at - 1]
+    if letter.isascii():
+        return False
+    if _JOINER in {letter, before} or "\ufe00" <= letter <= "\ufe0f" or unicodedata.combining(letter):
+        return True
+    if "\U0001f3fb" <= letter <= "\U0001f3ff" or "\U000e0020" <= letter <= "\U000e007f":  # skin; flags of regions
+        return True
+    return _is_regional(letter) and _regional_before(text, at) % 2 == 1
+
+
+def _is_regional(letter: str) -> bool:
+    return "\U0001f1e6" <= letter <= "\U0001f1ff"
+
+
+def _regional_before(text: str, at: int) -> int:
+    """How many of the letters that flags are written with stand before this one: two are a flag."""
+    count = 0
+    while count < min(at, _MOST_JOINED) and _is_regional(text[at - 1 - count]):
+        count += 1
+    return count
+
+
+class Numbering:
+    """Names for what has the same: ``a``, ``a (2)``, ``a (3)``; however many there are, each is found at once."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def name(self, name: str, taken: Container[str]) -> str:
+        """One that is free."""
+        if name not in taken:
+            return name
+        number = self._last.get(name, 1) + 1
+        while f"{name} ({number})" in taken:
+            number += 1
+        self._last[name] = number
+        return f"{name} ({number})"
