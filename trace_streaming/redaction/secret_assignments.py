@@ -19,6 +19,7 @@ from .assigned_values import (
 )
 from .effort import ASSIGNMENTS, Effort, ended
 from .secret_keys import is_secret_key
+from .setters import is_behind_env, is_set
 
 REDACTED_BY_KEY: Final = "[redacted:key]"
 Span = tuple[int, int]
@@ -64,15 +65,6 @@ _SCHEME: Final = re.compile(
 )
 _SEED: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
 _SPOKEN: Final = re.compile(r"[ \t]+(?:is|was)[ \t]*:?[ \t]+")
-_SETTER: Final = re.compile(
-    r"(?:(?:\A|\n|\\n|Step \d+/\d+ :|\d/\d+\])[ \t]*ENV|\b[Ss]et[Ee]nv|\bset -[gUl]?x|\bconfig(?:ure)? set"
-    r"|\bmachine\s+(?:\S{1,64}\.\S{1,64}|localhost)\s+login\s+\S{1,64})\s{1,8}(?:\S{1,80}[/:.])?\Z"
-)
-"""Before a key that a blank parts from its value: of a Dockerfile, a shell, a tool's configuration, or ``.netrc``."""
-_SETTER_ENDS: Final = re.compile(r"(?:E[Nn][Vv]|et[Ee]nv|x|set|login\s+\S{1,64})\s{1,8}\Z")
-"""How what stands right before a key ends there; hardly any other text does."""
-_ENV_INSIDE: Final = re.compile(r"(?<![\w.$\-])ENV[ \t]{1,8}\Z")
-"""The same of a Dockerfile where it is quoted in something else; then the value has to look like a secret, too."""
 _NAMED: Final = re.compile(r"""\b(?:name|key|id)=\\*["'](?:[\w\-]{1,64}[.:]){0,4}\Z""")
 _ATTRIBUTE: Final = re.compile(
     r"""\\*["'](?:\s{1,8}[\w:\-]{1,32}=\\*["'][^"'<>\\]{0,64}\\*["']){0,3}?\s{1,8}(?:value|content)=(\\*["'])"""
@@ -224,22 +216,12 @@ def _bare(text: str, key: str, separator: re.Match[str]) -> Span | None:
 
 
 def _without_separator(text: str, start: int, end: int) -> Span | None:
-    if text[start] == "-" or _is_set(text, start):
+    if text[start] == "-" or is_set(text, start):
         return _option(text, start, end)
-    if _ENV_INSIDE.search(text, max(0, start - 16), start):
+    if is_behind_env(text, start):
         option = _option(text, start, end)
         return option if option and _is_value_of_env(text, start, end, option) else None
     return _spoken(text, end) or _named(text, start, end)
-
-
-def _is_set(text: str, start: int) -> bool:
-    before = text[start - 1 : start]
-    if before.isspace():  # almost always; the search for the whole takes long
-        if not _SETTER_ENDS.search(text, max(0, start - 80), start):
-            return False
-    elif before not in {"/", ":", "."}:
-        return False
-    return _SETTER.search(text, max(0, start - 256), start) is not None
 
 
 def _is_value_of_env(text: str, start: int, end: int, value: Span) -> bool:
