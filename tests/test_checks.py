@@ -204,6 +204,7 @@ def test_the_app_is_shared_by_all_tenants(settings: Settings, name: str) -> None
     assert check_databases(None) == []
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", ["PERMISSION_CLASSES", "APPROVAL_PERMISSION_CLASSES", "METRICS_PERMISSION_CLASSES"])
 def test_open_doors_are_warned_of_before_a_deployment(settings: Settings, name: str) -> None:
     """``AllowAny`` is for a first try."""

@@ -632,3 +632,12 @@ def test_an_edit_of_an_earlier_version_is_not_lost() -> None:
     """It was kept in clear, and its agent may still come for it."""
     stored_approval(arguments={"n": 1}, decision="edited", edited_arguments={"n": 2}, decided_at=timezone.now())
     assert TraceEmitter("t").wait_for("a-1").arguments == {"n": 2}
+
+
+def test_what_is_put_back_is_what_the_agent_has(alice: User) -> None:
+    """Whole, however long, and of its own type: what humans see of it is shortened."""
+    emitter, text = TraceEmitter("t"), "x" * 600_000
+    answer, approval = asking(emitter, arguments={"text": text, "pair": (1, "a@b.example"), "n": 1})
+    edited = {**approval.arguments, "n": 2}
+    decisions.decide(approval, "edited", user=alice, channel="api", edited=edited)
+    assert answer.result(10).arguments == {"text": text, "pair": (1, "a@b.example"), "n": 2}

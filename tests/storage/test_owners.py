@@ -23,6 +23,12 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 EVENT = TraceEvent("plan_created", "t", NOW, "{}", "success")
 
 
+@pytest.fixture(autouse=True)
+def _nobody_is_awaited() -> None:
+    """Of another test's."""
+    owners._waiting.clear()
+
+
 def start(owner: User | None = None, metadata: str = "{}", *, by_sender: bool = False) -> TraceStart:
     return TraceStart("t", NOW, None if owner is None else owner.pk, metadata, by_sender)
 

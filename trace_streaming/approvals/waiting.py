@@ -21,7 +21,6 @@ from trace_streaming.emitting.approval_requests import (
     has_hash,
     with_originals,
 )
-from trace_streaming.events.freezing import freeze_details
 from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 from trace_streaming.models import Approval
 from trace_streaming.recording.recorder import recorder
@@ -136,7 +135,7 @@ def _decision(row: Approval, arguments: Mapping[str, Any] | None) -> Decision:
     if arguments is None:
         arguments = row.arguments
     if (edited := edited_of(row)) is not None:
-        restored = with_originals(dict(edited), row.arguments, freeze_details(arguments))
+        restored = with_originals(dict(edited), row.arguments, arguments)
         arguments = cast("dict[str, Any]", restored)
     return Decision(
         approval_id=row.approval_id,

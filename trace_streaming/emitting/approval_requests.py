@@ -147,16 +147,25 @@ def ask(request: ApprovalRequest | AskedBefore) -> Future[Decision]:
     raise RuntimeError("Nobody takes approvals: is trace_streaming in INSTALLED_APPS, and are the apps loaded?")
 
 
-def with_originals(edited: JSON, shown: JSON, original: JSON) -> JSON:
-    """What a human has edited, with what he was not shown: where he left a redacted value as it was, it is put back."""
+def with_originals(edited: JSON, shown: JSON, original: Any) -> Any:
+    """What a human has edited, with what he was not shown: where he left a redacted value as it was, it is put back.
+
+    :param original: as the agent has it, whatever its types and its size; what no JSON is like is taken as it is shown
+    """
     if _is_same(edited, shown):
         return original
-    if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(original, dict):
+    if not isinstance(original, Mapping | list | tuple):
+        original = freeze_details({"value": original})["value"]
+    if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(original, Mapping):
         both = shown.keys() & original.keys()
         return {k: with_originals(v, shown[k], original[k]) if k in both else v for k, v in edited.items()}
-    lists = [each for each in (edited, shown, original) if isinstance(each, list)]
-    if len(lists) == 3 and len(set(map(len, lists))) == 1:
-        return [with_originals(*each) for each in zip(*lists, strict=True)]
+    if (
+        isinstance(edited, list)
+        and isinstance(shown, list)
+        and isinstance(original, list | tuple)
+        and len(edited) == len(shown) == len(original)
+    ):
+        return [with_originals(*each) for each in zip(edited, shown, original, strict=True)]
     return edited
 
 
