@@ -118,6 +118,15 @@ def as_http_request(scope: dict[str, Any]) -> HttpRequest:
     return ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
 
 
+def as_posted(request: Request) -> Request:
+    """The same handshake, to be judged as what changes something: as the POST that would ask for the same over HTTP.
+
+    For who is there has been asked already: a frame needs no token against request forgery, its origin was looked at.
+    """
+    request._request.method = "POST"
+    return request
+
+
 def without_cookies(scope: dict[str, Any]) -> dict[str, Any]:
     """A handshake as a client without cookies would have sent it; with nobody whom a middleware has found by them."""
     headers = [pair for pair in scope.get("headers", ()) if pair[0] != b"cookie"]
