@@ -44,6 +44,7 @@ class StreamView(TextView):
     """A trace live, as server-sent events."""
 
     renderer_classes = (EventStreamRenderer,)
+    has_pages = False
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Server-sent events, whatever the client accepts."""
@@ -73,7 +74,7 @@ class StreamView(TextView):
             content,
             content_type=EVENT_STREAM_TYPE,
             headers={
-                "Cache-Control": "no-cache, no-transform",
+                "Cache-Control": "no-store, no-cache, no-transform",
                 "X-Accel-Buffering": "no",  # nginx
                 "Content-Encoding": "identity",  # Django's GZipMiddleware would hold events back
             },
