@@ -125,7 +125,10 @@ class TraceSignalsView(TraceView):
 
 
 def _primary_key(text: str) -> object:
+    field = get_user_model()._meta.pk
     try:
-        return get_user_model()._meta.pk.to_python(text)
+        found = field.to_python(text)
+        field.run_validators(found)  # of the numbers that the database has
+        return found
     except DjangoValidationError:
         raise serializers.ValidationError({"owner": ["Not the primary key of a user"]}) from None

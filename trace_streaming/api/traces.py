@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
+from django import forms
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
-from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
@@ -59,16 +59,18 @@ class TraceSerializer(UtcModelSerializer[Trace]):
         return trace.duration.total_seconds() * 1000
 
 
-class TimeField(IsoDateTimeField):
+class TimeField(forms.DateTimeField):
     """ISO 8601 alone; without a zone, in UTC."""
 
-    def strptime(self, value: str, format: str) -> datetime:  # noqa: A002  Django's name
-        """As a model field takes it; raises ``ValueError``."""
+    def to_python(self, value: Any) -> datetime | None:
+        """As a column holds it."""
+        if value in self.empty_values:
+            return None
         try:
             time = check_year(datetime.fromisoformat(value))
             return stored_time((time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC))
-        except OverflowError as error:
-            raise ValueError(str(error)) from None
+        except (ValueError, OverflowError):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
 
 
 class TimeFilter(django_filters.IsoDateTimeFilter):
