@@ -50,7 +50,12 @@ class IsOwnerOrMayViewTraces(BasePermission):
         user = request.user
         if not is_active(user):
             return traces.none()
-        return traces if has_perm(user, VIEW_TRACE) else traces.filter(owner=getattr(user, "pk", None))
+        if has_perm(user, VIEW_TRACE):
+            return traces
+        key = getattr(user, "pk", None)
+        return (
+            traces.none() if key is None else traces.filter(owner=key)
+        )  # no key is not that of traces without an owner
 
 
 class MayDecideApprovals(BasePermission):

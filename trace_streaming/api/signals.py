@@ -84,13 +84,14 @@ class WindowSignalsView(DoorView):
     def _owner(self, request: Request, owner: str | None) -> object:
         """Whose traces are counted; None is everybody's."""
         user = request.user
-        if owner == "me" and user.is_authenticated:
-            return user.pk
+        key = getattr(user, "pk", None)
+        if owner == "me" and key is not None:
+            return key
         if getattr(user, "is_staff", False) or has_perm(user, VIEW_TRACE) or may_watch_all(request, self):
             return None if owner is None else _primary_key(owner)
-        if owner is not None and owner != str(user.pk):
+        if key is None or owner not in (None, str(key)):  # who has no key owns nothing, and is not everybody
             self.permission_denied(request, "You may see the signals of your own traces only")
-        return user.pk
+        return key
 
 
 class SeriesView(WindowSignalsView):
