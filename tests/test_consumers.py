@@ -11,14 +11,17 @@ from typing import Any
 import orjson
 import pytest
 from asgiref.sync import sync_to_async
+from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import AsyncClient
 from pytest_django import Settings
 from rest_framework.authentication import BaseAuthentication
 
+from tests.access.handshakes import cookie, lock_out, log_in
 from trace_streaming import TraceEmitter, consumers, is_trace_streaming
 from trace_streaming.access import admission, connection_limits
 from trace_streaming.connections import commands, open_sockets
@@ -642,3 +645,25 @@ async def test_commands_too_fast_end_the_socket(settings: Settings, subprotocol:
             answer = await socket.receive_from(timeout=5)
             assert answer == pong if subprotocol is None else orjson.loads(answer) == pong
         await assert_refused(socket, 4029, "more slowly")
+
+
+@pytest.mark.parametrize("end", ["logout", "password", "deactivation", "deletion"])
+async def test_behind_the_middleware_of_channels_a_session_that_has_ended_ends_the_socket(
+    settings: Settings, end: str
+) -> None:
+    """What it has loaded is not believed for longer than the handshake."""
+    del settings.TRACE_STREAMING_PERMISSION_CLASSES
+    settings.TRACE_STREAMING_RECHECK_SECONDS = 0.01
+    user = await User.objects.acreate(username="ada", is_superuser=True)
+    key = await sync_to_async(log_in)(user)
+    socket = WebsocketCommunicator(
+        AuthMiddlewareStack(application), "/ws/traces/t", [(b"host", b"h"), (b"cookie", cookie(key).encode())]
+    )
+    assert (await socket.connect(timeout=5))[0]
+    await receive(socket)
+    if end == "logout":
+        await Session.objects.all().adelete()
+    else:
+        await sync_to_async(lock_out)(user, end)
+    await assert_refused(socket, 4031)
+    await socket.disconnect(timeout=5)

@@ -36,6 +36,7 @@ from .wire.protocol import (
     SUBPROTOCOL,
     CloseCode,
     Ending,
+    check_events,
     parse_watch_request,
 )
 
@@ -114,11 +115,10 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._transport.open()
         try:
             self._place.enter((self.scope.get("client") or ("unknown",))[0])
-            request = parse_watch_request(
-                self.trace_id, self.scope.get("query_string", b""), event_names(conf.EXTRA_EVENTS)
-            )
+            request = parse_watch_request(self.trace_id, self.scope.get("query_string", b""))
             with self.unheard():
                 self.credentials, user = await self.ask(admit)
+                check_events(request, event_names(conf.EXTRA_EVENTS))  # a stranger learns of no name by asking
                 self.user_key = getattr(user, "pk", None)
                 self._place.watch(self.trace_id, self.user_key)
                 self._hub = current_hub()

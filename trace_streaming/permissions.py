@@ -23,23 +23,39 @@ ADD_EVENT = "trace_streaming.add_event"
 DECIDE_APPROVAL = "trace_streaming.decide_approval"
 
 
+def has_perm(user: Any, permission: str, obj: Model | None = None) -> bool:
+    """Whether the user has a permission of Django's, for all objects or for this one.
+
+    A user model without ``PermissionsMixin`` has none; nor has a user of a token, who is not of the database at all.
+    """
+    asked = getattr(user, "has_perm", None)
+    return asked is not None and bool(asked(permission) or (obj is not None and asked(permission, obj)))
+
+
+def is_active(user: Any) -> bool:
+    """Whether this is a user, and one who may log in; a model without ``is_active`` has no others."""
+    return bool(user is not None and user.is_authenticated and getattr(user, "is_active", True))
+
+
 class IsOwnerOrMayViewTraces(BasePermission):
     """The trace's owner, and users with Django's ``view_trace`` permission, for all traces or for this one."""
 
     def has_object_permission(self, request: Request, view: Any, obj: Trace) -> bool:
         """Asks ``has_perm`` with and without the object, so object-level backends work."""
         user = request.user
-        if not user.is_active:  # an anonymous user is not active either
-            return False
-        is_owner = obj.owner_id is not None and obj.owner_id == user.pk
-        return is_owner or user.has_perm(VIEW_TRACE) or user.has_perm(VIEW_TRACE, obj)
+        return is_active(user) and (_owns(user, obj) or has_perm(user, VIEW_TRACE, obj))
 
     def visible_traces(self, request: Request, traces: QuerySet[Trace]) -> QuerySet[Trace]:
         """The same for a list; what an object-level backend adds is not listed, only found by its id."""
         user = request.user
-        if not user.is_active:
+        if not is_active(user):
             return traces.none()
-        return traces if user.has_perm(VIEW_TRACE) else traces.filter(owner=user.pk)
+        if has_perm(user, VIEW_TRACE):
+            return traces
+        key = getattr(user, "pk", None)
+        return (
+            traces.none() if key is None else traces.filter(owner=key)
+        )  # no key is not that of traces without an owner
 
 
 class MayDecideApprovals(BasePermission):
@@ -47,8 +63,7 @@ class MayDecideApprovals(BasePermission):
 
     def has_object_permission(self, request: Request, view: Any, obj: Approval) -> bool:
         """Asks ``has_perm`` with and without the object, so object-level backends work."""
-        user = request.user
-        return user.is_active and (user.has_perm(DECIDE_APPROVAL) or user.has_perm(DECIDE_APPROVAL, obj))
+        return is_active(request.user) and has_perm(request.user, DECIDE_APPROVAL, obj)
 
 
 class MayDecideOthersApprovals(MayDecideApprovals):
@@ -56,8 +71,7 @@ class MayDecideOthersApprovals(MayDecideApprovals):
 
     def has_object_permission(self, request: Request, view: Any, obj: Approval) -> bool:
         """Asks for the trace's owner, too."""
-        is_own = find_trace(obj.trace_id).owner_id == request.user.pk
-        return not is_own and super().has_object_permission(request, view, obj)
+        return not _owns(request.user, find_trace(obj.trace_id)) and super().has_object_permission(request, view, obj)
 
 
 class MayViewTraces(BasePermission):
@@ -65,7 +79,11 @@ class MayViewTraces(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """An anonymous user has none."""
-        return request.user is not None and request.user.has_perm(VIEW_TRACE)
+        return is_active(request.user) and has_perm(request.user, VIEW_TRACE)
+
+
+def _owns(user: Any, trace: Trace) -> bool:
+    return trace.owner_id is not None and trace.owner_id == getattr(user, "pk", None)
 
 
 def find_trace(trace_id: str) -> Trace:
@@ -89,9 +107,9 @@ def may_decide(request: Any, approval: Approval, view: Any = None) -> bool:
 
 
 def _all_let(classes: Sequence[str], request: Any, view: Any, obj: Model) -> bool:
-    if request.user is None:  # REST framework's UNAUTHENTICATED_USER may say so
-        request.user = AnonymousUser()
+    _name_nobody(request)
     permissions = [import_string(path)() for path in classes]
+    view = Door(type(obj)) if view is None else view
     try:
         return all(
             permission.has_permission(request, view) and permission.has_object_permission(request, view, obj)
@@ -101,37 +119,72 @@ def _all_let(classes: Sequence[str], request: Any, view: Any, obj: Model) -> boo
         return False
 
 
+class Door:
+    """The view that permission classes are given where there is none, as at a socket."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self.queryset: QuerySet[Any] = model._default_manager.none()
+        """As ``DjangoModelPermissions`` and its like look for."""
+
+
 class _Sees(Protocol):
     def visible_traces(self, request: Any, traces: QuerySet[Trace]) -> QuerySet[Trace]: ...
 
 
-def traces_to_watch(request: Any, traces: QuerySet[Trace]) -> QuerySet[Trace] | None:
+def traces_to_watch(request: Any, traces: QuerySet[Trace], view: Any = None) -> QuerySet[Trace] | None:
     """Those of the traces that may be watched, by the query alone; None where each has to be judged by itself.
 
-    A permission class says so with a method ``visible_traces(request, traces)``; one that does not look at the object
-    has nothing to say.
+    A permission class says so with a method ``visible_traces(request, traces)``, defined where its
+    ``has_object_permission`` is, or in a class below: a subclass that judges otherwise does not inherit it. One that
+    does not look at the object has nothing to say but with its ``has_permission``.
     """
-    for permission in [import_string(path)() for path in conf.PERMISSION_CLASSES]:
-        if hasattr(permission, "visible_traces"):
+    permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
+    if not _let(permissions, request, view):
+        return traces.none()
+    for permission in permissions:
+        if _lists_what_it_lets(type(permission)):
             traces = cast("_Sees", permission).visible_traces(request, traces)
         elif getattr(type(permission), "has_object_permission", None) is not BasePermission.has_object_permission:
             return None
     return traces
 
 
+def _lists_what_it_lets(kind: type[Any]) -> bool:
+    """Whether the class's ``visible_traces`` is of the same mind as its ``has_object_permission``."""
+    for ancestor in kind.__mro__:
+        if "visible_traces" in vars(ancestor):
+            return True
+        if "has_object_permission" in vars(ancestor):
+            return False
+    return False
+
+
+def _let(permissions: Sequence[BasePermission], request: Any, view: Any) -> bool:
+    """Whether all of them let the request in, whatever it asks for."""
+    _name_nobody(request)
+    view = Door(Trace) if view is None else view
+    try:
+        return all(permission.has_permission(request, view) for permission in permissions)
+    except (APIException, PermissionDenied, Http404):
+        return False
+
+
+def _name_nobody(request: Any) -> None:
+    if request.user is None:  # REST framework's UNAUTHENTICATED_USER may say so
+        request.user = AnonymousUser()
+
+
 def may_watch_all(request: Any, view: Any = None) -> bool:
     """Whether the request's user may watch every trace: the policy lets them, and narrows no list of traces."""
-    if request.user is None:
-        request.user = AnonymousUser()
     traces = Trace.objects.none()
-    permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
-    let = all(permission.has_permission(request, view) for permission in permissions)
-    return let and traces_to_watch(request, traces) is traces
+    return traces_to_watch(request, traces, view) is traces
 
 
 def may_see_signals(request: Any, view: Any = None) -> bool:
-    """Whether there are signals for the request's user: of all traces, or of their own."""
-    return (request.user is not None and request.user.is_authenticated) or may_watch_all(request, view)
+    """Whether there are signals for the request's user, whom the policy lets in: of all traces, or of their own."""
+    if not _let([import_string(path)() for path in conf.PERMISSION_CLASSES], request, view):
+        return False
+    return bool(request.user.is_authenticated) or may_watch_all(request, view)
 
 
 class MaySeeSignals(BasePermission):
@@ -148,7 +201,4 @@ def may_add_events(request: Any, trace: Trace) -> bool:
     A trace that has not begun has no owner: only the permission begins one, which then belongs to the user.
     """
     user = request.user
-    if not user.is_active:
-        return False
-    is_owner = trace.owner_id is not None and trace.owner_id == user.pk
-    return bool(is_owner or user.has_perm(ADD_EVENT) or user.has_perm(ADD_EVENT, trace))
+    return is_active(user) and (_owns(user, trace) or has_perm(user, ADD_EVENT, trace))

@@ -89,6 +89,11 @@ def ticket_for(user: Any, trace_id: str = "t") -> str:
         (f"https://{HOST}", [], True, True),
         (f"http://{HOST}", [], True, False),
         (f"http://{HOST}:8001", [], False, False),
+        (f"http://{HOST}:80", [], False, True),
+        (f"https://{HOST}:443", [], False, True),
+        (f"https://{HOST}:80", [], False, False),
+        (f"http://{HOST.upper()}.", [], False, True),
+        (f"ftp://{HOST}", [], False, False),
         (f"http://{HOST}.evil.example", [], False, False),
         (f"http://evil.example/{HOST}", [], False, False),
         (f"http://{HOST}@evil.example", [], False, False),
@@ -112,6 +117,27 @@ def test_whose_pages_may_use_cookies(
     """Those of the same host, not over a weaker scheme, and those that are listed."""
     settings.TRACE_STREAMING_ALLOWED_ORIGINS = allowed
     assert has_allowed_origin(as_http_request(handshake(origin=origin, secure=secure))) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "is_own"),
+    [
+        ("example.com:443", "https://example.com", True),
+        ("example.com:80", "http://example.com", True),
+        ("EXAMPLE.com", "https://example.com", True),
+        ("example.com.", "https://example.com", True),
+        ("example.com:443", "http://example.com", False),
+        ("example.com:8443", "https://example.com", False),
+        ("[::1]:8000", "http://[::1]:8000", True),
+        ("[::1]", "http://[::1]", True),
+        ("[::1]:8000", "http://[::2]:8000", False),
+        ("[0:0:0:0:0:0:0:1]:80", "http://[::1]", True),
+    ],
+)
+def test_a_usual_port_need_not_be_named(settings: Settings, host: str, origin: str, is_own: bool) -> None:
+    """As browsers and proxies write it, or do not."""
+    settings.ALLOWED_HOSTS = ["example.com", "[::1]", "[0:0:0:0:0:0:0:1]"]
+    assert has_allowed_origin(as_http_request(handshake(host=host, origin=origin))) is is_own
 
 
 def test_a_host_that_is_not_ours_has_no_pages() -> None:

@@ -193,6 +193,6 @@ def test_while_the_database_is_away(client: Client, monkeypatch: pytest.MonkeyPa
         raise OperationalError
 
     monkeypatch.setattr("trace_streaming.api.access.may_watch", away)
-    monkeypatch.setattr("trace_streaming.api.traces.traces_to_watch", away)
+    monkeypatch.setattr("trace_streaming.api.pages.traces_to_watch", away)
     response = client.get(f"/api/{path}")
     assert (response.status_code, response["Retry-After"]) == (503, "5")

@@ -6,19 +6,31 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import AnonymousUser, Permission, User
+from django.contrib.sessions.models import Session
+from django.core.asgi import get_asgi_application
 from django.db import OperationalError
 from django.test import AsyncClient, Client
 from pytest_django import Settings
+from rest_framework.authentication import BaseAuthentication
+from rest_framework_simplejwt.tokens import AccessToken
 
 from cuga_site.asgi import application
+from tests.access.handshakes import basic, lock_out
 from trace_streaming import TraceEmitter
+from trace_streaming.access import revocation
+from trace_streaming.access.admission import judge
+from trace_streaming.access.authentication import Handshake
 from trace_streaming.connections import event_source
+from trace_streaming.management.commands import tail_trace
 from trace_streaming.models import Event, Trace
+from trace_streaming.remote.resuming import Place
 from trace_streaming.storage import store
 from trace_streaming.watching import hub
 from trace_streaming.watching.hub import connections_by_trace
@@ -255,7 +267,7 @@ async def test_a_client_that_takes_nothing_is_given_up(settings: Settings) -> No
     """What it holds is bounded, and its place is freed while it still holds the connection."""
     settings.TRACE_STREAMING_HEARTBEAT_SECONDS = settings.TRACE_STREAMING_STALL_SECONDS = 0.1
     await emit(1)
-    source = event_source.EventSource(WatchRequest("t", since=0), {"user": AnonymousUser()})
+    source = event_source.EventSource(WatchRequest("t", since=0), {}, Handshake({}), AnonymousUser())
     stalled = asyncio.Event()
 
     async def respond() -> None:
@@ -286,6 +298,110 @@ async def test_who_loses_the_right_to_watch_is_cut_off(settings: Settings) -> No
         (*_, said) = await reader.messages("refused")
         assert json.loads(said["data"])["code"] == 4403
         assert await reader.message() == {}
+
+
+ENDINGS = ["logout", "password", "deactivation", "deletion"]
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+async def test_a_session_that_has_ended_ends_the_stream(settings: Settings, end: str) -> None:
+    """Invariant 10: what the request was found to be of is not believed a second time."""
+    del settings.TRACE_STREAMING_PERMISSION_CLASSES
+    settings.TRACE_STREAMING_RECHECK_SECONDS = 0.01
+    user = await User.objects.acreate(username="ada", is_superuser=True)
+    client = AsyncClient()
+    await client.aforce_login(user)
+    async with reading("t?since=0", Cookie=f"sessionid={client.cookies['sessionid'].value}") as reader:
+        await reader.messages("live")
+        if end == "logout":
+            await Session.objects.all().adelete()
+        else:
+            await sync_to_async(lock_out)(user, end)
+        (*_, said) = await reader.messages("refused")
+        assert json.loads(said["data"])["code"] == 4031
+        assert await reader.message() == {}
+
+
+class ShortLived(BaseAuthentication):
+    """Whoever shows a key, as long as it is one; nobody else, without a word."""
+
+    keys: set[str] = set()
+
+    def authenticate(self, request: Any) -> Any:
+        return (User.objects.get(), None) if request.headers.get("X-Api-Key") in self.keys else None
+
+
+@pytest.mark.parametrize("kind", ["token", "JWT", "key"])
+async def test_a_token_that_has_ended_ends_the_stream(settings: Settings, kind: str) -> None:
+    """The user is as good as ever, but nobody has shown that it is he."""
+    del settings.TRACE_STREAMING_PERMISSION_CLASSES
+    settings.TRACE_STREAMING_RECHECK_SECONDS = 0.01
+    settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+        f"{__name__}.ShortLived",
+    ]
+    user = await sync_to_async(User.objects.create_superuser)("ada", password="pass")
+    ShortLived.keys = {"k"}
+    token = AccessToken.for_user(user)
+    token.set_exp(lifetime=timedelta(seconds=2))
+    shown = {
+        "token": {"Authorization": basic("ada", "pass")},
+        "JWT": {"Authorization": f"Bearer {token}"},
+        "key": {"X_Api_Key": "k"},
+    }
+    async with reading("t?since=0", **shown[kind]) as reader:
+        await reader.messages("live")
+        ShortLived.keys = set()
+        await sync_to_async(lock_out)(user, "password") if kind == "token" else None
+        (*_, said) = await reader.messages("refused")
+        assert json.loads(said["data"])["code"] == 4031
+
+
+def by_header(get_response: Any) -> Any:
+    """A middleware of a project's own, which no cookie can be asked instead of."""
+
+    def middleware(request: Any) -> Any:
+        if request.headers.get("X-Gateway-User"):
+            request.user = User.objects.get(username=request.headers["X-Gateway-User"])
+        return get_response(request)
+
+    return middleware
+
+
+async def test_the_user_of_another_middleware_stays_as_long_as_he_may(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the middleware looked at cannot be asked again; the user can."""
+    del settings.TRACE_STREAMING_PERMISSION_CLASSES
+    settings.TRACE_STREAMING_RECHECK_SECONDS = 0.01
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.by_header"]
+    monkeypatch.setitem(globals(), "application", get_asgi_application())  # the site's has read its middleware
+    user = await sync_to_async(User.objects.create_superuser)("ada", password="pass")
+    async with reading("t?since=0", X_Gateway_User="ada") as reader:
+        await reader.messages("live")
+        emitter = await emit(1)
+        assert (await reader.message())["id"] == "1"
+        (source,) = event_source._open
+        assert await sync_to_async(judge)([(source.credentials, "t")] * 2) == [None, None]
+        emitter.emit("plan_created")
+        assert (await reader.message())["id"] == "2"
+        await sync_to_async(lock_out)(user, "password")
+        (*_, said) = await reader.messages("refused")
+        assert json.loads(said["data"])["code"] == 4031
+
+
+async def test_a_terminal_beside_the_database_is_not_cut_off(settings: Settings) -> None:
+    """``tail_trace`` has nobody to let in: the policy for strangers is not asked for it."""
+    del settings.TRACE_STREAMING_PERMISSION_CLASSES
+    settings.TRACE_STREAMING_RECHECK_SECONDS = 0.001
+    emitter = await emit(1)
+    parts = tail_trace._here("t", {})(Place(since=0, epoch=None))
+    assert b"connected" in await anext(parts)
+    assert b'"sequence":1' in await anext(parts)
+    assert revocation._checkers == {}
+    emitter.end("success")
+    assert b"ended" in b"".join([part async for part in parts])
 
 
 async def test_a_place_is_limited(settings: Settings) -> None:

@@ -324,12 +324,15 @@ def _closed(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("_closed")
 def test_deciding_needs_the_permission_and_the_trace(client: Client, alice: User) -> None:
-    """Not to be seen: 403 without a word of whether it exists. To be seen, not to be decided: 403."""
+    """Not to be seen: 404, as if it did not exist. To be seen, not to be decided: 403."""
     stored_approval()
     client.force_login(alice)
+    assert post(client, decision="approved")[0] == 404
+    may(alice, "view_trace")
     assert post(client, decision="approved")[0] == 403
+    alice.user_permissions.clear()
     may(alice, "decide_approval")
-    assert post(client, decision="approved")[0] == 403
+    assert post(client, decision="approved")[0] == 404
     may(alice, "view_trace")
     assert post(client, approval_id="no-such", decision="approved")[0] == 404
     assert post(client, trace_id="other", decision="approved")[0] == 404

@@ -114,13 +114,15 @@ def test_an_unprintable_trace_id_is_refused_like_any_other() -> None:
         check_trace_id(Nameless())
 
 
-@pytest.mark.parametrize("trace_id", ["a", "t-1", "A.b_c~d:e@f-9", "x" * 128])
+@pytest.mark.parametrize("trace_id", ["a", "t-1", "...", "..a", "A.b_c~d:e@f-9", "x" * 128])
 def test_trace_ids_of_the_protocols_letters_are_accepted(trace_id: str) -> None:
     """Every letter of the protocol may be used, up to 128 of them."""
     assert check_trace_id(trace_id) == trace_id
 
 
-@pytest.mark.parametrize("trace_id", ["", "x" * 129, "a b", "a/b", "a\n", "é", "١", "\ud800", "a\x00", b"a", 1, None])
+@pytest.mark.parametrize(
+    "trace_id", ["", ".", "..", "x" * 129, "a b", "a/b", "a\n", "é", "١", "\ud800", "a\x00", b"a", 1, None]
+)
 def test_other_trace_ids_are_refused(trace_id: object) -> None:
     """A trace id ends up in URLs, groups and JSON, so nothing else gets through."""
     with pytest.raises(InvalidTraceIdError, match="Invalid trace id"):

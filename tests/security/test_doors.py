@@ -11,6 +11,7 @@ import base64
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any, Final, NamedTuple
 
@@ -289,3 +290,14 @@ async def test_what_is_refused_says_nothing_about_what_there_is(closed: Closed, 
 
     for headers in ({}, closed.bearer(closed.people["eve's JWT"])):
         assert await answers("secret", headers) == await answers("no-such-trace", headers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_body_in_chunks_is_read(closed: Closed, kind: str) -> None:
+    """As programs send it that do not know its length before."""
+    headers = {**closed.token(closed.people["ada's token"]), "Content-Type": "application/json"}
+    with closing(HTTPConnection("127.0.0.1", closed.servers[kind].port, timeout=30)) as connection:
+        chunks = iter([b'{"event":"plan', b'_created"}'])
+        connection.request("POST", "/api/traces/secret/events", chunks, headers, encode_chunked=True)
+        response = connection.getresponse()
+        assert (response.status, json.loads(response.read())["accepted"]) == (200, 1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import ParseResult, urlparse
+from urllib.parse import ParseResult, urlparse, urlsplit
 
 from channels.security.websocket import OriginValidator
 from django.core.exceptions import DisallowedHost
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 TICKET_SUBPROTOCOL: Final = "ticket."
 """What a subprotocol begins with that carries a ticket; the server never answers with it."""
 EXPIRED: Final = Ending(CloseCode.CREDENTIALS_EXPIRED, "Your credentials have expired; get new ones and connect again")
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
 NOT_ALLOWED: Final = Ending(CloseCode.NOT_ALLOWED, "You may not watch this trace")
 
 
@@ -92,10 +94,23 @@ def has_allowed_origin(request: HttpRequest) -> bool:
 
 def _is_own(origin: ParseResult, request: HttpRequest) -> bool:
     try:
-        host = request.get_host()
+        host = urlsplit(f"//{request.get_host()}")
     except DisallowedHost:
         return False
-    return origin.netloc == host and (origin.scheme == "https" or not request.is_secure())
+    usual = _USUAL_PORTS.get(origin.scheme)
+    if usual is None or origin.hostname is None or (origin.scheme != "https" and request.is_secure()):
+        return False
+    # A host without a port is that of the page's scheme: a proxy may have taken off TLS.
+    return _name(origin.hostname) == _name(host.hostname) and (origin.port or usual) == (host.port or usual)
+
+
+def _name(host: str | None) -> str:
+    """Of a host, in one of its spellings; letters are small already."""
+    text = (host or "").removesuffix(".")
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return text
 
 
 def judge(watchers: Iterable[tuple[Credentials, str]]) -> list[Ending | None]:

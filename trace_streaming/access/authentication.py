@@ -48,38 +48,65 @@ class Credentials(Protocol):
 
 
 class Handshake:
-    """The headers of the handshake: cookies, ``Authorization`` and whatever else an authentication class reads."""
+    """The headers of the handshake: cookies, ``Authorization`` and whatever else an authentication class reads.
+
+    What a middleware has loaded for them (``user`` and ``session`` of the scope) is asked for again each time, and not
+    believed. A user who is none of the session's, and whom the headers alone do not find either, was found by something
+    that cannot be asked again: he counts, as the database has him now, if he was needed at the first time already.
+    """
 
     def __init__(self, scope: dict[str, Any]) -> None:
         self._scope = scope
+        self._found = _found_otherwise(scope)
 
     @cached_property
-    def key(self) -> Hashable:
-        """All that an authentication or permission class could read, but the path, which names the trace."""
+    def _shown(self) -> Hashable:
         scope = self._scope
         headers = (pair for pair in scope.get("headers", ()) if pair[0] != b"sec-websocket-key")  # a random number
         address = (scope.get("client") or (None,))[0]
-        return "handshake", tuple(map(tuple, headers)), scope.get("query_string"), address, _key_of(scope.get("user"))
+        return tuple(map(tuple, headers)), scope.get("query_string"), address, _session_key_of(scope)
+
+    @property
+    def key(self) -> Hashable:
+        """All that an authentication or permission class could read, but the path, which names the trace."""
+        return "handshake", self._shown, getattr(self._found, "pk", None)
 
     def authenticate(self) -> Request:
         """The authentication classes first, then Django's session, then the user that a middleware has found."""
         request = as_request(self._scope)
         of_session = request._request.user  # DRF's request forgets it when none of the classes finds anybody
         try:
-            if request.user is not None and request.user.is_authenticated:
-                return request
+            is_known = request.user is not None and request.user.is_authenticated
         except APIException:
             raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "These credentials are not valid") from None
-        request.user = of_session
-        if not request.user.is_authenticated and (found := self._scope.get("user")) is not None:
-            request.user = _reloaded(found)
+        if not is_known:
+            request.user = of_session
+        if request.user.is_authenticated:
+            self._found = None  # when the headers no longer do, it is because they have ended
+        elif self._found is not None:
+            request.user = _reloaded(self._found)
         return request
+
+
+def _found_otherwise(scope: dict[str, Any]) -> Any:
+    """The user whom a middleware has found by something else than a session."""
+    user, session = scope.get("user"), scope.get("session")
+    if user is None or not user.is_authenticated:
+        return None
+    if session is not None and (user_id := session.get(SESSION_KEY)) is not None and user_id == str(user.pk):
+        return None
+    return user
+
+
+def _session_key_of(scope: dict[str, Any]) -> str | None:
+    """Of the session that a middleware has loaded, wherever its key was."""
+    return getattr(scope.get("session"), "session_key", None)
 
 
 def as_request(scope: dict[str, Any]) -> Request:
     """A handshake as a DRF request, which nobody has been found for yet."""
     http = as_http_request(scope)
-    key = http.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    key = _session_key_of(scope) or http.COOKIES.get(settings.SESSION_COOKIE_NAME)
     http.session = SimpleLazyObject(lambda: _read_session(key))  # type: ignore[assignment]
     http.user = SimpleLazyObject(lambda: get_user(http))  # type: ignore[assignment]  # as Django's middleware does
     return Request(http, authenticators=authenticators())
@@ -89,6 +116,15 @@ def as_http_request(scope: dict[str, Any]) -> HttpRequest:
     """A handshake as Django's request."""
     scheme = _SCHEMES.get(scope.get("scheme", ""), "http")
     return ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
+
+
+def as_posted(request: Request) -> Request:
+    """The same handshake, to be judged as what changes something: as the POST that would ask for the same over HTTP.
+
+    For who is there has been asked already: a frame needs no token against request forgery, its origin was looked at.
+    """
+    request._request.method = "POST"
+    return request
 
 
 def without_cookies(scope: dict[str, Any]) -> dict[str, Any]:
@@ -146,10 +182,6 @@ def _reloaded(found: Any) -> Any:
     if user is None or not is_same_user(user, session_auth_hash(found)):
         raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "These credentials are not valid any more")
     return user
-
-
-def _key_of(user: Any) -> object:
-    return None if user is None else getattr(user, "pk", None)
 
 
 def hide_ticket(scope: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def issue(request: Request, trace_id: str) -> str:
     tickets.create(
         digest=_digest(token),
         trace_id=trace_id,
-        user_id=None if user is None else user.pk,
+        user_id=getattr(user, "pk", None),
         expires_at=stored_now() + timedelta(seconds=TICKET_SECONDS),
         user_hash=session_auth_hash(user),
         session_key=_session_key(request) if user is not None and request.auth is None else "",

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from trace_streaming.approvals.decisions import decide_as
 from trace_streaming.exceptions import ApprovalConflictError, InvalidDecisionError
 from trace_streaming.models import Approval
-from trace_streaming.permissions import may_decide
+from trace_streaming.permissions import find_trace, may_decide, may_watch
 from trace_streaming.storage.times import stored_now
 
 from .read_only import ReadOnlyAdmin
@@ -92,9 +92,10 @@ class ApprovalAdmin(ReadOnlyAdmin):
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """To decide one that is open."""
-        is_open = isinstance(obj, Approval) and not obj.decision and obj.expires_at > stored_now()
-        return is_open and may_decide(request, obj)  # type: ignore[arg-type]
+        """To decide one that is open, of a trace that may be watched."""
+        if not isinstance(obj, Approval) or obj.decision or obj.expires_at <= stored_now():
+            return False
+        return may_watch(request, find_trace(obj.trace_id)) and may_decide(request, obj)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """A form that knows who decides."""

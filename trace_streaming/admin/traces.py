@@ -12,7 +12,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -133,7 +132,7 @@ class TraceAdmin(ExportAdmin):
                 "back": request.get_full_path(),
             }
             return TemplateResponse(request, "admin/trace_streaming/trace/prune.html", context)
-        now = timezone.now()
+        now = stored_now()
         deleted = sum(sum(prune(trace, now)) for trace in traces)
         text = _("Deleted %(traces)d traces with %(events)d events.") % {"traces": len(traces), "events": deleted}
         self.message_user(request, text)

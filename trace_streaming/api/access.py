@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 from rest_framework import status
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException, NotAuthenticated, NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import NotAuthenticated, NotFound, PermissionDenied, ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from trace_streaming.access.authentication import authenticators
+from trace_streaming.access.views import DoorView
 from trace_streaming.conf import conf
 from trace_streaming.events import check_trace_id, event_names
 from trace_streaming.exceptions import InvalidTraceIdError, ProtocolError
 from trace_streaming.models import Trace
 from trace_streaming.permissions import may_add_events, may_watch
-from trace_streaming.storage.store import TRANSIENT_ERRORS, database
-from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.storage.store import database
 from trace_streaming.wire.protocol import WatchRequest, parse_watch_request
 
-logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 5
-_log = BurstLog(logger, logging.ERROR)
-
-
-class StoreAwayError(APIException):
-    """503 with ``Retry-After``."""
-
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The database does not answer; try again."
-    default_code = "database_away"
-    wait = RETRY_SECONDS
-
-
-class TraceView(APIView):
+class TraceView(DoorView):
     """A view of the trace that the path names, for those who may watch it.
 
     For all others it is the same as one that does not exist: they learn nothing by asking.
     """
 
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
+    queryset: QuerySet[Any] = Trace.objects.none()
+    """What DjangoModelPermissions and its like judge by."""
 
     def get_permissions(self) -> list[BasePermission]:
         """Those that decide who may watch: the same at every door."""
@@ -99,19 +81,6 @@ class TraceView(APIView):
             return parse_watch_request(self.kwargs["trace_id"], query, event_names(conf.EXTRA_EVENTS))
         except ProtocolError as error:
             raise ValidationError({"detail": error.message}) from None
-
-    def handle_exception(self, exc: Exception) -> Response:
-        """503 while the database is away."""
-        if not isinstance(exc, TRANSIENT_ERRORS):
-            return super().handle_exception(exc)
-        _log.failed("database", "The database does not answer requests (%s)", type(exc).__name__)
-        return super().handle_exception(StoreAwayError())
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """A request that was answered ends a burst of failures in the log."""
-        if response.status_code < status.HTTP_500_INTERNAL_SERVER_ERROR:
-            _log.works("database")
-        return super().finalize_response(request, response, *args, **kwargs)
 
 
 class TextView(TraceView):

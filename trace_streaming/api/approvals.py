@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from rest_framework import serializers, status
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.generics import ListAPIView
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from trace_streaming.access.authentication import authenticators
+from trace_streaming.access.views import DoorView
 from trace_streaming.approvals.decisions import approvals, decide_as, find_approval
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, Trace
@@ -24,10 +20,15 @@ from trace_streaming.permissions import MaySeeSignals, find_trace, may_watch, ma
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import UtcNow
 
+from .access import TraceView
+from .fields import UtcModelSerializer
+
 MAX_OPEN: Final = 100
+MAX_JUDGED: Final = 2_000
+"""Where only a trace itself can be judged, so many are."""
 
 
-class ApprovalSerializer(serializers.ModelSerializer[Approval]):
+class ApprovalSerializer(UtcModelSerializer[Approval]):
     """An approval as humans see it."""
 
     class Meta:
@@ -65,26 +66,20 @@ class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
 
 
-class ApprovalsView(ListAPIView[Approval]):
+class ApprovalsView(TraceView, ListAPIView[Approval]):
     """The approvals of a trace, newest first, for those who may watch it."""
 
     serializer_class = ApprovalSerializer
-    permission_classes = (AllowAny,)  # the trace's own are asked
+    pagination_class = None
+    filter_backends = ()
     queryset = Approval.objects.none()
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
 
     def get_queryset(self) -> QuerySet[Approval]:
         """Of the trace that the URL names."""
-        trace_id = self.kwargs["trace_id"]
-        if not may_watch(self.request, find_trace(trace_id), self):
-            self.permission_denied(self.request)
-        return approvals().filter(trace_id=trace_id)
+        return approvals().filter(trace_id=self.watched_trace().trace_id)
 
 
-class OpenApprovalSerializer(serializers.ModelSerializer[Approval]):
+class OpenApprovalSerializer(UtcModelSerializer[Approval]):
     """What a list of those that wait says of one: not the arguments, which may be large."""
 
     class Meta:
@@ -93,54 +88,64 @@ class OpenApprovalSerializer(serializers.ModelSerializer[Approval]):
         read_only_fields = fields
 
 
-class OpenApprovalsView(APIView):
+class OpenApprovalsView(DoorView):
     """The approvals that wait for a decision, of the traces that the requester may watch."""
 
     permission_classes = (MaySeeSignals,)
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
+    queryset = Trace.objects.none()
 
     def get(self, request: Request) -> Response:
-        """200 with at most 100, those first whose time is over first."""
+        """200 with at most 100, those first whose time is over first; ``more`` tells of others that may be there."""
         waiting = approvals().filter(decision="", expires_at__gt=UtcNow()).order_by("expires_at", "pk")
-        traces = traces_to_watch(request, Trace.objects.using(database()).all())
-        if traces is not None and not may_watch_all(request, self):
-            waiting = waiting.filter(trace_id__in=traces.order_by().values("trace_id"))
-        found: Sequence[Approval] = list(waiting[:MAX_OPEN])
+        traces = traces_to_watch(request, Trace.objects.using(database()).all(), self)
         if traces is None:
-            found = [approval for approval in found if may_watch(request, find_trace(approval.trace_id), self)]
-        shown = OpenApprovalSerializer(found, many=True).data
-        return Response({"now": timezone.now(), "approvals": shown}, headers={"Cache-Control": "no-store"})
+            found, more = self._judged(waiting)
+        else:
+            if not may_watch_all(request, self):
+                waiting = waiting.filter(trace_id__in=traces.order_by().values("trace_id"))
+            found = list(waiting[: MAX_OPEN + 1])
+            more = len(found) > MAX_OPEN
+        shown = OpenApprovalSerializer(found[:MAX_OPEN], many=True).data
+        return Response({"now": datetime.now(UTC), "approvals": shown, "more": more})
+
+    def _judged(self, waiting: QuerySet[Approval]) -> tuple[list[Approval], bool]:
+        """Those whose traces may be watched, each trace judged once, and no more than so many of them."""
+        allowed: dict[str, bool] = {}
+        found: list[Approval] = []
+        for approval in waiting.iterator(chunk_size=MAX_OPEN):
+            trace_id = approval.trace_id
+            if trace_id not in allowed:
+                if len(allowed) == MAX_JUDGED:
+                    return found, True
+                allowed[trace_id] = may_watch(self.request, find_trace(trace_id), self)
+            if allowed[trace_id]:
+                found.append(approval)
+                if len(found) > MAX_OPEN:
+                    return found, True
+        return found, False
 
 
-class ApprovalView(APIView):
+class ApprovalView(TraceView):
     """One approval: 200 when it is decided so, now or before; 409 when it is decided otherwise."""
 
-    permission_classes = (AllowAny,)  # the trace's and the approval's own are asked
     serializer_class = DecisionSerializer
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
 
     def get(self, request: Request, trace_id: str, approval_id: str) -> Response:
         """What is asked, for those who may watch the trace."""
-        if not may_watch(request, find_trace(trace_id), self):
-            self.permission_denied(request)
+        trace = self.watched_trace()
         try:
-            approval = find_approval(trace_id, approval_id)
+            approval = find_approval(trace.trace_id, approval_id)
         except ApprovalNotFoundError as error:
             raise NotFound(str(error)) from None
-        return Response(ApprovalSerializer(approval).data, headers={"Cache-Control": "no-store"})
+        return Response(ApprovalSerializer(approval).data)
 
     def post(self, request: Request, trace_id: str, approval_id: str) -> Response:
         """Decide."""
+        trace = self.watched_trace()
         said = DecisionSerializer(data=request.data)
         said.is_valid(raise_exception=True)
         try:
-            approval = decide_as(request, trace_id, approval_id, said.validated_data, "api")
+            approval = decide_as(request, trace.trace_id, approval_id, said.validated_data, "api")
         except ApprovalNotFoundError as error:
             raise NotFound(str(error)) from None
         except InvalidDecisionError as error:

@@ -7,7 +7,7 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from rest_framework import serializers, status
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -46,8 +46,7 @@ class ChromeRenderer(JSONRenderer):
 class EventsView(TextView):
     """The events of a trace."""
 
-    renderer_classes = (SplicedJSONRenderer, JSONLinesRenderer, BrowsableAPIRenderer)
-    parser_classes = (ingest.JSONBodyParser,)
+    renderer_classes = (SplicedJSONRenderer, JSONLinesRenderer)
 
     def get(self, request: Request, trace_id: str) -> HttpResponseBase:
         """Those behind ``since``: one page as JSON, or all as JSON lines."""
@@ -75,6 +74,7 @@ class ExportView(TextView):
     """A whole trace as a file."""
 
     renderer_classes = (JSONLinesRenderer, ChromeRenderer)
+    has_pages = False
 
     def get(self, request: Request, trace_id: str) -> HttpResponseBase:
         """``format=jsonl``: lines that ``play_trace`` plays again. ``format=chrome``: what Perfetto opens."""
@@ -98,8 +98,6 @@ class EndSerializer(serializers.Serializer[Any]):
 class EndView(TextView):
     """The end of a trace."""
 
-    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
-    parser_classes = (ingest.JSONBodyParser,)
     serializer_class = EndSerializer
 
     def post(self, request: Request, trace_id: str) -> Response:

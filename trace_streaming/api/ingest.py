@@ -9,16 +9,15 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
-from django.conf import settings
 from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError, ValidationError
-from rest_framework.parsers import BaseParser
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from trace_streaming.access.bodies import TooLargeError
 from trace_streaming.conf import conf
 from trace_streaming.emitting.emitter import TraceEmitter, announce
 from trace_streaming.emitting.project_events import event_from
-from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, TraceStart, parse_json
+from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.record_queue import is_informational
 from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
@@ -29,30 +28,6 @@ MAX_EVENTS: Final = 1_000
 REFUSED: Final = "The database refuses it"
 TOLD: Final = "This approval is stored here: what becomes of it is told by the server alone"
 FULL: Final = "The trace has as many events as it may have; errors and approvals are still taken"
-
-
-class TooLargeError(APIException):
-    """413."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "too_large"
-
-
-class JSONBodyParser(BaseParser):
-    """JSON by the parser that the rest of the app uses: strict, and not to be broken by a deeply nested text."""
-
-    media_type = "application/json"
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Raise :exc:`ParseError` for what is no JSON, and 413 above ``DATA_UPLOAD_MAX_MEMORY_SIZE``."""
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read() if limit is None else stream.read(limit + 1)
-        if limit is not None and len(body) > limit:
-            raise TooLargeError(f"A request has at most {limit} bytes")
-        try:
-            return parse_json(body)
-        except orjson.JSONDecodeError as error:
-            raise ParseError(f"Not JSON: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -90,11 +65,7 @@ class Taken(NamedTuple):
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The body, if it is an object; refuses before it is read what says that it is too large."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if limit is not None and length.isdecimal() and int(length) > limit:
-        raise TooLargeError(f"A request has at most {limit} bytes")
+    """The body, if it is an object."""
     if not isinstance(request.data, Mapping):
         raise ValidationError({"detail": "An object is expected"})
     return dict(request.data)

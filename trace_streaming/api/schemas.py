@@ -14,7 +14,7 @@ from .approvals import OpenApprovalSerializer
 
 PATH: Final = OpenApiParameter(
     "trace_id",
-    {"type": "string", "pattern": "^[A-Za-z0-9._~:@-]{1,128}$"},
+    {"type": "string", "pattern": r"^(?!\.{1,2}$)[A-Za-z0-9._~:@-]{1,128}$"},
     OpenApiParameter.PATH,
     examples=[OpenApiExample("trace", "t-1")],
 )

@@ -8,17 +8,17 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import NotFound
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from trace_streaming.access.authentication import authenticators
+from trace_streaming.access.views import DoorView
 from trace_streaming.analytics.series import MAX_STEPS, series_signals, tool_signals, usual_step
 from trace_streaming.analytics.windows import trace_signals, window_signals
-from trace_streaming.permissions import VIEW_TRACE, MaySeeSignals, find_trace, may_watch, may_watch_all
+from trace_streaming.models import Trace
+from trace_streaming.permissions import VIEW_TRACE, MaySeeSignals, has_perm, may_watch_all
+
+from .access import TraceView
+from .fields import UtcDateTimeField
 
 MAX_SECONDS = 366 * 86400
 METADATA_PREFIX = "metadata."
@@ -36,7 +36,7 @@ class WindowSerializer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """With ``from``, which is no name in Python."""
         times = {
-            name: serializers.DateTimeField(required=False, default_timezone=UTC, help_text="ISO 8601")
+            name: UtcDateTimeField(required=False, help_text="ISO 8601, of the years 1970 to 9998")
             for name in ("from", "to")
         }
         return {**super().get_fields(), **times}
@@ -57,15 +57,12 @@ class ToolsSerializer(WindowSerializer):
     limit = serializers.IntegerField(default=10, min_value=1, max_value=100, help_text="At most so many in each list.")
 
 
-class WindowSignalsView(APIView):
+class WindowSignalsView(DoorView):
     """Signals of a window: of all traces for those who may view all, otherwise of one's own."""
 
     permission_classes = (MaySeeSignals,)
+    queryset = Trace.objects.none()
     query: type[WindowSerializer] = WindowSerializer
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
 
     def get(self, request: Request) -> Response:
         """200 with the signals; without ``from``, ``to`` and ``last``, of the last hour."""
@@ -78,7 +75,7 @@ class WindowSignalsView(APIView):
         params = request.query_params.items()
         metadata = {key.removeprefix(METADATA_PREFIX): text for key, text in params if key.startswith(METADATA_PREFIX)}
         query["owner"] = self._owner(request, query.get("owner"))
-        return Response(self.signals(start, end, metadata=metadata, **query), headers={"Cache-Control": "no-store"})
+        return Response(self.signals(start, end, metadata=metadata, **query))
 
     def signals(self, start: datetime, end: datetime, **query: Any) -> dict[str, Any]:
         """What is answered."""
@@ -87,13 +84,14 @@ class WindowSignalsView(APIView):
     def _owner(self, request: Request, owner: str | None) -> object:
         """Whose traces are counted; None is everybody's."""
         user = request.user
-        if owner == "me" and user.is_authenticated:
-            return user.pk
-        if user.is_staff or user.has_perm(VIEW_TRACE) or may_watch_all(request, self):
+        key = getattr(user, "pk", None)
+        if owner == "me" and key is not None:
+            return key
+        if getattr(user, "is_staff", False) or has_perm(user, VIEW_TRACE) or may_watch_all(request, self):
             return None if owner is None else _primary_key(owner)
-        if owner is not None and owner != str(user.pk):
+        if key is None or owner not in (None, str(key)):  # who has no key owns nothing, and is not everybody
             self.permission_denied(request, "You may see the signals of your own traces only")
-        return user.pk
+        return key
 
 
 class SeriesView(WindowSignalsView):
@@ -119,27 +117,19 @@ class ToolsView(WindowSignalsView):
         return tool_signals(start, end, **query)
 
 
-class TraceSignalsView(APIView):
+class TraceSignalsView(TraceView):
     """Signals of one trace, for those who may watch it."""
-
-    permission_classes = (AllowAny,)  # the trace's own are asked
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
 
     def get(self, request: Request, trace_id: str) -> Response:
         """200 with the signals, or 404."""
-        trace = find_trace(trace_id)
-        if not may_watch(request, trace, self):
-            self.permission_denied(request)
-        if trace.pk is None:
-            raise NotFound
-        return Response(trace_signals(trace))
+        return Response(trace_signals(self.stored_trace()))
 
 
 def _primary_key(text: str) -> object:
+    field = get_user_model()._meta.pk
     try:
-        return get_user_model()._meta.pk.to_python(text)
+        found = field.to_python(text)
+        field.run_validators(found)  # of the numbers that the database has
+        return found
     except DjangoValidationError:
         raise serializers.ValidationError({"owner": ["Not the primary key of a user"]}) from None

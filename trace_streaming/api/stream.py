@@ -8,10 +8,11 @@ from typing import Any, Final
 from django.db import connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from trace_streaming.access.authentication import Handshake
 from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import END_STATES
 from trace_streaming.exceptions import ProtocolError
@@ -43,6 +44,7 @@ class StreamView(TextView):
     """A trace live, as server-sent events."""
 
     renderer_classes = (EventStreamRenderer,)
+    has_pages = False
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Server-sent events, whatever the client accepts."""
@@ -63,17 +65,32 @@ class StreamView(TextView):
                 return HttpResponse(status=204)  # an EventSource comes back after every end, but not after this
         if SCOPE_KEY in scope:  # a real server; Django's test client has the other keys of one
             presence.start()
+        credentials = self._credentials(scope)
         release_connections()
-        content: Any = () if request.method == "HEAD" else EventSource(watch, {**scope, "user": request.user}).parts()
+        content: Any = ()
+        if request.method != "HEAD":
+            content = EventSource(watch, scope, credentials, request.user).parts()
         return StreamingHttpResponse(
             content,
             content_type=EVENT_STREAM_TYPE,
             headers={
-                "Cache-Control": "no-cache, no-transform",
+                "Cache-Control": "no-store, no-cache, no-transform",
                 "X-Accel-Buffering": "no",  # nginx
                 "Content-Encoding": "identity",  # Django's GZipMiddleware would hold events back
             },
         )
+
+    def _credentials(self, scope: dict[str, Any]) -> Handshake:
+        """What the request has shown, to be asked again; asked once now, while it is known to be good."""
+        request = self.request
+        loaded = {"user": request.user, "session": getattr(request._request, "session", None)}
+        by_token = request.auth is not None
+        credentials = Handshake(scope if by_token else {**scope, **loaded})
+        try:
+            credentials.authenticate()
+        except ProtocolError as error:  # it has ended meanwhile
+            raise NotAuthenticated(error.message) from None
+        return credentials
 
 
 def release_connections() -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from rest_framework import status
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
-from rest_framework.views import APIView
 
-from trace_streaming.access.authentication import authenticators
 from trace_streaming.access.tickets import TICKET_SECONDS, issue
+from trace_streaming.access.views import DoorView
 from trace_streaming.conf import conf
 from trace_streaming.events import check_trace_id
 from trace_streaming.exceptions import InvalidTraceIdError
@@ -35,16 +32,12 @@ class TicketThrottle(UserRateThrottle):
         return conf.limits.tickets_per_user or (None, None)
 
 
-class TicketView(APIView):
+class TicketView(DoorView):
     """A ticket for one socket, for clients that can show their credentials over HTTP alone."""
 
     throttle_classes = (TicketThrottle,)
+    has_pages = False
     permission_classes = (AllowAny,)  # the trace's own are asked
-    renderer_classes = (JSONRenderer,)
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
 
     def post(self, request: Request, trace_id: str) -> Response:
         """201 with ``ticket`` and ``expires_in`` (seconds); 400, 401, 403 or 429 with ``detail``."""
@@ -57,5 +50,4 @@ class TicketView(APIView):
         return Response(
             {"ticket": issue(request, trace_id), "expires_in": TICKET_SECONDS},
             status=status.HTTP_201_CREATED,
-            headers={"Cache-Control": "no-store"},
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any, Final, cast
+from datetime import UTC, datetime
+from typing import Any
 
 import django_filters
+from django import forms
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
@@ -15,22 +15,20 @@ from django.db.models.functions import Cast
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from trace_streaming.models import Event, Trace
-from trace_streaming.permissions import may_watch, traces_to_watch
 from trace_streaming.storage.store import database
+from trace_streaming.storage.times import stored_time
 
 from .access import TraceView
+from .fields import UtcModelSerializer, check_year
+from .pages import TracePagination
 
-MAX_JUDGED: Final = 2_000
-"""Where only a trace itself can be judged, so many are looked at for a page."""
 
-
-class TraceSerializer(serializers.ModelSerializer[Trace]):
+class TraceSerializer(UtcModelSerializer[Trace]):
     """What is known of a trace without its events."""
 
     owner = serializers.CharField(source="owner.get_username", default=None, read_only=True, allow_null=True)
@@ -61,43 +59,24 @@ class TraceSerializer(serializers.ModelSerializer[Trace]):
         return trace.duration.total_seconds() * 1000
 
 
-class _Judged:
-    """Of a queryset, those that may be watched, one by one; as much of a queryset as pagination asks for."""
+class TimeField(forms.DateTimeField):
+    """ISO 8601 alone; without a zone, in UTC."""
 
-    def __init__(self, traces: QuerySet[Trace], request: Request, view: APIView) -> None:
-        self._traces = traces
-        self._request = request
-        self._view = view
-
-    def order_by(self, *fields: str) -> _Judged:
-        return _Judged(self._traces.order_by(*fields), self._request, self._view)
-
-    def filter(self, *conditions: Any, **more: Any) -> _Judged:
-        return _Judged(self._traces.filter(*conditions, **more), self._request, self._view)
-
-    def __getitem__(self, wanted: slice) -> list[Trace]:
-        return list(islice(self._allowed(), wanted.start, wanted.stop))
-
-    def _allowed(self) -> Iterator[Trace]:
-        for trace in self._traces[:MAX_JUDGED].iterator(chunk_size=100):
-            if may_watch(self._request, trace, self._view):
-                yield trace
+    def to_python(self, value: Any) -> datetime | None:
+        """As a column holds it."""
+        if value in self.empty_values:
+            return None
+        try:
+            time = check_year(datetime.fromisoformat(value))
+            return stored_time((time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC))
+        except (ValueError, OverflowError):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
 
 
-class TracePagination(CursorPagination):
-    """Newest first; a page and its cursors hold nothing of a trace that may not be watched."""
+class TimeFilter(django_filters.IsoDateTimeFilter):
+    """Of such a time."""
 
-    ordering = ("-started_at", "-id")
-    page_size = 50
-    page_size_query_param = "limit"
-    max_page_size = 200
-
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        """Narrow to what may be watched: in the query where the policy can, otherwise trace by trace."""
-        allowed = traces_to_watch(request, queryset)
-        return super().paginate_queryset(
-            cast("Any", _Judged(queryset, request, view)) if allowed is None else allowed, request, view
-        )
+    field_class = TimeField
 
 
 class TraceFilter(django_filters.FilterSet):
@@ -105,8 +84,8 @@ class TraceFilter(django_filters.FilterSet):
 
     state = django_filters.ChoiceFilter(choices=Trace.State.choices)
     owner = django_filters.CharFilter(method="of_owner", label="Owner's user name")
-    started_after = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started after")
-    started_before = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
+    started_after = TimeFilter(field_name="started_at", lookup_expr="gte", label="Started after")
+    started_before = TimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
     event = django_filters.CharFilter(method="with_event", max_length=64, label="Has an event of this name")
     metadata = django_filters.CharFilter(method="with_text", max_length=200, label="Text in the metadata")
 

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from django.urls import path, re_path
-from rest_framework.routers import APIRootView
 
+from .approvals import ApprovalsView, ApprovalView, OpenApprovalsView
 from .events import EndView, EventsView, ExportView
+from .root import RootView
+from .signals import SeriesView, ToolsView, TraceSignalsView, WindowSignalsView
 from .stream import StreamView
+from .tickets import TicketView
 from .traces import TraceDetail, TraceList
 
 TRACE = r"^traces/(?P<trace_id>[^/]+)"
 
 urlpatterns = [
-    path("", APIRootView.as_view(api_root_dict={"traces": "api-traces"}), name="api-root"),
+    path("", RootView.as_view(), name="api-root"),
+    re_path(r"^signals/?$", WindowSignalsView.as_view(), name="signals"),
+    re_path(r"^signals/series/?$", SeriesView.as_view(), name="signals-series"),
+    re_path(r"^signals/tools/?$", ToolsView.as_view(), name="signals-tools"),
+    re_path(r"^approvals/?$", OpenApprovalsView.as_view(), name="open-approvals"),
     re_path(r"^traces/?$", TraceList.as_view(), name="api-traces"),
     re_path(rf"{TRACE}/events/?$", EventsView.as_view(), name="api-events"),
     re_path(rf"{TRACE}/export/?$", ExportView.as_view(), name="api-export"),
     re_path(rf"{TRACE}/end/?$", EndView.as_view(), name="api-end"),
     re_path(rf"{TRACE}/stream/?$", StreamView.as_view(), name="api-stream"),
+    re_path(rf"{TRACE}/ticket/?$", TicketView.as_view(), name="ticket"),
+    re_path(rf"{TRACE}/signals/?$", TraceSignalsView.as_view(), name="trace-signals"),
+    re_path(rf"{TRACE}/approvals/?$", ApprovalsView.as_view(), name="approvals"),
+    re_path(rf"{TRACE}/approvals/(?P<approval_id>[^/]+)/?$", ApprovalView.as_view(), name="approval"),
     re_path(rf"{TRACE}/?$", TraceDetail.as_view(), name="api-trace"),
 ]

@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError
 
 from trace_streaming.access.admission import renew
-from trace_streaming.access.authentication import Credentials
+from trace_streaming.access.authentication import Credentials, as_posted
 from trace_streaming.approvals.decisions import decide_as
 from trace_streaming.conf import conf
 from trace_streaming.events import event_names
@@ -115,9 +115,12 @@ async def _renew(socket: Commanded, ticket: object) -> None:
 
 async def _decide(socket: Commanded, said: Mapping[str, Any]) -> None:
     """Decide an approval of this trace; its event comes as all others do."""
+    if "\0" in str(said.get("approval_id")):  # which PostgreSQL does not look for
+        raise ProtocolError(NOT_FOUND, "This trace has no such approval")
 
     def decide() -> None:
-        decide_as(socket.credentials.authenticate(), socket.trace_id, said.get("approval_id"), said, "socket")
+        request = as_posted(socket.credentials.authenticate())
+        decide_as(request, socket.trace_id, said.get("approval_id"), said, "socket")
 
     try:
         await asyncio.to_thread(with_fresh_connection, decide)

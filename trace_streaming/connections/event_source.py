@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from weakref import WeakSet
 
-from trace_streaming.access.authentication import Credentials, Handshake
+from trace_streaming.access.authentication import Credentials
 from trace_streaming.access.connection_limits import Place
 from trace_streaming.access.revocation import revocation_checker
 from trace_streaming.conf import conf
@@ -28,14 +28,17 @@ class EventSource:
 
     Two packets are held at most: the one that the server is sending, and the next.
 
-    :param scope: of the request, with the ``user`` that it was found to be of
+    :param scope: of the request
+    :param credentials: what was shown with it, and is asked again
+    :param user: whom they were found to be of
     """
 
-    def __init__(self, request: WatchRequest, scope: dict[str, Any]) -> None:
+    def __init__(self, request: WatchRequest, scope: dict[str, Any], credentials: Credentials, user: Any) -> None:
         self._request = request
         self._scope = scope
         self.trace_id = request.trace_id
-        self.credentials: Credentials = Handshake(scope)
+        self.credentials = credentials
+        self._user = user
         self.opened_at = 0.0
         self._place = Place()
         self._hub: Hub | None = None
@@ -116,7 +119,7 @@ class EventSource:
     def _admit(self) -> None:
         """Take a place; raise :exc:`ProtocolError` where there is none."""
         self._place.enter((self._scope.get("client") or ("unknown",))[0])
-        self._place.watch(self.trace_id, self._scope["user"].pk)
+        self._place.watch(self.trace_id, getattr(self._user, "pk", None))
 
     def _have_checked(self) -> None:
         """Have it end when its user may not watch any more."""

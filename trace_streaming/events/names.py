@@ -33,7 +33,8 @@ STATUSES: Final = ("pending", "running", "success", "warning", "error")
 END_STATES: Final = ("success", "error", "incomplete")
 
 EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-TRACE_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~:@-]{1,128}")
+TRACE_ID_PATTERN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@-]{1,128}")
+"""Neither ``.`` nor ``..``: whoever makes a URL of them is led elsewhere (RFC 3986, 5.2.4)."""
 EVENT_ID_PATTERN: Final = re.compile(r"[!-~]{1,64}")
 
 
@@ -75,7 +76,8 @@ def check_trace_id(trace_id: object) -> str:
     if isinstance(trace_id, str) and TRACE_ID_PATTERN.fullmatch(trace_id):
         return str.__str__(trace_id)
     raise InvalidTraceIdError(
-        f"Invalid trace id: {_shown(trace_id, repr):.150}. Use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -"
+        f"Invalid trace id: {_shown(trace_id, repr):.150}. Use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -, and "
+        "neither . nor .. alone"
     )
 
 

@@ -11,11 +11,17 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
+from django.views.decorators.cache import cache_control
 
+from trace_streaming.access.views import without_transaction
 from trace_streaming.events import TRACE_ID_PATTERN
 from trace_streaming.permissions import find_trace, may_see_signals, may_watch
 
+_page = cache_control(private=True, no_store=True)
 
+
+@_page
+@without_transaction
 def dashboard(request: HttpRequest) -> HttpResponse:
     """For all whom the API gives signals: of all traces, or of their own."""
     if not may_see_signals(request):
@@ -23,6 +29,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return render(request, "trace_streaming/dashboard_page.html", _context(request))
 
 
+@_page
+@without_transaction
 def dashboard_trace(request: HttpRequest, trace_id: str) -> HttpResponse:
     """One trace, live, for those who may watch it."""
     if not TRACE_ID_PATTERN.fullmatch(trace_id):

@@ -15,15 +15,12 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils.module_loading import import_string
 from rest_framework import status
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from trace_streaming.access.authentication import authenticators
+from trace_streaming.access.views import DoorView
 from trace_streaming.conf import conf
 from trace_streaming.models import Trace
 from trace_streaming.servers.presence import Fleet, alone, fleet
@@ -33,20 +30,16 @@ from trace_streaming.watching.channel_layer import new_channel_layer
 T = TypeVar("T")
 
 
-class HealthView(APIView):
+class HealthView(DoorView):
     """Whether this process can serve, and whom all serve. Never slower than its timeout, whatever hangs."""
 
     permission_classes = (AllowAny,)
-    renderer_classes = (JSONRenderer,)
     throttle_classes = ()
+    has_pages = False
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """JSON, whatever the client accepts."""
         return super().perform_content_negotiation(request, force=True)
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
 
     def perform_authentication(self, request: Request) -> None:
         """Not before somebody asks for the user: it needs the database."""
@@ -65,7 +58,6 @@ class HealthView(APIView):
                 "active_traces": watched.first_traces if healthy and self._may_see_traces(request) else [],
             },
             status=status.HTTP_200_OK if healthy else status.HTTP_503_SERVICE_UNAVAILABLE,
-            headers={"Cache-Control": "no-store"},
         )
 
     def _may_see_traces(self, request: Request) -> bool:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.utils.module_loading import import_string
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from trace_streaming.access.authentication import authenticators
+from trace_streaming.access.views import DoorView
 from trace_streaming.conf import conf
 from trace_streaming.telemetry import metrics
 
 
-class MetricsView(APIView):
+class MetricsView(DoorView):
     """Prometheus' text format; 404 without the extra ``metrics``."""
 
     throttle_classes = ()
+    has_pages = False
 
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """The same as a socket's."""
-        return authenticators()
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Text, whatever the client accepts."""
+        return super().perform_content_negotiation(request, force=True)
 
     def get_permissions(self) -> list[BasePermission]:
         """``TRACE_STREAMING_METRICS_PERMISSION_CLASSES``."""
@@ -33,4 +34,4 @@ class MetricsView(APIView):
         if not metrics.IS_AVAILABLE:
             raise NotFound("Install django-trace-streaming[metrics]")
         text, content_type = metrics.exposition()
-        return HttpResponse(text, content_type=content_type, headers={"Cache-Control": "no-store"})
+        return HttpResponse(text, content_type=content_type)

@@ -88,15 +88,16 @@ class Command:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_watch_request(trace_id: str, query_string: bytes, event_names: Collection[str]) -> WatchRequest:
+def parse_watch_request(trace_id: str, query_string: bytes, event_names: Collection[str] | None = None) -> WatchRequest:
     """Read a handshake's path and query; raise :exc:`ProtocolError` with a text the client is shown.
 
     :param trace_id: the last part of the path, decoded
-    :param event_names: the names that may be filtered for
+    :param event_names: the names that may be filtered for; None: they are checked later, by :func:`check_events`
     """
     if not TRACE_ID_PATTERN.fullmatch(trace_id):
         raise ProtocolError(
-            CloseCode.BAD_REQUEST, "Bad trace id: use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -"
+            CloseCode.BAD_REQUEST,
+            "Bad trace id: use 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : @ -, and neither . nor .. alone",
         )
     try:
         query = parse_qs(query_string.decode(), keep_blank_values=True, errors="strict", max_num_fields=32)
@@ -111,6 +112,12 @@ def parse_watch_request(trace_id: str, query_string: bytes, event_names: Collect
             _parse_names("status", _split(_single(query, "status")), STATUSES, STATUSES),
         ),
     )
+
+
+def check_events(request: WatchRequest, event_names: Collection[str]) -> None:
+    """Raise :exc:`ProtocolError` for names that are none, when it is known that whoever asks may learn of them."""
+    if request.filter.events is not None:
+        _parse_names("events", sorted(request.filter.events), event_names, CANONICAL_EVENTS)
 
 
 def _single(query: Mapping[str, list[str]], name: str) -> str | None:
@@ -133,16 +140,19 @@ def _split(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _parse_names(parameter: str, names: object, known: Collection[str], told: Collection[str]) -> frozenset[str] | None:
+def _parse_names(
+    parameter: str, names: object, known: Collection[str] | None, told: Collection[str]
+) -> frozenset[str] | None:
     """Names of a filter; None and an empty list are no filter.
 
-    :param told: those of the known that strangers may read: a URL is read before anybody is asked who he is
+    :param known: None: any text may be one
+    :param told: those of the known that an error names
     """
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ProtocolError(CloseCode.BAD_REQUEST, f"Bad {parameter}: a list of names is expected")
-    if unknown := unknown_names(names, known):
+    if known is not None and (unknown := unknown_names(names, known)):
         listed = ", ".join(name[:64] for name in unknown[:5])
         raise ProtocolError(CloseCode.BAD_REQUEST, f"Bad {parameter}: {listed} unknown. Known: {', '.join(told)}")
     return frozenset(names) or None

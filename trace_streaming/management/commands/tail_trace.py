@@ -15,6 +15,7 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
+from trace_streaming.access.authentication import Handshake
 from trace_streaming.conf import conf
 from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import event_names
@@ -105,7 +106,7 @@ class _HereSource(EventSource):
         """It is no connection."""
 
     def _have_checked(self) -> None:
-        """The same."""
+        """Nor may it be cut off, whatever the project's policy says of strangers."""
 
 
 def _source(options: dict[str, Any]) -> Source:
@@ -126,6 +127,6 @@ def _here(trace_id: str, query: dict[str, str]) -> Source:
         asked = {**query, "since": place.since, "epoch": place.epoch}
         text = urlencode({name: value for name, value in asked.items() if value is not None})
         request = parse_watch_request(trace_id, text.encode(), event_names(conf.EXTRA_EVENTS))
-        return _HereSource(request, {}).parts()
+        return _HereSource(request, {}, Handshake({}), None).parts()
 
     return source
