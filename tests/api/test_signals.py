@@ -195,3 +195,13 @@ def test_the_admin_shows_the_dashboard_to_those_who_may_view_traces(ada: User, s
         in client_of(staff).get("/admin/trace_streaming/trace/").content.decode()
     )
     assert "<trace-dashboard" in client_of(staff).get("/admin/trace_streaming/trace/dashboard/").content.decode()
+
+
+def test_an_open_approval_says_whether_the_requester_may_decide(ada: User) -> None:
+    """The owner watches, and waits for somebody who may; no page offers him what is refused."""
+    ask("hers", 60)
+    for may in (False, True):
+        if may:
+            ada.user_permissions.add(Permission.objects.get(codename="decide_approval"))
+        (shown,) = client_of(ada).get("/api/approvals/").json()["approvals"]
+        assert shown["can_decide"] is may

@@ -16,7 +16,7 @@ from trace_streaming.access.views import DoorView
 from trace_streaming.approvals.decisions import approvals, decide_as, find_approval
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, Trace
-from trace_streaming.permissions import MaySeeSignals, find_trace, may_watch, may_watch_all, traces_to_watch
+from trace_streaming.permissions import MaySeeSignals, find_trace, may_decide, may_watch, may_watch_all, traces_to_watch
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import UtcNow
 
@@ -82,10 +82,19 @@ class ApprovalsView(TraceView, ListAPIView[Approval]):
 class OpenApprovalSerializer(UtcModelSerializer[Approval]):
     """What a list of those that wait says of one: not the arguments, which may be large."""
 
+    can_decide = serializers.SerializerMethodField(help_text="Whether the requester may decide it.")
+
     class Meta:
         model = Approval
-        fields = ("approval_id", "trace_id", "action", "tool_name", "risk_level", "requested_at", "expires_at")
+        fields = (
+            *("approval_id", "trace_id", "action", "tool_name", "risk_level", "requested_at", "expires_at"),
+            "can_decide",
+        )
         read_only_fields = fields
+
+    def get_can_decide(self, approval: Approval) -> bool:
+        """As the decision itself is judged."""
+        return may_decide(self.context["request"], approval, self.context["view"])
 
 
 class OpenApprovalsView(DoorView):
@@ -105,7 +114,7 @@ class OpenApprovalsView(DoorView):
                 waiting = waiting.filter(trace_id__in=traces.order_by().values("trace_id"))
             found = list(waiting[: MAX_OPEN + 1])
             more = len(found) > MAX_OPEN
-        shown = OpenApprovalSerializer(found[:MAX_OPEN], many=True).data
+        shown = OpenApprovalSerializer(found[:MAX_OPEN], many=True, context={"request": request, "view": self}).data
         return Response({"now": datetime.now(UTC), "approvals": shown, "more": more})
 
     def _judged(self, waiting: QuerySet[Approval]) -> tuple[list[Approval], bool]:

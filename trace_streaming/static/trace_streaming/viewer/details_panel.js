@@ -25,6 +25,7 @@ export class DetailsPanel {
   #sections = element("div.sections");
   #card = new ApprovalCard();
   #decision;
+  #waiting = element("p.waiting", { hidden: true }, "It waits for somebody who may decide it; you may not.");
   #shown = "";
   /** @type {Row | null} */
   #row = null;
@@ -67,7 +68,7 @@ export class DetailsPanel {
         "div.content",
         { tabIndex: 0, role: "group", "aria-label": "Details" },
         this.#facts,
-        element("div.approval-card", {}, this.#card.element, this.#decision.element),
+        element("div.approval-card", {}, this.#card.element, this.#decision.element, this.#waiting),
         element("label.search", {}, icon("search"), this.#search, this.#found),
         this.#sections,
       ),
@@ -93,7 +94,9 @@ export class DetailsPanel {
     setText(this.#statusText, text);
     setText(this.#title, label(row));
     this.#card.show(row.kind === "approval" ? row : null, this.scene.hasEnded);
-    this.#decision.show(this.scene.canDecide && !this.scene.hasEnded && canBeDecided(row) ? row : null);
+    const isOpen = !this.scene.hasEnded && canBeDecided(row);
+    this.#decision.show(this.scene.canDecide && isOpen ? row : null);
+    this.#waiting.hidden = this.scene.canDecide || !isOpen;
     this.#describe(row);
     this.#fill();
     if (isOther) /** @type {Element} */ (this.#sections.parentElement).scrollTop = 0;
