@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from trace_streaming.models import Approval, Trace
+from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage.times import stored_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,7 +92,7 @@ PROJECTS: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(params=PROJECTS)
-def project(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> str:
+def project(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A project's settings; REST framework's are read anew by the classes that are made of them."""
     for name, value in PROJECTS[request.param].items():
         setattr(settings, name, value)
@@ -101,7 +103,9 @@ def project(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pyt
     del settings.TRACE_STREAMING_PERMISSION_CLASSES
     if request.param.startswith("DEFAULT_") or "ersioning" in request.param:
         apply_defaults(monkeypatch, PROJECTS[request.param]["REST_FRAMEWORK"])
-    return str(request.param)
+    recorder.close()  # its connection has the time zone of before
+    yield str(request.param)
+    recorder.close()
 
 
 def apply_defaults(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +24,7 @@ from .fields import UtcDateTimeField
 
 MAX_SECONDS = 366 * 86400
 METADATA_PREFIX = "metadata."
+MAX_PLACE = 2**31
 
 
 class WindowSerializer(serializers.Serializer[Any]):
@@ -74,6 +77,7 @@ class WindowSignalsView(DoorView):
         start: datetime = query.pop("from", None) or end - last
         params = request.query_params.items()
         metadata = {key.removeprefix(METADATA_PREFIX): text for key, text in params if key.startswith(METADATA_PREFIX)}
+        check_keys(metadata)
         query["owner"] = self._owner(request, query.get("owner"))
         return Response(self.signals(start, end, metadata=metadata, **query))
 
@@ -123,6 +127,14 @@ class TraceSignalsView(TraceView):
     def get(self, request: Request, trace_id: str) -> Response:
         """200 with the signals, or 404."""
         return Response(trace_signals(self.stored_trace()))
+
+
+def check_keys(metadata: Iterable[str]) -> None:
+    """Refuse a number that is no place in a list: Django asks for one, and PostgreSQL has no such place."""
+    for key in metadata:
+        with suppress(ValueError):
+            if not -MAX_PLACE <= int(key) < MAX_PLACE:
+                raise serializers.ValidationError({METADATA_PREFIX + key[:64]: ["No key, and no place in a list"]})
 
 
 def _primary_key(text: str) -> object:

@@ -7,6 +7,8 @@ from typing import Final
 
 import httpx
 
+from trace_streaming.events import check_trace_id
+
 from .ingest import is_transient, retry_after
 from .resuming import AwayError, NotLetInError, Place, Source
 
@@ -20,7 +22,9 @@ def remote_source(base_url: str, authorization: str | None, trace_id: str, query
     :param base_url: as :func:`.check_base_url` returns it
     :param authorization: as :func:`.check_authorization` returns it; None for a trace that everybody may watch
     :param query: ``events`` and ``status``
+    :raises InvalidTraceIdError: it would be another path
     """
+    check_trace_id(trace_id)
     headers = {"Accept": "text/event-stream"} | ({"Authorization": authorization} if authorization else {})
 
     async def source(place: Place) -> AsyncIterator[bytes]:
