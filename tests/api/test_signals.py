@@ -197,8 +197,9 @@ def test_the_admin_shows_the_dashboard_to_those_who_may_view_traces(ada: User, s
     assert "<trace-dashboard" in client_of(staff).get("/admin/trace_streaming/trace/dashboard/").content.decode()
 
 
-def test_an_open_approval_says_whether_the_requester_may_decide(ada: User) -> None:
+def test_an_open_approval_says_whether_the_requester_may_decide(ada: User, settings: Settings) -> None:
     """The owner watches, and waits for somebody who may; no page offers him what is refused."""
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["trace_streaming.permissions.MayDecideApprovals"]
     ask("hers", 60)
     for may in (False, True):
         if may:
