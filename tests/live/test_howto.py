@@ -7,10 +7,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dic
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     yield server, {**server.env, "HOST": host, "TOKEN": token, "TRACE_STREAMING_TOKEN": token, "PATH": path}
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _each_begins_anew(site: tuple[Server, dict[str, str]]) -> None:
+    """The guides call their traces alike."""
+    with closing(sqlite3.connect(site[0].folder / "db.sqlite3", timeout=20)) as database, database:
+        for table in ("event", "approval", "trace"):
+            database.execute(f"DELETE FROM trace_streaming_{table}")
 
 
 def bash(command: str, env: dict[str, str], cwd: Path = ROOT) -> str:

@@ -24,7 +24,7 @@ ENDS = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999
 ZONES = ["Pacific/Honolulu", "Pacific/Kiritimati", "UTC"]
 PAGES = [
     *("/api/traces/", "/api/traces/t/", "/api/traces/t/events/", "/api/traces/t/signals"),
-    *("/api/traces/t/export/?format=chrome", "/api/signals/?from=0001-01-02T00:00:00Z&to=9999-12-30T00:00:00Z"),
+    *("/api/traces/t/export/?format=chrome", "/api/signals/?from=1970-01-02T00:00:00Z&to=9998-12-30T00:00:00Z"),
     *("/admin/trace_streaming/trace/", "/admin/trace_streaming/event/", "/admin/trace_streaming/trace/1/change/"),
     *("/admin/trace_streaming/trace/?started_at__year=2", "/admin/trace_streaming/trace/?started_at__year=9998"),
 ]
