@@ -21,9 +21,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from trace_streaming.models import Approval, Trace
+from trace_streaming.models import Approval, Trace, stored_now
 from trace_streaming.recording.recorder import recorder
-from trace_streaming.storage.times import stored_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

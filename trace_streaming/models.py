@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+
+def stored_now() -> datetime:
+    """The time of this machine, as a column takes it: in UTC, naive in a project without time zones."""
+    now = datetime.now(UTC)
+    return now if settings.USE_TZ else now.replace(tzinfo=None)
 
 
 def new_epoch() -> str:
@@ -66,7 +71,7 @@ class Trace(ShowableTimes):
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     stored_at = models.DateTimeField(
         _("last stored"),
-        default=timezone.now,
+        default=stored_now,
         help_text=_("By the clock of whoever stored it; events have times of their own, of any clock."),
     )
     last_sequence = models.PositiveBigIntegerField(_("last sequence"), default=0)

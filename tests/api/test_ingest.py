@@ -14,10 +14,9 @@ from rest_framework.test import APIClient
 
 from trace_streaming.api import ingest
 from trace_streaming.events import TraceRecord
-from trace_streaming.models import Approval, Event, Trace
+from trace_streaming.models import Approval, Event, Trace, stored_now
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import owners, store
-from trace_streaming.storage.times import stored_now
 from trace_streaming.wire.batches import Batch
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -33,11 +33,10 @@ from trace_streaming.exceptions import (
     InvalidDecisionError,
     OtherArgumentsError,
 )
-from trace_streaming.models import Approval, Event, Trace
+from trace_streaming.models import Approval, Event, Trace, stored_now
 from trace_streaming.routing import websocket_urlpatterns
 from trace_streaming.storage import store
 from trace_streaming.storage.retention import prune
-from trace_streaming.storage.times import stored_now
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.protocol import SUBPROTOCOL
 

@@ -15,9 +15,9 @@ from django.db.models import Model
 from rest_framework.request import Request
 
 from trace_streaming.exceptions import ProtocolError
-from trace_streaming.models import Ticket
+from trace_streaming.models import Ticket, stored_now
 from trace_streaming.storage.store import database
-from trace_streaming.storage.times import stored_now, stored_time
+from trace_streaming.storage.times import stored_time
 from trace_streaming.wire.protocol import CloseCode
 
 from .authentication import as_request, is_same_user, session_auth_hash, session_user_id

@@ -16,9 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 from trace_streaming.approvals.decisions import decide_as
 from trace_streaming.exceptions import ApprovalConflictError, InvalidDecisionError
-from trace_streaming.models import Approval
+from trace_streaming.models import Approval, stored_now
 from trace_streaming.permissions import find_trace, may_decide, may_watch
-from trace_streaming.storage.times import stored_now
 
 from .read_only import ReadOnlyAdmin
 

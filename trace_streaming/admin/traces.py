@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy as _
 
 from trace_streaming.analytics.windows import trace_signals
 from trace_streaming.approvals.decisions import approvals
-from trace_streaming.models import Event, StreamServer, Trace
+from trace_streaming.models import Event, StreamServer, Trace, stored_now
 from trace_streaming.servers.presence import living, watchers_by_trace
 from trace_streaming.storage.retention import prune
-from trace_streaming.storage.times import local_time, stored_now
+from trace_streaming.storage.times import local_time
 
 from .date_hierarchy import TracesByPeriod
 from .exports import ExportAdmin

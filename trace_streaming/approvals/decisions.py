@@ -24,12 +24,12 @@ from trace_streaming.emitting.schemas import first_error
 from trace_streaming.emitting.sealing import seal, unseal
 from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
-from trace_streaming.models import Approval
+from trace_streaming.models import Approval, stored_now
 from trace_streaming.permissions import find_trace, may_decide, may_watch
 from trace_streaming.recording.inline import after_commit, announce_alone
 from trace_streaming.signals import approval_decided
 from trace_streaming.storage.store import append, database
-from trace_streaming.storage.times import UtcNow, as_utc, stored_now
+from trace_streaming.storage.times import UtcNow, as_utc
 from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 

@@ -11,10 +11,10 @@ from django.db import transaction
 from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from trace_streaming.conf import conf
-from trace_streaming.models import Approval, Event, Ticket, Trace
+from trace_streaming.models import Approval, Event, Ticket, Trace, stored_now
 
 from .store import database
-from .times import stored_now, stored_time
+from .times import stored_time
 
 CHUNK_TRACES: Final = 1_000
 RANGE_EVENTS: Final = 5_000

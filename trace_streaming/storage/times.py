@@ -31,11 +31,6 @@ def as_utc(time: datetime) -> datetime:
     return time.astimezone(UTC) if settings.USE_TZ else time.replace(tzinfo=UTC)
 
 
-def stored_now() -> datetime:
-    """The time of this machine, as a model field takes it."""
-    return stored_time(datetime.now(UTC))
-
-
 def local_time(time: datetime) -> datetime:
     """As the other times of a page are shown: in the current time zone, of what a model field gives."""
     return timezone.localtime(as_utc(time))

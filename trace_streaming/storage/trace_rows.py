@@ -11,10 +11,10 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart, parse_timestamp
-from trace_streaming.models import Approval, Trace
+from trace_streaming.models import Approval, Trace, stored_now
 
 from . import owners
-from .times import stored_now, stored_time
+from .times import stored_time
 
 
 @dataclass(slots=True)

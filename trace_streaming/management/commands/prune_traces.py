@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trace_streaming.conf import conf
+from trace_streaming.models import stored_now
 from trace_streaming.recording.spool import remove_set_aside
 from trace_streaming.storage.retention import forget_leftovers, mark_incomplete, prune, silent_traces
-from trace_streaming.storage.times import stored_now
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
