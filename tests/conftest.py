@@ -21,6 +21,7 @@ from trace_streaming import TraceEmitter
 from trace_streaming.conf import conf
 from trace_streaming.models import Event
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.watching import hub
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
 
@@ -52,6 +53,13 @@ def _settings_are_read_again() -> None:
 def _passwords_are_quick(settings: Settings) -> None:
     """To set, and to guess."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _hubs_of_closed_loops_go() -> None:
+    """A test that reads a stream through Django's client leaves one: it would be waited for at the end of another."""
+    for loop in [loop for loop in hub._hubs if loop.is_closed()]:
+        hub._hubs.pop(loop).forget()
 
 
 @pytest.fixture

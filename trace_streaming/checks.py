@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from .conf import PREFIX, SETTING_NAMES, Limits, conf
 from .events import EVENT_NAME_PATTERN
 from .models import Trace
-from .recording.spool import spool_dir_problem
+from .recording.spool_files import spool_dir_problem
 
 E001 = "trace_streaming.E001"
 E002 = "trace_streaming.E002"

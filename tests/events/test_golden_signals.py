@@ -247,8 +247,8 @@ def brute_force(events: list[dict[str, Any]]) -> list[float]:
         given = event["details"].get("duration_ms")
         if isinstance(given, float) and given >= 0:
             durations.append(given)
-        elif elapsed is not None:
-            durations.append(max(elapsed / timedelta(milliseconds=1), 0))
+        elif elapsed is not None and elapsed >= timedelta(0):  # otherwise a clock was behind, and nobody knows
+            durations.append(elapsed / timedelta(milliseconds=1))
     return durations
 
 
@@ -264,3 +264,9 @@ def test_percentile_is_the_smallest_value_with_enough_at_or_below_it(values: lis
     """The definition of nearest rank, counted out."""
     enough = [v for v in values if sum(other <= v for other in values) >= math.ceil(percent * len(values) / 100)]
     assert percentile(sorted(values), percent) == min(enough)
+
+
+def test_a_call_whose_end_is_before_its_start_has_no_duration() -> None:
+    """Two clocks that differ: null, never 0."""
+    events = [event("tool_call_start", 500, tool="x"), event("tool_call_complete", 0, tool="x")]
+    assert golden_signals("t", 1.0, events)["latency"] == {"p50": None, "p95": None, "p99": None, "mean": None}

@@ -93,7 +93,10 @@ class Starts:
         self._open: dict[str, deque[datetime]] = {}
 
     def elapsed_ms(self, name: str, details: Mapping[str, Any], at: datetime) -> float | None:
-        """Take an event; where it ends something, how long that took in milliseconds, never below 0."""
+        """Take an event; where it ends something, how long that took in milliseconds.
+
+        None where its clock was behind that of what began: then nobody knows.
+        """
         kind = "call" if name.startswith("tool_call_") else "approval"
         given = details.get(f"{kind}_id")
         key = f"{kind}:tool:{_tool(details)}" if given is None else f"{kind}:id:{given}"
@@ -106,7 +109,7 @@ class Starts:
         started = begun.popleft()
         if not begun:
             del self._open[key]
-        return max((at - started).total_seconds() * 1000, 0.0)
+        return (at - started).total_seconds() * 1000 if at >= started else None
 
 
 def call_durations_ms(events: Iterable[Event]) -> list[float]:

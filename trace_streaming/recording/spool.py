@@ -11,14 +11,13 @@ import fcntl
 import logging
 import os
 import socket
-import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from errno import EINVAL, EPERM
+from errno import EPERM
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -36,6 +35,7 @@ from trace_streaming.events import (
 )
 
 from .record_queue import Destination
+from .spool_files import check_is_file, read_file, spool_dir_problem
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class _Owner:
         """
         descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o600)
         try:
-            _check_is_file(descriptor, lock)
+            check_is_file(descriptor, lock)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), lock.stat()):
                 return cls(lock, descriptor)
@@ -118,7 +118,7 @@ class Segment:
     def read(self) -> list[TraceRecord]:
         """Its records, in order; :exc:`UnreadableSegmentError`."""
         try:
-            return [_decode(line) for line in _read(self.path).splitlines()]
+            return [_decode(line) for line in read_file(self.path).splitlines()]
         except (ValueError, KeyError, TypeError) as error:
             raise UnreadableSegmentError(f"{self.path} holds no trace events of this version") from error
 
@@ -222,29 +222,7 @@ def _segments_for(destination: Destination, paths: Iterable[Path]) -> Iterator[S
     for path in paths:
         _, _, digest = path.stem.rpartition(".")[2].partition("-")
         if digest in ("", _digest(destination)):
-            yield Segment(path, _read(path).count(b"\n"), destination=destination)
-
-
-def spool_dir_problem(folder: Path) -> str | None:
-    """Why nothing may be kept in a folder that is there: others could read events, or plant some."""
-    status = folder.stat()
-    if status.st_uid not in (os.geteuid(), 0):
-        return "It belongs to another user"
-    if status.st_mode & stat.S_IWOTH:
-        return "Everybody may write to it"
-    return None
-
-
-def _read(path: Path) -> bytes:
-    """Of a file that is one; :exc:`OSError` for a link or a pipe, which somebody else has put there."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
-        _check_is_file(file.fileno(), path)
-        return file.read()
-
-
-def _check_is_file(descriptor: int, path: Path) -> None:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise OSError(EINVAL, "Not a file", str(path))
+            yield Segment(path, read_file(path).count(b"\n"), destination=destination)
 
 
 def _digest(destination: Destination) -> str:
