@@ -87,12 +87,11 @@ class TracePagination(BasePagination):
 
         :param rest: what was looked at last, where there may be more
         """
-        further = None if rest is None else Cursor.at(rest, is_reverse=cursor is not None and cursor.is_reverse)
+        is_reverse = cursor is not None and cursor.is_reverse
+        further = None if rest is None else Cursor.at(rest, is_reverse=is_reverse)
         back = None
         if cursor is not None:
-            first = (page[0].started_at, page[0].pk) if page else cursor[:2]
-            back = Cursor(*first, is_reverse=not cursor.is_reverse)
-        is_reverse = cursor is not None and cursor.is_reverse
+            back = Cursor.at(page[0], is_reverse=not is_reverse) if page else cursor._replace(is_reverse=not is_reverse)
         self._next, self._previous = (back, further) if is_reverse else (further, back)
 
     def _size(self, request: Request) -> int:
