@@ -622,6 +622,16 @@ def test_half_a_character_is_refused(alice: User, said: dict[str, Any]) -> None:
         decisions.decide(stored_approval(), decision, user=alice, channel="api", **said)
 
 
+def test_a_real_nul_is_refused_and_a_text_about_its_escape_is_not(alice: User) -> None:
+    """PostgreSQL takes the one, and not the other."""
+    approval = stored_approval(arguments={"pattern": "a"})
+    for said in ({"pattern": "a\x00"}, {"a\x00": 1}, {"list": [{"a": "\x00"}]}):
+        with pytest.raises(InvalidDecisionError, match="no NUL"):
+            decisions.decide(approval, "edited", user=alice, channel="api", edited=said)
+    decided = decisions.decide(approval, "edited", user=alice, channel="api", edited={"pattern": r"\u0000"})
+    assert decided.edited_arguments == {"pattern": r"\u0000"}
+
+
 def test_a_key_may_be_rotated_while_an_agent_waits(alice: User, settings: Settings) -> None:
     """The hash was made with the key before, and so was the seal."""
     approval = stored_approval(arguments={"n": 1}, arguments_hash=arguments_hash({"n": 1}))

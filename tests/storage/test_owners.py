@@ -16,6 +16,7 @@ from django.db import transaction
 from trace_streaming.events import TraceEvent, TraceRecord, TraceStart
 from trace_streaming.models import Trace
 from trace_streaming.storage import owners, store
+from trace_streaming.storage.json_columns import storable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,6 +111,18 @@ def test_an_owner_of_an_open_transaction_is_named_when_it_is_committed(ada: User
     assert (Trace.objects.get().owner, owners.are_awaited()) == (ada, False)
 
 
+def test_of_two_who_are_awaited_the_first_is_named(
+    ada: User, mallory: User, commit: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As if both had been there."""
+    for owner in (ada, mallory):
+        store.append([start(owner)])
+    commit()
+    owners.name_the_awaited()
+    assert (Trace.objects.get().owner, owners.are_awaited()) == (ada, False)
+    assert "Another owner is named" in caplog.text
+
+
 def test_an_owner_who_never_comes_is_given_up(
     ada: User, commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,7 +154,7 @@ def test_waiting_is_bounded(ada: User, commit: Callable[[], None], monkeypatch: 
 def test_only_a_real_nul_of_metadata_is_replaced() -> None:
     """PostgreSQL refuses it; a text that writes about its escape is none, whatever stands before it."""
     told = {"real": "a\x00b", "written": "a\\u0000b", "path": "C:\\\\u0000", "k\x00": ["\x00\\u0000"]}
-    assert owners.storable(orjson.dumps(told).decode()) == {
+    assert storable(orjson.dumps(told).decode()) == {
         "real": "a\ufffdb",
         "written": "a\\u0000b",
         "path": "C:\\\\u0000",

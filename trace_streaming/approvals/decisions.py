@@ -6,7 +6,6 @@ database's clock, and the event gets its number in the trace. A timeout is a dec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +27,7 @@ from trace_streaming.models import Approval, stored_now
 from trace_streaming.permissions import find_trace, may_decide, may_watch
 from trace_streaming.recording.inline import after_commit, announce_alone
 from trace_streaming.signals import approval_decided
+from trace_streaming.storage.json_columns import without_nul
 from trace_streaming.storage.store import append, database
 from trace_streaming.storage.times import UtcNow, as_utc
 from trace_streaming.telemetry import metrics
@@ -169,7 +169,7 @@ def _check(
         raise InvalidDecisionError(
             f"Not a decision here: {decision[:40]!r}. Must be one of {', '.join(approval.allowed)}"
         )
-    if "\0" in comment or "\\u0000" in json.dumps(edited):
+    if [comment, edited] != without_nul([comment, edited]):
         raise InvalidDecisionError("A decision holds no NUL characters")
     if not (_is_json(comment) and _is_json(edited)):
         raise InvalidDecisionError("A decision holds no half of a character, and no number of more than 64 bits")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Collection, Iterable
@@ -16,6 +15,8 @@ from django.db import connections, transaction
 
 from trace_streaming.events import TraceStart
 from trace_streaming.models import Trace
+
+from .json_columns import storable
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ class _Waiting(NamedTuple):
     since: float
 
 
-_waiting: dict[tuple[str, str], _Waiting] = {}
-"""By database and trace: starts whose owner is not there yet."""
+_waiting: dict[tuple[str, str, str], _Waiting] = {}
+"""By database, trace and owner: starts whose owner is not there yet, in the order in which they were said."""
 _lock = Lock()
 _tried_at = 0.0
 # What a parent waits for is the parent's.
@@ -74,7 +75,7 @@ def name_the_awaited(*, at_once: bool = False) -> None:
             say(alias, [waiting.start for waiting in found])
         late = [waiting for waiting in mine if _tried_at - waiting.since > WAIT_SECONDS]
         for waiting in {*found, *late}:
-            _waiting.pop((alias, waiting.start.trace_id), None)
+            _waiting.pop(_key(alias, waiting.start), None)
         for waiting in set(late) - set(found):
             _warn(waiting.start.trace_id, "The owner of a trace was never there; it has none")
 
@@ -114,23 +115,6 @@ def _name_owner(trace: Trace, start: TraceStart) -> None:
         _warn(trace.trace_id, "Another owner is named of a trace that is there already; it stays as it is")
 
 
-def storable(text: str) -> dict[str, Any]:
-    """The JSON object of a text, as PostgreSQL's jsonb takes it: it refuses NUL, even escaped."""
-    stored: dict[str, Any] = json.loads(text)
-    return without_nul(stored) if "\\u0000" in text else stored
-
-
-def without_nul(value: Any) -> Any:
-    """The same with U+FFFD for each NUL; a text that only writes about its escape stays as it is."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")
-    if isinstance(value, list):
-        return [without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {without_nul(key): without_nul(item) for key, item in value.items()}
-    return value
-
-
 def _known(alias: str, owner_ids: Collection[Any]) -> set[str]:
     if not owner_ids:
         return set()
@@ -138,11 +122,15 @@ def _known(alias: str, owner_ids: Collection[Any]) -> set[str]:
     return {str(pk) for pk in users.values_list("pk", flat=True)}
 
 
+def _key(alias: str, start: TraceStart) -> tuple[str, str, str]:
+    return alias, start.trace_id, str(start.owner_id)
+
+
 def _wait_for(alias: str, starts: Iterable[TraceStart]) -> None:
     with _lock:
         for start in starts:
             name = str(connections.settings[alias]["NAME"])
-            _waiting[alias, start.trace_id] = _Waiting(alias, name, start, monotonic())
+            _waiting[_key(alias, start)] = _Waiting(alias, name, start, monotonic())
         while len(_waiting) > MAX_WAITING:
             _waiting.pop(next(iter(_waiting)))
 

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart, parse_timestamp
 from trace_streaming.models import Approval, Trace, stored_now
 
-from . import owners
+from .json_columns import storable
 from .times import stored_time
 
 
@@ -92,7 +92,7 @@ def insert_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
 
 
 def _approval_fields(text: str) -> dict[str, Any]:
-    fields = owners.storable(text)
+    fields = storable(text)
     for name in ("requested_at", "expires_at"):
         fields[name] = stored_time(parse_timestamp(fields[name]))
     return fields
@@ -109,7 +109,7 @@ def _new_trace(trace_id: str, new: Appended) -> Trace:
         start = new.starts[0]
         trace.owner_id = start.owner_id
         trace.owned_by_sender = start.owner_id is not None and start.by_sender
-        trace.metadata = owners.storable(start.metadata)
+        trace.metadata = storable(start.metadata)
     return trace
 
 
