@@ -53,9 +53,8 @@ class IsOwnerOrMayViewTraces(BasePermission):
         if has_perm(user, VIEW_TRACE):
             return traces
         key = getattr(user, "pk", None)
-        return (
-            traces.none() if key is None else traces.filter(owner=key)
-        )  # no key is not that of traces without an owner
+        # No key is not that of traces without an owner.
+        return traces.none() if key is None else traces.filter(owner=key)
 
 
 class MayDecideApprovals(BasePermission):
@@ -88,7 +87,13 @@ def _owns(user: Any, trace: Trace) -> bool:
 
 def find_trace(trace_id: str) -> Trace:
     """The trace of this id; one that has not begun is unsaved, and has no owner."""
-    return Trace.objects.using(router.db_for_write(Trace)).filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
+    traces = Trace.objects.using(router.db_for_write(Trace)).select_related("owner")
+    return traces.filter(trace_id=trace_id).first() or Trace(trace_id=trace_id)
+
+
+def watch_permissions() -> list[BasePermission]:
+    """Those of ``TRACE_STREAMING_PERMISSION_CLASSES``, which decide who may watch."""
+    return [import_string(path)() for path in conf.PERMISSION_CLASSES]
 
 
 def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
@@ -98,17 +103,17 @@ def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
 
     :param request: anything with ``user`` and ``method``: a Django or DRF request; of a socket, its handshake
     """
-    return _all_let(conf.PERMISSION_CLASSES, request, view, trace)
+    return _all_let(watch_permissions(), request, view, trace)
 
 
 def may_decide(request: Any, approval: Approval, view: Any = None) -> bool:
     """Whether all of ``TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES`` let this request's user decide the approval."""
-    return _all_let(conf.APPROVAL_PERMISSION_CLASSES, request, view, approval)
+    permissions = [import_string(path)() for path in conf.APPROVAL_PERMISSION_CLASSES]
+    return _all_let(permissions, request, view, approval)
 
 
-def _all_let(classes: Sequence[str], request: Any, view: Any, obj: Model) -> bool:
+def _all_let(permissions: Sequence[BasePermission], request: Any, view: Any, obj: Model) -> bool:
     _name_nobody(request)
-    permissions = [import_string(path)() for path in classes]
     view = Door(type(obj)) if view is None else view
     try:
         return all(
@@ -138,7 +143,7 @@ def traces_to_watch(request: Any, traces: QuerySet[Trace], view: Any = None) -> 
     ``has_object_permission`` is, or in a class below: a subclass that judges otherwise does not inherit it. One that
     does not look at the object has nothing to say but with its ``has_permission``.
     """
-    permissions = [import_string(path)() for path in conf.PERMISSION_CLASSES]
+    permissions = watch_permissions()
     if not _let(permissions, request, view):
         return traces.none()
     for permission in permissions:
@@ -182,7 +187,7 @@ def may_watch_all(request: Any, view: Any = None) -> bool:
 
 def may_see_signals(request: Any, view: Any = None) -> bool:
     """Whether there are signals for the request's user, whom the policy lets in: of all traces, or of their own."""
-    if not _let([import_string(path)() for path in conf.PERMISSION_CLASSES], request, view):
+    if not _let(watch_permissions(), request, view):
         return False
     return bool(request.user.is_authenticated) or may_watch_all(request, view)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.module_loading import import_string
 from rest_framework import status
 from rest_framework.exceptions import NotAuthenticated, NotFound, PermissionDenied, ValidationError
 from rest_framework.permissions import BasePermission
@@ -18,8 +17,7 @@ from trace_streaming.conf import conf
 from trace_streaming.events import check_trace_id, event_names
 from trace_streaming.exceptions import InvalidTraceIdError, ProtocolError
 from trace_streaming.models import Trace
-from trace_streaming.permissions import may_add_events, may_watch
-from trace_streaming.storage.store import database
+from trace_streaming.permissions import find_trace, may_add_events, may_watch, watch_permissions
 from trace_streaming.wire.protocol import WatchRequest, parse_watch_request
 
 
@@ -34,7 +32,7 @@ class TraceView(DoorView):
 
     def get_permissions(self) -> list[BasePermission]:
         """Those that decide who may watch: the same at every door."""
-        return [import_string(path)() for path in conf.PERMISSION_CLASSES]
+        return watch_permissions()
 
     def watched_trace(self) -> Trace:
         """The trace; unsaved when it has not begun. 400, 401 or 403, and 404 as this class says."""
@@ -65,8 +63,7 @@ class TraceView(DoorView):
             trace_id = check_trace_id(self.kwargs["trace_id"])
         except InvalidTraceIdError as error:
             raise ValidationError({"trace_id": [str(error)]}) from None
-        stored = Trace.objects.using(database()).select_related("owner").filter(trace_id=trace_id).first()
-        return stored or Trace(trace_id=trace_id)
+        return find_trace(trace_id)
 
     def refuse(self) -> None:
         """Say that there is no such trace, or ask who is there."""
