@@ -24,7 +24,7 @@ from pytest_django import Settings
 from trace_streaming import TraceEmitter, events_recorded
 from trace_streaming.approvals import decisions
 from trace_streaming.approvals import waiting as approval_waiting
-from trace_streaming.emitting.approval_requests import Decision, arguments_hash, with_originals
+from trace_streaming.emitting.approval_requests import AskedBefore, Decision, arguments_hash, ask, with_originals
 from trace_streaming.events import TraceEvent
 from trace_streaming.events.freezing import JSON
 from trace_streaming.exceptions import (
@@ -638,6 +638,20 @@ def test_a_key_may_be_rotated_while_an_agent_waits(alice: User, settings: Settin
     decisions.decide(approval, "edited", user=alice, channel="api", edited={"n": 2})
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
     assert TraceEmitter("t").wait_for("a-1", {"n": 1}).arguments == {"n": 2}
+
+
+def test_an_edit_that_cannot_be_read_keeps_nobody_else_waiting(alice: User, settings: Settings) -> None:
+    """SECRET_KEY was changed, and the one before is not among the fallbacks."""
+    unreadable = stored_approval(approval_id="unreadable", arguments={"n": 1})
+    decisions.decide(unreadable, "edited", user=alice, channel="api", edited={"n": 2})
+    decisions.decide(stored_approval(approval_id="other"), "approved", user=alice, channel="api")
+    settings.SECRET_KEY = "another"
+    lost, other = (ask(AskedBefore("t", approval_id, None)) for approval_id in ("unreadable", "other"))
+    assert other.result(5).is_approved
+    with pytest.raises(ValueError, match="another SECRET_KEY"):
+        lost.result(5)
+    with pytest.raises(ApprovalConflictError):
+        decisions.decide(unreadable, "edited", user=alice, channel="api", edited={"n": 2})
 
 
 def test_an_edit_of_an_earlier_version_is_not_lost() -> None:

@@ -76,13 +76,23 @@ def decide(
         return approval
     expire(approval)
     approval.refresh_from_db()
-    if (approval.decision, edited_of(approval)) != (decision, edited):
+    if not _is_decided_so(approval, decision, edited):
         raise ApprovalConflictError(approval.decision)
     return approval
 
 
+def _is_decided_so(approval: Approval, decision: str, edited: Mapping[str, Any] | None) -> bool:
+    try:
+        return (approval.decision, edited_of(approval)) == (decision, edited)
+    except ValueError:  # nobody can say so any more
+        return False
+
+
 def edited_of(approval: Approval) -> Mapping[str, Any] | None:
-    """What a human has written for the agent; an earlier version kept that in clear, with the row's other fields."""
+    """What a human has written for the agent; an earlier version kept that in clear, with the row's other fields.
+
+    :raises ValueError: it was sealed with a ``SECRET_KEY`` that is not known any more
+    """
     if approval.edited_sealed:
         return unseal(approval.edited_sealed)
     edited: Mapping[str, Any] | None = approval.edited_arguments

@@ -93,22 +93,39 @@ class Desk:
         rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in self._waiting})}
         for waiting in list(self._waiting):
             row = rows.get(waiting.asked.approval_id)
-            if row is not None and (problem := _mismatch(row, waiting.asked)) is not None:
-                _answer(waiting.decision, problem)
-            elif row is not None and row.decision:
-                _answer(waiting.decision, _decision(row, waiting.asked.arguments))
-            elif row is None and isinstance(waiting.asked, AskedBefore):
-                _answer(waiting.decision, ApprovalNotFoundError("There is no such approval"))
-            elif row is None:
-                self._give_up_the_lost()
+            answer = _missing(waiting.asked) if row is None else _answer_in(row, waiting.asked)
+            if answer is not None:
+                _answer(waiting.decision, answer)
 
     def _give_up_the_lost(self) -> None:
-        """They could not be stored in time, so nobody could decide them."""
-        now = datetime.now(UTC) - timedelta(seconds=LOST_AFTER_SECONDS)
+        """While nothing can be looked at."""
         for waiting in list(self._waiting):
-            asked = waiting.asked
-            if isinstance(asked, ApprovalRequest) and asked.expires_at < now:
-                _answer(waiting.decision, Decision(asked.approval_id, TIMEOUT, asked.arguments))
+            if isinstance(waiting.asked, ApprovalRequest) and (answer := _lost(waiting.asked)) is not None:
+                _answer(waiting.decision, answer)
+
+
+def _missing(asked: ApprovalRequest | AskedBefore) -> Decision | Exception | None:
+    """What to say of an approval that is not stored; None where it may yet be."""
+    if isinstance(asked, AskedBefore):
+        return ApprovalNotFoundError("There is no such approval")
+    return _lost(asked)
+
+
+def _lost(asked: ApprovalRequest) -> Decision | None:
+    """Of one that could not be stored in time, so that nobody could decide it."""
+    if asked.expires_at >= datetime.now(UTC) - timedelta(seconds=LOST_AFTER_SECONDS):
+        return None
+    return Decision(asked.approval_id, TIMEOUT, asked.arguments)
+
+
+def _answer_in(row: Approval, asked: ApprovalRequest | AskedBefore) -> Decision | Exception | None:
+    """What to say of an approval that is stored; None where it is undecided."""
+    if (problem := _mismatch(row, asked)) is not None:
+        return problem
+    try:
+        return _decision(row, asked.arguments) if row.decision else None
+    except ValueError as error:  # sealed with a key that this process has not: for whoever waits for it alone
+        return error
 
 
 def _mismatch(row: Approval, asked: ApprovalRequest | AskedBefore) -> Exception | None:

@@ -147,6 +147,7 @@ class TraceEmitter(Emitter):
         :param arguments: as they were asked for: where a human left what he was not shown, they are put back
         :raises ApprovalNotFoundError: a ``LookupError``; this trace has none of this id
         :raises OtherArgumentsError: a ``ValueError``; it was asked for with others: what was decided is not for these
+        :raises ValueError: a human's edit was sealed with a ``SECRET_KEY`` that is not among the fallbacks any more
         """
         return self._decided(ask(AskedBefore(self.trace_id, approval_id, arguments)).result())
 
