@@ -478,6 +478,16 @@ HUGE: dict[str, Callable[[], Any]] = {
 }
 
 
+def peak_memory(details: object) -> int:
+    """Bytes at most, while an event is made of them."""
+    tracemalloc.start()
+    try:
+        encode_details(freeze_details(details))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("name", HUGE)
 def test_what_freezing_takes_is_bounded_by_its_limits(name: str) -> None:
     """Neither time nor memory grows with what is handed in, and what pairs the event is kept. Invariant 3."""
@@ -491,12 +501,7 @@ def test_what_freezing_takes_is_bounded_by_its_limits(name: str) -> None:
             times.append(time_module.process_time() - started)
     finally:
         gc.enable()
-    tracemalloc.start()
-    try:
-        encode_details(freeze_details(details))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    peak = peak_memory(details)
     assert (frozen["call_id"], frozen["tool"], frozen["duration_ms"]) == ("c1", "t", 2)
     assert "[truncated: " in text
     assert len(text.encode()) <= MAX_BYTES
@@ -562,10 +567,4 @@ def test_details_of_just_the_allowed_size_are_kept_whole() -> None:
 def test_the_same_long_text_many_times_takes_bounded_memory() -> None:
     """Thousands of references to one document are not written out before they are thrown away."""
     details = {"pages": ["x" * 1_000_000] * 100}
-    tracemalloc.start()
-    try:
-        encode_details(freeze_details(details))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 20_000_000
+    assert peak_memory(details) < 20_000_000

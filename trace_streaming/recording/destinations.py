@@ -24,8 +24,4 @@ def current_destination() -> Destination:
 
 def is_there(destination: Destination) -> bool:
     """Whether its alias still means it: a test run gives an alias another database, and takes it away again."""
-    return _name(destination.alias) == destination.name
-
-
-def _name(alias: str) -> str:
-    return str(connections.settings[alias]["NAME"])
+    return str(connections.settings[destination.alias]["NAME"]) == destination.name
