@@ -56,6 +56,12 @@ def _passwords_are_quick(settings: Settings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _what_was_shed_is_forgotten() -> None:
+    """How much was shed of a trace is told with its next event, or when the recorder closes, in whichever test."""
+    recorder._limits.clear()
+
+
+@pytest.fixture(autouse=True)
 def _hubs_of_closed_loops_go() -> None:
     """A test that reads a stream through Django's client leaves one: it would be waited for at the end of another."""
     for loop in [loop for loop in hub._hubs if loop.is_closed()]:

@@ -110,3 +110,27 @@ def test_the_recorders_thread_stores_in_no_other_database_either(project: Projec
     for _ in range(RUNS // 4):
         run_tests(project, "tests.LastTest")
         assert traces_in_the_real_database(project) == 0
+
+
+LIMITED_TESTS = """
+from django.test import TestCase
+from trace_streaming import TraceEmitter
+
+
+class LimitedTest(TestCase):
+    def test_what_is_too_much_is_shed(self):
+        for _ in range(3):
+            TraceEmitter("shed").emit("plan_created")
+"""
+
+
+@pytest.mark.parametrize("mode", ["inline", "thread"])
+def test_what_was_shed_in_a_test_is_told_to_no_other_database(project: Project, mode: str) -> None:
+    """The marker of how many comes with the next event of the trace, or at the end of the process."""
+    (project.project / "tests.py").write_text(LIMITED_TESTS)
+    with (project.project / "mysite" / "settings.py").open("a") as settings:
+        settings.write('TRACE_STREAMING_LIMITS = {"events_per_trace": "1/h"}\n')
+        if mode == "thread":
+            settings.write(THREAD_SETTINGS)
+    run_tests(project)
+    assert traces_in_the_real_database(project) == 0

@@ -37,7 +37,7 @@ class Recorder:
 
     def _reset(self) -> None:
         self._backlog = Backlog()
-        self._limits = EmissionLimits()
+        self._limits: dict[Destination, EmissionLimits] = {}
         self._writer: Writer | None = None
         self._start_lock = threading.Lock()
         self._forking = threading.local()  # two threads may fork at the same time
@@ -88,7 +88,7 @@ class Recorder:
         if rate is None and total is None:
             self._record(record)
             return
-        kept = self._limits.kept(record, rate, total)
+        kept = self._limits_here().kept(record, rate, total)
         if record not in kept:
             metrics.counts.add("emitted")
             self._backlog.lose(1, "they are too many for their trace", record.trace_id)
@@ -98,7 +98,12 @@ class Recorder:
     def has_room(self, trace_id: str) -> bool:
         """Whether the trace may have another event that is neither an error nor part of an approval, ever."""
         total = conf.limits.total_events_per_trace
-        return total is None or self._limits.has_room(trace_id, total)
+        return total is None or self._limits_here().has_room(trace_id, total)
+
+    def _limits_here(self) -> EmissionLimits:
+        """Those of the traces of the database that records are for now."""
+        destination = current_destination()
+        return self._limits.get(destination) or self._limits.setdefault(destination, EmissionLimits())
 
     def _record(self, record: TraceRecord) -> None:
         if isinstance(record, TraceEvent):
@@ -142,8 +147,10 @@ class Recorder:
 
         What is not stored in time stays in the spool, if there is one, for the next process.
         """
-        for marker in self._limits.remaining():
-            self._record(marker)
+        for destination, limits in list(self._limits.items()):
+            if destination == current_destination():  # a test run's is gone, and no other is told
+                for marker in limits.remaining():
+                    self._record(marker)
         writer = self._writer
         if writer is None:
             return
