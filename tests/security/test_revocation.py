@@ -101,10 +101,11 @@ async def test_every_revocation_in_every_process(closed: Closed) -> None:
 
 async def test_renewing_keeps_the_place(closed: Closed) -> None:
     """A JWT expires while its socket is busy; the one that renewed goes on, no event lost or repeated."""
-    await asyncio.gather(*(renew(closed, kind) for kind in KINDS))
+    watching = asyncio.Barrier(len(KINDS))
+    await asyncio.gather(*(renew(closed, kind, watching) for kind in KINDS))
 
 
-async def renew(closed: Closed, kind: str) -> None:
+async def renew(closed: Closed, kind: str, watching: asyncio.Barrier) -> None:
     person = closed.people["expiry"]
     server, count = closed.servers[kind], 300
     async with AsyncExitStack() as stack:
@@ -121,6 +122,7 @@ async def renew(closed: Closed, kind: str) -> None:
                     results.append(frame)
 
         reading = asyncio.create_task(read())
+        await watching.wait()  # each watches what both servers emit
         for number in range(6):
             await server.emit("expiry", [("plan_created", {"n": n}, "success") for n in range(count // 6)])
             if number == 2:
