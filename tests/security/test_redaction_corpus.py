@@ -142,6 +142,13 @@ def test_a_planted_secret_is_found_in_any_shape(planted: tuple[tuple[str, str], 
     assert not readable(shown({"value of": plant(text, shapes)}), secret)
 
 
+@pytest.mark.parametrize("levels", range(2, 5))
+def test_a_planted_secret_is_found_however_often_it_is_escaped(levels: int) -> None:
+    """Each level of JSON in JSON doubles the backslashes before a quote, and what is looked at is bounded."""
+    shapes = ["json in json"] * levels
+    assert [text for text, secret in PLANTED if readable(shown({"value of": plant(text, shapes)}), secret)] == []
+
+
 @pytest.mark.django_db(transaction=True)
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plants)

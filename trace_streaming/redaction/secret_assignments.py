@@ -19,7 +19,7 @@ from .assigned_values import (
 )
 from .effort import ASSIGNMENTS, Effort, ended
 from .secret_keys import is_secret_key
-from .setters import is_behind_env, is_set
+from .setters import is_behind_env, is_set, search_before
 
 REDACTED_BY_KEY: Final = "[redacted:key]"
 Span = tuple[int, int]
@@ -257,7 +257,7 @@ def _spoken(text: str, end: int) -> Span | None:
 
 def _named(text: str, start: int, end: int) -> Span | None:
     """``<property name="password" value="…"/>``."""
-    if (attribute := _ATTRIBUTE.match(text, end)) and _NAMED.search(text, max(0, start - 64), start):
+    if (attribute := _ATTRIBUTE.match(text, end)) and search_before(_NAMED, text, start, 64):
         return _quoted(text, attribute)
     return None
 

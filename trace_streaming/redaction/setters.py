@@ -16,15 +16,31 @@ _ENV_INSIDE: Final = re.compile(r"(?<![\w.$\-])ENV[ \t]{1,8}\Z")
 """The same of a Dockerfile where it is quoted in something else; then the value has to look like a secret, too."""
 
 
+_ESCAPED: Final = 8
+"""So many times as far back is looked where there are escaped backslashes; each level of JSON in JSON doubles them."""
+
+
+def search_before(pattern: re.Pattern[str], text: str, start: int, length: int) -> re.Match[str] | None:
+    """Search in the ``length`` characters before ``start``, however often the quotes in them were escaped."""
+    begin = max(0, start - length)
+    if text.find("\\\\", begin, start) < 0:
+        return pattern.search(text, begin, start)
+    begin = max(0, start - _ESCAPED * length)
+    before = text[begin:start]
+    while "\\\\" in before:
+        before = before.replace("\\\\", "\\")
+    return pattern.search(before if begin == 0 else f"-{before}")  # which is not the text's beginning
+
+
 def is_set(text: str, start: int) -> bool:
     """Whether what stands before the key at ``start`` parts it from its value by a blank alone."""
     before = text[start - 1 : start]
     if before.isspace():  # almost always; the search for the whole takes long
-        if not _SETTER_ENDS.search(text, max(0, start - 80), start):
+        if not search_before(_SETTER_ENDS, text, start, 80):
             return False
     elif before not in {"/", ":", "."}:
         return False
-    return _SETTER.search(text, max(0, start - 256), start) is not None
+    return search_before(_SETTER, text, start, 256) is not None
 
 
 def is_behind_env(text: str, start: int) -> bool:
