@@ -218,6 +218,23 @@ class Approval(models.Model):
         return f"{self.action} ({self.trace_id})"
 
 
+class HiddenValue(models.Model):
+    """That a value was hidden in a trace, for the process that goes on with it: a keyed digest, and nothing of the value."""
+
+    trace = models.ForeignKey(
+        Trace, verbose_name=_("trace"), on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    digest = models.CharField(_("digest"), max_length=64)
+
+    class Meta:
+        verbose_name = _("hidden value")
+        verbose_name_plural = _("hidden values")
+        constraints = [models.UniqueConstraint(fields=["trace", "digest"], name="trace_streaming_hidden")]
+
+    def __str__(self) -> str:
+        return self.digest
+
+
 class Ticket(models.Model):
     """Lets one socket watch one trace, once, soon: for clients that can send neither cookies nor headers."""
 

@@ -12,9 +12,10 @@ import pytest
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.freezing import MAX_BYTES, freeze_details
 from trace_streaming.events.kinds import JSON
-from trace_streaming.redaction import redact, redact_text, secret_assignments, secret_commands, secret_values
-from trace_streaming.redaction.effort import TOO_MUCH
+from trace_streaming.redaction import redact, redact_text, secret_assignments, secret_commands, secret_values, tokens, wording
+from trace_streaming.redaction.spans import TOO_MUCH
 
+WORDS = [word for word in secret_assignments.WORDS if "." not in word and "-" not in word]
 PREFIXES = [
     *(
         "ENV token ",
@@ -44,10 +45,12 @@ PREFIXES = [
     ),
     *("sshpass -p x ", "mysql -px ", "docker login -p x ", "redis-cli -a x ", "zip -P x ", "?sig=aaaaaaaaaaaaaaaa "),
     *("1-2-", "a1.", "eyJ1-", "-----BEGIN PRIVATE KEY-----", "<password>x</password> ", 'name="token" value="x" '),
-    *(f"{word} " for words in secret_assignments._WORDS for word in words.split("|")),
-    *(f"{word}=x&" for words in secret_assignments._WORDS for word in words.split("|")),
-    *(f"{shape[:8]}1 " for _, shape in secret_values._TOKENS),
-    *(f"{command} -p x " for command in secret_commands._COMMANDS),
+    *(f"{word} " for word in WORDS),
+    *(f"{word}=x&" for word in WORDS),
+    *(f"{shape[:8]}1 " for _, shape in tokens._TOKENS),
+    *(f"{command} -p x " for command in secret_commands.WORDS),
+    *(f"{word}{after}" for word in (*secret_values.LINK_WORDS, *secret_values.KEY_WORDS) for after in ("", "aaaaaaaa1/ ")),
+    *(f"{word}{after}" for words in wording.FAMILIES for word in words for after in ("", "'a', 'x1' ", "a/b1cdef ")),
 ]
 """Something of each rule."""
 

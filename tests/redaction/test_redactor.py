@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trace_streaming.events.freezing import JSON, KEPT_CHARACTERS, encode, freeze_details
-from trace_streaming.redaction import redact, redact_text, redactor
-from trace_streaming.redaction.secret_assignments import REDACTED_BY_KEY
+from trace_streaming.redaction import redact, redact_text, redactor, texts
+from trace_streaming.redaction.redactor import REDACTED_BY_KEY
 from trace_streaming.redaction.secret_keys import is_secret_key
 
 
@@ -150,15 +150,15 @@ def test_the_schema_of_a_tool_stays_and_its_arguments_go() -> None:
 
 def test_no_secret_is_remembered() -> None:
     """Texts in which nothing was found are; what was replaced is not, nor a long text, and the number is bounded."""
-    redactor._innocent_texts.clear()
+    texts.innocent_texts.clear()
     redactor._innocent_keys.clear()
     redact({"note": "ada@example.com", "password": "hunter2-remembered", "plain note": "plain text", "long": "x" * 100})
-    assert "plain text" in redactor._innocent_texts
-    remembered = " ".join(redactor._innocent_texts | redactor._innocent_keys)
+    assert "plain text" in texts.innocent_texts
+    remembered = " ".join(texts.innocent_texts | redactor._innocent_keys)
     assert not any(text in remembered for text in ("ada@", "hunter2-remembered", "x" * 100))
-    for number in range(2 * redactor._MOST):
+    for number in range(2 * texts._MOST):
         redact_text(f"note {number}")
-    assert len(redactor._innocent_texts) <= redactor._MOST
+    assert len(texts.innocent_texts) <= texts._MOST
 
 
 def test_a_text_is_no_key_because_it_was_harmless() -> None:

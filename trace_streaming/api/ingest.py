@@ -21,6 +21,7 @@ from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, Tra
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.record_queue import is_informational
 from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
+from trace_streaming.storage import hidden_values
 from trace_streaming.storage.store import database
 
 MAX_EVENTS: Final = 1_000
@@ -86,6 +87,8 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
         raise ValidationError({"metadata": ["An object is expected"]})
     events: dict[int, TraceEvent] = {}
     errors: list[Bad] = []
+    if trace.pk is not None:
+        hidden_values.learn(database(), [trace.trace_id])
     for index, item in enumerate(items):
         try:
             events[index] = event_from(trace.trace_id, item)

@@ -61,7 +61,7 @@ def decide(
     :raises ApprovalConflictError: somebody has decided differently, it is too late, or something else was shown
     """
     _check(approval, decision, comment, edited, shown_hash)
-    shown = redacted({"comment": comment, "edited": edited})
+    shown = redacted({"comment": comment, "edited": edited}, approval.trace_id)
     decider = user if getattr(user, "pk", None) is not None else None
     changes = {
         "decision": decision,

@@ -6,15 +6,18 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
+from django.conf import settings
 
 from trace_streaming.conf import conf
-from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events import TraceEnd, TraceEvent, TraceHidden, TraceStart
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
-from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started
+from trace_streaming.redaction.digests import digest, key_of
+from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started, values_hidden
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
 from .contract import Emitter
@@ -58,7 +61,7 @@ class TraceEmitter(Emitter):
         if owner is not None or metadata is not None or span:
             owner_id = None if owner is None else owner.pk
             # Added to what is redacted: a span's digits may look like an account's.
-            text = encode_details({**redacted(metadata), **span})[1]
+            text = encode_details({**redacted(metadata, self.trace_id), **span})[1]
             _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text, self._is_by_sender))
 
     @property
@@ -133,7 +136,7 @@ class TraceEmitter(Emitter):
         return self._decided(await asyncio.wrap_future(ask(request)))
 
     def _approval_request(self, *question: Any) -> ApprovalRequest:
-        return new_request(redacted, self.emit, self.trace_id, *question)
+        return new_request(partial(redacted, trace_id=self.trace_id), self.emit, self.trace_id, *question)
 
     def _decided(self, decision: Decision) -> Decision:
         """Its event was recorded by whoever decided."""
@@ -168,6 +171,13 @@ class TraceEmitter(Emitter):
 def announce(event: TraceEvent) -> None:
     """Hand an event to the receivers of ``event_emitted``, the recorder among them."""
     _send(event_emitted, event=event)
+
+
+def announce_hidden(trace_id: str, values: list[str]) -> None:
+    """Hand the digests of values that are hidden from now on to the receivers of ``values_hidden``."""
+    key = key_of(settings.SECRET_KEY)
+    hidden = TraceHidden(trace_id, datetime.now(UTC), tuple(digest(value, key) for value in values))
+    _send(values_hidden, hidden=hidden)
 
 
 def _send(signal: Any, **record: object) -> None:

@@ -20,6 +20,8 @@ from trace_streaming.events.freezing import freeze_details
 from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import REDACTION_FAILED, Redactor, redact
+from trace_streaming.redaction.learning import noting_what_is_hidden
+from trace_streaming.redaction.memory import without_known
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +66,16 @@ def make_event(
 def safe_details(
     details: object, redactor: Redactor = redact, trace_id: str | None = None
 ) -> tuple[dict[str, JSON], str]:
-    """Details frozen, redacted and short enough, and their JSON text."""
+    """Details frozen, redacted and short enough, and their JSON text.
+
+    :param trace_id: what is hidden here is hidden in this trace from now on
+    """
     try:
-        redacted = redactor(freeze_details(details))
+        with noting_what_is_hidden() as hidden:
+            redacted = redactor(freeze_details(details))
         if redactor is not redact:  # a project's own may return what JSON cannot carry, or forget to return
             redacted = freeze_details(dict(redacted))
-        return encode_details(redacted)
+        return encode_details(without_known(redacted, trace_id, hidden))
     except BaseException as error:  # what a redactor failed on must not be seen
         if not isinstance(error, Exception) and is_for_the_process(error):
             raise

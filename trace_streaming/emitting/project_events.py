@@ -72,9 +72,9 @@ def _timestamp(text: Any) -> datetime | None:
     return check_timestamp(timestamp)
 
 
-def redacted(details: object) -> dict[str, JSON]:
-    """Details as everybody but the agent sees them."""
-    return event_factory.safe_details(details, _redactor(conf.REDACTOR))[0]
+def redacted(details: object, trace_id: str) -> dict[str, JSON]:
+    """Details as everybody but the agent of this trace sees them."""
+    return event_factory.safe_details(details, _redactor(conf.REDACTOR), trace_id)[0]
 
 
 @lru_cache(maxsize=8)

@@ -36,7 +36,7 @@ from .names import (
     event_names,
     unknown_names,
 )
-from .records import TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
+from .records import TraceApproval, TraceEnd, TraceEvent, TraceHidden, TraceLoss, TraceRecord, TraceStart
 
 __all__ = [
     "APPROVAL_EVENTS",
@@ -52,6 +52,7 @@ __all__ = [
     "TraceApproval",
     "TraceEnd",
     "TraceEvent",
+    "TraceHidden",
     "TraceLoss",
     "TraceRecord",
     "TraceStart",

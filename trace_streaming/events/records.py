@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,6 +63,17 @@ class TraceLoss:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceHidden:
+    """Values that were hidden in a trace, for the process that goes on with it: travels ahead of the event they were in."""
+
+    trace_id: str
+    timestamp: datetime
+    """Aware, UTC, microseconds."""
+    digests: Sequence[str]
+    """Keyed, so that nobody can guess a value by trying: see :func:`trace_streaming.redaction.digests.digest`."""
+
+
+@dataclass(frozen=True, slots=True)
 class TraceApproval:
     """What an agent asks a human: it travels ahead of its ``approval_requested``, so both are stored at once."""
 
@@ -72,4 +84,4 @@ class TraceApproval:
     """JSON object text, redacted: the other fields of :class:`trace_streaming.models.Approval`."""
 
 
-TraceRecord = TraceStart | TraceApproval | TraceEvent | TraceLoss | TraceEnd
+TraceRecord = TraceStart | TraceHidden | TraceApproval | TraceEvent | TraceLoss | TraceEnd

@@ -1,4 +1,4 @@
-"""What stands where a text assigns something: how far it reaches, and whether it is a value at all, or code."""
+"""What stands where something is assigned: how far it reaches, and whether it is a value at all, or code, or a word."""
 
 from __future__ import annotations
 
@@ -8,32 +8,58 @@ from typing import Final
 from .secret_keys import is_secret_key
 
 MARKER: Final = re.compile(r"\[redacted:[a-z ]{2,30}\]")
-QUOTE: Final = re.compile(r"""[bBrRfFuU]{0,2}(\\*["'`])""")
+QUOTE: Final = re.compile(r"""[$@]{0,2}[bBrRfFuUL]{0,2}(\\*["'`])""")
 
 _PLACEHOLDER: Final = re.compile(
-    r"(?:(?:bearer|basic|token)\s+)?(?:\$\{[^{}]*\}|\$[A-Z_]+|\{+[^{}]*\}+|<[^<>]*>|%(?:\(\w*\))?s|%[A-Z_]+%|\*+|x{3,}"
-    r"|\.{3}|\u2026|null|none|nil|true|false|undefined|required|optional|\[?redacted\]?)?",
+    r"(?:(?:bearer|basic|token)\s+)?"
+    r"(?:\$\{\{?[\w .:\-]*\}?\}|\$[A-Z_][A-Z_0-9]*|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
+    r"|%(?:\(\w*\))?s|%[A-Z_]+%|:[a-z_]+|[*\u2022\u25cf]+|x{3,}|X{3,}|\.{3}|\u2026|-|\?"
+    r"|null|none|nil|true|false|undefined|required|optional|\[?redacted\]?|\[?hidden\]?|\[?masked\]?|\[?filtered\]?"
+    r"|missing|empty|(?:not )?set|unset|not (?:given|provided|found|configured|available|required)|provided"
+    r"|enabled|disabled|accepted|rejected|valid|invalid|expired|incorrect|wrong|unknown|unchanged|yes|no|on|off|n/a|todo"
+    r"|same-origin|include|omit|default|prompt|stdin"
+    r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me[-_ ]please)?",
     re.IGNORECASE,
 )
-_CALL: Final = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*[(\[](?:[^\n]{0,200}[)\]]|\s*$|\s*\n)")
+_METAVARIABLE: Final = re.compile(r"[A-Z]+(?:[_-][A-Z]+)*")
+_CALL: Final = re.compile(
+    r"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*"
+    r"(?:[(\[](?:[^\n]{0,200}[)\]](?=[\s,;.)\]}\"'`|?:+&]|$)|\s*$|\s*\n)|\(\\*[\"'][^\n]{0,200}|\($)"
+)
 _CHAIN: Final = re.compile(
-    r"(?:self|cls|this|os|settings|config|conf|request|req|response|resp|args|options|env|process|user|data|ctx)"
-    r"(?:\.[A-Za-z_]\w*)+"
+    r"(?:self|cls|this|os|settings|config|conf|request|req|response|resp|res|args|options|opts|env|process|user|data|ctx"
+    r"|secrets|vault|var|local|module|params|props|state|body|form|credentials|creds|session|app|client|import\.meta|ENV)"
+    r"(?:\??\.[A-Za-z_]\w*|\[\\*[\"'][\w.\-]*\\*[\"']\])+"
 )
 _IDENTIFIER: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)")
 _WORDS_AS_ONE: Final = re.compile(r"[a-z]+(?:_[a-z]+)+|[a-z]+(?:[A-Z][a-z]+)+")
 _TYPE: Final = re.compile(
-    r"(?:str|string|int|integer|bytes|bool|boolean|any|object|number|dict|list|tuple|char|float|text|varchar|await|new"
-    r"|lambda|not|if|else|in|is|and|or|for|return|type|Token|\w*(?:Str|String|Type|Optional|Field))\??"
+    r"(?:&(?:'\w+ )?)?(?:str|string|int|integer|bytes|bool|boolean|any|object|number|dict|list|tuple|char|float|text|varchar"
+    r"|await|new|lambda|not|if|else|in|is|and|or|for|return|type|Token|[A-Za-z]*(?:Str|String|Type|Optional|Field))[?!]?",
 )
 _STRONG: Final = re.compile(r"\S{24,}|(?=\S*[0-9])(?=\S*[A-Za-z])\S{6,}|\S*[!@#$%^&*]\S*[A-Za-z0-9]\S*")
-_ALGORITHM: Final = re.compile(r"(?i:base64|sha\d*|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|\d+[- ]?\w+$)")
+_ALGORITHM: Final = re.compile(
+    r"(?i:base64|sha-?\d*|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|aes-?\d*|ed25519|v\d+(?:\.\d+)*$|\d+[- ]?[a-z]{0,8}$|\d+\.)"
+)
 _BRACKETS: Final = re.compile(r"""[\[\]{}]|\\*["']""")
+_WORD_AND_NUMBER: Final = re.compile(r"[A-Za-z]{2,}[-_. ]?v?\d{1,4}[a-z]?|v?\d+(?:\.\d+)+\w*|\d+[A-Za-z]{1,4}")
+_SLUG: Final = re.compile(r"[a-z]+(?:[-_.:/ ](?:[a-z]+|\d{1,4}|v\d+))+|[A-Za-z]+(?:_[A-Za-z]+)+", re.ASCII)
+_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+/=.~!@#$%^&*:\-]{6,}", re.ASCII)
+_MIXED: Final = re.compile(r"(?=(?:[^A-Z]*[A-Z]){3})(?=(?:[^a-z]*[a-z]){3})[A-Za-z+/=]+")
+_CAMEL: Final = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,6}(?![a-z])|[A-Z](?=[A-Z][a-z]))+s?")
+_PATH: Final = re.compile(
+    r"(?:[~.]{0,2}/(?!(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{19,}={0,2}$)|[A-Za-z]:\\|https?:|\w+://|arn:|\.\w)"
+)
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?|\d\d?:\d\d.*")
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 def is_placeholder(value: str) -> bool:
     """Whether this only stands where a secret would: ``${TOKEN}``, ``<password>``, ``****``, ``null``, or nothing."""
-    return _PLACEHOLDER.fullmatch(value) is not None
+    if _PLACEHOLDER.fullmatch(value) is not None:
+        return True
+    # As manuals name an option's value: ``--token TOKEN``.
+    return value.isupper() and _METAVARIABLE.fullmatch(value) is not None and is_secret_key(value)
 
 
 def is_code(key: str, value: re.Match[str], *, is_tight: bool, is_spaced: bool) -> bool:
@@ -42,8 +68,8 @@ def is_code(key: str, value: re.Match[str], *, is_tight: bool, is_spaced: bool) 
     :param is_tight: as in ``KEY=value``
     :param is_spaced: whether there is a blank before it
     """
-    found = value[0].rstrip(",.)]}:")
-    if _CALL.match(value.string, value.start()) or _CHAIN.fullmatch(found):
+    found = value[0].rstrip(",.)]}:;")
+    if _CALL.match(value.string, value.start()) or _CHAIN.match(value.string, value.start()):
         return True
     if not is_tight and _TYPE.fullmatch(found):
         return True
@@ -57,14 +83,27 @@ def is_code(key: str, value: re.Match[str], *, is_tight: bool, is_spaced: bool) 
     return "_" in last and not any(map(str.isdigit, last)) and is_secret_key(last)
 
 
-def is_pass(key: str) -> bool:
-    """Whether a key may name a password, or as well a round, or what was passed: its value tells."""
-    return key.lower() == "pass"
-
-
 def looks_secret(value: str) -> bool:
     """Whether a word in a sentence is a password rather than a word."""
     return _STRONG.fullmatch(value) is not None
+
+
+def looks_random(value: str) -> bool:
+    """Whether a value is one that nobody would read out: not a word, a name with a number, a path, a time, a UUID."""
+    if _RANDOM.fullmatch(value) is None:
+        return len(value) >= 12 and _MIXED.fullmatch(value) is not None and _CAMEL.fullmatch(value) is None
+    shapes = (_WORD_AND_NUMBER, _SLUG, _TIME, _UUID)
+    return _PATH.match(value) is None and not any(shape.fullmatch(value) for shape in shapes)
+
+
+def looks_chosen(value: str) -> bool:
+    """Whether a value may be a password that a person has chosen: no word, and nothing that is code."""
+    return looks_random(value) or (len(value) >= 6 and _WORD_AND_NUMBER.fullmatch(value) is not None)
+
+
+def is_piece_of_text(key: str, value: str) -> bool:
+    """Whether a ``token`` is that of a language model: a word, or a piece of one."""
+    return key.lower() in {"token", "tokens"} and not looks_chosen(value) and (len(value) < 24 or " " in value)
 
 
 def is_algorithm(value: str) -> bool:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
 from typing import Final
 
-from trace_streaming.events.texts import EDGES
-
-TOO_MUCH: Final = "[redacted:too much to look at]"
 POOL: Final = 13_000
 """For all texts of an event. A unit is about a microsecond of a CPU of 2020."""
 RESERVE: Final = 1_000
@@ -19,9 +14,8 @@ ASSIGNMENTS: Final = 0
 COMMANDS: Final = 1
 VALUES: Final = 2
 NUMBERS: Final = 3
-_SHORT_TEXTS: Final = 4
-
-_OF_NUMBERS: Final = "0123456789 .-+()/"
+WORDING: Final = 4
+_SHORT_TEXTS: Final = 5
 
 
 class Effort:
@@ -32,6 +26,8 @@ class Effort:
     """For everything."""
     _reserves: list[int] | None = None
     """What is left of each, once the pool is empty."""
+    hidden: list[tuple[object, str]] | None = None
+    """What was hidden, and by which rule, where somebody wants to know it."""
 
     def spend(self, rule: int, units: int) -> bool:
         """Whether there is so much left for a rule."""
@@ -48,54 +44,13 @@ class Effort:
             return True
         return length <= SHORT and self._spend_reserve(_SHORT_TEXTS, units)
 
+    def hide(self, value: object, rule: str) -> None:
+        """Tell who wants to know it what was hidden."""
+        if self.hidden is not None:
+            self.hidden.append((value, rule))
+
     def _spend_reserve(self, rule: int, units: int) -> bool:
         if self._reserves is None:
             self._reserves = [RESERVE] * (_SHORT_TEXTS + 1)
         self._reserves[rule] -= units
         return self._reserves[rule] >= 0
-
-
-def ended(kept: list[str], text: str, done: int, at: int) -> str:
-    """What was looked at, cut where a word ends: half a secret is none that another rule knows.
-
-    :param kept: what stands for the text up to ``done``
-    :param at: what is there, and behind it, was not looked at
-    """
-    looked_at = text[done:at]
-    looked_at = looked_at[: max(map(looked_at.rfind, EDGES)) + 1].rstrip(_OF_NUMBERS)
-    left_out = len(text) - done - len(looked_at)
-    return "".join((*kept, looked_at, f"{TOO_MUCH}[truncated: {left_out} more characters]"))
-
-
-def substituted(
-    pattern: re.Pattern[str],
-    replacement: Callable[[re.Match[str]], str],
-    text: str,
-    effort: Effort,
-    rule: int,
-    units: int,
-    begins: str = "",
-) -> str:
-    """``pattern.sub`` as far as there is effort left.
-
-    :param begins: what all matches begin with, where it takes long to see that there is none
-    """
-    kept: list[str] = []
-    done = 0
-    for found in _matches_at(pattern, text, begins) if begins else pattern.finditer(text):
-        at = found if isinstance(found, int) else found.start()
-        if not effort.spend(rule, units):
-            return ended(kept, text, done, max(at, done))
-        if not isinstance(found, int) and at >= done:
-            kept += (text[done:at], replacement(found))
-            done = found.end()
-    return "".join((*kept, text[done:])) if kept else text
-
-
-def _matches_at(pattern: re.Pattern[str], text: str, begins: str) -> Iterator[re.Match[str] | int]:
-    """The matches, and the places where there was none."""
-    at = text.find(begins)
-    while at >= 0:
-        found = pattern.match(text, at)
-        yield found or at
-        at = text.find(begins, found.end() if found else at + 1)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from .effort import NUMBERS, Effort, ended
+from .effort import NUMBERS, Effort
+from .spans import Span
 
 _RUN: Final = re.compile(r"\d[\d .\-()/\xa0]{7}[\d .\-()/\xa0]+", re.ASCII)
 """Digits close together, and what may stand between them: all that every number sought has in it."""
@@ -74,23 +75,22 @@ _COUNTRY_CODES: Final = re.compile(
 )
 
 
-def redact_numbers(text: str, effort: Effort) -> str:
-    """Replace the numbers of persons; other numbers, times, versions and identifiers stay."""
-    kept: list[str] = []
+def find_numbers(text: str, effort: Effort) -> Iterator[Span]:
+    """The numbers of persons; other numbers, times, versions and identifiers stay."""
     done = 0
     run = _RUN.search(text)
     while run:
         at = run.end()
         if sum(map(str.isdigit, run[0])) >= _MIN_DIGITS and not _DATE.fullmatch(run[0]):
             if not effort.spend(NUMBERS, 2):
-                return ended(kept, text, done, run.start())
-            for start, end, rule in _account(text, run.start(), done) or _in_run(text, run.start(), at, effort):
-                if not rule:
-                    return ended(kept, text, done, start)
-                kept += (text[done:start], f"[redacted:{rule}]")
-                done = end
+                yield Span(run.start(), run.start(), "")
+                return
+            for span in _account(text, run.start(), done) or _in_run(text, run.start(), at, effort):
+                yield span
+                if not span.rule:
+                    return
+                done = span.end
         run = _RUN.search(text, max(at, done))
-    return "".join((*kept, text[done:])) if kept else text
 
 
 def is_card_number(digits: str) -> bool:
@@ -98,13 +98,13 @@ def is_card_number(digits: str) -> bool:
     return _CARD_ISSUERS.fullmatch(digits) is not None and _has_luhn_checksum(digits)
 
 
-def _in_run(text: str, at: int, end: int, effort: Effort) -> Iterator[tuple[int, int, str]]:
-    """Spans and rules; one without a rule where it is not looked any further."""
+def _in_run(text: str, at: int, end: int, effort: Effort) -> Iterator[Span]:
+    """One without a rule where it is not looked any further."""
     while group := _GROUP.search(text, at, end):
         at = group.end()
         start = group.start()
         if not effort.spend(NUMBERS, 8):
-            yield start, start, ""
+            yield Span(start, start, "")
             return
         while start and group.start() - start < 3 and text[start - 1] in "+(":
             start -= 1
@@ -112,7 +112,7 @@ def _in_run(text: str, at: int, end: int, effort: Effort) -> Iterator[tuple[int,
         number = next(filter(None, numbers), None)
         if number and not _touches_word(text, number.start(), number.end()) and (judged := _judged(text, number)):
             yield judged
-            at = judged[1]
+            at = judged.end
 
 
 def _touches_word(text: str, start: int, end: int) -> bool:
@@ -131,22 +131,22 @@ def _follows_word(text: str, start: int) -> bool:
     return before[-1:].isalnum() and not (len(before) == 2 and before[0] == "\\" and before[1] in "nrt")
 
 
-def _judged(text: str, number: re.Match[str]) -> tuple[int, int, str] | None:
+def _judged(text: str, number: re.Match[str]) -> Span | None:
     """The span and the rule of a number that has a shape sought, when it has what else makes it one."""
     kind = next(kind for kind in _KINDS if number[kind])
     digits = _NOT_DIGITS.sub("", number[0])
     if kind == "card":
         # Behind a number in groups its check value may follow.
         is_card = is_card_number(digits) or (number["c"] and len(digits) == 19 and is_card_number(digits[:16]))
-        return (*number.span(), "card") if is_card else None
+        return Span(*number.span(), "card") if is_card else None
     if kind == "ssn":
-        return (*number.span(), "ssn") if _is_ssn(text, number[0], number.start()) else None
+        return Span(*number.span(), "ssn") if _is_ssn(text, number[0], number.start()) else None
     is_phone = {
         "international": 8 <= len(digits) <= 15 and _COUNTRY_CODES.match(digits) is not None,
         "national": _MIN_DIGITS <= len(digits) <= 12,
         "french": not _HEXADECIMAL.fullmatch(text[max(0, number.start() - 3) : number.start()]),
     }.get(kind, True)
-    return (*number.span(), "phone") if is_phone else None
+    return Span(*number.span(), "phone") if is_phone else None
 
 
 def _is_ssn(text: str, number: str, start: int) -> bool:
@@ -156,7 +156,7 @@ def _is_ssn(text: str, number: str, start: int) -> bool:
     return number[3] == "-" or _SSN_WORDS.search(text, max(0, start - 40), start) is not None
 
 
-def _account(text: str, run: int, done: int) -> list[tuple[int, int, str]]:
+def _account(text: str, run: int, done: int) -> list[Span]:
     """The bank account that a run of digits belongs to, by its country's length and checksum (ISO 13616)."""
     match = _IBAN.search(text, max(done + 2, run - 12), run + 40)
     if match is None or match.start() > run:
@@ -169,7 +169,7 @@ def _account(text: str, run: int, done: int) -> list[tuple[int, int, str]]:
         end += 1
     if not wanted or len(account) != wanted or text[end : end + 1].isalnum() or _follows_word(text, start):
         return []
-    return [(start, end, "iban")] if _has_account_checksum(account) else []
+    return [Span(start, end, "iban")] if _has_account_checksum(account) else []
 
 
 def _has_account_checksum(account: str) -> bool:

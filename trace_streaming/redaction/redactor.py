@@ -1,8 +1,7 @@
 """What is hidden: every event passes here once, in the emitter, before anything else can see it.
 
-By its key (``secret_keys``), by what it is assigned to in a text (``secret_assignments``), by the command that takes it
-(``secret_commands``), by its own shape (``secret_values``), or as a number of a person (``personal_numbers``). A marker
-names the rule: ``[redacted:email]``.
+By its key (``secret_keys``), by the pair or table it stands in (``pairs``), or by a rule for texts (``texts``).
+A marker names the rule: ``[redacted:email]``.
 """
 
 from __future__ import annotations
@@ -14,38 +13,35 @@ from trace_streaming.events.freezing import IDENTITY
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
 
-from .assigned_values import MARKER, is_pass, is_placeholder, looks_secret
-from .effort import NUMBERS, TOO_MUCH, Effort
-from .personal_numbers import is_card_number, redact_numbers
-from .secret_assignments import REDACTED_BY_KEY, in_small_letters, redact_assignments
-from .secret_commands import redact_commands
-from .secret_keys import is_phone_key, is_secret_key
-from .secret_values import redact_values
+from .assigned_values import MARKER, is_piece_of_text, is_placeholder, looks_random, looks_secret
+from .effort import NUMBERS, Effort
+from .learning import hidden_here
+from .pairs import hidden_items, hidden_values
+from .personal_numbers import is_card_number
+from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
+from .spans import TOO_MUCH
+from .texts import innocent_texts, redact_text, remember
 
+__all__ = ["REDACTED_BY_KEY", "REDACTION_FAILED", "Redactor", "redact", "redact_text"]
+
+REDACTED_BY_KEY: Final = "[redacted:key]"
 REDACTION_FAILED: Final = "[redacted:redactor failed]"
 _CARD: Final = "[redacted:card]"
 _PHONE: Final = "[redacted:phone]"
 
 _SMALLEST_CARD: Final = 10**12
-_SHORT: Final = 64
-_MOST: Final = 8192
-_MAX_PASSES: Final = 4
 _PAIRING_KEYS: Final = frozenset(IDENTITY)
 _MANY: Final = 64
 """Keys; most events have a handful."""
 _JUDGED: Final = 96
 """What it takes to judge a key, as that of a text of that length."""
-_ANOTHER_PASS: Final = 384
-"""What another look at a short text takes, as that of a text so much longer."""
 _innocent_keys: Final[set[str]] = set()
-_innocent_texts: Final[set[str]] = set()
-"""Short keys and texts in which nothing was found: most of a trace's come again and again. No secret is kept."""
+"""Short keys in which nothing was found: most of a trace's come again and again. No secret is kept."""
 
-_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
 _SCHEMA_TYPES: Final = frozenset({"string", "object", "integer", "number", "boolean", "array", "null"})
 _SCHEMA_WORDS: Final = frozenset(
     "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
-    "additionalProperties".split()
+    "additionalProperties examples default".split()
 )
 
 
@@ -67,16 +63,18 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
     """
     if effort is None:
         effort = Effort()
+        effort.hidden = hidden_here.get()
         if len(details) > _MANY:
             _redact_pairing(details, effort)
     renamed: dict[str, str] | None = None
     left_out: list[str] | None = None
     inside: list[JSON] | None = None
-    if "value" in details and _is_secret_named_by_value(details):
-        details["value"] = REDACTED_BY_KEY
+    for key in hidden_values(details):
+        effort.hide(details[key], "key")
+        details[key] = REDACTED_BY_KEY
     for key, value in details.items():
         if key not in _innocent_keys and key not in _PAIRING_KEYS:
-            name = redact_text(key, effort) if effort.begin(_JUDGED if key not in _innocent_texts else 0) else TOO_MUCH
+            name = redact_text(key, effort) if effort.begin(_JUDGED if key not in innocent_texts else 0) else TOO_MUCH
             if name is TOO_MUCH:  # the key may name a secret
                 left_out = left_out or []
                 left_out.append(key)
@@ -85,12 +83,13 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
                 renamed = renamed or {}
                 renamed[key] = name
             if marker := _marker_by_key(name, value):
+                effort.hide(value, "key")
                 details[key] = marker
                 continue
         # The types of almost all values, in the order of their number.
         kind = type(value)
         if kind is str:
-            if value not in _innocent_texts:
+            if value not in innocent_texts:
                 details[key] = redact_text(cast("str", value), effort)
         elif kind is dict or kind is list:
             if inside is None:
@@ -116,44 +115,32 @@ def _redact_pairing(details: dict[str, JSON], effort: Effort) -> None:
             details[key] = redact_text(value, effort)
 
 
-def redact_text(text: str, effort: Effort | None = None) -> str:
-    """Replace what is secret in a text; the rest of it stays readable. What was redacted once is left as it is."""
-    if text in _innocent_texts:
-        return text
-    effort = effort or Effort()
-    if effort.left > 0:  # as effort.begin, which is called for what is rare
-        effort.left -= 2 + (len(text) >> 5)
-    elif not effort.begin(len(text)):
-        return TOO_MUCH
-    redacted = _pass(text, effort)
-    if redacted == text:
-        _remember(text, _innocent_texts)
-    passes = 1
-    while redacted != text and passes < _MAX_PASSES:  # what was replaced may have hidden where something else begins
-        effort.begin(len(redacted) + _ANOTHER_PASS)
-        text, redacted = redacted, _pass(redacted, effort)
-        passes += 1
-    return redacted
-
-
-def _pass(text: str, effort: Effort) -> str:
-    lowered = in_small_letters(text)
-    text = redact_commands(redact_assignments(text, lowered, effort), effort)
-    return redact_numbers(redact_values(text, lowered, effort), effort)
-
-
 def _marker_by_key(key: str, value: JSON) -> str | None:
     """What replaces a value because of its key, whatever it is. What was redacted in the key itself names nothing."""
     named = MARKER.sub("", key)
     if is_secret_key(named):
-        return None if value is None or _tells_no_secret(key, value) else REDACTED_BY_KEY
+        is_plain = value is None or _tells_no_secret(key, value)
+        return None if is_plain or (isinstance(value, str) and is_piece_of_text(named, value)) else REDACTED_BY_KEY
     if is_phone_key(named):
         return _PHONE if _is_phone(value) else None
-    if is_pass(named):
-        return REDACTED_BY_KEY if isinstance(value, str) and not MARKER.search(value) and looks_secret(value) else None
+    if may_be_secret_key(named):
+        return REDACTED_BY_KEY if _is_random(named, value) else None
     if named == key:
-        _remember(key, _innocent_keys)
+        remember(key, _innocent_keys)
     return None
+
+
+def _is_random(key: str, value: JSON) -> bool:
+    """Whether the value of a key that may name a secret is one."""
+    if isinstance(value, str):
+        if MARKER.search(value):
+            return False
+        name, _, secret = value.partition(":")
+        is_pair = key.lower().endswith("auth") and name.isalnum() and looks_random(secret)
+        return is_pair or (looks_secret(value) if key.lower() == "pass" else looks_random(value))
+    if isinstance(value, list) and value:
+        return all(isinstance(item, str) and len(item) >= 12 and looks_random(item) for item in value)
+    return False
 
 
 def _redact_inside(value: JSON, effort: Effort) -> None:
@@ -167,26 +154,17 @@ def _redact_inside(value: JSON, effort: Effort) -> None:
 
 
 def _redact_items(items: list[JSON], effort: Effort) -> None:
-    names_next = False
+    for index in hidden_items(items):
+        effort.hide(items[index], "key")
+        items[index] = REDACTED_BY_KEY
     for index, item in enumerate(items):
         kind = type(item)
         if kind is str:
-            text = cast("str", item)
-            items[index] = REDACTED_BY_KEY if names_next else redact_text(text, effort)
-            names_next = not names_next and _names_next(text, index, len(items))
-            continue
-        if kind is dict or kind is list:
+            items[index] = redact_text(cast("str", item), effort)
+        elif kind is dict or kind is list:
             _redact_inside(item, effort)
         elif kind is int and _is_card(cast("int", item), effort):
             items[index] = _CARD
-        names_next = False
-
-
-def _names_next(text: str, index: int, count: int) -> bool:
-    """An option of a command, ``["--password", …]``, or a header as ASGI and HTTP clients write it."""
-    if text.startswith("-"):
-        return len(text) <= _SHORT and "=" not in text and " " not in text and is_secret_key(text)
-    return index == 0 and count == 2 and text.lower() in _HEADERS
 
 
 def _with_keys_redacted(details: dict[str, JSON], renamed: dict[str, str]) -> dict[str, JSON]:
@@ -200,16 +178,10 @@ def _with_keys_redacted(details: dict[str, JSON], renamed: dict[str, str]) -> di
     return redacted
 
 
-def _is_secret_named_by_value(details: dict[str, JSON]) -> bool:
-    """``{"name": "Authorization", "value": …}``: how headers, forms and environments are listed."""
-    name = details.get("name") or details.get("key")
-    return isinstance(name, str) and is_secret_key(name) and details["value"] is not None
-
-
 def _tells_no_secret(key: str, value: JSON) -> bool:
-    """A working directory, a placeholder, or the JSON schema of a tool's argument."""
+    """A working directory, a placeholder, nothing, a switch, or the JSON schema of a tool's argument."""
     if isinstance(value, str):
-        return (key.lower() == "pwd" and value.startswith(("/", "~"))) or (value != "" and is_placeholder(value))
+        return (key.lower() == "pwd" and value.startswith(("/", "~"))) or is_placeholder(value)
     return isinstance(value, dict) and value.get("type") in _SCHEMA_TYPES and _SCHEMA_WORDS.issuperset(value)
 
 
@@ -221,10 +193,3 @@ def _is_card(number: int, effort: Effort) -> bool:
 def _is_phone(value: JSON) -> bool:
     text = str(value) if type(value) is int else value
     return isinstance(text, str) and sum(map(str.isdigit, text[:32])) >= 7 and not any(map(str.isalpha, text))
-
-
-def _remember(text: str, innocent: set[str]) -> None:
-    if len(text) <= _SHORT:
-        if len(innocent) >= _MOST:
-            innocent.clear()
-        innocent.add(text)

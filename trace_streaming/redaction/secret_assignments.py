@@ -3,167 +3,174 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from .assigned_values import (
     MARKER,
     QUOTE,
     balanced_end,
-    is_algorithm,
     is_code,
-    is_pass,
+    is_piece_of_text,
     is_placeholder,
+    looks_chosen,
+    looks_random,
     looks_secret,
     quote_end,
 )
-from .effort import ASSIGNMENTS, Effort, ended
-from .secret_keys import is_secret_key
-from .setters import is_behind_env, is_set, search_before
+from .effort import ASSIGNMENTS, Effort
+from .hints import Place
+from .literals import literal_end, literal_in_call, literal_instead
+from .secret_keys import WORDS, is_secret_key, may_be_secret_key
+from .spans import Span
+from .text_tables import column_below
+from .unassigned_values import value_without_sign
 
-REDACTED_BY_KEY: Final = "[redacted:key]"
-Span = tuple[int, int]
+__all__ = ["WORDS", "find_assigned"]
 
-_WORDS: Final = (
-    *("pass|pwd|phrase", "ken|key|kie|kennw", "cret|cred|cvv|cvc|connect.sid", "uth", "jwt", "gnature", "mnem"),
-    *("ssn|ssid|sshp|sessionid", "otp", "_code|_pin"),
-)
-"""What every secret key has in it, beginning with its rare letters: the engine finds a first letter at once, and in
-turn those of many words only slowly. Searched in the text in small letters."""
-_WORD_PATTERNS: Final = tuple(map(re.compile, _WORDS))
-_WORD_PARTS: Final = tuple(part for words in _WORDS for part in words.replace(".", "|").split("|"))
-"""A text without any of them, as most are, needs no pattern."""
-_MOST_PLACES: Final = 4_000
-"""Of a word in a text: more than effort is there for."""
-_CAPITALS: Final = re.compile("[A-Z]+")
-_KEY_PART: Final = re.compile(r"[\w.\-]{0,64}", re.ASCII)
-_WORD_BEFORE: Final = re.compile(r"[A-Za-z]{2,14} \Z")
+BY_KEY: Final = "key"
+Range = tuple[int, int]
+_MOST_ROWS: Final = 1_000
+
+_KEY_PART: Final = re.compile(r"[\w.\-]{0,64}")
 _IN_MARKER: Final = re.compile(r"\[redacted:[a-z ]{0,30}\Z")
 _SEPARATOR: Final = re.compile(
-    r"""(?P<quote>\\*["'`])?(?:\]|%5D)?"""
-    r"""(?:[ \t]{0,8}(?P<sign>=>|:=|[=!]={0,2}|%3D|:)|(?P<element>>))(?P<blank>\s{0,8})"""
+    r"""(?:\*{1,3}|__|</\w{1,10}>)?(?P<quote>\\*["'`])?(?:\]|%5D)?"""
+    r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|[=!]={0,2}|%3D|%3A|:|\uff1a)"""
+    r"""|(?P<element>(?:[ \t][^<>\n]{0,200})?>(?:\s{0,64}<!\[CDATA\[)?))"""
+    r"""(?:\*{1,3}|__|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})"""
 )
 _AFTER_PROMPT: Final = re.compile(r"[),;\]}]|\s*$|\s*[\r\n]")
 _REDACTED: Final = re.compile(MARKER.pattern + r"(?!\w)")
-_TEMPLATES: Final = ("${", "$(", "{{", "<%", "%(", "!Ref", "!Sub", "!GetAtt")
+_TEMPLATES: Final = ("$(", "{{", "<%", "%(", "!Ref", "!Sub", "!GetAtt", "!Join", "{%")
+_VARIABLE: Final = re.compile(r"\$\{[\w.\-]*(?::?[-=?](?P<default>[^{}\s\"'\\]{1,256}))?\}")
 _JSON_SCHEMA: Final = re.compile(
     r"""\{\s{0,16}\\*["']type\\*["']\s{0,8}:\s{0,8}\\*["'](?:string|object|integer|number|boolean|array|null)\\*["']"""
 )
 _OF_TEXTS: Final = re.compile(r"""[\[{]\s{0,16}\\*["']""")
 
 # How far a value without quotes reaches, by what stands before it.
-_TIGHT: Final = re.compile(r"""(?:[^\s&;,"'`<>\\]|,(?![\w.\-]{1,64}[=:]|\s|$)|\\(?![nrt"']))+""")
-_WORD: Final = re.compile(r"""(?:[^\s;,"'`<>\\)}\]]|[)}\]](?=[^\s;,.)}\]]))+""")
+_TIGHT: Final = re.compile(
+    r"""(?:[^\s&;,"'`<>\\]|,(?![\w.\-]{1,64}[=:]|\s|$)|\\(?![nrt"'])"""
+    r"""|[;&](?=[^\s;&="'<>]{0,64}[0-9])(?![\w.\-\[\]%]{1,64}=|amp;))+"""
+)
+_WORD: Final = re.compile(
+    r"""(?:[^\s;,"'`<>\\)}\]]|[)}\]](?=[^\s;,.)}\]"'])|[,;](?=[^\s,;"':=]{0,64}[0-9])(?=[^\s,;"':=]+\s*$))+"""
+)
 _LINE_END: Final = re.compile(r"""[ \t]*(?:$|[\r\n,;}\])"'`]|\\[nr"']|#|//)""")
-_OPTION: Final = re.compile(r"""[^\s"'`;|&<>-][^\s"'`;|<>]*""")
-_CONTENT: Final = re.compile(r"[^<]*")
-_HEADER_LINE: Final = re.compile(r"""[^\r\n"'`\\]+""")
+_CONTENT: Final = re.compile(r"[^<\]]*")
+_HEADER_LINE: Final = re.compile(r"""(?:[^\r\n"'`\\]|(?<==)\\{0,3}"[^"\r\n\\]*\\{0,3}")+""")
 _COOKIE: Final = re.compile(r"[\w!#$%&*+.^|~\-]{1,128}=", re.ASCII)
 _SCHEME: Final = re.compile(
-    r"(?:Bearer|Basic|Token|Digest|Api-?Key|Negotiate|NTLM|Hawk|GoogleLogin|SSWS|AWS4-HMAC-SHA256|JWT)[ \t]+",
+    r"(?:Bearer|Basic|Token|Digest|Api-?Key|Negotiate|NTLM|Hawk|GoogleLogin|SSWS|AWS4-HMAC-SHA256|JWT|DPoP|Key)[ \t]+",
     re.IGNORECASE,
 )
 _SEED: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
-_SPOKEN: Final = re.compile(r"[ \t]+(?:is|was)[ \t]*:?[ \t]+")
-_NAMED: Final = re.compile(r"""\b(?:name|key|id)=\\*["'](?:[\w\-]{1,64}[.:]){0,4}\Z""")
-_ATTRIBUTE: Final = re.compile(
-    r"""\\*["'](?:\s{1,8}[\w:\-]{1,32}=\\*["'][^"'<>\\]{0,64}\\*["']){0,3}?\s{1,8}(?:value|content)=(\\*["'])"""
+_DOTENV_LINE: Final = re.compile(r"(?:export )?[A-Z][A-Z0-9_]*=")
+_BLOCK: Final = re.compile(
+    r"[|>][+\-]?\d?(?:\r?\n|\\+n)[ \t]+([^\n\\]{1,4096}(?:(?:\n|\\+n)[ \t]+[^\s:\\][^:\n\\]{0,4096})*)"
 )
-"""Behind a name in a tag: ``name="password" value="…"``."""
-_AFTER_OPTION: Final = frozenset(
-    "flag flags option options argument arguments parameter value values is and or to for with from as in on if when "
-    "was does must should can has the a an".split()
-)
+"""A scalar of YAML that goes over indented lines."""
+_BRACED: Final = re.compile(r"\{[^{}\n]{1,256}\}(?=;|$)")
 
 
-def in_small_letters(text: str) -> str:
-    """As long as the text is; some capitals outside of ASCII have longer small letters, and stay."""
-    lowered = text.lower()
-    return lowered if len(lowered) == len(text) else _CAPITALS.sub(lambda capitals: capitals[0].lower(), text)
-
-
-def redact_assignments(text: str, lowered: str, effort: Effort) -> str:
-    """Replace what is assigned to a secret key; the key, and all else, stays readable.
-
-    :param lowered: the text in small letters
-    """
-    if not any(map(lowered.__contains__, _WORD_PARTS)):
-        return text
-    kept: list[str] = []
-    done = at = 0
-    places, end_of_places = _places(lowered)
-    for place in places:
-        if place < at:
+def find_assigned(text: str, places: Sequence[Place], effort: Effort) -> Iterator[Span]:
+    """What is assigned to a secret key; the key, and all else, stays readable."""
+    at = 0
+    for place in sorted(places):
+        if place[0] < at:
             continue
-        if place >= end_of_places or not effort.spend(ASSIGNMENTS, 3):
-            return ended(kept, text, done, place)
-        start, end = _key_around(text, place, done)
+        if not effort.spend(ASSIGNMENTS, 3):
+            yield Span(place[0], place[0], "")
+            return
+        start, end = _key_around(text, place, at)
         at = end
-        if not _is_secret(text, start, end, done):
+        is_secret = _is_secret(text, start, end)
+        if not is_secret and not may_be_secret_key(text[start:end]):
             continue
         if not effort.spend(ASSIGNMENTS, 16):
-            return ended(kept, text, done, place)
-        if not (span := _value(text, start, end)):
+            yield Span(place[0], place[0], "")
+            return
+        span = _value(text, start, end, is_secret=is_secret)
+        if span is None:
+            for cell in column_below(text, start, end, _MOST_ROWS):
+                value = text[slice(*cell)]
+                if not is_placeholder(value) and (is_secret or looks_random(value)):
+                    yield Span(*cell, BY_KEY)
+        elif is_piece_of_text(text[start:end], text[slice(*span)]):
             continue
-        if is_pass(text[start:end]) and not looks_secret(text[slice(*span)]):
-            continue
-        kept += (text[done : span[0]], REDACTED_BY_KEY)
-        done = at = span[1]
-    return "".join((*kept, text[done:])) if kept else text
+        elif is_secret or looks_random(text[slice(*span)]):
+            yield Span(*span, BY_KEY)
+            at = max(at, span[1])
 
 
-def _places(lowered: str) -> tuple[list[int], int]:
-    """Where a key may be, in order, and how far all of these places are known."""
-    places: list[int] = []
-    end = len(lowered)
-    for words in _WORD_PATTERNS:
-        found = [word.start() for word in islice(words.finditer(lowered), _MOST_PLACES)]
-        if len(found) == _MOST_PLACES:
-            end = min(end, found[-1])
-        places += found
-    return sorted(places), end
+def _is_secret(text: str, start: int, end: int) -> bool:
+    """Whether the key at ``start:end`` is, and not the rule's name in a marker."""
+    if not is_secret_key(text[start:end]):
+        return False
+    return text[end : end + 1] != "]" or _IN_MARKER.search(text, max(0, start - 40), start) is None
 
 
-def _is_secret(text: str, start: int, end: int, done: int) -> bool:
-    """Whether the key at ``start:end`` is; of ``api key`` and ``recovery code`` the word before it belongs to it."""
-    key = text[start:end]
-    if is_secret_key(key):
-        return text[end : end + 1] != "]" or _IN_MARKER.search(text, max(0, start - 40), start) is None
-    if is_pass(key):
-        return True
-    if key.lower() in {"key", "keys", "code", "phrase"}:
-        words = _WORD_BEFORE.search(text, max(done, start - 16), start)
-        return words is not None and is_secret_key(words[0] + key)
-    return False
-
-
-def _key_around(text: str, place: int, done: int) -> tuple[int, int]:
-    start, following = place, _KEY_PART.match(text, place)
-    end = following.end() if following else place
+def _key_around(text: str, place: Place, done: int) -> Range:
+    """The key that the word at ``place`` is in."""
+    start, end = place
+    while not text[end - 1].isalnum():
+        end -= 1
+    if following := _KEY_PART.match(text, end):
+        end = following.end()
     if before := _KEY_PART.match(text[max(done, start - 64) : start][::-1]):
         start -= before.end()
     # In JSON, the letter behind a backslash belongs to that.
     return (start + 1 if start and text[start - 1] == "\\" and text[start] in "nrt" else start), end
 
 
-def _value(text: str, start: int, end: int) -> Span | None:
-    """The span of the value that is assigned to the key at ``start:end``; None where there is none to hide."""
+def _value(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
+    """The range of the value that is assigned to the key at ``start:end``; None where there is none to hide."""
     separator = _SEPARATOR.match(text, end)
-    if separator is None:
-        return _without_separator(text, start, end)
+    if separator is None or (separator["element"] and text[start - 1 : start] not in {"<", ":"}):
+        return value_without_sign(text, start, end, is_secret=is_secret)
     at = separator.end()
+    if separator["element"]:
+        return _element(text, at - len(separator["blank"]))
+    if block := _BLOCK.match(text, at):
+        return _unless(block.span(1), text)
     if quote := QUOTE.match(text, at):
         return None if _ends_prompt(text, start, separator, quote) else _quoted(text, quote)
-    if _REDACTED.match(text, at) or text.startswith(_TEMPLATES, at):
+    if _REDACTED.match(text, at):
+        return _behind_marker(text, at)
+    if variable := _VARIABLE.match(text, at):
+        return _behind_variable(text, variable)
+    if text.startswith(_TEMPLATES, at):
         return None
-    if text[at : at + 1] in {"{", "["} and (separator["quote"] or separator["blank"] or _OF_TEXTS.match(text, at)):
+    if (
+        text[at : at + 1] in {"{", "["}
+        and not text.startswith("[]", at)
+        and (separator["quote"] or separator["blank"] or _OF_TEXTS.match(text, at))
+    ):
         return _container(text, separator)
-    if separator["element"]:
-        return _element(text, start, at)
-    return _header(text, text[start:end].lower(), at) or _bare(text, text[start:end], separator)
+    return (
+        _header(text, text[start:end].lower(), at)
+        or literal_in_call(text, at)
+        or literal_instead(text, at)
+        or _bare(text, start, end, separator)
+    )
 
 
-def _container(text: str, separator: re.Match[str]) -> Span | None:
+def _behind_marker(text: str, at: int) -> Range | None:
+    """What looks like a secret behind a marker: that may have been written by anybody."""
+    word = re.compile(r"\[[^\]]*\][ \t]+([^\s,;\"'<>]{6,256})").match(text, at)
+    return word.span(1) if word and looks_random(word[1]) else None
+
+
+def _behind_variable(text: str, variable: re.Match[str]) -> Range | None:
+    """The default of a shell's variable, or what is joined to it: ``${TOKEN:-value}``, ``${X}value``."""
+    if variable["default"]:
+        return variable.span("default") if looks_chosen(variable["default"]) else None
+    rest = _TIGHT.match(text, variable.end())
+    return rest.span() if rest and looks_random(rest[0]) else None
+
+
+def _container(text: str, separator: re.Match[str]) -> Range | None:
     """An object or a list of secrets; in code, only of texts."""
     at = separator.end()
     if _JSON_SCHEMA.match(text, at) or not (separator["quote"] or _OF_TEXTS.match(text, at)):
@@ -179,13 +186,16 @@ def _ends_prompt(text: str, start: int, separator: re.Match[str], quote: re.Matc
     return is_same or _AFTER_PROMPT.match(text, quote.end()) is not None
 
 
-def _quoted(text: str, quote: re.Match[str]) -> Span | None:
-    start, end = quote.end(), quote_end(text, quote.end(), quote[1])
-    value = text[start:end]
-    return None if is_placeholder(value) or MARKER.fullmatch(value) else (start, end)
+def _quoted(text: str, quote: re.Match[str]) -> Range | None:
+    start = quote.end()
+    first_end = quote_end(text, start, quote[1])
+    end = literal_end(text, first_end, quote[1])
+    if is_placeholder(text[start:first_end]) and end == first_end:
+        return None
+    return None if MARKER.fullmatch(text, start, end) else (start, end)
 
 
-def _header(text: str, key: str, at: int) -> Span | None:
+def _header(text: str, key: str, at: int) -> Range | None:
     """A value of several words: behind the scheme of an authorization, of a cookie, or of a wallet."""
     if key.endswith("authorization") and (scheme := _SCHEME.match(text, at)):
         at = scheme.end()
@@ -194,83 +204,74 @@ def _header(text: str, key: str, at: int) -> Span | None:
     elif not key.endswith("cookie") or not _COOKIE.match(text, at):
         return None
     line = _HEADER_LINE.match(text, at)
-    return line and _unless_redacted(line)
+    return line and unless_redacted(line)
 
 
-def _bare(text: str, key: str, separator: re.Match[str]) -> Span | None:
+def _bare(text: str, start: int, end: int, separator: re.Match[str]) -> Range | None:
     """A value without quotes: of an environment, a query, YAML, a log line, or code."""
-    sign, at = separator["sign"], separator.end()
-    if separator["blank"].strip(" \t"):  # on another line
+    key, sign, at = text[start:end], separator["sign"], separator.end()
+    if text.startswith(":", at) and sign == ":":
         return None
-    if (sign[0] in "=!" and "=" in sign[1:]) or sign == "!" or text.startswith(("//", ":"), at):
-        return None
+    is_compared = sign == "!" or (sign[0] in "=!" and "=" in sign[1:])
+    if is_compared or separator["blank"].strip(" \t") or text.startswith("//", at):  # on another line
+        word = _WORD.match(text, at)
+        is_whole = word and _LINE_END.match(text, word.end())
+        return word.span() if word and is_whole and looks_random(word[0].strip("/.")) else None
     is_tight = not separator["blank"] and sign in {"=", "%3D"}
+    if is_tight and (line := _dotenv(text, start, at)):
+        return line
+    if braced := _BRACED.match(text, at):
+        return braced.span()
     value = (_TIGHT if is_tight else _WORD).match(text, at)
     if value is None or is_code(key, value, is_tight=is_tight, is_spaced=bool(separator["blank"])):
         return None
     found = value[0][0] + value[0][1:].rstrip(",.)]}")
     if is_placeholder(found) or (key.lower() in {"pwd", "oldpwd"} and found[0] in "/~"):
         return None
-    is_value = is_tight or _LINE_END.match(text, value.end()) or looks_secret(found)
+    ended = _LINE_END.match(text, value.end())
+    if ended and is_placeholder(text[at : value.end()].strip() + text[value.end() : ended.end()].strip()):
+        return None
+    is_value = is_tight or ended or looks_secret(found)
     return (at, at + len(found)) if is_value else None
 
 
-def _without_separator(text: str, start: int, end: int) -> Span | None:
-    if text[start] == "-" or is_set(text, start):
-        return _option(text, start, end)
-    if is_behind_env(text, start):
-        option = _option(text, start, end)
-        return option if option and _is_value_of_env(text, start, end, option) else None
-    return _spoken(text, end) or _named(text, start, end)
-
-
-def _is_value_of_env(text: str, start: int, end: int, value: Span) -> bool:
-    """Whether it is, and no word of a sentence: a variable is written in capitals, or its value like a password."""
-    return (text[start:end].isupper() and not text[slice(*value)].islower()) or looks_secret(text[slice(*value)])
-
-
-def _option(text: str, start: int, end: int) -> Span | None:
-    """``--password value``, and not the flag in a sentence."""
-    at = end
-    while at < len(text) and at - end < 8 and text[at] in " \t":
-        at += 1
-    if at == end or text[end - 1] == "." or text[start:end].strip("-") == "":
+def _dotenv(text: str, start: int, at: int) -> Range | None:
+    """The rest of its line, where a value has several words and all lines are variables'."""
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", at)
+    if line_end < 0 or not _DOTENV_LINE.match(text, line_start):
         return None
-    if quote := QUOTE.match(text, at):
-        return _quoted(text, quote)
-    value = _OPTION.match(text, at)
-    return value and (None if value[0].lower().rstrip(".,") in _AFTER_OPTION else _unless_redacted(value))
-
-
-def _spoken(text: str, end: int) -> Span | None:
-    """``the password is hunter2``: only what looks like one."""
-    if (spoken := _SPOKEN.match(text, end)) is None:
+    value = text[at:line_end].rstrip()
+    if " " not in value or value[0] in "\"'$" or "#" in value or "=" in value:
         return None
-    if quote := QUOTE.match(text, spoken.end()):
-        return _quoted(text, quote)
-    value = _WORD.match(text, spoken.end())
-    if value is None or MARKER.match(value[0]) or is_algorithm(value[0]):
-        return None
-    found = value[0].rstrip(".!?")
-    return (value.start(), value.start() + len(found)) if looks_secret(found) else None
+    before = text.rfind("\n", 0, max(line_start - 1, 0)) + 1
+    following = text[line_end + 1 : line_end + 80]
+    around = (text[before : before + 80] if before < line_start else "", following)
+    return (
+        (at, at + len(value))
+        if all(not each or each[0] in "#\n" or _DOTENV_LINE.match(each) for each in around)
+        else None
+    )
 
 
-def _named(text: str, start: int, end: int) -> Span | None:
-    """``<property name="password" value="…"/>``."""
-    if (attribute := _ATTRIBUTE.match(text, end)) and search_before(_NAMED, text, start, 64):
-        return _quoted(text, attribute)
-    return None
-
-
-def _element(text: str, start: int, at: int) -> Span | None:
+def _element(text: str, at: int) -> Range | None:
     """``<password>value</password>``."""
     content = _CONTENT.match(text, at)
-    if content is None or text[start - 1 : start] != "<" or not text.startswith("</", content.end()):
+    if content is None or not text.startswith(("</", "]]>"), content.end()):
         return None
-    return _unless_redacted(content)
+    stripped = len(content[0]) - len(content[0].lstrip())
+    value = content[0].strip()
+    if not value or MARKER.match(value) or is_placeholder(value):
+        return None
+    return at + stripped, at + stripped + len(value)
 
 
-def _unless_redacted(match: re.Match[str]) -> Span | None:
+def _unless(span: Range, text: str) -> Range | None:
+    return None if is_placeholder(text[slice(*span)].strip()) else span
+
+
+def unless_redacted(match: re.Match[str]) -> Range | None:
+    """The range of a match, unless it is nothing, a marker or a placeholder."""
     value = match[0].rstrip()
     if not value or MARKER.match(value) or is_placeholder(value):
         return None

@@ -1,62 +1,282 @@
-"""Secrets of command lines that no key names: ``sshpass -p value``, ``mysql -pvalue``, ``//user:value@host``."""
+"""Secrets of command lines that no key names: ``sshpass -p value``, ``mysql -pvalue``, ``curl -u user:value``."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
-from .assigned_values import is_placeholder
-from .effort import COMMANDS, Effort, ended, substituted
+from .assigned_values import MARKER, is_placeholder, looks_chosen, looks_random
+from .effort import COMMANDS, Effort
+from .hints import Place
+from .shell_words import Word, words
+from .spans import Span
 
-_OPTION: Final = re.compile(
-    r"""(\bsshpass[ \t]{1,4}-p[ \t]{0,4}
-    |\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)[ \t][^\n|;&]{0,200}?(?<=\s)-p
-    |\b(?:docker|podman|helm[ ]registry|buildah|skopeo)[ ]login[ \t][^\n|;&]{0,200}?(?<=\s)-p[ \t]{1,4}
-    |\bredis-cli[ \t][^\n|;&]{0,200}?(?<=\s)-a[ \t]{1,4}|\b(?:un)?zip[ \t][^\n|;&]{0,200}?(?<=\s)-P[ \t]{0,4})
-    (?!\[redacted:)(\\*["'])?((?(2)[^"'\\\n]+|[^\s"'\\;|&<>]+))""",
-    re.VERBOSE,
+RULE: Final = "password"
+
+
+class Command(NamedTuple):
+    """What of a program's arguments is a secret; names of options as they are written, parted by blanks."""
+
+    names: str
+    value: str = ""
+    """Options whose value is one, behind a blank or ``=``."""
+    attached: str = ""
+    """Options whose value is one where it is written in the same word: ``-pvalue``, ``/p:value``."""
+    user: str = ""
+    """Options whose value is a user's name and the secret, with a colon between."""
+    cookie: str = ""
+    """Options whose value is a name and the secret, with ``=`` between; else a file's name."""
+    needs: str = ""
+    """A word that has to stand in the command."""
+    is_wrapper: bool = False
+    """Whether its own options end where the first word stands that is none: another command begins there."""
+    positional: int | None = None
+    """Which argument that is no option is one; -1 is the last."""
+    positional_least: int = 1
+    """So many such arguments there have to be."""
+
+
+COMMANDS_TABLE: Final = (
+    Command("sshpass", value="-p", attached="-p", is_wrapper=True),
+    Command("mysql mysqldump mysqladmin mysqlimport mysqlpump mariadb mariadb-dump mariadb-admin mycli", attached="-p"),
+    Command("docker podman buildah skopeo nerdctl helm oras crane", value="-p --password --creds", needs="login"),
+    Command("docker podman skopeo", user="--creds --src-creds --dest-creds -u", needs="copy"),
+    Command("redis-cli", value="-a --pass"),
+    Command("redis-cli valkey-cli keydb-cli", needs="auth", positional=-1, positional_least=2),
+    Command("zip unzip 7z 7za 7zr rar unrar", value="-P", attached="-P -p -hp"),
+    Command(
+        "curl", user="-u --user -U --proxy-user", value="--pass --proxy-pass --oauth2-bearer --key-pass", attached=""
+    ),
+    Command("curl", cookie="-b --cookie"),
+    Command("curl wget", value="--password --http-password --ftp-password --proxy-password"),
+    Command("http https httpie xh xhs", user="-a --auth", value="--bearer"),
+    Command(
+        "ldapsearch ldapadd ldapmodify ldapdelete ldappasswd ldapwhoami ldapcompare", value="-w -s -a", attached="-w"
+    ),
+    Command("psexec psexec64 winexe paexec", value="-p /p"),
+    Command("xfreerdp wfreerdp rdesktop mstsc", value="-p /p", attached="/p: -p /gp:"),
+    Command("htpasswd", needs="-b", positional=-1, positional_least=3),
+    Command("htpasswd", needs="-bc", positional=-1, positional_least=3),
+    Command("htpasswd", needs="-nb", positional=-1, positional_least=2),
+    Command("htpasswd", needs="-nbB", positional=-1, positional_least=2),
+    Command("htpasswd", needs="-bB", positional=-1, positional_least=3),
+    Command("ssh-keygen", value="-N -P"),
+    Command("az", value="-p --password --account-key --sas-token --client-secret --connection-string", needs="login"),
+    Command("az acr", value="-p --password"),
+    Command("openssl", value="-k -K -pass -passin -passout -passwd -macopt"),
+    Command("gpg gpg2", value="--passphrase"),
+    Command("smbclient smbmap rpcclient net mount.cifs", user="", value="--password"),
+    Command("smbmap crackmapexec nxc netexec evil-winrm hydra medusa", value="-p"),
+    Command("mongo mongosh mongodump mongorestore mongoexport mongoimport", value="-p --password"),
+    Command("sqlcmd bcp osql isql tsql", value="-P -p", attached="-P"),
+    Command("psql pg_dump pg_restore", value="--password"),
+    Command("influx clickhouse-client clickhouse cqlsh snowsql presto trino", value="-p --password -t --token"),
+    Command("rabbitmqadmin", value="-p --password"),
+    Command("rabbitmqctl", needs="add_user", positional=-1, positional_least=3),
+    Command("rabbitmqctl", needs="change_password", positional=-1, positional_least=3),
+    Command("mosquitto_pub mosquitto_sub", value="-P --pw"),
+    Command("keytool jarsigner", value="-storepass -keypass -srcstorepass -deststorepass"),
+    Command("vault", needs="login", positional=-1, positional_least=2),
+    Command("gh", value="--body -b", needs="secret"),
+    Command("gh", value="--with-token", needs="login"),
+    Command("glab", value="-t --token", needs="login"),
+    Command("heroku flyctl fly vercel netlify railway wrangler", value="-t --token -a --auth --auth-token"),
+    Command("twine", value="-p --password"),
+    Command("poetry", needs="pypi-token.pypi", positional=-1, positional_least=3),
+    Command("poetry", needs="http-basic", positional=-1, positional_least=3),
+    Command("cargo", needs="login", positional=-1, positional_least=2),
+    Command("gem bundle", value="--key"),
+    Command("nuget dotnet", value="-k --api-key -p --password -ApiKey -Password"),
+    Command("npm yarn pnpm", value="--_authToken --_password --otp"),
+    Command("ansible ansible-playbook ansible-vault", value="--vault-password --become-password"),
+    Command("kubectl oc", value="--token --password -p", needs="login"),
+    Command("kubectl oc", value="--token --password"),
+    Command("svn git-svn hg", value="--password"),
+    Command("useradd usermod adduser", value="-p --password"),
+    Command("wpa_passphrase", positional=-1, positional_least=2),
+    Command("nmcli iwctl", value="password --passphrase wifi-sec.psk"),
+    Command("cryptsetup", value="--key"),
+    Command("setx", positional=-1, positional_least=2),
+    Command("lftp ftp ncftp ncftpput", user="-u", value="-p"),
+    Command("lftp", value="-u"),
+    Command("expressvpn nordvpn", value="--token --password"),
+    Command("cmdkey", attached="/pass: /p:"),
+    Command("schtasks sc", value="/rp password= /p"),
+    Command("runas", attached="/password:"),
+    Command("dsmod dsadd", value="-pwd"),
+    Command("convertto-securestring", value="-String", positional=0, positional_least=1),
+    Command("restic borg duplicity rclone", value="--password --passphrase --pass --s3-secret-access-key"),
+    Command("s3cmd", value="--secret_key --access_key"),
+    Command("mc", needs="alias", positional=-1, positional_least=5),
+    Command("aws", value="--master-user-password --password --secret-string --temporary-password"),
+    Command("gcloud", value="--password --root-password"),
+    Command("wg", needs="set", value="preshared-key"),
+    Command("sendmail swaks msmtp sendemail", value="-ap -xp --auth-password -w"),
+    Command("pdftk qpdf", value="user_pw owner_pw --password"),
+    Command("ipmitool", value="-P"),
+    Command("snmpwalk snmpget snmpset", value="-A -X -c"),
+    Command("kinit", value="--password"),
+    Command("realm adcli", value="--login-password"),
+    Command("chpass mkpasswd", positional=-1, positional_least=1),
 )
-"""Of the commands that take a password behind a single letter, and that letter."""
-_COMMANDS: Final = ("sshpass", "mysql", "mariadb", " login", "redis-cli", "zip")
-"""One of these is in each of them: the search for it takes no time beside that for the whole."""
-_COMMAND: Final = re.compile(
-    r"\b(?:sshpass|mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|docker|podman|helm registry|buildah|skopeo|redis-cli"
-    r"|(?:un)?zip)(?=[ \t])"
+"""A line for each way in which a program takes a secret that its option does not name, or names by a letter."""
+
+_BY_NAME: Final[dict[str, list[Command]]] = {}
+for _command in COMMANDS_TABLE:
+    for _name in _command.names.split():
+        _BY_NAME.setdefault(_name, []).append(_command)
+
+_TAKES_STDIN: Final = (
+    *(
+        "chpasswd",
+        "sudo -s",
+        "passwd --stdin",
+        "--password-stdin",
+        "--with-token",
+        "--passphrase-fd",
+        "cryptsetup",
+        "su -",
+    ),
+    *(
+        "vault login -",
+        "kinit",
+        "openssl enc",
+        "secret create",
+        "secret set",
+        "secrets create",
+        "secret put",
+        "secret add",
+    ),
+    *("--stdin", "passwd", "--pass-stdin", "login -p -", "vipe"),
 )
-_VARIABLE: Final = re.compile(r"\$[\w{(]")
-_SHARE: Final = re.compile(
-    r"""((?<![\w:/\\.])//[^\s/?#:@"'<>]{1,128}:)(?!\[redacted:)([^\s/?#"'<>@]{1,256})@"""
-    r"""(?=[\w\-]+\.[\w.\-]*\w|[\w\-]{1,64}(?::[0-9]{1,5})?/)"""
+"""Programs that read a secret from what is piped into them."""
+_HAS_ITS_OWN: Final[dict[str, re.Pattern[str]]] = {
+    **dict.fromkeys(
+        ("sqlplus", "rman", "expdp", "impdp", "sqlldr"),
+        re.compile(
+            r"[ \t]+(?:-\w+[ \t]+)*(?:\\*[\"'])?[\w$#]{1,64}/(?P<secret>[^\s/@\"'\\]{2,128})(?=@|\s|$|\\*[\"'])"
+        ),
+    ),
+    "net use": re.compile(
+        r"(?m)[ \t]+(?:[a-zA-Z*]:[ \t]+)?\\\\[^\s]{2,256}[ \t]+(?!/)(?P<secret>[^\s/][^\s]{2,128})(?=[ \t]|$)"
+    ),
+    "net user": re.compile(r"(?m)[ \t]+[\w.\\-]{1,64}[ \t]+(?!/)(?P<secret>[^\s/*][^\s]{2,128})(?=[ \t]|$)"),
+    "<<<": re.compile(r"""[ \t]*(\\*["'])?(?P<secret>(?(1)[^"'\n]{4,256}|[^\s"'|;&]{6,256}))"""),
+}
+"""Behind these words stands the secret, in a way of their own."""
+WORDS: Final = (*_BY_NAME, *_TAKES_STDIN, *_HAS_ITS_OWN)
+_VARIABLE: Final = re.compile(r"\$[\w{(]|%\w+%")
+_BEFORE: Final = re.compile(r"[\w\-./\\]")
+_PIPED: Final = re.compile(
+    r"""\b(?:echo|printf)[ ]+(?:-[neE]+[ ]+)?(?:(\\*["'])%s(?:\\+n)?\1[ ]+)?(\\*["'])?"""
+    r"""(?P<secret>(?(2)[^"'\n]{1,256}?|[^\s"'|;&]{1,256}))(?:\\+n)?(?(2)\2)[ ]*\|[ ]*[\w\-./ =]{0,80}?\Z"""
 )
 
 
-def redact_commands(text: str, effort: Effort) -> str:
-    """Replace the passwords."""
-    if "-" in text and any(map(text.__contains__, _COMMANDS)):
-        text = _without_options(text, effort)
-    if "@" in text and "//" in text:
-        text = substituted(_SHARE, _share, text, effort, COMMANDS, 3, "//")
-    return text
-
-
-def _without_options(text: str, effort: Effort) -> str:
-    kept: list[str] = []
-    done = at = 0
-    while command := _COMMAND.search(text, at):
-        at = command.end()
+def find_in_commands(text: str, places: Sequence[Place], effort: Effort) -> Iterator[Span]:
+    """The secrets in the arguments of commands, and in what is piped into them."""
+    at = 0
+    for start, end in sorted(places):
+        if (
+            start < at
+            or (start and _BEFORE.match(text, start - 1) and text[start - 1] not in "/\\")
+            or text[end : end + 1].isalnum()
+        ):
+            continue
         if not effort.spend(COMMANDS, 4):
-            return ended(kept, text, done, command.start())
-        if option := _OPTION.match(text, command.start()):
-            kept += (text[done : option.start()], _option(option))
-            done = at = option.end()
-    return "".join((*kept, text[done:])) if kept else text
+            yield Span(start, start, "")
+            return
+        name = text[start:end].lower()
+        if name in _TAKES_STDIN or name in _HAS_ITS_OWN:
+            yield from _special(text, start, end, name)
+        if name not in _BY_NAME:
+            continue
+        if text[end : end + 1] not in {" ", "\t", "."}:
+            continue
+        arguments = words(text, end + 4 if text.startswith(".exe", end) else end)
+        if not effort.spend(COMMANDS, 2 + len(arguments)):
+            yield Span(start, start, "")
+            return
+        for word in secret_arguments(name, arguments):
+            yield Span(word.start, word.end, RULE)
+            at = max(at, word.end)
 
 
-def _option(option: re.Match[str]) -> str:
-    before, quote, value = option.groups(default="")
-    is_variable = not quote.endswith("'") and _VARIABLE.match(value)
-    return option[0] if is_variable or is_placeholder(value) else f"{before}{quote}[redacted:password]"
+def secret_arguments(name: str, arguments: Sequence[Word]) -> Iterator[Word]:
+    """Of a program's arguments, the parts that are secrets."""
+    for command in _BY_NAME.get(name, ()):
+        if command.needs and all(word.text.lower() != command.needs for word in arguments):
+            continue
+        yield from _by_options(command, arguments)
+        if command.positional is not None:
+            yield from _by_position(command, arguments)
 
 
-def _share(share: re.Match[str]) -> str:
-    return share[0] if is_placeholder(share[2]) else f"{share[1]}[redacted:url password]@"
+def _by_options(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
+    value, attached, user = (set(each.split()) for each in (command.value, command.attached, command.user))
+    for index, word in enumerate(arguments):
+        following = arguments[index + 1] if index + 1 < len(arguments) else None
+        if (
+            command.is_wrapper
+            and not word.text.startswith("-")
+            and (not index or arguments[index - 1].text not in value)
+        ):
+            return
+        if following is not None and word.text in command.cookie.split() and "=" in following.text:
+            yield Word(following.text.partition("=")[2], following.start + following.text.index("=") + 1, following.end)
+            continue
+        option, sign, rest = word.text.partition("=")
+        if sign and rest and option in value | user:
+            found = Word(rest.strip("\"'"), word.start + len(option) + 1, word.end)
+        elif following is not None and word.text in value | user and not following.text.startswith("-"):
+            found = following
+        elif (joined := next((each for each in attached | user if word.text.startswith(each)), None)) and len(
+            word.text
+        ) > len(joined):
+            option = joined
+            if joined.startswith("--") or (joined in user and len(joined) > 2):
+                continue
+            found = Word(word.text[len(joined) :].strip("\"'"), word.start + len(joined), word.end)
+        else:
+            continue
+        if option in user:
+            secret = _behind_colon(found)
+            if secret is not None:
+                yield secret
+        elif _is_value(found.text):
+            yield found
+
+
+def _by_position(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
+    plain = [word for word in arguments if not word.text.startswith("-")]
+    if command.positional is not None and len(plain) >= command.positional_least:
+        word = plain[command.positional]
+        if _is_value(word.text) and (looks_chosen(word.text) or command.positional_least > 2):
+            yield word
+
+
+def _behind_colon(word: Word) -> Word | None:
+    """The password in ``user:password``."""
+    name, colon, secret = word.text.partition(":")
+    if not colon or secret.startswith("//") or not _is_value(secret) or name.startswith(("[redacted", "http")):
+        return None
+    return Word(secret, word.start + len(name) + 1, word.end)
+
+
+def _is_value(text: str) -> bool:
+    plain = text.strip("\"'\\")
+    if plain.startswith(("pass:", "env:", "file:", "fd:", "stdin")):
+        return plain.startswith("pass:")
+    return bool(plain) and not _VARIABLE.match(plain) and not is_placeholder(plain) and MARKER.match(plain) is None
+
+
+def _special(text: str, start: int, end: int, name: str) -> Iterator[Span]:
+    own = _HAS_ITS_OWN.get(name)
+    match = own.match(text, end) if own else _PIPED.search(text, max(0, start - 300), start)
+    if match is None or not _is_value(match["secret"]) or (name == "<<<" and not looks_random(match["secret"])):
+        return
+    first, last = match.span("secret")
+    if name == "chpasswd":
+        first += match["secret"].find(":") + 1
+    yield Span(first, last, RULE)

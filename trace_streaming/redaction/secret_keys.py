@@ -3,53 +3,104 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 _SEGMENTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_FOREIGN_SEGMENTS: Final = re.compile(r"[^\W\d_]+|\d+")
 
 _SECRET: Final = frozenset(
-    "password passwords passwd pwd passphrase passphrases passcode passwort kennwort secret secrets "
+    "password passwords passwd pwd passphrase passphrases passcode passkey secret secrets psk bindpw rootpw userpw "
     "authorization cookie cookies credential credentials sessionid sessid phpsessid jsessionid sshpass "
-    "cvv cvv2 cvc cvc2 ssn otp totp mnemonic".split()
+    "cvv cvv2 cvc cvc2 ssn otp totp mnemonic dockerconfigjson dockercfg "
+    "passwort kennwort contraseña contrasena clave_secreta senha motdepasse wachtwoord lösenord losenord adgangskode "
+    "salasana hasło haslo heslo jelszó parola şifre sifre пароль пароля 密码 密碼 口令 パスワード 비밀번호 암호".split()
 )
 """These name a secret wherever they stand: ``db.password``, ``passwordHash``."""
 _SECRET_ENDINGS: Final = (
-    *("password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "privatekey", "clientsecret"),
-    *("authtoken", "accesstoken", "refreshtoken", "idtoken", "csrftoken", "xsrftoken", "middlewaretoken"),
+    *("password", "passwd", "passphrase", "passcode", "apikey", "secretkey", "accesskey", "privatekey", "clientsecret"),
+    *("authtoken", "accesstoken", "refreshtoken", "idtoken", "csrftoken", "xsrftoken", "middlewaretoken", "passwort"),
+    *("accountkey", "sharedkey", "masterkey", "encryptionkey", "signingkey", "sessiontoken", "bearertoken"),
 )
 """Ends of words that are written in one: ``PGPASSWORD``, ``csrfmiddlewaretoken``."""
 _SECRET_PAIRS: Final = frozenset(
     tuple(pair.split())
     for pair in (
-        *("api key", "api keys", "access key", "access keys", "private key", "secret key", "signing key"),
+        *("api key", "api keys", "access key", "access keys", "private key", "secret key", "signing key", "apikey v2"),
         *("encryption key", "decryption key", "master key", "account key", "storage key", "shared key", "auth key"),
         *("service key", "session key", "subscription key", "license key", "deploy key", "consumer key", "app key"),
         *("ssh key", "ssl key", "tls key", "hmac key", "jwt key", "rsa key", "gpg key", "pgp key", "admin key"),
-        *("webhook key", "write key", "functions key", "connect sid", "session cookie"),
+        *("webhook key", "write key", "functions key", "connect sid", "session cookie", "client key", "private pem"),
         *("access tokens", "refresh tokens", "api tokens", "auth tokens", "token value", "token 1", "token 2"),
         *("db pass", "database pass", "user pass", "smtp pass", "mail pass", "email pass", "mysql pass", "ftp pass"),
         *("postgres pass", "pg pass", "redis pass", "admin pass", "root pass", "proxy pass", "http pass", "auth pass"),
+        *("db pw", "root pw", "admin pw", "user pw", "bind pw", "ldap pw", "wifi key", "network key", "pre shared"),
+        *("pass word", "pass phrase", "pass code", "pass key", "sas token", "zugangs code", "clave secreta"),
         *("basic auth", "auth header", "proxy auth", "redis auth", "rediscli auth", "amz signature", "goog signature"),
         *("security code", "verification code", "otp code", "mfa code", "authorization code", "recovery code"),
-        *("recovery codes", "backup codes", "seed phrase", "recovery phrase", "security answer", "card pin"),
-        *("social security", "card cvv"),
+        *("time code", "auth code", "login code", "factor code", "confirmation code", "access code", "pin code"),
+        *("recovery codes", "backup codes", "backup code", "seed phrase", "recovery phrase", "security answer"),
+        *("card pin", "social security", "card cvv", "secret phrase", "de passe", "palabra clave"),
+        *(
+            "unseal key",
+            "api schlüssel",
+            "clé api",
+            "clave api",
+            "chiave api",
+            "root token",
+            "unlock pin",
+            "sim pin",
+            "user pin",
+            "bank pin",
+            "account pin",
+        ),
     )
 )
 _PLAIN_TOKENS: Final = frozenset(
     "next page continuation sync previous prev cursor eos bos pad unk mask sep cls stop start end special "
-    "first last per input output prompt completion total cancellation design syntax".split()
+    "first last per input output prompt completion total cancellation design syntax max min".split()
 )
 """Before ``token``: cursors of lists, and the tokens of language models, which open no door."""
 _ABOUT: Final = frozenset(
     "count counts length len size policy required enabled disabled strength expiry expires expired type types "
-    "name names path file field fields domain provider status endpoint url uri age changed rotated "
-    "hashers validators".split()
+    "name names path file field fields domain provider status endpoint url uri age changed rotated id ids ref "
+    "hashers validators validator hasher manager helper hint label prompt placeholder format regex pattern error "
+    "errors limit limits usage list store version rotation reset management header headers prefix suffix source location algorithm alg param parameter var variable env timeout ttl seconds minutes hours days max "
+    "min attempts duration interval samesite secure httponly".split()
 )
 """As the last segment: the key tells something about a secret, and not the secret."""
-_WHETHER: Final = frozenset({"has", "is", "num", "needs", "requires", "require", "missing", "forgot"})
+_STILL_SECRET: Final = frozenset({("access", "key", "id"), ("session", "id")})
+_WHETHER: Final = frozenset("has is num no needs requires require missing forgot forgotten count".split())
+_VERBS: Final = frozenset(
+    "reset change update validate check verify show hide toggle use with without allow disable enable".split()
+)
+"""As the first segment: the key may as well name what is done with a secret."""
+_TIMES: Final = [["changed", "at"], ["updated", "at"], ["expires", "at"], ["expires", "in"], ["expiry", "date"]]
+_WEAK: Final = frozenset(
+    "pass pw pin pat session signature salt hmac sid appid auth tokens signed nonce apikeys code".split()
+)
+"""As the last segment: a key that may name a secret, and as well something else; its value tells."""
 _PHONES: Final = frozenset("phone phones telephone mobile cellphone fax msisdn whatsapp".split())
+
+_LOOKALIKES: Final = str.maketrans("аеорсухіѕјһԁѡАЕОРСХІЅЈΑΒΕΙΚΜΝΟΡΤΧο", "aeopcyxisjhdwAEOPCXISJABEIKMNOPTXo")  # noqa: RUF001
+"""Letters of other alphabets that look like Latin ones."""
+
+JOINTS: Final = ("", "_", "-", ".", " ")
+WORDS: Final = tuple(
+    sorted(
+        {word.lower() for word in (*_SECRET, *_SECRET_ENDINGS, "token", "jwt", "bearer")}
+        | {joint.join(pair) for pair in _SECRET_PAIRS for joint in JOINTS}
+        | {"mot de passe", "signature", "hmac", "salt", "nonce", "x-auth", "session", "pass"}
+        | {
+            f"{word}{sign}"
+            for word in ("pw", "pin", "sid", "auth", "_pat", "-pat")
+            for sign in (":", "=", " =", '"', "'", " :", "\n")
+        }
+    )
+)
+"""What every key that names a secret has in it, in small letters."""
 
 
 def is_secret_key(key: str) -> bool:
@@ -62,9 +113,23 @@ def is_secret_key(key: str) -> bool:
     return _names_a_secret(_ends(key))
 
 
+def may_be_secret_key(key: str) -> bool:
+    """Whether a key may name a secret, or as well something else, as its value tells: ``pass``, ``session``."""
+    return _may_name_a_secret(_ends(key))
+
+
 def is_phone_key(key: str) -> bool:
     """Whether a key says that digits are a phone number, which they need not look like."""
     return _names_a_phone(_ends(key))
+
+
+def plain_letters(text: str) -> str:
+    """A text as it reads: without invisible characters, with usual letters for those that look like them."""
+    if text.isascii():
+        return text
+    visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    plain = unicodedata.normalize("NFKC", visible)
+    return plain.translate(_LOOKALIKES) if any("a" <= letter <= "z" for letter in plain.lower()) else plain
 
 
 def _ends(key: str) -> str:
@@ -73,13 +138,25 @@ def _ends(key: str) -> str:
 
 
 def _segments(key: str) -> list[str]:
-    return [segment.lower() for segment in _SEGMENTS.findall(key)]
+    if key.isascii():
+        return [segment.lower() for segment in _SEGMENTS.findall(key)]
+    plain = plain_letters(key)
+    pattern = _SEGMENTS if plain.isascii() else _FOREIGN_SEGMENTS
+    return [segment.lower() for segment in pattern.findall(plain)]
 
 
 @lru_cache(maxsize=4096)
 def _names_a_secret(key: str) -> bool:
     segments = _segments(key)
-    if not segments or segments[-1] in _ABOUT or segments[0] in _WHETHER or segments[-2:] in _TIMES:
+    if not segments or segments[0] in _VERBS:
+        return False
+    return _tells_of_a_secret(segments)
+
+
+def _tells_of_a_secret(segments: list[str]) -> bool:
+    if segments[0] in _WHETHER or segments[-2:] in _TIMES:
+        return False
+    if segments[-1] in _ABOUT and tuple(segments[-3:]) not in _STILL_SECRET:
         return False
     if not _SECRET.isdisjoint(segments) or any(segment.endswith(_SECRET_ENDINGS) for segment in segments):
         return True
@@ -88,7 +165,14 @@ def _names_a_secret(key: str) -> bool:
     return segments[-1] in {"token", "jwt", "bearer"} and _PLAIN_TOKENS.isdisjoint(segments[-2:-1])
 
 
-_TIMES: Final = [["changed", "at"], ["updated", "at"], ["expires", "at"], ["expires", "in"], ["expiry", "date"]]
+@lru_cache(maxsize=4096)
+def _may_name_a_secret(key: str) -> bool:
+    segments = _segments(key)
+    if not segments or segments[0] in _WHETHER:
+        return False
+    if segments[0] in _VERBS:
+        return _tells_of_a_secret(segments)
+    return segments[-1] in _WEAK or segments[-2:] == ["secret", "id"]
 
 
 @lru_cache(maxsize=4096)

@@ -25,11 +25,19 @@ def search_before(pattern: re.Pattern[str], text: str, start: int, length: int) 
     begin = max(0, start - length)
     if text.find("\\\\", begin, start) < 0:
         return pattern.search(text, begin, start)
+    return pattern.search(before(text, start, length))
+
+
+def before(text: str, start: int, length: int) -> str:
+    """The ``length`` characters before ``start``, and more of them where quotes were escaped often, with one backslash."""
+    begin = max(0, start - length)
+    if text.find("\\\\", begin, start) < 0:
+        return text[begin:start]
     begin = max(0, start - _ESCAPED * length)
-    before = text[begin:start]
-    while "\\\\" in before:
-        before = before.replace("\\\\", "\\")
-    return pattern.search(before if begin == 0 else f"-{before}")  # which is not the text's beginning
+    part = text[begin:start]
+    while "\\\\" in part:
+        part = part.replace("\\\\", "\\")
+    return part if begin == 0 else f"-{part}"  # which is not the text's beginning
 
 
 def is_set(text: str, start: int) -> bool:

@@ -13,13 +13,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from trace_streaming.emitting.contract import MAX_EVENTS, Emitter, current_emitter
 from trace_streaming.emitting.event_factory import make_event, safe_details
+from trace_streaming.emitting.surroundings import learn_environment
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.freezing import JSON
-from trace_streaming.redaction import Redactor, redact
+from trace_streaming.redaction import Redactor, redact, register_secret
+from trace_streaming.redaction.encodings import SHORTEST
 
 try:
     from .ingest import check_authorization, check_base_url
@@ -65,12 +68,15 @@ class RemoteTraceEmitter(Emitter):
         max_events: int | None = MAX_EVENTS,
     ) -> None:
         super().__init__(trace_id, max_events)
+        _learn_once()
+        if len(token) >= SHORTEST:
+            register_secret(token)
         self._extra_events = tuple(extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
         self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
         if metadata is not None:
-            text = safe_details(metadata, redactor)[1]
+            text = safe_details(metadata, redactor, self.trace_id)[1]
             self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), metadata=text))
 
     @property
@@ -104,6 +110,11 @@ class RemoteTraceEmitter(Emitter):
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
         self._sender.put(record)
+
+
+@cache
+def _learn_once() -> None:
+    learn_environment()
 
 
 def close() -> None:

@@ -19,12 +19,21 @@ from django.db import (
     transaction,
 )
 
-from trace_streaming.events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
+from trace_streaming.events import (
+    EncodedEvent,
+    TraceApproval,
+    TraceEnd,
+    TraceEvent,
+    TraceHidden,
+    TraceLoss,
+    TraceRecord,
+    TraceStart,
+)
 from trace_streaming.models import SpoolSegment, Trace
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
-from . import event_rows, owners, signal_inputs, trace_rows
+from . import event_rows, hidden_values, owners, signal_inputs, trace_rows
 from .trace_rows import Appended, TraceGoneError
 
 P = ParamSpec("P")
@@ -134,6 +143,8 @@ def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch
         transaction.set_rollback(True, using=alias)
         return list(in_doubt)
     owners.say(alias, [start for new in appended.values() for start in new.starts])
+    hidden_values.say(alias, {heads[trace_id].pk: new.hidden for trace_id, new in appended.items() if new.hidden})
+    hidden_values.hide(alias, appended, heads)
     numbered = [
         event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
         for trace_id, new in appended.items()
@@ -163,6 +174,8 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
                 new.starts.append(record)
             case TraceApproval():
                 new.approvals.append(record)
+            case TraceHidden():
+                new.hidden += record.digests
             case TraceLoss():
                 new.lost += record.count
     return dict(sorted(appended.items()))

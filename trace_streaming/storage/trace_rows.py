@@ -28,11 +28,13 @@ class Appended:
     end: TraceEnd | None = None
     approvals: list[TraceApproval] = field(default_factory=list)
     lost: int = 0
+    hidden: list[str] = field(default_factory=list)
+    """Digests of values that were hidden."""
 
     @property
     def adds_something(self) -> bool:
         """Whether it is not only a repeat."""
-        return bool(self.events or self.starts or self.end or self.approvals or self.lost)
+        return bool(self.events or self.starts or self.end or self.approvals or self.lost or self.hidden)
 
     @property
     def first_at(self) -> datetime:

@@ -1,0 +1,50 @@
+"""The ways in which a value is written where it is carried: as it is, escaped, in percents, in base64, in hexadecimal."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+SHORTEST: Final = 6
+"""Characters of a value, and of what is sought for it."""
+_LEVELS: Final = 4
+"""Of JSON in JSON."""
+
+
+def encodings(value: str) -> Iterator[str]:
+    """The value itself, and its other forms; some may be the same."""
+    yield value
+    for form in (value, json.dumps(value)[1:-1]):
+        escaped = form
+        for _ in range(_LEVELS):
+            yield escaped
+            escaped = json.dumps(escaped, ensure_ascii=False)[1:-1]
+    for form in {quote(value, safe=""), quote(value), quote_plus(value)}:
+        yield form
+        yield _small_percents(form)
+    yield html.escape(value)
+    raw = value.encode("utf-8", "surrogatepass")
+    yield raw.hex()
+    yield raw.hex().upper()
+
+
+def base64_parts(value: str) -> Iterator[str]:
+    """What of its base64 is the same wherever in a longer text the value stands: three ways, by what is before it."""
+    raw = value.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + raw).decode()
+        begin = (0, 2, 3)[before]
+        whole = (before + len(raw)) // 3 * 4 if (before + len(raw)) % 3 else len(encoded)
+        core = encoded[begin:whole]
+        if len(core) >= SHORTEST:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
+
+
+def _small_percents(form: str) -> str:
+    first, *others = form.split("%")
+    return "%".join((first, *(other[:2].lower() + other[2:] for other in others)))

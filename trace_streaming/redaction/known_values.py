@@ -1,0 +1,207 @@
+"""Values that are hidden wherever they stand: whole, in pieces, encoded, escaped."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from typing import Final, cast
+
+from ahocorasick_rs import AhoCorasick, Implementation
+
+from trace_streaming.events.kinds import JSON
+from trace_streaming.events.texts import Numbering
+
+from .encodings import base64_parts, encodings
+from .spans import Span, merged, without
+
+RULE: Final = "known value"
+MARKER: Final = f"[redacted:{RULE}]"
+MOST_VALUES: Final = 256
+"""Of a trace; behind these, the one that was named longest ago is forgotten."""
+MOST_CHARACTERS: Final = 65_536
+"""Of all values of a trace together."""
+_RECENT: Final = 8
+"""Values for which the smaller automaton is built again; more of them go into the larger one."""
+
+_BREAKS: Final = re.compile(
+    r"(?:\x1b|\\{1,4}u001b|\\{1,4}x1b|\\{1,4}033)\[[0-9;?]*[A-Za-z]|(?:\\{0,4}\r|\\{1,4}r)?\\{0,4}(?:\n|(?<=\\)n)[ \t]*|[\u00ad\u200b-\u200f\u2060\ufeff]"
+)
+"""What parts a text that is shown in colours, or in lines."""
+
+
+_COLOURS: Final = re.compile(r"(?:\x1b|\\+(?:u001b|x1b|033))\[[0-9;?]*[A-Za-z]")
+_INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_BASE64_BEFORE: Final = re.compile(r"[A-Za-z0-9+/_\-]{0,3}")
+_BASE64_BEHIND: Final = re.compile(r"[A-Za-z0-9+/_\-]{0,3}={0,2}")
+
+
+class Automaton:
+    """All ways in which some values may be written, found in one pass."""
+
+    def __init__(self, values: Iterable[str], implementation: Implementation | None) -> None:
+        values = list(values)
+        whole = dict.fromkeys(form for value in values for form in encodings(value))
+        parts = dict.fromkeys(part for value in values for part in base64_parts(value) if part not in whole)
+        self._patterns = [*whole, *parts]
+        self._first_part = len(whole)
+        self._automaton = AhoCorasick(self._patterns, store_patterns=False, implementation=implementation)
+
+    def is_in(self, text: str) -> bool:
+        """Whether one of the values is in a text, however it is written."""
+        found = self._automaton.find_matches_as_indexes(text)
+        return bool(found) and any(True for _ in self._whole(text, found))
+
+    def spans(self, text: str) -> Iterator[Span]:
+        """Where they are."""
+        return self._whole(text, self._automaton.find_matches_as_indexes(text, overlapping=True))
+
+    def _whole(self, text: str, found: list[tuple[int, int, int]]) -> Iterator[Span]:
+        """Of digits, those that are not a part of a longer number."""
+        for pattern, first, last in found:
+            start, end = first, last
+            if pattern >= self._first_part:  # the letters of base64 around it hold the rest
+                start -= len(_BASE64_BEFORE.match(text[max(start - 3, 0) : start][::-1])[0])  # type: ignore[index]
+                end = _BASE64_BEHIND.match(text, end).end()  # type: ignore[union-attr]
+            elif self._patterns[pattern].isdecimal() and (
+                text[max(start - 1, 0) : start].isdecimal() or text[end : end + 1].isdecimal()
+            ):
+                continue
+            yield Span(start, end, RULE)
+
+
+class KnownValues:
+    """The values of one trace, or of the project."""
+
+    def __init__(self, most: int = MOST_VALUES) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._values: OrderedDict[str, None] = OrderedDict()
+        self._characters = 0
+        self._recent: list[str] = []
+        self._automata: tuple[Automaton, ...] = ()
+
+    def __contains__(self, value: str) -> bool:
+        return value in self._values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, values: Iterable[str]) -> list[str]:
+        """Values to hide from now on; returns those that are new."""
+        with self._lock:
+            joined = ("".join(map(str.strip, value.splitlines())) for value in values)
+            new = [value for value in dict.fromkeys(joined) if value not in self._values]
+            if new:
+                self._values.update(dict.fromkeys(new))
+                self._characters += sum(map(len, new))
+                self._build(new)
+            return new
+
+    def _build(self, new: list[str]) -> None:
+        is_over = False
+        while len(self._values) > self._most or self._characters > MOST_CHARACTERS:
+            self._characters -= len(self._values.popitem(last=False)[0])
+            is_over = True
+        self._recent += new
+        if is_over or len(self._recent) > _RECENT:
+            self._recent = []
+            self._automata = (Automaton(self._values, Implementation.ContiguousNFA),)
+        else:
+            recent = Automaton(self._recent, Implementation.ContiguousNFA)
+            has_old = len(self._values) > len(self._recent)
+            self._automata = (self._automata[0], recent) if has_old else (recent,)
+
+    def is_in(self, text: str) -> bool:
+        """Whether one of the values is in a text, or would be without the signs that part it."""
+        if not self._automata:
+            return False
+        joined = _joined_quickly(text)
+        return any(automaton.is_in(joined) for automaton in self._automata)
+
+    def spans(self, text: str) -> list[Span]:
+        """Where the values are in a text, each place once."""
+        found = [span for automaton in self._automata for span in automaton.spans(text)]
+        joined, places = _joined(text)
+        if places:
+            found += (
+                Span(_place(places, span.start), _place(places, span.end - 1) + 1, RULE)
+                for automaton in self._automata
+                for span in automaton.spans(joined)
+            )
+        return merged(found)
+
+
+def _joined_quickly(text: str) -> str:
+    """A text, or JSON, without what parts it: each of that has a sign of its own, and is looked for only where it is."""
+    if "\x1b[" in text or "1b[" in text or "033[" in text:
+        text = _COLOURS.sub("", text)
+    if "\\" in text:
+        text = "".join(map(str.lstrip, _unescaped_ends(text).split("\\n")))
+    if "\n" in text:
+        text = "".join(map(str.lstrip, text.replace("\r", "").replace("\\\n", "\n").split("\n")))
+    return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def _unescaped_ends(text: str) -> str:
+    """With ``\\n`` for each line's end, however often it was escaped, or a backslash stands before it."""
+    text = text.replace("\\r", "")
+    while "\\\\n" in text:
+        text = text.replace("\\\\n", "\\n")
+    return text
+
+
+def _joined(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """A text without what parts it, and where each of its pieces begins: in it, and in the text as it is."""
+    pieces: list[str] = []
+    places: list[tuple[int, int]] = []
+    length = at = 0
+    for gap in _BREAKS.finditer(text):
+        if gap.start() > at or not places:
+            places.append((length, at))
+            pieces.append(text[at : gap.start()])
+            length += gap.start() - at
+        at = gap.end()
+    if not places:
+        return text, []
+    places.append((length, at))
+    pieces.append(text[at:])
+    return "".join(pieces), places
+
+
+def _place(places: list[tuple[int, int]], at: int) -> int:
+    """Where a place of the joined text is in the text as it is."""
+    joined, whole = places[bisect_right(places, (at, 1 << 62)) - 1]
+    return whole + at - joined
+
+
+def masked(details: dict[str, JSON], known: tuple[KnownValues, ...]) -> dict[str, JSON]:
+    """Details without the values, in texts, in keys and as numbers; lists and objects inside are changed in place."""
+    return cast("dict[str, JSON]", _masked(details, known))
+
+
+def _masked(value: JSON, known: tuple[KnownValues, ...]) -> JSON:
+    if isinstance(value, str):
+        return masked_text(value, known)
+    if isinstance(value, dict):
+        another = Numbering()
+        kept: dict[str, JSON] = {}
+        for key, inside in value.items():
+            name = masked_text(key, known)
+            kept[name if name == key and name not in kept else another.name(name, kept)] = _masked(inside, known)
+        return kept
+    if isinstance(value, list):
+        return [_masked(item, known) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and any(str(value) in each for each in known):
+        return MARKER
+    return value
+
+
+def masked_text(text: str, known: tuple[KnownValues, ...]) -> str:
+    """A text without the values."""
+    for values in known:
+        if values.is_in(text) and (spans := values.spans(text)):
+            text = without(text, spans)
+    return text

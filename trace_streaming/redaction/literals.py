@@ -1,0 +1,91 @@
+"""Texts in code: how far they reach, and which of a call's is the value."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .assigned_values import QUOTE, is_placeholder, looks_chosen, looks_random, quote_end
+from .secret_keys import is_secret_key
+
+Range = tuple[int, int]
+
+_JOINED: Final = re.compile(r"""(?:\\'(?=')|[ \t]*(?:\\\n\s*)?(?=["']))""")
+_WRAPPED: Final = re.compile(
+    r"""(?:new[ ])?(?:\[\])?[A-Za-z_][\w.:]{0,80}[(]{1,2}[ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])"""
+)
+_LOOKUP: Final = re.compile(
+    r"(?:^|[._])(?:get|getenv|environ|env|config|input|prompt|getpass|read|open|load|find|lookup|_|t)$", re.IGNORECASE
+)
+_OR: Final = re.compile(
+    r"""(?:\\*["'`])?[)\]]{0,2}[ \t]{0,4}(?:\|\||\bor\b|\?\?|\?:)[ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])"""
+)
+_BRACKETED: Final = re.compile(r"""\([ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])""")
+_INSTEAD: Final = re.compile(
+    r"""[^\n;"'`]{0,80}(?:(?:\\*["'`])[\w.\-]{1,64}(?:\\*["'`])[^\n;"'`]{0,16}(?:,|[)\]][ \t]{0,4}(?:\|\||\bor\b|\?\?|\?:))"""
+    r"""|(?:\|\||\bor\b|\?\?|\?:)|[ \t]=)[ \t]{0,8}[bBrRfFuU]{0,2}(\\*["'`])"""
+)
+"""Behind an expression, what stands for it: ``getenv("TOKEN", "value")``, ``env.TOKEN || "value"``, ``str = "value"``."""
+
+
+def literal_end(text: str, end: int, quote: str) -> int:
+    """Where a text ends that goes on in the next: ``'a' 'b'``, ``"a""b"``, ``'it'\\''s'``.
+
+    :param end: of its first piece, where its quote stands
+    """
+    for _ in range(8):
+        after = end + len(quote)
+        if len(quote) > 1 or end >= len(text):  # of JSON in a text, in which nothing is joined
+            return end
+        joined = _JOINED.match(text, after)
+        if joined is None or (following := QUOTE.match(text, joined.end())) is None:
+            return end
+        if text[following.end() : following.end() + 1] in {"", ",", ")", "]", "}", ":", " ", "\n"}:
+            return end
+        next_end = quote_end(text, following.end(), following[1])
+        if text[next_end + 1 : next_end + 2] == ":" or "\n" in text[following.end() : next_end]:
+            return end
+        end = next_end
+        quote = following[1]
+    return end
+
+
+def literal_in_call(text: str, at: int) -> Range | None:
+    """The first text in a call that makes a secret of it: ``SecretStr("value")``, ``bytes('value', 'utf8')``."""
+    wrapped = _WRAPPED.match(text, at)
+    if wrapped is None:
+        return None
+    name = text[at : wrapped.start(1)].rstrip("bBrRfFuU \t(").rpartition(" ")[2]
+    start = wrapped.end()
+    end = quote_end(text, start, wrapped[1])
+    value = text[start:end]
+    if is_placeholder(value) or is_secret_key(value):
+        return None
+    if _LOOKUP.search(name):
+        return None
+    return (start, end) if looks_chosen(value) else None
+
+
+def literal_instead(text: str, at: int) -> Range | None:
+    """The text that is taken where an expression has no value, or that stands behind a type."""
+    return _chosen(text, _INSTEAD.match(text, at))
+
+
+def literal_or(text: str, end: int) -> Range | None:
+    """The text that is taken where what ends here has no value: ``env.TOKEN || "value"``."""
+    return _chosen(text, _OR.match(text, end))
+
+
+def literal_in_brackets(text: str, end: int) -> Range | None:
+    """The only text that a method is called with whose name is the key: ``.password("value")``."""
+    return _chosen(text, _BRACKETED.match(text, end))
+
+
+def _chosen(text: str, instead: re.Match[str] | None) -> Range | None:
+    if instead is None:
+        return None
+    start, end = instead.end(), quote_end(text, instead.end(), instead[1])
+    value = text[start:end]
+    if is_placeholder(value) or is_secret_key(value):
+        return None
+    return (start, end) if looks_chosen(value) or looks_random(value) else None

@@ -1,0 +1,124 @@
+"""A text without its secrets: the places where one may be are found in one pass, then each rule looks at its own."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from . import secret_assignments, secret_commands, secret_values, wording
+from .addresses import find_addresses
+from .effort import Effort
+from .hints import Hints, Place
+from .personal_numbers import find_numbers
+from .secret_keys import plain_letters
+from .spans import TOO_MUCH, Span, merged, without
+from .tokens import find_tokens
+
+_SHORT: Final = 64
+_MOST: Final = 8192
+innocent_texts: Final[set[str]] = set()
+"""Short texts in which nothing was found: most of a trace's come again and again. No secret is kept."""
+
+_CAPITALS: Final = re.compile("[A-Z]+")
+_COLOUR_WORDS: Final = ("\x1b[", "\\u001b[", "\\x1b[", "\\033[", "\\e[")
+_DISGUISED: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff01-\uff5e]|[\u0370-\u052f]")
+"""Invisible signs, wide letters, and letters of alphabets in which some look like Latin ones."""
+_CONTROLS: Final = re.compile(r"(?:\x1b|\\u001b|\\x1b|\\033|\\e)\[[0-9;?]*[A-Za-z]")
+
+_RULES: Final = (
+    secret_assignments.find_assigned,
+    secret_commands.find_in_commands,
+    secret_values.find_headers,
+    secret_values.find_keys,
+    secret_values.find_in_urls,
+    secret_values.find_in_queries,
+    secret_values.find_in_links,
+)
+_COLOURS: Final = len(_RULES)
+_HINTS: Final = Hints(
+    (
+        secret_assignments.WORDS,
+        secret_commands.WORDS,
+        secret_values.HEADER_WORDS,
+        secret_values.KEY_WORDS,
+        secret_values.URL_WORDS,
+        secret_values.QUERY_WORDS,
+        secret_values.LINK_WORDS,
+        _COLOUR_WORDS,
+        *wording.FAMILIES,
+    )
+)
+
+
+def redact_text(text: str, effort: Effort | None = None) -> str:
+    """Replace what is secret in a text; the rest of it stays readable. What was redacted once is left as it is."""
+    if text in innocent_texts:
+        return text
+    effort = effort or Effort()
+    if effort.left > 0:  # as effort.begin, which is called for what is rare
+        effort.left -= 2 + (len(text) >> 5)
+    elif not effort.begin(len(text)):
+        return TOO_MUCH
+    places, cut = _HINTS.places(in_small_letters(text))
+    spans, cut = _found(text, places, cut, effort)
+    if not spans and cut is None:
+        if (places and places[_COLOURS]) or (not text.isascii() and _DISGUISED.search(text)):
+            return _as_it_reads(text, effort)
+        remember(text, innocent_texts)
+        return text
+    return _without(text, spans, cut, effort)
+
+
+def _without(text: str, spans: list[Span], cut: int | None, effort: Effort) -> str:
+    kept = merged(spans)
+    for span in kept:
+        effort.hide(text[span.start : span.end], span.rule)
+    return without(text, kept, cut)
+
+
+def _found(
+    text: str, places: list[list[Place]] | None, cut: int | None, effort: Effort
+) -> tuple[list[Span], int | None]:
+    """What must not be seen, and from where on the text was not looked at."""
+    found: list[Span] = []
+    if places is not None:
+        for find, here in zip(_RULES, places, strict=False):
+            if here:
+                found += find(text, here, effort)
+        if any(wordings := places[_COLOURS + 1 :]):
+            found += wording.find_wordings(text, wordings, effort)
+    if "//" in text and "@" in text:
+        found += secret_values.find_in_shares(text, effort)
+    found += find_tokens(text, effort)
+    if "@" in text or "%40" in text or "at]" in text or "at)" in text:
+        # Of a URL's password with its host, which looks like an address, the password goes.
+        found += [span for span in find_addresses(text, effort) if not any(map(span.overlaps, found))]
+    found += find_numbers(text, effort)
+    ends = [span.start for span in found if not span.rule]
+    if ends:
+        cut = min(ends) if cut is None else min(cut, *ends)
+        found = [span for span in found if span.rule]
+    return found, cut
+
+
+def _as_it_reads(text: str, effort: Effort) -> str:
+    """A text in which nothing was found as it is written, without the signs that nobody sees."""
+    plain = plain_letters(_CONTROLS.sub("", text))
+    if plain == text or len(plain) > len(text):
+        return text
+    spans, cut = _found(plain, *_HINTS.places(in_small_letters(plain)), effort)
+    return _without(plain, spans, cut, effort) if spans or cut is not None else text
+
+
+def in_small_letters(text: str) -> str:
+    """As long as the text is; some capitals outside of ASCII have longer small letters, and stay."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else _CAPITALS.sub(lambda capitals: capitals[0].lower(), text)
+
+
+def remember(text: str, innocent: set[str]) -> None:
+    """Keep a short text in which nothing was found, among so many that are kept."""
+    if len(text) <= _SHORT:
+        if len(innocent) >= _MOST:
+            innocent.clear()
+        innocent.add(text)

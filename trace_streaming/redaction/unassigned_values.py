@@ -1,0 +1,197 @@
+"""Secrets that stand near their key without a sign between them: options, setters, pairs, calls, tables, prose."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .assigned_values import (
+    MARKER,
+    QUOTE,
+    is_algorithm,
+    is_placeholder,
+    looks_chosen,
+    looks_random,
+    looks_secret,
+    quote_end,
+)
+from .literals import literal_in_brackets, literal_or
+from .secret_keys import is_secret_key
+from .setters import before, is_behind_env, is_set, search_before
+
+Range = tuple[int, int]
+
+_MANY_WORDS: Final = re.compile(r"[a-z]{2,12}(?:[ \-][a-z]{2,12}){2,11}(?=[.\s\"'!]*(?:\n|$))")
+_OPTION: Final = re.compile(r"""[^\s"'`;|&<>-][^\s"'`;|<>]*""")
+_AFTER_OPTION: Final = frozenset(
+    "flag flags option options argument arguments parameter value values is and or to for with from as in on if when "
+    "was does must should can has the a an".split()
+)
+_SPOKEN: Final = re.compile(
+    r"(?:[ \t]+(?:for|of|to|on|f\u00fcr|pour|para|de)[ \t]+[\w@.\-]{1,40}(?:[ \t]+[\w@.\-]{1,40}){0,2})?(?:[ \t]+|(?=:))"
+    r"(?:(?:is|was|has been|have been)(?: now)?(?: changed| set| reset| updated)? to|set to|changed to|reset to|provided"
+    r"|is|was|are|to|as|ist|war|lautet|hei\u00dft|est|c'est|era|es|\u00e8|\u00e9|(?=:))(?:[ \t]+now)?[ \t]*:?[ \t\n]+"
+)
+_SPOKEN_WORD: Final = re.compile(r"""(?:[^\s;,"'`<>\\)}\]]|[)}\]](?=[^\s;,.)}\]]))+""")
+_NAMED_BACKWARDS: Final = re.compile(
+    r"""[\w\-#\[\]=*.:]{0,40}(?:["'`]\\*)?[\s]{0,16}(?:["'`]\\*)?(?:>?=|:|>|,|(?=\s))[ \t]{0,8}(?:["'`]\\*)?([A-Za-z_]{2,40})"""
+)
+"""What stands before a key, from its end: ``"name": "``, ``name="``, ``- name: ``, ``<name>``, ``variable "``."""
+_NAMING: Final = re.compile(
+    r"""\w{0,24}(?:name|key|field|id|label|variable|var|header|param|parameter|property|selector|element|target|placeholder"""
+    r"""|prompt|title|type|env|option|setting|resource|output)s?""",
+    re.IGNORECASE,
+)
+_PAIRED: Final = re.compile(
+    r"""[\]"'\\ :]{0,8}\{?(?:[^{}]{0,160}?[\s,;{"'\\<?&(])??(?:\w{0,16}value|val|default|text|content|input|answer|data|string|plaintext"""
+    r"""|secret\w{0,8})(?:\\*["'])?(?:[ \t]{0,8}(?::|=>?)|>)[ \t]{0,8}""",
+    re.IGNORECASE,
+)
+_MULTIPART: Final = re.compile(
+    r"""\\*["'](?:;[^\r\n]{0,200})?(?:\r?\n|\\+r\\+n)(?:[\w\-]{1,40}:[^\r\n]{0,200}(?:\r?\n|\\+r\\+n)){0,4}(?:\r?\n|\\+r\\+n)"""
+    r"""([^\r\n\\]{1,4096})(?:\r?\n|\\+r\\+n)"""
+)
+"""A part of a form's body: behind its name a line without anything, then the value."""
+_NAMED_AGAIN: Final = re.compile(r"\b(?:name|key|variable|field)\b", re.IGNORECASE)
+_ARGUMENT: Final = re.compile(
+    r"""(?:\\*["'`])[\])]{0,2}(?:[ \t\n]{0,8},[ \t\n]{0,16}(?:\w{1,16}[ \t]?[:=]>?[ \t]?)?|\)?\s{0,8}\.(?:send_keys|type|fill|press_sequentially|sendKeys"""
+    r"""|setValue|set_value|val|input|clear_and_type)\()[bBrRfFuU]{0,2}(\\*["'`])"""
+)
+"""From a text that names a secret to the one that comes next in a call, a pair or a tuple."""
+_SETTING_CALL: Final = re.compile(
+    r"\b(?:set\w*|put|add\w*|append|header|cookie|fill|type\w*|setdefault|getenv|store|save|write|insert|register|update|env|get|environ)"
+    r"\((?:[^()\n]{0,80}[, ])?[ \t]*(?:\\*[\"'`])[#\w\[\]=.\-*]{0,16}\Z",
+    re.IGNORECASE,
+)
+_BLANK: Final = re.compile(r"(?:\\t|[ \t]{1,16})")
+_QUOTED_NEXT: Final = re.compile(r"""[ \t]{0,8}(?:to|TO|=)?[ \t]{0,8}(\\*["'`])""")
+_PLAIN: Final = re.compile(r"""[^\s"'`<>,;(){}\\]{6,256}(?=\s|$|\\[nr"'])""")
+_BRACKETED: Final = re.compile(r"[ \t]\[([^\[\]\s]{6,256})\]")
+
+
+def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
+    """The range of the value that belongs to the key at ``start:end``; None where there is none to hide."""
+    if not is_secret:
+        return _paired(text, start, end) or _next_argument(text, start, end)
+    if text[start] == "-" or is_set(text, start):
+        return _option(text, start, end)
+    if is_behind_env(text, start):
+        option = _option(text, start, end)
+        return option if option and _is_value_of_env(text, start, end, option) else None
+    return (
+        _phrase(text, start, end)
+        or _spoken(text, end)
+        or _paired(text, start, end)
+        or _next_argument(text, start, end)
+        or literal_in_brackets(text, end)
+        or literal_or(text, end)
+        or _behind_blank(text, start, end)
+    )
+
+
+def _is_value_of_env(text: str, start: int, end: int, value: Range) -> bool:
+    """Whether it is, and no word of a sentence: a variable is written in capitals, or its value like a password."""
+    return (text[start:end].isupper() and not text[slice(*value)].islower()) or looks_secret(text[slice(*value)])
+
+
+def _option(text: str, start: int, end: int) -> Range | None:
+    """``--password value``, and not the flag in a sentence."""
+    at = end
+    while at < len(text) and at - end < 8 and text[at] in " \t\n":
+        at += 1
+    if at == end or text[end - 1] == "." or text[start:end].strip("-") == "":
+        return None
+    if quote := QUOTE.match(text, at):
+        return _quoted(text, quote)
+    value = _OPTION.match(text, at)
+    if (
+        value is None
+        or value[0].lower().rstrip(".,") in _AFTER_OPTION
+        or ("\n" in text[end:at] and not looks_random(value[0]))
+    ):
+        return None
+    return _unless_hidden(value.start(), value.end(), text)
+
+
+def _spoken(text: str, end: int) -> Range | None:
+    """``the password is hunter2``: only what looks like one."""
+    if (spoken := _SPOKEN.match(text, end)) is None:
+        return None
+    if quote := QUOTE.match(text, spoken.end()):
+        return _quoted(text, quote)
+    value = _SPOKEN_WORD.match(text, spoken.end())
+    if value is None or MARKER.match(value[0]) or is_algorithm(value[0]):
+        return None
+    found = value[0].rstrip(".!?")
+    is_one = looks_secret(found) or (":" in spoken[0] and len(found) >= 6 and not found.isalpha())
+    return (value.start(), value.start() + len(found)) if is_one else None
+
+
+def _phrase(text: str, start: int, end: int) -> Range | None:
+    """``the passphrase is three foxes hum softly``: all its words."""
+    if not text[start:end].lower().endswith(("phrase", "mnemonic", "password", "passwort")):
+        return None
+    spoken = _SPOKEN.match(text, end)
+    words = _MANY_WORDS.match(text, spoken.end()) if spoken and ":" in spoken[0] else None
+    return words.span() if words else None
+
+
+def _paired(text: str, start: int, end: int) -> Range | None:
+    """``{"name": "password", "value": "…"}`` in all its spellings: JSON, YAML, XML, HCL, a form's fields."""
+    naming = _NAMED_BACKWARDS.match(before(text, start, 96)[::-1])
+    if naming is None or not _NAMING.fullmatch(naming[1][::-1]):
+        return None
+    if part := _MULTIPART.match(text, end):
+        return _unless_hidden(*part.span(1), text)
+    paired = _PAIRED.match(text, end)
+    if paired is None or _NAMED_AGAIN.search(paired[0], paired[0].find("\n") + 1 or len(paired[0])):
+        return None
+    at = paired.end()
+    if quote := QUOTE.match(text, at):
+        return _quoted(text, quote)
+    value = re.compile(r"[^\s<>,;{}\"'\\]{2,256}").match(text, at)
+    return _unless_hidden(value.start(), value.end(), text) if value else None
+
+
+def _next_argument(text: str, start: int, end: int) -> Range | None:
+    """``set("password", "value")``, ``("X-Auth-Token", "value")``, ``fill("#password", "value")``."""
+    argument = _ARGUMENT.match(text, end)
+    if argument is None:
+        return None
+    value = _quoted(text, argument)
+    if value is None or is_secret_key(text[slice(*value)]):
+        return None
+    is_set_here = search_before(_SETTING_CALL, text, start, 120) is not None
+    found = text[slice(*value)]
+    return value if looks_chosen(found) or (is_set_here and looks_secret(found)) else None
+
+
+def _behind_blank(text: str, start: int, end: int) -> Range | None:
+    """``password 'value'``, ``#define TOKEN "value"``, ``bindpw value``: in files and SQL, not in a sentence."""
+    if bracketed := _BRACKETED.match(text, end):
+        return bracketed.span(1) if looks_chosen(bracketed[1]) else None
+    quote = _QUOTED_NEXT.match(text, end)
+    if quote and quote.start(1) > end:
+        value = _quoted(text, quote)
+        return value if value and (looks_chosen(text[slice(*value)]) or text[start:end].isupper()) else None
+    blank = _BLANK.match(text, end)
+    if blank is None:
+        return None
+    plain = _PLAIN.match(text, blank.end())
+    if plain is None:
+        return None
+    found = plain[0].rstrip(".!?:")
+    is_at_end = re.compile(r"\s*(?:[\r\n]|\\n|$)").match(text, plain.end()) is not None
+    if looks_random(found) or (is_at_end and looks_chosen(found) and not is_algorithm(found)):
+        return _unless_hidden(plain.start(), plain.start() + len(found), text)
+    return None
+
+
+def _quoted(text: str, quote: re.Match[str]) -> Range | None:
+    start, end = quote.end(), quote_end(text, quote.end(), quote[1])
+    return _unless_hidden(start, end, text)
+
+
+def _unless_hidden(start: int, end: int, text: str) -> Range | None:
+    value = text[start:end]
+    return None if not value or is_placeholder(value) or MARKER.match(value) else (start, end)

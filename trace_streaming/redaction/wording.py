@@ -1,0 +1,260 @@
+"""Secrets in code, protocols and sentences, each behind words of its own: ``IDENTIFIED BY``, ``AUTH``, ``the code is``.
+
+A rule more is an entry more, with an example beside it, which is its test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+from .assigned_values import MARKER, is_placeholder, looks_chosen, looks_random
+from .effort import WORDING, Effort
+from .hints import Place
+from .secret_keys import is_secret_key
+from .spans import Span
+
+_UNITS: Final = 4
+_BEFORE: Final = 160
+"""Characters before its words in which a secret is looked for that stands before them."""
+
+
+class Looks(Enum):
+    """What a value has to be like, to be a secret there."""
+
+    ANY = "whatever it is"
+    CHOSEN = "as a person would choose a password"
+    RANDOM = "as a machine would"
+    CODE = "a code of some digits or letters"
+
+
+class Wording(NamedTuple):
+    """One way in which people or programs write a secret that no key names."""
+
+    begins: tuple[str, ...]
+    """Words in small letters, which all of it have in them; the pattern is matched where one begins."""
+    pattern: str
+    """Its first group is the secret. ``Q`` stands for a quote, ``V`` for what is between two."""
+    looks: Looks
+    example: str
+    """With ``s3cr3tPw99x`` for the secret, or ``493817`` for a code."""
+    is_before: bool = False
+    """Whether the secret stands before the words."""
+
+
+WORDINGS: Final = (
+    # SQL
+    Wording(
+        ("identified by", "identified with"),
+        r"(?i)identified (?:with [\w\"'`]+ )?(?:by|as)(?: password| values)? QVQ",
+        Looks.ANY,
+        "CREATE USER ada IDENTIFIED BY 's3cr3tPw99x'",
+    ),
+    Wording(
+        ("identified by",),
+        r"(?i)identified by ([^\s\"'`;]{3,128})",
+        Looks.CHOSEN,
+        "ALTER USER ada IDENTIFIED BY s3cr3tPw99x;",
+    ),
+    Wording(
+        ("pragma key", "pragma rekey"), r"(?i)pragma (?:re)?key\s*=\s*QVQ", Looks.ANY, "PRAGMA key = 's3cr3tPw99x'"
+    ),
+    Wording(
+        ("set password",),
+        r"(?i)set password [^;\n]{0,80}?=\s*(?:password\()?QVQ",
+        Looks.ANY,
+        "SET PASSWORD FOR 'ada'@'%' = PASSWORD('s3cr3tPw99x')",
+    ),
+    Wording(
+        ("pgp_sym_", "aes_encrypt", "aes_decrypt"),
+        r"(?i)(?:pgp_sym_\w+|aes_\w+)\([^,)\n]{1,200},\s*QVQ",
+        Looks.CHOSEN,
+        "SELECT pgp_sym_decrypt(body, 's3cr3tPw99x')",
+    ),
+    # Protocols
+    Wording(
+        ("auth ",),
+        r"(?<![\w-])AUTH +(?:LOGIN |PLAIN |XOAUTH2 |CRAM-MD5 )?(?:[\w.@-]{1,64} )?([^\s\"'\\]{6,512})(?=\s|\\r|\\n|$|[\"'])",
+        Looks.CHOSEN,
+        "AUTH s3cr3tPw99x\r\n",
+    ),
+    Wording(
+        ("pass ",),
+        r"(?m)(?:(?<=\n)|(?<=\\n)|(?<=^)|(?<=> )|(?<=C: ))PASS ([^\s\"'\\]{3,256})",
+        Looks.ANY,
+        "USER ada\r\nPASS s3cr3tPw99x\r\n",
+    ),
+    Wording(
+        ("login ",), r"(?<=\S )LOGIN \"?[\w.@+-]{1,128}\"? \"?([^\s\"\\]{3,256})", Looks.ANY, "a1 LOGIN ada s3cr3tPw99x"
+    ),
+    Wording(
+        ("login ",), r"(?i)(?<=[.\d] )login [\w.@+-]{1,128} ([^\s\"\\]{6,256})", Looks.CHOSEN, ". login ada s3cr3tPw99x"
+    ),
+    Wording(
+        ("oper ", "identify "),
+        r"(?i)(?:\boper \w{1,32}|\bidentify) ([^\s\"'\\]{6,128})",
+        Looks.CHOSEN,
+        "PRIVMSG NickServ :IDENTIFY s3cr3tPw99x",
+    ),
+    Wording(
+        ("requirepass", "masterauth", "enable secret", "snmp-server community", "rocommunity", "rwcommunity"),
+        r"(?i)[\w-]+(?: secret(?: \d)?| community)? ([^\s\"'\\]{4,256})",
+        Looks.ANY,
+        "requirepass s3cr3tPw99x",
+    ),
+    # Code
+    Wording(
+        ("<(echo", "<(printf"),
+        r"<\((?:echo|printf) (?:-n )?['\"]?([^\s'\")]{6,256})",
+        Looks.RANDOM,
+        "cryptsetup --key-file=<(echo s3cr3tPw99x)",
+    ),
+    Wording(
+        (
+            *("httpbasicauth(", "httpdigestauth(", "basicauth(", "basic_auth(", "http_basic(", "userpass("),
+            *("passwordauthentication(", "passwordcredentials(", "networkcredential(", "authprovider(", ".login("),
+            ".authenticate(",
+        ),
+        r"[\w.]{4,60}\(\s*(?:\w+\s*=\s*)?(?:Q[^\"'`\\\n]{0,128}Q|[\w.]{1,64})\s*,\s*(?:\w+\s*=\s*)?[bru]?QVQ",
+        Looks.ANY,
+        "requests.get(u, auth=HTTPBasicAuth('ada', 's3cr3tPw99x'))",
+    ),
+    Wording(
+        tuple(
+            f"{name}{sign}{bracket}"
+            for name in ("auth", "credentials")
+            for sign in ("=", " = ", ": ", '": ')
+            for bracket in "(["
+        ),
+        r"\w+Q?\s*[=:]\s*[\[(]\s*Q[^\"'`\\\n]{0,128}Q\s*,\s*QVQ",
+        Looks.ANY,
+        "requests.get(u, auth=('ada', 's3cr3tPw99x'))",
+    ),
+    Wording(
+        (
+            *("secretstr(", "secretbytes(", "securestring(", "fernet(", "createhmac(", "hmac.new(", "createcipheriv("),
+            *("jwt.sign(", "jwt.verify(", "jwt.encode(", "jwt.decode(", "signer(", "serializer(", "cookieparser("),
+        ),
+        r"[\w.]+\((?:[^()\"'`\n]{1,60},\s*|Q[\w-]{1,32}Q\s*,\s*)?[bru]?QVQ",
+        Looks.CHOSEN,
+        "Credentials(username='ada', value=SecretStr('s3cr3tPw99x'))",
+    ),
+    Wording(
+        ("sendline(", "send_keys(", "sendkeys(", ".fill(", ".type("),
+        r"[\w.]+\(\s*[bru]?QVQ\s*\)?;?\s*(?:#|//)[^\n]{0,40}(?:pass|secret|token|pin)",
+        Looks.ANY,
+        "child.sendline('s3cr3tPw99x')  # password",
+    ),
+    Wording(
+        (
+            "mysqli_connect(",
+            "mysql_connect(",
+            "pdo(",
+            "getconnection(",
+            "pymysql.connect(",
+            "pyodbc.connect(",
+            "ftp_login(",
+        ),
+        r"[\w.]+\(\s*[^,\n]{1,120},\s*[^,\n]{1,80},\s*QVQ",
+        Looks.ANY,
+        "mysqli_connect('db', 'ada', 's3cr3tPw99x', 'shop')",
+    ),
+    Wording(
+        ("*:*:", ":5432:", ":*:"),
+        r"(?m):[\w*.-]{1,64}:[\w*.-]{1,64}:(?:[\w*.-]{1,64}:)?([^\s:\"'\\/]{6,128})$",
+        Looks.CHOSEN,
+        "db.internal:5432:shop:ada:s3cr3tPw99x",
+    ),
+    Wording(
+        ("convertto-securestring",),
+        r"[\w-]+\s+(?:-\w+\s+)?QVQ",
+        Looks.ANY,
+        "ConvertTo-SecureString 's3cr3tPw99x' -AsPlainText -Force",
+    ),
+    Wording(
+        ("openai(", "anthropic(", "stripe(", "twilio(", "client(", "api(", "sdk(", "octokit(", "pusher("),
+        r"\w+\(\s*(?:Q[\w.@-]{1,64}Q\s*,\s*)?QVQ\s*[,)]",
+        Looks.RANDOM,
+        "const stripe = new Stripe('s3cr3tPw99x')",
+    ),
+    # Sentences
+    Wording(
+        (
+            *("code is", "code:", "code was", "code to", "code for", "code =", "code lautet", "code est"),
+            *("pin is", "pin:", "pin for", "pin to", "pin was", "otp:", "otp is", "c\u00f3digo es", "c\u00f3digo:"),
+        ),
+        r"(?i)[\w\u00f3]+(?: (?:for|to|of) [\w' ]{1,40}?)?\s{0,2}(?:is|was|lautet|est|es|to|:|=)[ :]{0,2}"
+        r"(\d{3}[ -]?\d{3}|\d{4,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})(?![\w.%/:]|-\d)",
+        Looks.CODE,
+        "Your verification code is 493817",
+    ),
+    Wording(
+        ("is your ", "ist ihr ", "ist dein ", "est votre ", "es tu "),
+        r"(?i)(?<!\S)(\d{3}[ -]?\d{3}|\d{4,8}) (?:is your|ist ihr|ist dein|est votre|es tu)"
+        r" (?:[\w-]{1,24} ){0,3}[\w\u00f3-]*(?:code|pin|otp|passcode|c\u00f3digo)",
+        Looks.CODE,
+        "493817 is your login code",
+        is_before=True,
+    ),
+    Wording(
+        ("api key provided", "invalid token", "invalid api key", "incorrect api key", "bad credentials"),
+        r"(?i)(?:\w+ ){1,2}\w+(?: provided)?\s?[:\"'( ]{1,3}([^\s\"')]{8,256})",
+        Looks.RANDOM,
+        "Invalid API key provided: s3cr3tPw99x",
+    ),
+    Wording(
+        tuple(
+            f"as {whose}{what}"
+            for whose in ("", "the ", "my ", "your ")
+            for what in ("pass", "secret", "token", "api key")
+        ),
+        r"(?i)(?<!\S)[\"'`]?([^\s\"'`]{6,128})[\"'`]? as (?:the |my |your )?(?:pass\w*|secret|token|api key)\b",
+        Looks.CHOSEN,
+        "use s3cr3tPw99x as the passphrase",
+        is_before=True,
+    ),
+    Wording(
+        ("credentials", "creds", "log in", "login", "logged in", "sign in", "signed in"),
+        r"(?i)\w+(?: in)?(?: with| as| using| are| is| the| credentials)*:?\s+[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
+        r"([^\s\"'`,;)/]{6,128})(?=[\s\"'`,;).]|$)",
+        Looks.CHOSEN,
+        "Connecting with credentials ada/s3cr3tPw99x",
+    ),
+    Wording(("secret ",), r"(?i)secret ([A-Za-z0-9/+=]{20,})", Looks.RANDOM, "key AKIA, secret s3cr3tPw99xs3cr3tPw99x"),
+)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("QVQ", "Q([^\"'`\\\\\\n]{1,256})Q").replace("Q", "(?:\\\\*[\"'`])"))
+
+
+FAMILIES: Final = tuple(wording.begins for wording in WORDINGS)
+_PATTERNS: Final = tuple(_compiled(wording.pattern) for wording in WORDINGS)
+
+
+def find_wordings(text: str, places: Sequence[Sequence[Place]], effort: Effort) -> Iterator[Span]:
+    """What stands behind such words, or before them.
+
+    :param places: for each of ``FAMILIES``
+    """
+    for wording, pattern, here in zip(WORDINGS, _PATTERNS, places, strict=True):
+        for start, end in here:
+            if not effort.spend(WORDING, _UNITS):
+                yield Span(start, start, "")
+                return
+            if wording.is_before:
+                found = pattern.search(text, max(0, start - _BEFORE), end + _BEFORE)
+            else:
+                found = pattern.match(text, start)
+            if found and _is_secret(found[1], wording.looks):
+                yield Span(*found.span(1), "code" if wording.looks is Looks.CODE else "key")
+
+
+def _is_secret(found: str, looks: Looks) -> bool:
+    if is_placeholder(found) or MARKER.match(found) or is_secret_key(found):
+        return False
+    if looks is Looks.CHOSEN:
+        return looks_chosen(found)
+    return looks is not Looks.RANDOM or looks_random(found)
