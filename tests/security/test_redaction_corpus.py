@@ -8,6 +8,8 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from tests.security.redaction_corpus import INNOCENT_DETAILS, INNOCENT_TEXTS, PA
 from trace_streaming import TraceEmitter, emit_trace_event
 from trace_streaming.events.freezing import encode, freeze_details
 from trace_streaming.models import Event, Trace
-from trace_streaming.redaction import redact, redact_text
+from trace_streaming.redaction import redact, redact_text, token_shapes
 from trace_streaming.routing import websocket_urlpatterns
 
 SECRETS = secrets()
@@ -189,6 +191,13 @@ async def received(trace_id: str, count: int) -> list[str]:
         await socket.disconnect(timeout=5)
 
 
+TOKEN_PREFIXES = [
+    list(prefixes)
+    for _, prefixes in groupby(
+        sorted({each.prefix for each in (*token_shapes.SHAPES, *token_shapes.PATTERNS)}), key=itemgetter(0)
+    )
+]
+"""By their first letters."""
 HOSTILE = [
     *(
         "a",
@@ -240,6 +249,8 @@ HOSTILE = [
         "config set token ",
     ),
     *('name="token" ', "name='token' a='b' ", 'password" a="', "machine a.b login c password ", ": ENV", "password /"),
+    *(f"{'1-'.join(prefixes)}1-" for prefixes in TOKEN_PREFIXES),
+    *(f"{'aaaaaaaaaaaaaaaa-'.join(prefixes)}aaaaaaaaaaaaaaaa-" for prefixes in TOKEN_PREFIXES),
 ]
 
 

@@ -1,4 +1,4 @@
-"""E-mail addresses."""
+"""E-mail addresses, as they are, encoded, and spelt."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from typing import Final
 from .effort import VALUES, Effort
 from .spans import Span
 
-_DOMAIN: Final = re.compile(r"@((?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24})(?![\w(]|\.[\w])")
-_ENCODED_DOMAIN: Final = re.compile(_DOMAIN.pattern.replace("@", "%40", 1))
-_EMAIL_NAME: Final = re.compile(r"[\w.+\-!#$%&'*/=?^{|}~]{1,64}")
-_EMAIL_EDGE: Final = re.compile(r"[^\w+]*")
-"""Not of the name: what stands before it in a text, in a query or in an exception's."""
-
-
-_WRITTEN_OUT: Final = re.compile(
-    r"[\w.+\-]{1,64} ?[\[(]at[\])] ?[\w\-]{1,63}(?: ?(?:[\[(]dot[\])]|\.) ?[\w\-]{2,63}){1,4}", re.IGNORECASE
+_EMAIL_DOMAIN: Final = re.compile(
+    r"(?:[@\uff20]|%40|&#(?:64|x40);)((?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24})(?![^\W_]|_\w|\(|\.[\w])"
 )
-"""``ada [at] example [dot] com``."""
+_EMAIL_NAME: Final = re.compile(r"[\w.+\-!#$%&'*/=?^{|}~]{1,64}")
+_EMAIL_EDGE: Final = re.compile(r"(?:(?<=\\)(?:[nrt]|u00[0-9a-f]{2}|x[0-9a-f]{2})|(?<=\[)[0-9]{1,3}m|[^\w+]+)*")
+"""Not of the name: what stands before it in a text, in a query, in a terminal or in an exception's."""
+_ESCAPED: Final = re.compile(r"%(?!2[BDEbde]|5[Ff])[0-7][0-9A-Fa-f]")
+"""A sign in a query that stands in hardly any name."""
+_SPELT_EMAIL: Final = re.compile(
+    r"(?<![\w.+\-])[\w.+\-]{1,64} ?[\[(] ?at ?[\])] ?[\w\-]{1,63}(?: ?(?:\.|[\[(] ?dot ?[\])]) ?[\w\-]{1,63}){1,5}",
+    re.IGNORECASE,
+)
+"""As it is written where programs that collect addresses may read it: ``ada [at] example [dot] com``."""
 
 
 def find_addresses(text: str, effort: Effort) -> Iterator[Span]:
     """E-mail addresses, and not the user of a URL or of a repository."""
     done = 0
-    for domain in (
-        sorted((*_DOMAIN.finditer(text), *_ENCODED_DOMAIN.finditer(text)), key=re.Match.start)
-        if "%40" in text
-        else _DOMAIN.finditer(text)
-    ):
+    for domain in _EMAIL_DOMAIN.finditer(text):
         at = domain.start()
         if not effort.spend(VALUES, 4):
             yield Span(at, at, "")
             return
-        name = _EMAIL_NAME.match(text[max(done, at - 64) : at][::-1])
-        if name is None:
-            continue
-        start = at - name.end()
-        start = _name_start(text, start, at)
+        start = _name_start(text, max(done, at - 64), at)
         if start == at or _is_no_address(text, start, at, domain.end()):
             continue
         yield Span(start, domain.end(), "email")
         done = domain.end()
-    for written in _WRITTEN_OUT.finditer(text) if "[at]" in text or "(at)" in text else ():
-        yield Span(*written.span(), "email")
+    for spelt in _SPELT_EMAIL.finditer(text) if "at]" in text.lower() or "at)" in text.lower() else ():
+        yield Span(*spelt.span(), "email")
 
 
-def _name_start(text: str, start: int, at: int) -> int:
-    """Behind the signs of a query or a quotation that may stand in a name, but hardly do."""
+def _name_start(text: str, least: int, at: int) -> int:
+    """Where the name before ``at`` begins: behind the signs of a query or a quotation (they may stand in a name)."""
+    if text[at - 1 : at] == '"':
+        return text.rfind('"', least, at - 1) + 1 or at
+    name = _EMAIL_NAME.match(text[least:at][::-1])
+    if name is None:
+        return at
+    start = at - name.end()
     for sign in "=?&/'{|":
         start = max(start, text.rfind(sign, start, at) + 1)
-    if start < at and text[start - 1 : start] == "\\" and text[start] in "nrt":
-        start += 1
+    for escape in _ESCAPED.finditer(text, start, at):
+        start = escape.end()
     edge = _EMAIL_EDGE.match(text, start, at)
     return edge.end() if edge else start
 

@@ -8,23 +8,23 @@ from typing import Final
 from .secret_keys import is_secret_key
 
 MARKER: Final = re.compile(r"\[redacted:[a-z ]{2,30}\]")
-QUOTE: Final = re.compile(r"""[$@]{0,2}[bBrRfFuUL]{0,2}(\\*["'`])""")
+QUOTE: Final = re.compile(r"""[$@]{0,2}[bBrRfFuULN]{0,2}(\\*["'`])""")
 
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:bearer|basic|token)\s+)?"
-    r"(?:\$\{\{?[\w .:\-]*\}?\}|\$[A-Z_][A-Z_0-9]*|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
+    r"(?:\$\{\{?[\w .:\-]*\}?\}|\$[A-Z_][A-Z_0-9]*|\$\d|\$@|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
     r"|%(?:\(\w*\))?s|%[A-Z_]+%|:[a-z_]+|[*\u2022\u25cf]+|x{3,}|X{3,}|\.{3}|\u2026|-|\?"
     r"|null|none|nil|true|false|undefined|required|optional|\[?redacted\]?|\[?hidden\]?|\[?masked\]?|\[?filtered\]?"
     r"|missing|empty|(?:not )?set|unset|not (?:given|provided|found|configured|available|required)|provided"
     r"|enabled|disabled|accepted|rejected|valid|invalid|expired|incorrect|wrong|unknown|unchanged|yes|no|on|off|n/a|todo"
     r"|same-origin|include|omit|default|prompt|stdin"
-    r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me[-_ ]please)?",
+    r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me(?:[-_ ]please)?|!vault.*)?",
     re.IGNORECASE,
 )
 _METAVARIABLE: Final = re.compile(r"[A-Z]+(?:[_-][A-Z]+)*")
 _CALL: Final = re.compile(
     r"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*"
-    r"(?:[(\[](?:[^\n]{0,200}[)\]](?=[\s,;.)\]}\"'`|?:+&]|$)|\s*$|\s*\n)|\(\\*[\"'][^\n]{0,200}|\($)"
+    r"(?:[(\[](?:[^\n]{0,200}[)\]](?=[\s,;.)\]}\"'`|?:+&]|$)|\s*$|\s*\n)|\(\\*[\"'][^\n]{0,200}|\($)|\$\w+(?:\[|->|::)"
 )
 _CHAIN: Final = re.compile(
     r"(?:self|cls|this|os|settings|config|conf|request|req|response|resp|res|args|options|opts|env|process|user|data|ctx"
@@ -43,6 +43,7 @@ _ALGORITHM: Final = re.compile(
 )
 _BRACKETS: Final = re.compile(r"""[\[\]{}]|\\*["']""")
 _WORD_AND_NUMBER: Final = re.compile(r"[A-Za-z]{2,}[-_. ]?v?\d{1,4}[a-z]?|v?\d+(?:\.\d+)+\w*|\d+[A-Za-z]{1,4}")
+_CHOSEN: Final = re.compile(r"[^\W\d_]{2,}[-_.#!+ ]?\d{1,4}[^\W\d_]?")
 _SLUG: Final = re.compile(r"[a-z]+(?:[-_.:/ ](?:[a-z]+|\d{1,4}|v\d+))+|[A-Za-z]+(?:_[A-Za-z]+)+", re.ASCII)
 _RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+/=.~!@#$%^&*:\-]{6,}", re.ASCII)
 _MIXED: Final = re.compile(r"(?=(?:[^A-Z]*[A-Z]){3})(?=(?:[^a-z]*[a-z]){3})[A-Za-z+/=]+")
@@ -98,12 +99,19 @@ def looks_random(value: str) -> bool:
 
 def looks_chosen(value: str) -> bool:
     """Whether a value may be a password that a person has chosen: no word, and nothing that is code."""
-    return looks_random(value) or (len(value) >= 6 and _WORD_AND_NUMBER.fullmatch(value) is not None)
+    return looks_random(value) or (len(value) >= 6 and _CHOSEN.fullmatch(value) is not None)
 
 
 def is_piece_of_text(key: str, value: str) -> bool:
     """Whether a ``token`` is that of a language model: a word, or a piece of one."""
     return key.lower() in {"token", "tokens"} and not looks_chosen(value) and (len(value) < 24 or " " in value)
+
+
+def fits_weak_key(key: str, value: str) -> bool:
+    """Whether a value is a secret behind a key that may as well name something else."""
+    if key.strip("-_").lower().endswith(("pass", "pw", "mdp", "clave")):
+        return looks_chosen(value) or looks_secret(value)
+    return looks_random(value)
 
 
 def is_algorithm(value: str) -> bool:

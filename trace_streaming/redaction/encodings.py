@@ -27,6 +27,10 @@ def encodings(value: str) -> Iterator[str]:
         yield form
         yield _small_percents(form)
     yield html.escape(value)
+    if "'" in value:
+        yield value.replace("'", "'\\''")
+        yield value.replace("'", "'\\\\''")
+        yield value.replace("'", "'\"'\"'")
     raw = value.encode("utf-8", "surrogatepass")
     yield raw.hex()
     yield raw.hex().upper()

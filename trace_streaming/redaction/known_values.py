@@ -27,12 +27,16 @@ _RECENT: Final = 8
 """Values for which the smaller automaton is built again; more of them go into the larger one."""
 
 _BREAKS: Final = re.compile(
-    r"(?:\x1b|\\{1,4}u001b|\\{1,4}x1b|\\{1,4}033)\[[0-9;?]*[A-Za-z]|(?:\\{0,4}\r|\\{1,4}r)?\\{0,4}(?:\n|(?<=\\)n)[ \t]*|[\u00ad\u200b-\u200f\u2060\ufeff]"
+    r"(?:\x1b|\\{1,4}u001b|\\{1,4}x1b|\\{1,4}033)\[[0-9;?]*[A-Za-z]"
+    r"|=?(?:\\{0,4}\r|\\{1,4}r)?\\{0,4}(?:\n|(?<=\\)n)[ \t]*"
+    r"""|\\{0,4}["'] ?\+? ?\\{0,4}["']|[\u00ad\u200b-\u200f\u2060\ufeff]"""
 )
 """What parts a text that is shown in colours, or in lines."""
 
 
 _COLOURS: Final = re.compile(r"(?:\x1b|\\+(?:u001b|x1b|033))\[[0-9;?]*[A-Za-z]")
+_CONCATENATIONS: Final = ("' '", '" "', '\\" \\"', "' + '", '" + "', '\\" + \\"', "'+'")
+_CONCATENATED: Final = re.compile(r"""\\*["'] ?\+? ?\\*["']""")
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _BASE64_BEFORE: Final = re.compile(r"[A-Za-z0-9+/_\-]{0,3}")
 _BASE64_BEHIND: Final = re.compile(r"[A-Za-z0-9+/_\-]{0,3}={0,2}")
@@ -119,6 +123,8 @@ class KnownValues:
         if not self._automata:
             return False
         joined = _joined_quickly(text)
+        if any(sign in joined for sign in _CONCATENATIONS):
+            joined = _CONCATENATED.sub("", joined)
         return any(automaton.is_in(joined) for automaton in self._automata)
 
     def spans(self, text: str) -> list[Span]:
@@ -141,13 +147,13 @@ def _joined_quickly(text: str) -> str:
     if "\\" in text:
         text = "".join(map(str.lstrip, _unescaped_ends(text).split("\\n")))
     if "\n" in text:
-        text = "".join(map(str.lstrip, text.replace("\r", "").replace("\\\n", "\n").split("\n")))
+        text = "".join(map(str.lstrip, text.replace("\r", "").replace("\\\n", "\n").replace("=\n", "\n").split("\n")))
     return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
 def _unescaped_ends(text: str) -> str:
     """With ``\\n`` for each line's end, however often it was escaped, or a backslash stands before it."""
-    text = text.replace("\\r", "")
+    text = text.replace("\\r", "").replace("=\\n", "\\n")
     while "\\\\n" in text:
         text = text.replace("\\\\n", "\\n")
     return text

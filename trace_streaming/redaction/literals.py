@@ -21,6 +21,11 @@ _OR: Final = re.compile(
     r"""(?:\\*["'`])?[)\]]{0,2}[ \t]{0,4}(?:\|\||\bor\b|\?\?|\?:)[ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])"""
 )
 _BRACKETED: Final = re.compile(r"""\([ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])""")
+_TYPED: Final = re.compile(
+    r"""(?:[ \t]+[\w\[\]<>.*?]{1,40}[ \t]*=|\(\)[ \t]*(?:->[ \t]*\w+[ \t]*)?[{:=>]{1,2}\s{0,16}(?:return|echo|printf)?)[ \t]*"""
+    r"""[bBrRfFuU]{0,2}(\\*["'`])"""
+)
+"""Behind a type, or in a function that gives nothing else: ``token string = "value"``, ``token() { echo "value"; }``."""
 _INSTEAD: Final = re.compile(
     r"""[^\n;"'`]{0,80}(?:(?:\\*["'`])[\w.\-]{1,64}(?:\\*["'`])[^\n;"'`]{0,16}(?:,|[)\]][ \t]{0,4}(?:\|\||\bor\b|\?\?|\?:))"""
     r"""|(?:\|\||\bor\b|\?\?|\?:)|[ \t]=)[ \t]{0,8}[bBrRfFuU]{0,2}(\\*["'`])"""
@@ -74,6 +79,11 @@ def literal_instead(text: str, at: int) -> Range | None:
 def literal_or(text: str, end: int) -> Range | None:
     """The text that is taken where what ends here has no value: ``env.TOKEN || "value"``."""
     return _chosen(text, _OR.match(text, end))
+
+
+def literal_typed(text: str, end: int) -> Range | None:
+    """The text behind a type, or that a function named by the key gives."""
+    return _chosen(text, _TYPED.match(text, end))
 
 
 def literal_in_brackets(text: str, end: int) -> Range | None:

@@ -14,12 +14,12 @@ from .secret_keys import is_secret_key, may_be_secret_key
 from .shell_words import Word
 
 _NAMING: Final = re.compile(
-    r"(?:\w*[_\- ]?)(?:name|key|field|id|label|variable|var|env|header|param|parameter|property|attribute|selector|element"
+    r"(?:[@#\w]*[_\- ]?)(?:name|k|prop|attr|key|field|id|label|variable|var|env|header|param|parameter|property|attribute|selector|element"
     r"|target|placeholder|prompt|question|title|option|setting|type|locator|ref|aria_label|input)",
     re.IGNORECASE,
 )
 _VALUED: Final = re.compile(
-    r"(?:\w*[_\- ]?)(?:value|values|val|text|content|contents|input|answer|data|default|string|fill|typed|plaintext|secret_value"
+    r"(?:[@#\w]*[_\- ]?)(?:value|v|values|val|text|content|contents|input|answer|data|default|string|fill|typed|plaintext|secret_value"
     r"|keys|characters|to|after|next|set|response|current|new|old|payload)",
     re.IGNORECASE,
 )

@@ -9,7 +9,12 @@ from typing import Final
 from .effort import NUMBERS, Effort
 from .spans import Span
 
-_RUN: Final = re.compile(r"\d[\d .\-()/\xa0]{7}[\d .\-()/\xa0]+", re.ASCII)
+_BLANKS: Final = r" \xa0\u2007\u2009\u202f"
+_DASHES: Final = r"\-\u2010\u2011\u2013"
+"""As people and their word processors write them."""
+_BETWEEN: Final = f"{_BLANKS}{_DASHES}."
+_RUN: Final = re.compile(rf"\d[\d{_BETWEEN}()/]{{7}}[\d{_BETWEEN}()/]+", re.ASCII)
+_PLAIN_RUN: Final = re.compile(r"\d[\d .\-()/]{7}[\d .\-()/]+", re.ASCII)
 """Digits close together, and what may stand between them: all that every number sought has in it."""
 _MIN_DIGITS: Final = 9
 _DATE: Final = re.compile(r"[ (\-]?(?:19|20)\d\d([\-./])\d\d\1\d\d(?: [012]\d)?[ )\-./]{0,2}", re.ASCII)
@@ -18,19 +23,39 @@ _GROUP: Final = re.compile(r"\d+", re.ASCII)
 _NOT_DIGITS: Final = re.compile(r"\D+", re.ASCII)
 
 _NUMBERS: Final = re.compile(
-    r"(?:(?P<ssn>\d{3}(?P<s>[ -])\d{2}(?P=s)\d{4})"
-    r"|(?P<card>[2-6]\d{12,18}|[2-6]\d{3}(?P<c>[ .\-\xa0])\d{4}(?P=c)\d{4}(?P=c)\d{4}(?:(?P=c)\d{3}(?!\d))?"
-    r"|3\d{3}(?P<a>[ .\-\xa0])\d{6}(?P=a)\d{4,5})"
-    r"|(?P<american>(?:\+?1[ .\-]?)?(?:\([2-9]\d\d\)[ \-]?|[2-9]\d\d[ .\-])[2-9]\d\d[ .\-]\d{4}"
-    r"|\+1[2-9]\d\d[2-9]\d{6})"
-    r"|(?P<international>\+[2-9](?:[ .\-/()\xa0]{0,3}\d){7,14})"
-    r"|(?P<french>0[1-9](?P<f>[ .\-])\d\d(?P=f)\d\d(?P=f)\d\d(?P=f)\d\d)"
-    r"|(?P<national>\(?0[1-9]\d{1,3}\)?[ \-/]\d{2,8}(?:[ \-]\d{2,8}){0,3})"
+    rf"(?:(?P<ssn>\d{{3}}(?P<s>[ {_DASHES}])\d{{2}}(?P=s)\d{{4}})"
+    rf"|(?P<card>[2-6]\d{{12,18}}|[2-6]\d{{3}}(?P<c>[{_BETWEEN}]| {{2}})\d{{4}}(?P=c)\d{{4}}(?P=c)\d{{4}}"
+    r"(?:(?P=c)\d{3}(?!\d))?"
+    rf"|3\d{{3}}(?P<a>[{_BETWEEN}])\d{{6}}(?P=a)\d{{4,5}})"
+    rf"|(?P<american>(?:\+?1[{_BETWEEN}]?)?(?:\([2-9]\d\d\)[ {_DASHES}]?|[2-9]\d\d[{_BETWEEN}])"
+    rf"[2-9]\d\d[{_BETWEEN}]\d{{4}}|\+1[2-9]\d\d[2-9]\d{{6}})"
+    rf"|(?P<international>\+[2-9](?:[{_BETWEEN}/()]{{0,3}}\d){{7,14}})"
+    r"|(?P<french>0[1-9](?P<f>[ .\-\xa0])\d\d(?P=f)\d\d(?P=f)\d\d(?P=f)\d\d(?!(?P=f)\d))"
+    r"|(?P<spanish>(?<!\d[ \xa0])[6-9]\d\d(?P<e>[ \xa0])\d\d(?P=e)\d\d(?P=e)\d\d(?!(?P=e)\d))"
+    r"|(?P<brazilian>\([1-9]\d\)[ ]?(?!(?:19|20)\d\d-(?:19|20))9?[2-9]\d{3}-\d{4}|[1-9]\d 9\d{4}-\d{4})"
+    r"|(?P<indian>0[6-9]\d{4}[ \-]\d{5})"
+    # Italy, Japan, Australia; the Netherlands.
+    r"|(?P<short>(?:\(0[1-9]\)|0[1-9])[ \-](?!(?:19|20)\d\d)\d{4}[ \-]\d{4}|06[ \-](?!20[0-4]\d[01])\d{8})"
+    r"|(?P<national>(?!\d{5}-\d{4}(?!\d))\(?0[1-9]\d{1,3}\)?[ \-/]\d{2,8}(?:[ \-]\d{2,8}){0,3})"
     r")(?!\d)",
     re.ASCII,
 )
-_KINDS: Final = ("ssn", "card", "american", "international", "french", "national")
-_IBAN: Final = re.compile(r"\d\d(?<=[A-Z][A-Z]\d\d)(?:[ \-\xa0]?[A-Z0-9]){11,30}", re.ASCII)
+_KINDS: Final = (
+    *("ssn", "card", "american", "international", "french", "spanish", "brazilian", "indian", "short", "national"),
+)
+_ANY: Final = re.compile(rf"\(?\d{{2,13}}\)?(?:[{_BETWEEN}/]{{1,3}}\d{{2,10}}){{0,5}}(?!\d)", re.ASCII)
+_PHONE_WORDS: Final = ("phone", "fon", "tel", "mobil", "vil", "cell", "handy", "fax", "whatsapp", "tlf")
+_PHONE_WORD: Final = re.compile(
+    r"\b(?:tele)?(?:phone|fon|tel|mobile|mobil|m[o\xf3]vil|cell|handy|fax|whatsapp|tlf)(?:[ _]?(?:number|no|nr|num))?"
+    r"[\\\"']{0,3}[:=. ]{1,3}[\\\"']{0,3}[+(]?\Z",
+    re.IGNORECASE,
+)
+"""What makes a telephone of digits that could be anything."""
+_IBAN: Final = re.compile(
+    rf"\d\d(?:(?<=[A-Z][A-Z]\d\d)(?:[{_BLANKS}\-]?[A-Z0-9]){{11,30}}"
+    rf"|(?<=[a-z][a-z]\d\d)(?:[{_BLANKS}\-]?\d){{11,30}})",
+    re.ASCII,
+)
 """From its check digits on: few places of a text are digits, and many are capitals."""
 _IBAN_LENGTHS: Final = {
     country: int(length)
@@ -78,7 +103,8 @@ _COUNTRY_CODES: Final = re.compile(
 def find_numbers(text: str, effort: Effort) -> Iterator[Span]:
     """The numbers of persons; other numbers, times, versions and identifiers stay."""
     done = 0
-    run = _RUN.search(text)
+    runs = _PLAIN_RUN if text.isascii() else _RUN
+    run = runs.search(text)
     while run:
         at = run.end()
         if sum(map(str.isdigit, run[0])) >= _MIN_DIGITS and not _DATE.fullmatch(run[0]):
@@ -90,7 +116,7 @@ def find_numbers(text: str, effort: Effort) -> Iterator[Span]:
                 if not span.rule:
                     return
                 done = span.end
-        run = _RUN.search(text, max(at, done))
+        run = runs.search(text, max(at, done))
 
 
 def is_card_number(digits: str) -> bool:
@@ -109,10 +135,18 @@ def _in_run(text: str, at: int, end: int, effort: Effort) -> Iterator[Span]:
         while start and group.start() - start < 3 and text[start - 1] in "+(":
             start -= 1
         numbers = (_NUMBERS.match(text, place) for place in range(start, group.start() + 1))
-        number = next(filter(None, numbers), None)
+        number = next(filter(None, numbers), None) or _named(text, start)
         if number and not _touches_word(text, number.start(), number.end()) and (judged := _judged(text, number)):
             yield judged
             at = judged.end
+
+
+def _named(text: str, start: int) -> re.Match[str] | None:
+    """Digits behind ``phone:``, however they are written."""
+    before = text[max(0, start - 24) : start].lower()
+    return (
+        _ANY.match(text, start) if any(map(before.__contains__, _PHONE_WORDS)) and _PHONE_WORD.search(before) else None
+    )
 
 
 def _touches_word(text: str, start: int, end: int) -> bool:
@@ -133,8 +167,10 @@ def _follows_word(text: str, start: int) -> bool:
 
 def _judged(text: str, number: re.Match[str]) -> Span | None:
     """The span and the rule of a number that has a shape sought, when it has what else makes it one."""
-    kind = next(kind for kind in _KINDS if number[kind])
     digits = _NOT_DIGITS.sub("", number[0])
+    if number.re is _ANY:
+        return Span(*number.span(), "phone") if _MIN_DIGITS <= len(digits) <= 13 else None
+    kind = next(kind for kind in _KINDS if number[kind])
     if kind == "card":
         # Behind a number in groups its check value may follow.
         is_card = is_card_number(digits) or (number["c"] and len(digits) == 19 and is_card_number(digits[:16]))
@@ -153,7 +189,7 @@ def _is_ssn(text: str, number: str, start: int) -> bool:
     """By the ranges that the Social Security Administration has ever assigned."""
     if number.startswith(("000", "666", "9")) or number[4:6] == "00" or number.endswith("0000"):
         return False
-    return number[3] == "-" or _SSN_WORDS.search(text, max(0, start - 40), start) is not None
+    return number[3] != " " or _SSN_WORDS.search(text, max(0, start - 40), start) is not None
 
 
 def _account(text: str, run: int, done: int) -> list[Span]:
@@ -162,7 +198,7 @@ def _account(text: str, run: int, done: int) -> list[Span]:
     if match is None or match.start() > run:
         return []
     start = end = match.start() - 2
-    wanted = _IBAN_LENGTHS.get(text[start : start + 2], 0)
+    wanted = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
     account = ""
     while len(account) < wanted and end < match.end():
         account += text[end] if text[end].isalnum() else ""

@@ -13,7 +13,7 @@ from trace_streaming.events.freezing import IDENTITY
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
 
-from .assigned_values import MARKER, is_piece_of_text, is_placeholder, looks_random, looks_secret
+from .assigned_values import MARKER, fits_weak_key, is_piece_of_text, is_placeholder, looks_random
 from .effort import NUMBERS, Effort
 from .learning import hidden_here
 from .pairs import hidden_items, hidden_values
@@ -137,7 +137,7 @@ def _is_random(key: str, value: JSON) -> bool:
             return False
         name, _, secret = value.partition(":")
         is_pair = key.lower().endswith("auth") and name.isalnum() and looks_random(secret)
-        return is_pair or (looks_secret(value) if key.lower() == "pass" else looks_random(value))
+        return is_pair or fits_weak_key(key, value)
     if isinstance(value, list) and value:
         return all(isinstance(item, str) and len(item) >= 12 and looks_random(item) for item in value)
     return False

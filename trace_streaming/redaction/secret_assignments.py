@@ -10,6 +10,7 @@ from .assigned_values import (
     MARKER,
     QUOTE,
     balanced_end,
+    fits_weak_key,
     is_code,
     is_piece_of_text,
     is_placeholder,
@@ -35,10 +36,10 @@ _MOST_ROWS: Final = 1_000
 _KEY_PART: Final = re.compile(r"[\w.\-]{0,64}")
 _IN_MARKER: Final = re.compile(r"\[redacted:[a-z ]{0,30}\Z")
 _SEPARATOR: Final = re.compile(
-    r"""(?:\*{1,3}|__|</\w{1,10}>)?(?P<quote>\\*["'`])?(?:\]|%5D)?"""
-    r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|[=!]={0,2}|%3D|%3A|:|\uff1a)"""
+    r"""(?:\*{1,3}|__|</\w{1,10}>)?(?P<quote>\\*["'`])?(?:\]|%5D)?(?:[ \t]\#?\d{1,2})?"""
+    r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|(?:\|\||\?\?|\?|\+)=|[=!]={0,2}|%3D|%3A|:|\uff1a)"""
     r"""|(?P<element>(?:[ \t][^<>\n]{0,200})?>(?:\s{0,64}<!\[CDATA\[)?))"""
-    r"""(?:\*{1,3}|__|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})"""
+    r"""(?:\*{1,3}|__|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})(?:(?:&[\w\-]{1,32}|!!\w{1,16})[ \t]{1,8}(?!=))?"""
 )
 _AFTER_PROMPT: Final = re.compile(r"[),;\]}]|\s*$|\s*[\r\n]")
 _REDACTED: Final = re.compile(MARKER.pattern + r"(?!\w)")
@@ -71,6 +72,14 @@ _BLOCK: Final = re.compile(
     r"[|>][+\-]?\d?(?:\r?\n|\\+n)[ \t]+([^\n\\]{1,4096}(?:(?:\n|\\+n)[ \t]+[^\s:\\][^:\n\\]{0,4096})*)"
 )
 """A scalar of YAML that goes over indented lines."""
+_NESTED: Final = re.compile(
+    r"""[ \t]*\n(?P<indent>[ \t]+)(?:[\w\-]{1,40}:[^\n]{0,200}\n(?P=indent)){0,4}(?:example|default|value|secret|plaintext):[ \t]*"""
+    r"""["']?(?P<value>[^\s"'][^\n"']{0,256})"""
+)
+"""What a schema or a form says of a key, in lines that are indented more."""
+_RESOURCE: Final = re.compile(r"\barn:[\w:\-]*:\Z")
+_IN_PARENTHESES: Final = re.compile(r"""\(\s{1,64}(?=[bBrRfFuU]{0,2}["'])""")
+_NAMES_IT: Final = re.compile(r"""\b(?:name|key|id)=\\*["'][\w.:\-]{0,64}\Z""")
 _BRACED: Final = re.compile(r"\{[^{}\n]{1,256}\}(?=;|$)")
 
 
@@ -99,7 +108,7 @@ def find_assigned(text: str, places: Sequence[Place], effort: Effort) -> Iterato
                     yield Span(*cell, BY_KEY)
         elif is_piece_of_text(text[start:end], text[slice(*span)]):
             continue
-        elif is_secret or looks_random(text[slice(*span)]):
+        elif is_secret or fits_weak_key(text[start:end], text[slice(*span)]):
             yield Span(*span, BY_KEY)
             at = max(at, span[1])
 
@@ -127,13 +136,16 @@ def _key_around(text: str, place: Place, done: int) -> Range:
 def _value(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
     """The range of the value that is assigned to the key at ``start:end``; None where there is none to hide."""
     separator = _SEPARATOR.match(text, end)
-    if separator is None or (separator["element"] and text[start - 1 : start] not in {"<", ":"}):
+    if separator is None or (separator["element"] and not _is_tag(text, start, separator)):
         return value_without_sign(text, start, end, is_secret=is_secret)
     at = separator.end()
     if separator["element"]:
-        return _element(text, at - len(separator["blank"]))
+        attribute = value_without_sign(text, start, end, is_secret=is_secret) if separator["quote"] else None
+        return attribute or _element(text, at - len(separator["blank"]))
     if block := _BLOCK.match(text, at):
         return _unless(block.span(1), text)
+    if opened := _IN_PARENTHESES.match(text, at):
+        at = opened.end()
     if quote := QUOTE.match(text, at):
         return None if _ends_prompt(text, start, separator, quote) else _quoted(text, quote)
     if _REDACTED.match(text, at):
@@ -153,6 +165,14 @@ def _value(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
         or literal_in_call(text, at)
         or literal_instead(text, at)
         or _bare(text, start, end, separator)
+    )
+
+
+def _is_tag(text: str, start: int, separator: re.Match[str]) -> bool:
+    """Whether the key is an element's, or that which an attribute names: ``<string name="token">``."""
+    before = text[start - 1 : start]
+    return before in {"<", ":"} or (
+        separator["quote"] is not None and _NAMES_IT.search(text, max(0, start - 80), start) is not None
     )
 
 
@@ -210,8 +230,10 @@ def _header(text: str, key: str, at: int) -> Range | None:
 def _bare(text: str, start: int, end: int, separator: re.Match[str]) -> Range | None:
     """A value without quotes: of an environment, a query, YAML, a log line, or code."""
     key, sign, at = text[start:end], separator["sign"], separator.end()
-    if text.startswith(":", at) and sign == ":":
+    if sign == ":" and (text.startswith(":", at) or _RESOURCE.search(text, max(0, start - 120), start)):
         return None
+    if nested := _NESTED.match(text, separator.start("blank")):
+        return _unless(nested.span("value"), text)
     is_compared = sign == "!" or (sign[0] in "=!" and "=" in sign[1:])
     if is_compared or separator["blank"].strip(" \t") or text.startswith("//", at):  # on another line
         word = _WORD.match(text, at)
@@ -226,6 +248,8 @@ def _bare(text: str, start: int, end: int, separator: re.Match[str]) -> Range | 
     if value is None or is_code(key, value, is_tight=is_tight, is_spaced=bool(separator["blank"])):
         return None
     found = value[0][0] + value[0][1:].rstrip(",.)]}")
+    if found.isdecimal() and len(found) < 6 and sign == ":" and not separator["blank"]:  # the number of a line
+        return None
     if is_placeholder(found) or (key.lower() in {"pwd", "oldpwd"} and found[0] in "/~"):
         return None
     ended = _LINE_END.match(text, value.end())

@@ -25,6 +25,8 @@ class Command(NamedTuple):
     """Options whose value is one where it is written in the same word: ``-pvalue``, ``/p:value``."""
     user: str = ""
     """Options whose value is a user's name and the secret, with a colon between."""
+    percent: str = ""
+    """Options whose value is a user's name and the secret, with ``%`` between."""
     cookie: str = ""
     """Options whose value is a name and the secret, with ``=`` between; else a file's name."""
     needs: str = ""
@@ -66,7 +68,7 @@ COMMANDS_TABLE: Final = (
     Command("az acr", value="-p --password"),
     Command("openssl", value="-k -K -pass -passin -passout -passwd -macopt"),
     Command("gpg gpg2", value="--passphrase"),
-    Command("smbclient smbmap rpcclient net mount.cifs", user="", value="--password"),
+    Command("smbclient rpcclient net smbget", percent="-U --user", value="--password"),
     Command("smbmap crackmapexec nxc netexec evil-winrm hydra medusa", value="-p"),
     Command("mongo mongosh mongodump mongorestore mongoexport mongoimport", value="-p --password"),
     Command("sqlcmd bcp osql isql tsql", value="-P -p", attached="-P"),
@@ -106,7 +108,9 @@ COMMANDS_TABLE: Final = (
     Command("runas", attached="/password:"),
     Command("dsmod dsadd", value="-pwd"),
     Command("convertto-securestring", value="-String", positional=0, positional_least=1),
-    Command("restic borg duplicity rclone", value="--password --passphrase --pass --s3-secret-access-key"),
+    Command(
+        "restic borg duplicity rclone", value="pass password --password --passphrase --pass --s3-secret-access-key"
+    ),
     Command("s3cmd", value="--secret_key --access_key"),
     Command("mc", needs="alias", positional=-1, positional_least=5),
     Command("aws", value="--master-user-password --password --secret-string --temporary-password"),
@@ -143,6 +147,7 @@ _TAKES_STDIN: Final = (
         "kinit",
         "openssl enc",
         "secret create",
+        "create secret",
         "secret set",
         "secrets create",
         "secret put",
@@ -159,7 +164,8 @@ _HAS_ITS_OWN: Final[dict[str, re.Pattern[str]]] = {
         ),
     ),
     "net use": re.compile(
-        r"(?m)[ \t]+(?:[a-zA-Z*]:[ \t]+)?\\\\[^\s]{2,256}[ \t]+(?!/)(?P<secret>[^\s/][^\s]{2,128})(?=[ \t]|$)"
+        r"(?m)[ \t]+(?:[a-zA-Z*]:[ \t]+)?\\{2,8}[^\s]{2,256}(?:[ \t]+/[^\s]{1,128}){0,3}[ \t]+"
+        r"(?!/)(?P<secret>[^\s/\"'][^\s\"']{2,128})(?=[ \t\"']|$)"
     ),
     "net user": re.compile(r"(?m)[ \t]+[\w.\\-]{1,64}[ \t]+(?!/)(?P<secret>[^\s/*][^\s]{2,128})(?=[ \t]|$)"),
     "<<<": re.compile(r"""[ \t]*(\\*["'])?(?P<secret>(?(1)[^"'\n]{4,256}|[^\s"'|;&]{6,256}))"""),
@@ -225,6 +231,9 @@ def _by_options(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
             return
         if following is not None and word.text in command.cookie.split() and "=" in following.text:
             yield Word(following.text.partition("=")[2], following.start + following.text.index("=") + 1, following.end)
+            continue
+        if following is not None and word.text in command.percent.split() and "%" in following.text:
+            yield Word(following.text.partition("%")[2], following.start + following.text.index("%") + 1, following.end)
             continue
         option, sign, rest = word.text.partition("=")
         if sign and rest and option in value | user:

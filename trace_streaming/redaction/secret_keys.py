@@ -45,6 +45,9 @@ _SECRET_PAIRS: Final = frozenset(
         *("card pin", "social security", "card cvv", "secret phrase", "de passe", "palabra clave"),
         *(
             "unseal key",
+            "unseal key",
+            "crypt key",
+            "unseal keys",
             "api schlüssel",
             "clé api",
             "clave api",
@@ -67,7 +70,8 @@ _ABOUT: Final = frozenset(
     "count counts length len size policy required enabled disabled strength expiry expires expired type types "
     "name names path file field fields domain provider status endpoint url uri age changed rotated id ids ref "
     "hashers validators validator hasher manager helper hint label prompt placeholder format regex pattern error "
-    "errors limit limits usage list store version rotation reset management header headers prefix suffix source location algorithm alg param parameter var variable env timeout ttl seconds minutes hours days max "
+    "errors limit limits usage list store version rotation reset management header headers prefix suffix source location algorithm alg param parameter var variable env set present configured valid ok match matches exists given provided missing saved encoder decoder java py js ts go "
+    "rb php cs kt rs timeout ttl seconds minutes hours days max "
     "min attempts duration interval samesite secure httponly".split()
 )
 """As the last segment: the key tells something about a secret, and not the secret."""
@@ -79,10 +83,12 @@ _VERBS: Final = frozenset(
 """As the first segment: the key may as well name what is done with a secret."""
 _TIMES: Final = [["changed", "at"], ["updated", "at"], ["expires", "at"], ["expires", "in"], ["expiry", "date"]]
 _WEAK: Final = frozenset(
-    "pass pw pin pat session signature salt hmac sid appid auth tokens signed nonce apikeys code".split()
+    "pass pw pin mdp clave pat session signature salt hmac sid appid auth tokens signed nonce apikeys code".split()
 )
 """As the last segment: a key that may name a secret, and as well something else; its value tells."""
-_PHONES: Final = frozenset("phone phones telephone mobile cellphone fax msisdn whatsapp".split())
+_PHONES: Final = frozenset(
+    "phone phones telephone tel telefon telefono t\u00e9l\u00e9phone handy mobile cellphone fax msisdn whatsapp".split()
+)
 
 _LOOKALIKES: Final = str.maketrans("аеорсухіѕјһԁѡАЕОРСХІЅЈΑΒΕΙΚΜΝΟΡΤΧο", "aeopcyxisjhdwAEOPCXISJABEIKMNOPTXo")  # noqa: RUF001
 """Letters of other alphabets that look like Latin ones."""
@@ -95,7 +101,7 @@ WORDS: Final = tuple(
         | {"mot de passe", "signature", "hmac", "salt", "nonce", "x-auth", "session", "pass"}
         | {
             f"{word}{sign}"
-            for word in ("pw", "pin", "sid", "auth", "_pat", "-pat")
+            for word in ("pw", "pin", "sid", "auth", "_pat", "-pat", "mdp", "clave", "_key")
             for sign in (":", "=", " =", '"', "'", " :", "\n")
         }
     )
@@ -172,6 +178,8 @@ def _may_name_a_secret(key: str) -> bool:
         return False
     if segments[0] in _VERBS:
         return _tells_of_a_secret(segments)
+    if key.isupper() and segments[-1] == "key" and len(segments) > 1:  # of an environment
+        return "public" not in segments
     return segments[-1] in _WEAK or segments[-2:] == ["secret", "id"]
 
 

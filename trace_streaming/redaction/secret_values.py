@@ -10,6 +10,7 @@ from typing import Final
 from .assigned_values import MARKER, is_placeholder, looks_random
 from .effort import VALUES, Effort
 from .hints import Place
+from .secret_keys import is_secret_key
 from .spans import Span
 
 _PEM: Final = re.compile(
@@ -147,7 +148,8 @@ def find_in_urls(text: str, places: Sequence[Place], effort: Effort) -> Iterator
             continue
         if _PORT.match(password) or ("/" in password and "@" not in text[user.end(2) : user.end(2) + 1]):
             continue
-        rest = "" if is_placeholder(password) else _VARIABLE.sub("", password)
+        is_example = name.lower() in {"user", "username"} and is_secret_key(f"{password}".lower())
+        rest = "" if is_example or is_placeholder(password) else _VARIABLE.sub("", password)
         first, last = user.span(2)
         # Of several signs the last one before the path parts the host from it.
         until = _URL_END.match(text, last)

@@ -1,11 +1,31 @@
-"""Tables in texts: the cells below a heading, of CSV, of Markdown, of what a database's shell prints."""
+"""Documents in texts, where what is a secret stands far from what names it: tables, rows of SQL, manifests."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from .assigned_values import QUOTE, is_placeholder, quote_end
+from .effort import WORDING, Effort
+from .hints import Place
+from .secret_keys import is_secret_key
+from .spans import Span
+
 Range = tuple[int, int]
+
+DOCUMENT_WORDS: Final = ("insert into", "replace into", "kind: secret", 'kind": "secret')
+"""What begins a document that is read as a whole."""
+_INSERT: Final = re.compile(r"\w+\s+into\s+[\w.\"`\[\]]{1,128}\s*\(([^()]{1,2000})\)\s*values\s*", re.IGNORECASE)
+_ROW: Final = re.compile(r"[\s,]*\(")
+_VALUE: Final = re.compile(r"[^,()'\"]*")
+_MOST_ROWS: Final = 1_000
+_MANIFEST_DATA: Final = re.compile(
+    r"^(?P<indent>[ ]*)(?:string)?[dD]ata:[ ]*\n(?P<lines>(?:(?P=indent)[ ]+[^\n]*(?:\n|$))+)", re.MULTILINE
+)
+_MANIFEST_LINE: Final = re.compile(r"^[ ]+[\w.\-]+:[ ]*[\"']?(?![|>])([^\s\"'][^\n\"']*)", re.MULTILINE)
+_MANIFEST_END: Final = re.compile(r"^---", re.MULTILINE)
+_MOST_OF_MANIFEST: Final = 8_192
 
 _HEADING: Final = re.compile(r"[\w .\-/()\"'#*]{0,40}")
 _RULE: Final = re.compile(r"[\s|:+\-=]*")
@@ -45,3 +65,61 @@ def column_below(text: str, start: int, end: int, most: int) -> list[Range]:
                 cells.append((begin, begin + len(value)))
         at = until + 1
     return cells
+
+
+def find_in_documents(text: str, places: Sequence[Place], effort: Effort) -> Iterator[Span]:
+    """The secrets in rows of SQL, by their columns, and in manifests of Kubernetes, all of them."""
+    for start, _ in places:
+        if not effort.spend(WORDING, 16):
+            yield Span(start, start, "")
+            return
+        if insert := _INSERT.match(text, start):
+            yield from _in_rows(text, insert)
+        elif text[start : start + 4].lower() == "kind":
+            yield from _in_manifest(text, start)
+
+
+def _in_rows(text: str, insert: re.Match[str]) -> Iterator[Span]:
+    columns = [name.strip(" \t\n\"`[]'") for name in insert[1].split(",")]
+    secret = {index for index, name in enumerate(columns) if is_secret_key(name)}
+    at = insert.end()
+    for _ in range(_MOST_ROWS if secret else 0):
+        row = _ROW.match(text, at)
+        if row is None:
+            return
+        at = row.end()
+        for index in range(len(columns)):
+            start, end, at = _next_value(text, at)
+            if index in secret and end > start and not is_placeholder(text[start:end]):
+                yield Span(start, end, "key")
+            if text[at : at + 1] != ",":
+                break
+            at += 1
+        if text[at : at + 1] != ")":
+            return
+        at += 1
+
+
+def _next_value(text: str, at: int) -> tuple[int, int, int]:
+    """Where a value begins and ends, and where what follows it is."""
+    while text[at : at + 1].isspace():
+        at += 1
+    if quote := QUOTE.match(text, at):
+        end = quote_end(text, quote.end(), quote[1])
+        rest = _VALUE.match(text, end + len(quote[1]))
+        return quote.end(), end, rest.end() if rest else end
+    plain = _VALUE.match(text, at)
+    end = plain.end() if plain else at
+    return at, end, end
+
+
+def _in_manifest(text: str, start: int) -> Iterator[Span]:
+    begin = max(
+        (end.start() for end in _MANIFEST_END.finditer(text, max(0, start - _MOST_OF_MANIFEST), start)), default=0
+    )
+    following = _MANIFEST_END.search(text, start, start + _MOST_OF_MANIFEST)
+    end = following.start() if following else min(len(text), start + _MOST_OF_MANIFEST)
+    for data in _MANIFEST_DATA.finditer(text, begin, end):
+        for line in _MANIFEST_LINE.finditer(text, data.start("lines"), data.end("lines")):
+            if not is_placeholder(line[1].strip()):
+                yield Span(*line.span(1), "key")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from . import secret_assignments, secret_commands, secret_values, wording
+from . import secret_assignments, secret_commands, secret_values, text_tables, wording
 from .addresses import find_addresses
 from .effort import Effort
 from .hints import Hints, Place
 from .personal_numbers import find_numbers
 from .secret_keys import plain_letters
+from .secret_tokens import find_tokens
 from .spans import TOO_MUCH, Span, merged, without
-from .tokens import find_tokens
 
 _SHORT: Final = 64
 _MOST: Final = 8192
@@ -33,6 +33,7 @@ _RULES: Final = (
     secret_values.find_in_urls,
     secret_values.find_in_queries,
     secret_values.find_in_links,
+    text_tables.find_in_documents,
 )
 _COLOURS: Final = len(_RULES)
 _HINTS: Final = Hints(
@@ -44,6 +45,7 @@ _HINTS: Final = Hints(
         secret_values.URL_WORDS,
         secret_values.QUERY_WORDS,
         secret_values.LINK_WORDS,
+        text_tables.DOCUMENT_WORDS,
         _COLOUR_WORDS,
         *wording.FAMILIES,
     )
@@ -90,7 +92,7 @@ def _found(
     if "//" in text and "@" in text:
         found += secret_values.find_in_shares(text, effort)
     found += find_tokens(text, effort)
-    if "@" in text or "%40" in text or "at]" in text or "at)" in text:
+    if "@" in text or "%40" in text or "at]" in text or "at)" in text or "&#" in text or "\uff20" in text:
         # Of a URL's password with its host, which looks like an address, the password goes.
         found += [span for span in find_addresses(text, effort) if not any(map(span.overlaps, found))]
     found += find_numbers(text, effort)

@@ -15,12 +15,19 @@ from .assigned_values import (
     looks_secret,
     quote_end,
 )
-from .literals import literal_in_brackets, literal_or
+from .literals import literal_in_brackets, literal_or, literal_typed
 from .secret_keys import is_secret_key
 from .setters import before, is_behind_env, is_set, search_before
 
 Range = tuple[int, int]
 
+_IN_BOOKS: Final = re.compile(
+    "[^\n\u201c\u201d\u201e\u00ab\u00bb]{0,24}[\u201c\u201d\u201e\u00ab\u00bb]\\s?([^\n\u201c\u201d\u201e\u00ab\u00bb]{4,64}?)\\s?"
+    "[\u201c\u201d\u201e\u00ab\u00bb]"
+)
+_CELL: Final = re.compile(
+    r"[ \t]*(?:[|\t]|,(?=[^\n,]+(?:\n|$)))[ \t]*[`\"']?([^\s|`\"',]{6,256})[`\"']?[ \t]*(?:\||\n|$)"
+)
 _MANY_WORDS: Final = re.compile(r"[a-z]{2,12}(?:[ \-][a-z]{2,12}){2,11}(?=[.\s\"'!]*(?:\n|$))")
 _OPTION: Final = re.compile(r"""[^\s"'`;|&<>-][^\s"'`;|<>]*""")
 _AFTER_OPTION: Final = frozenset(
@@ -54,7 +61,7 @@ _MULTIPART: Final = re.compile(
 """A part of a form's body: behind its name a line without anything, then the value."""
 _NAMED_AGAIN: Final = re.compile(r"\b(?:name|key|variable|field)\b", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(
-    r"""(?:\\*["'`])[\])]{0,2}(?:[ \t\n]{0,8},[ \t\n]{0,16}(?:\w{1,16}[ \t]?[:=]>?[ \t]?)?|\)?\s{0,8}\.(?:send_keys|type|fill|press_sequentially|sendKeys"""
+    r"""\]?(?:\\*["'`])[\])]{0,2}(?:[ \t\n]{0,8},[ \t\n]{0,16}(?:\w{1,16}[ \t]?[:=]>?[ \t]?)?|\)?\s{0,8}\.(?:send_keys|type|fill|press_sequentially|sendKeys"""
     r"""|setValue|set_value|val|input|clear_and_type)\()[bBrRfFuU]{0,2}(\\*["'`])"""
 )
 """From a text that names a secret to the one that comes next in a call, a pair or a tuple."""
@@ -79,12 +86,15 @@ def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> R
         option = _option(text, start, end)
         return option if option and _is_value_of_env(text, start, end, option) else None
     return (
-        _phrase(text, start, end)
+        _quoted_as_in_books(text, end)
+        or _phrase(text, start, end)
         or _spoken(text, end)
         or _paired(text, start, end)
         or _next_argument(text, start, end)
         or literal_in_brackets(text, end)
         or literal_or(text, end)
+        or literal_typed(text, end)
+        or _next_cell(text, end)
         or _behind_blank(text, start, end)
     )
 
@@ -127,6 +137,18 @@ def _spoken(text: str, end: int) -> Range | None:
     return (value.start(), value.start() + len(found)) if is_one else None
 
 
+def _quoted_as_in_books(text: str, end: int) -> Range | None:
+    """Behind a key in a sentence: \u201evalue\u201c, \u00ab value \u00bb."""
+    found = _IN_BOOKS.match(text, end)
+    return _unless_hidden(*found.span(1), text) if found else None
+
+
+def _next_cell(text: str, end: int) -> Range | None:
+    """The cell beside a key, in a row of a table: ``| TOKEN | value |``, ``TOKEN,value``."""
+    cell = _CELL.match(text, end)
+    return cell.span(1) if cell and looks_chosen(cell[1]) else None
+
+
 def _phrase(text: str, start: int, end: int) -> Range | None:
     """``the passphrase is three foxes hum softly``: all its words."""
     if not text[start:end].lower().endswith(("phrase", "mnemonic", "password", "passwort")):
@@ -161,6 +183,8 @@ def _next_argument(text: str, start: int, end: int) -> Range | None:
     value = _quoted(text, argument)
     if value is None or is_secret_key(text[slice(*value)]):
         return None
+    if "." in argument[0]:  # a method types it
+        return value
     is_set_here = search_before(_SETTING_CALL, text, start, 120) is not None
     found = text[slice(*value)]
     return value if looks_chosen(found) or (is_set_here and looks_secret(found)) else None

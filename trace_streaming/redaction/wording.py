@@ -87,7 +87,10 @@ WORDINGS: Final = (
         "USER ada\r\nPASS s3cr3tPw99x\r\n",
     ),
     Wording(
-        ("login ",), r"(?<=\S )LOGIN \"?[\w.@+-]{1,128}\"? \"?([^\s\"\\]{3,256})", Looks.ANY, "a1 LOGIN ada s3cr3tPw99x"
+        ("login ",),
+        r"(?<=\S )LOGIN \"?[\w.@+-]{1,128}\"? \"?(?!WITH|FROM|IN )([^\s\"\\]{3,256})",
+        Looks.ANY,
+        "a1 LOGIN ada s3cr3tPw99x",
     ),
     Wording(
         ("login ",), r"(?i)(?<=[.\d] )login [\w.@+-]{1,128} ([^\s\"\\]{6,256})", Looks.CHOSEN, ". login ada s3cr3tPw99x"
@@ -183,16 +186,30 @@ WORDINGS: Final = (
     Wording(
         (
             *("code is", "code:", "code was", "code to", "code for", "code =", "code lautet", "code est"),
-            *("pin is", "pin:", "pin for", "pin to", "pin was", "otp:", "otp is", "c\u00f3digo es", "c\u00f3digo:"),
+            *(
+                "pin is",
+                "pin:",
+                "pin for",
+                "pin to",
+                "pin was",
+                "pin der",
+                "pin zur",
+                "pin ist",
+                "pin de",
+                "otp:",
+                "otp is",
+                "c\u00f3digo es",
+                "c\u00f3digo:",
+            ),
         ),
-        r"(?i)[\w\u00f3]+(?: (?:for|to|of) [\w' ]{1,40}?)?\s{0,2}(?:is|was|lautet|est|es|to|:|=)[ :]{0,2}"
-        r"(\d{3}[ -]?\d{3}|\d{4,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})(?![\w.%/:]|-\d)",
+        r"(?i)[\w\u00f3]+(?: (?:for|to|of|der|f\u00fcr|de|du|zur) [\w' ]{1,40}?)?\s{0,2}(?:is|was|ist|lautet|est|es|to|:|=)[ :]{0,2}"
+        r"(\d{3}[ -]?\d{3}|\d{4,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
         "Your verification code is 493817",
     ),
     Wording(
         ("is your ", "ist ihr ", "ist dein ", "est votre ", "es tu "),
-        r"(?i)(?<!\S)(\d{3}[ -]?\d{3}|\d{4,8}) (?:is your|ist ihr|ist dein|est votre|es tu)"
+        r"(?i)(?<!\S)(?:[A-Z]-)?(\d{3}[ -]?\d{3}|\d{4,8}) (?:is your|ist ihr|ist dein|est votre|es tu)"
         r" (?:[\w-]{1,24} ){0,3}[\w\u00f3-]*(?:code|pin|otp|passcode|c\u00f3digo)",
         Looks.CODE,
         "493817 is your login code",
@@ -217,10 +234,41 @@ WORDINGS: Final = (
     ),
     Wording(
         ("credentials", "creds", "log in", "login", "logged in", "sign in", "signed in"),
-        r"(?i)\w+(?: in)?(?: with| as| using| are| is| the| credentials)*:?\s+[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
+        r"(?i)\w+(?: in)?(?: with| as| using| are| is| the| credentials)*(?::| ?[-=]>| =)?\s+[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
         r"([^\s\"'`,;)/]{6,128})(?=[\s\"'`,;).]|$)",
         Looks.CHOSEN,
         "Connecting with credentials ada/s3cr3tPw99x",
+    ),
+    Wording(
+        ("log in as", "logged in as", "login as", "sign in as", "signed in as", "connect as"),
+        r"(?i)[\w ]+? as [\w.@+-]{1,64} (?:with|using|and)(?: the| password| passphrase)* ([^\s\"'`,]{6,128})",
+        Looks.CHOSEN,
+        "Sign in as root with s3cr3tPw99x",
+    ),
+    Wording(
+        ("as the pass", "as pass", "as my pass", "as your pass", "as the secret", "as the key"),
+        r"(?i)Q([^\"'`\n]{6,128})Q as (?:the |my |your )?(?:pass\w*|secret|key)\b",
+        Looks.ANY,
+        'use "s3cr3tPw99x" as the passphrase',
+        is_before=True,
+    ),
+    Wording(
+        ("assword:", "assphrase:"),
+        r"[\w]+:[^\n;]{0,20}[;\n}]\s*(?:exp_)?send(?:line)?\s+(?:-- )?Q([^\"'`\\\n]{1,256})(?:\\+[rn]){0,2}Q",
+        Looks.ANY,
+        'expect "assword:"; send "s3cr3tPw99x\\r"; interact',
+    ),
+    Wording(
+        (":587 ", ":465 ", ":25 "),
+        r":\d+\]?\s+[\w.@+-]{1,128}:([^\s:\"'\\]{6,256})",
+        Looks.CHOSEN,
+        "[mx]:587 ada:s3cr3tPw99x",
+    ),
+    Wording(
+        ("334 ugfzc3dvcmq6",),
+        r"\w+ \w+(?:\r?\n|\\r\\n)(?:C: )?([^\s\"'\\]{4,256})",
+        Looks.ANY,
+        "334 UGFzc3dvcmQ6\ns3cr3tPw99x\n235 ok",
     ),
     Wording(("secret ",), r"(?i)secret ([A-Za-z0-9/+=]{20,})", Looks.RANDOM, "key AKIA, secret s3cr3tPw99xs3cr3tPw99x"),
 )
@@ -253,7 +301,7 @@ def find_wordings(text: str, places: Sequence[Sequence[Place]], effort: Effort) 
 
 
 def _is_secret(found: str, looks: Looks) -> bool:
-    if is_placeholder(found) or MARKER.match(found) or is_secret_key(found):
+    if is_placeholder(found) or MARKER.match(found) or (is_secret_key(found) and not looks_random(found)):
         return False
     if looks is Looks.CHOSEN:
         return looks_chosen(found)
