@@ -22,7 +22,7 @@ class TraceStreamingConfig(AppConfig):
         from . import checks, recorder
         from .approvals import waiting
         from .emitting import emitter, surroundings
-        from .redaction import memory
+        from .redaction.known import memory
         from .servers import patches
         from .storage import retention
 

@@ -6,16 +6,29 @@ import functools
 import gc
 import time
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 
 import pytest
 
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.freezing import MAX_BYTES, freeze_details
 from trace_streaming.events.kinds import JSON
-from trace_streaming.redaction import redact, redact_text, secret_assignments, secret_commands, secret_values, tokens, wording
+from trace_streaming.redaction import redact, redact_text
+from trace_streaming.redaction.assignments import assigned, documents
+from trace_streaming.redaction.formats import marked_values
+from trace_streaming.redaction.formats.token_shapes import PATTERNS, SHAPES
 from trace_streaming.redaction.spans import TOO_MUCH
+from trace_streaming.redaction.wordings import commands, phrases
 
-WORDS = [word for word in secret_assignments.WORDS if "." not in word and "-" not in word]
+TOKENS = [
+    sorted(prefixes)
+    for _, prefixes in groupby(sorted({each.prefix for each in (*SHAPES, *PATTERNS)}), key=itemgetter(0))
+]
+"""All prefixes of tokens, by their first letters."""
+KEYS = [" ".join(words) for _, words in groupby(sorted(assigned.WORDS), key=lambda word: word[:2])]
+COMMANDS = [" ".join(names) for _, names in groupby(sorted(commands.WORDS), key=itemgetter(0))]
+LINKS = (*marked_values.LINK_WORDS, *marked_values.KEY_WORDS, *documents.WORDS)
 PREFIXES = [
     *(
         "ENV token ",
@@ -45,12 +58,28 @@ PREFIXES = [
     ),
     *("sshpass -p x ", "mysql -px ", "docker login -p x ", "redis-cli -a x ", "zip -P x ", "?sig=aaaaaaaaaaaaaaaa "),
     *("1-2-", "a1.", "eyJ1-", "-----BEGIN PRIVATE KEY-----", "<password>x</password> ", 'name="token" value="x" '),
-    *(f"{word} " for word in WORDS),
-    *(f"{word}=x&" for word in WORDS),
-    *(f"{shape[:8]}1 " for _, shape in tokens._TOKENS),
-    *(f"{command} -p x " for command in secret_commands.WORDS),
-    *(f"{word}{after}" for word in (*secret_values.LINK_WORDS, *secret_values.KEY_WORDS) for after in ("", "aaaaaaaa1/ ")),
-    *(f"{word}{after}" for words in wording.FAMILIES for word in words for after in ("", "'a', 'x1' ", "a/b1cdef ")),
+    *("612 34 56 7 ", "phone: 4155550132 ", "(11) 96123-", "4111\u202f", "a [at] b [dot] ", 'b"@', "&#64;"),
+    *(f"{' '.join(prefixes)}1 " for prefixes in TOKENS),
+    *(f"{'1-'.join(prefixes)}1-" for prefixes in TOKENS),
+    *(f"{words} " for words in KEYS),
+    *(f"{words}=x&" for words in KEYS),
+    *(f"{words}: " for words in KEYS),
+    *(f'"name": "{words}", "value": "' for words in KEYS),
+    *(f"{names} -p x " for names in COMMANDS),
+    *(f"{word}{behind}" for word in LINKS for behind in ("", "aaaaaaaa1/ ")),
+    *(
+        "".join(f"{word}{behind}" for word in phrase.begins)
+        for phrase in phrases.PHRASES
+        for behind in ("", "'a', 'x1' ")
+    ),
+    *(phrase.example for phrase in phrases.PHRASES),
+    *(
+        "token,a\n",
+        "| token | a |\n",
+        "insert into a (token) values ('a1'),",
+        "kind: Secret\ndata:\n  a: b1\n",
+        "token: |\n  a",
+    ),
 ]
 """Something of each rule."""
 

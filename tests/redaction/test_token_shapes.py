@@ -11,8 +11,8 @@ import pytest
 
 from tests.security.redaction_corpus import A, X
 from trace_streaming.redaction import redact_text
-from trace_streaming.redaction.shapes import SHORTEST, Shape, crc32_base62
-from trace_streaming.redaction.token_shapes import CHECKED, PATTERNS, SHAPES
+from trace_streaming.redaction.formats.shapes import SHORTEST, Shape, crc32_base62
+from trace_streaming.redaction.formats.token_shapes import CHECKED, PATTERNS, SHAPES
 
 EXAMPLES = {
     "airtable token": "pat" + A(14) + "." + X(64),

@@ -23,7 +23,8 @@ from tests.security.redaction_corpus import INNOCENT_DETAILS, INNOCENT_TEXTS, PA
 from trace_streaming import TraceEmitter, emit_trace_event
 from trace_streaming.events.freezing import encode, freeze_details
 from trace_streaming.models import Event, Trace
-from trace_streaming.redaction import redact, redact_text, token_shapes
+from trace_streaming.redaction import redact, redact_text
+from trace_streaming.redaction.formats import token_shapes
 from trace_streaming.routing import websocket_urlpatterns
 
 SECRETS = secrets()

@@ -16,7 +16,7 @@ from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceHidden, TraceStart
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
-from trace_streaming.redaction.digests import digest, key_of
+from trace_streaming.redaction.known.digests import digest, key_of
 from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started, values_hidden
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request

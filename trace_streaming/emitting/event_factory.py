@@ -20,8 +20,8 @@ from trace_streaming.events.freezing import freeze_details
 from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import REDACTION_FAILED, Redactor, redact
-from trace_streaming.redaction.learning import noting_what_is_hidden
-from trace_streaming.redaction.memory import without_known
+from trace_streaming.redaction.known.learning import noting_what_is_hidden
+from trace_streaming.redaction.known.memory import without_known
 
 logger = logging.getLogger(__name__)
 

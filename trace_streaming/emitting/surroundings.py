@@ -8,8 +8,8 @@ from typing import Any
 
 from trace_streaming.events.freezing import freeze_details
 from trace_streaming.redaction import redact
-from trace_streaming.redaction.learning import learnt, noting_what_is_hidden
-from trace_streaming.redaction.memory import project
+from trace_streaming.redaction.known.learning import learnt, noting_what_is_hidden
+from trace_streaming.redaction.known.memory import project
 
 _PLAIN = (str, bytes, dict, list, tuple)
 

@@ -70,7 +70,7 @@ class TraceHidden:
     timestamp: datetime
     """Aware, UTC, microseconds."""
     digests: Sequence[str]
-    """Keyed, so that nobody can guess a value by trying: see :func:`trace_streaming.redaction.digests.digest`."""
+    """Keyed, so that nobody can guess a value by trying: see :func:`trace_streaming.redaction.known.digests.digest`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trace_streaming.events.freezing import JSON
 
-from .memory import register_secret
+from .known.memory import register_secret
 from .redactor import REDACTION_FAILED, Redactor, redact, redact_text
 
 __all__ = ["JSON", "REDACTION_FAILED", "Redactor", "redact", "redact_text", "register_secret"]

@@ -8,10 +8,10 @@ from typing import Final, cast
 
 from trace_streaming.events.kinds import JSON
 
-from .assigned_values import is_placeholder, looks_chosen, looks_random, looks_secret
-from .secret_commands import secret_arguments
+from .judging import is_placeholder, looks_chosen, looks_random, looks_secret
 from .secret_keys import is_secret_key, may_be_secret_key
-from .shell_words import Word
+from .wordings.commands import secret_arguments
+from .wordings.shell_words import Word
 
 _NAMING: Final = re.compile(
     r"(?:[@#\w]*[_\- ]?)(?:name|k|prop|attr|key|field|id|label|variable|var|env|header|param|parameter|property|attribute|selector|element"
@@ -127,9 +127,9 @@ def _hide_rows(items: list[JSON]) -> None:
     """A table as a list of rows, the first of which is that of its headings."""
     headings = cast("list[JSON]", items[0])
     columns = [index for index, name in enumerate(headings) if isinstance(name, str) and is_secret_key(name)]
-    if columns and len(items) > 1 and all(isinstance(name, str) for name in headings):
-        if len(headings) > 2 or not looks_chosen(str(headings[-1])):
-            _hide_cells(items[1:], columns, len(headings))
+    is_table = len(items) > 1 and all(isinstance(name, str) for name in headings)
+    if columns and is_table and (len(headings) > 2 or not looks_chosen(str(headings[-1]))):
+        _hide_cells(items[1:], columns, len(headings))
 
 
 def _behind_names(items: list[JSON]) -> Iterator[int]:

@@ -13,11 +13,11 @@ from trace_streaming.events.freezing import IDENTITY
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
 
-from .assigned_values import MARKER, fits_weak_key, is_piece_of_text, is_placeholder, looks_random
 from .effort import NUMBERS, Effort
-from .learning import hidden_here
+from .formats.personal_numbers import is_card_number
+from .judging import MARKER, fits_weak_key, is_piece_of_text, is_placeholder, looks_random
+from .known.learning import hidden_here
 from .pairs import hidden_items, hidden_values
-from .personal_numbers import is_card_number
 from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
 from .spans import TOO_MUCH
 from .texts import innocent_texts, redact_text, remember

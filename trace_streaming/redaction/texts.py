@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from . import secret_assignments, secret_commands, secret_values, text_tables, wording
-from .addresses import find_addresses
+from .assignments import assigned, documents
 from .effort import Effort
+from .formats import marked_values
+from .formats.addresses import find_addresses
+from .formats.personal_numbers import find_numbers
+from .formats.tokens import find_tokens
 from .hints import Hints, Place
-from .personal_numbers import find_numbers
 from .secret_keys import plain_letters
-from .secret_tokens import find_tokens
 from .spans import TOO_MUCH, Span, merged, without
+from .wordings import commands, phrases
 
 _SHORT: Final = 64
 _MOST: Final = 8192
@@ -26,30 +28,18 @@ _DISGUISED: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff01-\u
 _CONTROLS: Final = re.compile(r"(?:\x1b|\\u001b|\\x1b|\\033|\\e)\[[0-9;?]*[A-Za-z]")
 
 _RULES: Final = (
-    secret_assignments.find_assigned,
-    secret_commands.find_in_commands,
-    secret_values.find_headers,
-    secret_values.find_keys,
-    secret_values.find_in_urls,
-    secret_values.find_in_queries,
-    secret_values.find_in_links,
-    text_tables.find_in_documents,
+    (assigned.WORDS, assigned.find_assigned),
+    (commands.WORDS, commands.find_in_commands),
+    (marked_values.HEADER_WORDS, marked_values.find_headers),
+    (marked_values.KEY_WORDS, marked_values.find_keys),
+    (marked_values.URL_WORDS, marked_values.find_in_urls),
+    (marked_values.QUERY_WORDS, marked_values.find_in_queries),
+    (marked_values.LINK_WORDS, marked_values.find_in_links),
+    (documents.WORDS, documents.find_in_documents),
 )
+"""What each begins with, in small letters, and what looks there."""
 _COLOURS: Final = len(_RULES)
-_HINTS: Final = Hints(
-    (
-        secret_assignments.WORDS,
-        secret_commands.WORDS,
-        secret_values.HEADER_WORDS,
-        secret_values.KEY_WORDS,
-        secret_values.URL_WORDS,
-        secret_values.QUERY_WORDS,
-        secret_values.LINK_WORDS,
-        text_tables.DOCUMENT_WORDS,
-        _COLOUR_WORDS,
-        *wording.FAMILIES,
-    )
-)
+_HINTS: Final = Hints((*(words for words, _ in _RULES), _COLOUR_WORDS, *phrases.FAMILIES))
 
 
 def redact_text(text: str, effort: Effort | None = None) -> str:
@@ -84,13 +74,13 @@ def _found(
     """What must not be seen, and from where on the text was not looked at."""
     found: list[Span] = []
     if places is not None:
-        for find, here in zip(_RULES, places, strict=False):
+        for (_, find), here in zip(_RULES, places, strict=False):
             if here:
                 found += find(text, here, effort)
-        if any(wordings := places[_COLOURS + 1 :]):
-            found += wording.find_wordings(text, wordings, effort)
+        if any(phrased := places[_COLOURS + 1 :]):
+            found += phrases.find_phrases(text, phrased, effort)
     if "//" in text and "@" in text:
-        found += secret_values.find_in_shares(text, effort)
+        found += marked_values.find_in_shares(text, effort)
     found += find_tokens(text, effort)
     if "@" in text or "%40" in text or "at]" in text or "at)" in text or "&#" in text or "\uff20" in text:
         # Of a URL's password with its host, which looks like an address, the password goes.

@@ -22,7 +22,7 @@ from trace_streaming.emitting.surroundings import learn_environment
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.freezing import JSON
 from trace_streaming.redaction import Redactor, redact, register_secret
-from trace_streaming.redaction.encodings import SHORTEST
+from trace_streaming.redaction.known.encodings import SHORTEST
 
 try:
     from .ingest import check_authorization, check_base_url

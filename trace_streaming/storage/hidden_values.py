@@ -11,7 +11,7 @@ import orjson
 from django.conf import settings
 
 from trace_streaming.models import HiddenValue
-from trace_streaming.redaction import digests, memory
+from trace_streaming.redaction.known import digests, memory
 
 if TYPE_CHECKING:
     from .store import Head

@@ -6,18 +6,20 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from .effort import VALUES, Effort
-from .spans import Span
+from trace_streaming.redaction.effort import VALUES, Effort
+from trace_streaming.redaction.spans import Span
 
-_EMAIL_DOMAIN: Final = re.compile(
-    r"(?:[@\uff20]|%40|&#(?:64|x40);)((?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24})(?![^\W_]|_\w|\(|\.[\w])"
-)
-_EMAIL_NAME: Final = re.compile(r"[\w.+\-!#$%&'*/=?^{|}~]{1,64}")
-_EMAIL_EDGE: Final = re.compile(r"(?:(?<=\\)(?:[nrt]|u00[0-9a-f]{2}|x[0-9a-f]{2})|(?<=\[)[0-9]{1,3}m|[^\w+]+)*")
+_DOMAIN: Final = r"(?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![^\W_]|_\w|\(|\.[\w])"
+_PLAIN_DOMAIN: Final = re.compile(f"@{_DOMAIN}")
+_ENCODED_DOMAIN: Final = re.compile(rf"(?:[@\uff20]|%40|&#(?:64|x40);){_DOMAIN}")
+"""Which takes ten times as long to see that there is none."""
+_ENCODED: Final = ("%40", "&#", "\uff20")
+_NAME: Final = re.compile(r"[\w.+\-!#$%&'*/=?^{|}~]{1,64}")
+_EDGE: Final = re.compile(r"(?:(?<=\\)(?:[nrt]|u00[0-9a-f]{2}|x[0-9a-f]{2})|(?<=\[)[0-9]{1,3}m|[^\w+]+)*")
 """Not of the name: what stands before it in a text, in a query, in a terminal or in an exception's."""
 _ESCAPED: Final = re.compile(r"%(?!2[BDEbde]|5[Ff])[0-7][0-9A-Fa-f]")
 """A sign in a query that stands in hardly any name."""
-_SPELT_EMAIL: Final = re.compile(
+_SPELT: Final = re.compile(
     r"(?<![\w.+\-])[\w.+\-]{1,64} ?[\[(] ?at ?[\])] ?[\w\-]{1,63}(?: ?(?:\.|[\[(] ?dot ?[\])]) ?[\w\-]{1,63}){1,5}",
     re.IGNORECASE,
 )
@@ -27,7 +29,8 @@ _SPELT_EMAIL: Final = re.compile(
 def find_addresses(text: str, effort: Effort) -> Iterator[Span]:
     """E-mail addresses, and not the user of a URL or of a repository."""
     done = 0
-    for domain in _EMAIL_DOMAIN.finditer(text):
+    is_encoded = any(map(text.__contains__, _ENCODED))
+    for domain in (_ENCODED_DOMAIN if is_encoded else _PLAIN_DOMAIN).finditer(text):
         at = domain.start()
         if not effort.spend(VALUES, 4):
             yield Span(at, at, "")
@@ -37,7 +40,7 @@ def find_addresses(text: str, effort: Effort) -> Iterator[Span]:
             continue
         yield Span(start, domain.end(), "email")
         done = domain.end()
-    for spelt in _SPELT_EMAIL.finditer(text) if "at]" in text.lower() or "at)" in text.lower() else ():
+    for spelt in _SPELT.finditer(text) if "at]" in text.lower() or "at)" in text.lower() else ():
         yield Span(*spelt.span(), "email")
 
 
@@ -45,7 +48,7 @@ def _name_start(text: str, least: int, at: int) -> int:
     """Where the name before ``at`` begins: behind the signs of a query or a quotation (they may stand in a name)."""
     if text[at - 1 : at] == '"':
         return text.rfind('"', least, at - 1) + 1 or at
-    name = _EMAIL_NAME.match(text[least:at][::-1])
+    name = _NAME.match(text[least:at][::-1])
     if name is None:
         return at
     start = at - name.end()
@@ -53,7 +56,7 @@ def _name_start(text: str, least: int, at: int) -> int:
         start = max(start, text.rfind(sign, start, at) + 1)
     for escape in _ESCAPED.finditer(text, start, at):
         start = escape.end()
-    edge = _EMAIL_EDGE.match(text, start, at)
+    edge = _EDGE.match(text, start, at)
     return edge.end() if edge else start
 
 

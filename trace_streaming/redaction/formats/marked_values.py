@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from .assigned_values import MARKER, is_placeholder, looks_random
-from .effort import VALUES, Effort
-from .hints import Place
-from .secret_keys import is_secret_key
-from .spans import Span
+from trace_streaming.redaction.effort import VALUES, Effort
+from trace_streaming.redaction.hints import Place
+from trace_streaming.redaction.judging import MARKER, is_placeholder, looks_random
+from trace_streaming.redaction.secret_keys import is_secret_key
+from trace_streaming.redaction.spans import Span
 
 _PEM: Final = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 (?:ENCRYPTED )?PRIVATE KEY ----"

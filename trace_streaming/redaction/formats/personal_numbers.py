@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from .effort import NUMBERS, Effort
-from .spans import Span
+from trace_streaming.redaction.effort import NUMBERS, Effort
+from trace_streaming.redaction.spans import Span
 
 _BLANKS: Final = r" \xa0\u2007\u2009\u202f"
 _DASHES: Final = r"\-\u2010\u2011\u2013"

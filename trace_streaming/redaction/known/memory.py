@@ -16,8 +16,8 @@ from trace_streaming.events.kinds import JSON
 
 from . import digests
 from .encodings import SHORTEST
-from .known_values import KnownValues, masked
 from .learning import Hidden, learnt
+from .values import KnownValues, masked
 
 MOST_TRACES: Final = 4_096
 """Whose values are kept; those of the trace in which something was hidden longest ago go first."""

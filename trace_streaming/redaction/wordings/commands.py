@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from .assigned_values import MARKER, is_placeholder, looks_chosen, looks_random
-from .effort import COMMANDS, Effort
-from .hints import Place
+from trace_streaming.redaction.effort import COMMANDS, Effort
+from trace_streaming.redaction.hints import Place
+from trace_streaming.redaction.judging import MARKER, is_placeholder, looks_chosen, looks_random
+from trace_streaming.redaction.spans import Span
+
 from .shell_words import Word, words
-from .spans import Span
 
 RULE: Final = "password"
 
@@ -171,6 +172,9 @@ _HAS_ITS_OWN: Final[dict[str, re.Pattern[str]]] = {
     "<<<": re.compile(r"""[ \t]*(\\*["'])?(?P<secret>(?(1)[^"'\n]{4,256}|[^\s"'|;&]{6,256}))"""),
 }
 """Behind these words stands the secret, in a way of their own."""
+_KINDS: Final = ("value", "user", "percent", "cookie")
+_SIGNS: Final = {"user": ":", "percent": "%", "cookie": "="}
+"""Between what is no secret and the secret."""
 WORDS: Final = (*_BY_NAME, *_TAKES_STDIN, *_HAS_ITS_OWN)
 _VARIABLE: Final = re.compile(r"\$[\w{(]|%\w+%")
 _BEFORE: Final = re.compile(r"[\w\-./\\]")
@@ -220,41 +224,45 @@ def secret_arguments(name: str, arguments: Sequence[Word]) -> Iterator[Word]:
 
 
 def _by_options(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
-    value, attached, user = (set(each.split()) for each in (command.value, command.attached, command.user))
     for index, word in enumerate(arguments):
         following = arguments[index + 1] if index + 1 < len(arguments) else None
-        if (
-            command.is_wrapper
-            and not word.text.startswith("-")
-            and (not index or arguments[index - 1].text not in value)
-        ):
-            return
-        if following is not None and word.text in command.cookie.split() and "=" in following.text:
-            yield Word(following.text.partition("=")[2], following.start + following.text.index("=") + 1, following.end)
+        if command.is_wrapper and not word.text.startswith("-"):
+            before = arguments[index - 1].text if index else ""
+            if before not in command.value.split():
+                return
+        option, value = _option(command, word, following)
+        if value is None:
             continue
-        if following is not None and word.text in command.percent.split() and "%" in following.text:
-            yield Word(following.text.partition("%")[2], following.start + following.text.index("%") + 1, following.end)
-            continue
-        option, sign, rest = word.text.partition("=")
-        if sign and rest and option in value | user:
-            found = Word(rest.strip("\"'"), word.start + len(option) + 1, word.end)
-        elif following is not None and word.text in value | user and not following.text.startswith("-"):
-            found = following
-        elif (joined := next((each for each in attached | user if word.text.startswith(each)), None)) and len(
-            word.text
-        ) > len(joined):
-            option = joined
-            if joined.startswith("--") or (joined in user and len(joined) > 2):
-                continue
-            found = Word(word.text[len(joined) :].strip("\"'"), word.start + len(joined), word.end)
-        else:
-            continue
-        if option in user:
-            secret = _behind_colon(found)
-            if secret is not None:
-                yield secret
-        elif _is_value(found.text):
-            yield found
+        if (sign := _SIGNS.get(_kind(command, option))) is not None:
+            value = _behind(sign, value)
+        if value is not None and _is_value(value.text):
+            yield value
+
+
+def _option(command: Command, word: Word, following: Word | None) -> tuple[str, Word | None]:
+    """An option of a command, and its value, if the word is one: in the next word, or joined to it."""
+    option, sign, rest = word.text.partition("=")
+    if sign and rest and _kind(command, option):
+        return option, Word(rest.strip("\"'"), word.start + len(option) + 1, word.end)
+    if following is not None and _kind(command, word.text) and not following.text.startswith("-"):
+        return word.text, following
+    for option in (*command.attached.split(), *(each for each in command.user.split() if len(each) == 2)):
+        if word.text.startswith(option) and len(word.text) > len(option):
+            return option, Word(word.text[len(option) :].strip("\"'"), word.start + len(option), word.end)
+    return "", None
+
+
+def _kind(command: Command, option: str) -> str:
+    """In which of a command's fields an option is; empty when in none."""
+    return next((kind for kind in _KINDS if option in getattr(command, kind).split()), "")
+
+
+def _behind(sign: str, word: Word) -> Word | None:
+    """The password in ``user:password``, or in ``name=value``."""
+    name, found, secret = word.text.partition(sign)
+    if not found or secret.startswith("//") or name.startswith(("[redacted", "http")):
+        return None
+    return Word(secret, word.start + len(name) + 1, word.end)
 
 
 def _by_position(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
@@ -263,14 +271,6 @@ def _by_position(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
         word = plain[command.positional]
         if _is_value(word.text) and (looks_chosen(word.text) or command.positional_least > 2):
             yield word
-
-
-def _behind_colon(word: Word) -> Word | None:
-    """The password in ``user:password``."""
-    name, colon, secret = word.text.partition(":")
-    if not colon or secret.startswith("//") or not _is_value(secret) or name.startswith(("[redacted", "http")):
-        return None
-    return Word(secret, word.start + len(name) + 1, word.end)
 
 
 def _is_value(text: str) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from .assigned_values import MARKER, is_placeholder, looks_chosen, looks_random
-from .effort import WORDING, Effort
-from .hints import Place
-from .secret_keys import is_secret_key
-from .spans import Span
+from trace_streaming.redaction.effort import WORDING, Effort
+from trace_streaming.redaction.hints import Place
+from trace_streaming.redaction.judging import MARKER, is_placeholder, looks_chosen, looks_random
+from trace_streaming.redaction.secret_keys import is_secret_key
+from trace_streaming.redaction.spans import Span
 
 _UNITS: Final = 4
 _BEFORE: Final = 160
@@ -30,7 +30,7 @@ class Looks(Enum):
     CODE = "a code of some digits or letters"
 
 
-class Wording(NamedTuple):
+class Phrase(NamedTuple):
     """One way in which people or programs write a secret that no key names."""
 
     begins: tuple[str, ...]
@@ -44,77 +44,75 @@ class Wording(NamedTuple):
     """Whether the secret stands before the words."""
 
 
-WORDINGS: Final = (
+PHRASES: Final = (
     # SQL
-    Wording(
+    Phrase(
         ("identified by", "identified with"),
         r"(?i)identified (?:with [\w\"'`]+ )?(?:by|as)(?: password| values)? QVQ",
         Looks.ANY,
         "CREATE USER ada IDENTIFIED BY 's3cr3tPw99x'",
     ),
-    Wording(
+    Phrase(
         ("identified by",),
         r"(?i)identified by ([^\s\"'`;]{3,128})",
         Looks.CHOSEN,
         "ALTER USER ada IDENTIFIED BY s3cr3tPw99x;",
     ),
-    Wording(
-        ("pragma key", "pragma rekey"), r"(?i)pragma (?:re)?key\s*=\s*QVQ", Looks.ANY, "PRAGMA key = 's3cr3tPw99x'"
-    ),
-    Wording(
+    Phrase(("pragma key", "pragma rekey"), r"(?i)pragma (?:re)?key\s*=\s*QVQ", Looks.ANY, "PRAGMA key = 's3cr3tPw99x'"),
+    Phrase(
         ("set password",),
         r"(?i)set password [^;\n]{0,80}?=\s*(?:password\()?QVQ",
         Looks.ANY,
         "SET PASSWORD FOR 'ada'@'%' = PASSWORD('s3cr3tPw99x')",
     ),
-    Wording(
+    Phrase(
         ("pgp_sym_", "aes_encrypt", "aes_decrypt"),
         r"(?i)(?:pgp_sym_\w+|aes_\w+)\([^,)\n]{1,200},\s*QVQ",
         Looks.CHOSEN,
         "SELECT pgp_sym_decrypt(body, 's3cr3tPw99x')",
     ),
     # Protocols
-    Wording(
+    Phrase(
         ("auth ",),
         r"(?<![\w-])AUTH +(?:LOGIN |PLAIN |XOAUTH2 |CRAM-MD5 )?(?:[\w.@-]{1,64} )?([^\s\"'\\]{6,512})(?=\s|\\r|\\n|$|[\"'])",
         Looks.CHOSEN,
         "AUTH s3cr3tPw99x\r\n",
     ),
-    Wording(
+    Phrase(
         ("pass ",),
         r"(?m)(?:(?<=\n)|(?<=\\n)|(?<=^)|(?<=> )|(?<=C: ))PASS ([^\s\"'\\]{3,256})",
         Looks.ANY,
         "USER ada\r\nPASS s3cr3tPw99x\r\n",
     ),
-    Wording(
+    Phrase(
         ("login ",),
         r"(?<=\S )LOGIN \"?[\w.@+-]{1,128}\"? \"?(?!WITH|FROM|IN )([^\s\"\\]{3,256})",
         Looks.ANY,
         "a1 LOGIN ada s3cr3tPw99x",
     ),
-    Wording(
+    Phrase(
         ("login ",), r"(?i)(?<=[.\d] )login [\w.@+-]{1,128} ([^\s\"\\]{6,256})", Looks.CHOSEN, ". login ada s3cr3tPw99x"
     ),
-    Wording(
+    Phrase(
         ("oper ", "identify "),
         r"(?i)(?:\boper \w{1,32}|\bidentify) ([^\s\"'\\]{6,128})",
         Looks.CHOSEN,
         "PRIVMSG NickServ :IDENTIFY s3cr3tPw99x",
     ),
-    Wording(
+    Phrase(
         ("requirepass", "masterauth", "enable secret", "snmp-server community", "rocommunity", "rwcommunity"),
         r"(?i)[\w-]+(?: secret(?: \d)?| community)? ([^\s\"'\\]{4,256})",
         Looks.ANY,
         "requirepass s3cr3tPw99x",
     ),
     # Code
-    Wording(
+    Phrase(
         ("<(echo", "<(printf"),
         r"<\((?:echo|printf) (?:-n )?['\"]?([^\s'\")]{6,256})",
         Looks.RANDOM,
         "cryptsetup --key-file=<(echo s3cr3tPw99x)",
     ),
-    Wording(
+    Phrase(
         (
             *("httpbasicauth(", "httpdigestauth(", "basicauth(", "basic_auth(", "http_basic(", "userpass("),
             *("passwordauthentication(", "passwordcredentials(", "networkcredential(", "authprovider(", ".login("),
@@ -124,7 +122,7 @@ WORDINGS: Final = (
         Looks.ANY,
         "requests.get(u, auth=HTTPBasicAuth('ada', 's3cr3tPw99x'))",
     ),
-    Wording(
+    Phrase(
         tuple(
             f"{name}{sign}{bracket}"
             for name in ("auth", "credentials")
@@ -135,7 +133,7 @@ WORDINGS: Final = (
         Looks.ANY,
         "requests.get(u, auth=('ada', 's3cr3tPw99x'))",
     ),
-    Wording(
+    Phrase(
         (
             *("secretstr(", "secretbytes(", "securestring(", "fernet(", "createhmac(", "hmac.new(", "createcipheriv("),
             *("jwt.sign(", "jwt.verify(", "jwt.encode(", "jwt.decode(", "signer(", "serializer(", "cookieparser("),
@@ -144,13 +142,13 @@ WORDINGS: Final = (
         Looks.CHOSEN,
         "Credentials(username='ada', value=SecretStr('s3cr3tPw99x'))",
     ),
-    Wording(
+    Phrase(
         ("sendline(", "send_keys(", "sendkeys(", ".fill(", ".type("),
         r"[\w.]+\(\s*[bru]?QVQ\s*\)?;?\s*(?:#|//)[^\n]{0,40}(?:pass|secret|token|pin)",
         Looks.ANY,
         "child.sendline('s3cr3tPw99x')  # password",
     ),
-    Wording(
+    Phrase(
         (
             "mysqli_connect(",
             "mysql_connect(",
@@ -164,26 +162,26 @@ WORDINGS: Final = (
         Looks.ANY,
         "mysqli_connect('db', 'ada', 's3cr3tPw99x', 'shop')",
     ),
-    Wording(
+    Phrase(
         ("*:*:", ":5432:", ":*:"),
         r"(?m):[\w*.-]{1,64}:[\w*.-]{1,64}:(?:[\w*.-]{1,64}:)?([^\s:\"'\\/]{6,128})$",
         Looks.CHOSEN,
         "db.internal:5432:shop:ada:s3cr3tPw99x",
     ),
-    Wording(
+    Phrase(
         ("convertto-securestring",),
         r"[\w-]+\s+(?:-\w+\s+)?QVQ",
         Looks.ANY,
         "ConvertTo-SecureString 's3cr3tPw99x' -AsPlainText -Force",
     ),
-    Wording(
+    Phrase(
         ("openai(", "anthropic(", "stripe(", "twilio(", "client(", "api(", "sdk(", "octokit(", "pusher("),
         r"\w+\(\s*(?:Q[\w.@-]{1,64}Q\s*,\s*)?QVQ\s*[,)]",
         Looks.RANDOM,
         "const stripe = new Stripe('s3cr3tPw99x')",
     ),
     # Sentences
-    Wording(
+    Phrase(
         (
             *("code is", "code:", "code was", "code to", "code for", "code =", "code lautet", "code est"),
             *(
@@ -207,7 +205,7 @@ WORDINGS: Final = (
         Looks.CODE,
         "Your verification code is 493817",
     ),
-    Wording(
+    Phrase(
         ("is your ", "ist ihr ", "ist dein ", "est votre ", "es tu "),
         r"(?i)(?<!\S)(?:[A-Z]-)?(\d{3}[ -]?\d{3}|\d{4,8}) (?:is your|ist ihr|ist dein|est votre|es tu)"
         r" (?:[\w-]{1,24} ){0,3}[\w\u00f3-]*(?:code|pin|otp|passcode|c\u00f3digo)",
@@ -215,13 +213,13 @@ WORDINGS: Final = (
         "493817 is your login code",
         is_before=True,
     ),
-    Wording(
+    Phrase(
         ("api key provided", "invalid token", "invalid api key", "incorrect api key", "bad credentials"),
         r"(?i)(?:\w+ ){1,2}\w+(?: provided)?\s?[:\"'( ]{1,3}([^\s\"')]{8,256})",
         Looks.RANDOM,
         "Invalid API key provided: s3cr3tPw99x",
     ),
-    Wording(
+    Phrase(
         tuple(
             f"as {whose}{what}"
             for whose in ("", "the ", "my ", "your ")
@@ -232,45 +230,45 @@ WORDINGS: Final = (
         "use s3cr3tPw99x as the passphrase",
         is_before=True,
     ),
-    Wording(
+    Phrase(
         ("credentials", "creds", "log in", "login", "logged in", "sign in", "signed in"),
         r"(?i)\w+(?: in)?(?: with| as| using| are| is| the| credentials)*(?::| ?[-=]>| =)?\s+[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
         r"([^\s\"'`,;)/]{6,128})(?=[\s\"'`,;).]|$)",
         Looks.CHOSEN,
         "Connecting with credentials ada/s3cr3tPw99x",
     ),
-    Wording(
+    Phrase(
         ("log in as", "logged in as", "login as", "sign in as", "signed in as", "connect as"),
         r"(?i)[\w ]+? as [\w.@+-]{1,64} (?:with|using|and)(?: the| password| passphrase)* ([^\s\"'`,]{6,128})",
         Looks.CHOSEN,
         "Sign in as root with s3cr3tPw99x",
     ),
-    Wording(
+    Phrase(
         ("as the pass", "as pass", "as my pass", "as your pass", "as the secret", "as the key"),
         r"(?i)Q([^\"'`\n]{6,128})Q as (?:the |my |your )?(?:pass\w*|secret|key)\b",
         Looks.ANY,
         'use "s3cr3tPw99x" as the passphrase',
         is_before=True,
     ),
-    Wording(
+    Phrase(
         ("assword:", "assphrase:"),
         r"[\w]+:[^\n;]{0,20}[;\n}]\s*(?:exp_)?send(?:line)?\s+(?:-- )?Q([^\"'`\\\n]{1,256})(?:\\+[rn]){0,2}Q",
         Looks.ANY,
         'expect "assword:"; send "s3cr3tPw99x\\r"; interact',
     ),
-    Wording(
+    Phrase(
         (":587 ", ":465 ", ":25 "),
         r":\d+\]?\s+[\w.@+-]{1,128}:([^\s:\"'\\]{6,256})",
         Looks.CHOSEN,
         "[mx]:587 ada:s3cr3tPw99x",
     ),
-    Wording(
+    Phrase(
         ("334 ugfzc3dvcmq6",),
         r"\w+ \w+(?:\r?\n|\\r\\n)(?:C: )?([^\s\"'\\]{4,256})",
         Looks.ANY,
         "334 UGFzc3dvcmQ6\ns3cr3tPw99x\n235 ok",
     ),
-    Wording(("secret ",), r"(?i)secret ([A-Za-z0-9/+=]{20,})", Looks.RANDOM, "key AKIA, secret s3cr3tPw99xs3cr3tPw99x"),
+    Phrase(("secret ",), r"(?i)secret ([A-Za-z0-9/+=]{20,})", Looks.RANDOM, "key AKIA, secret s3cr3tPw99xs3cr3tPw99x"),
 )
 
 
@@ -278,26 +276,26 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("QVQ", "Q([^\"'`\\\\\\n]{1,256})Q").replace("Q", "(?:\\\\*[\"'`])"))
 
 
-FAMILIES: Final = tuple(wording.begins for wording in WORDINGS)
-_PATTERNS: Final = tuple(_compiled(wording.pattern) for wording in WORDINGS)
+FAMILIES: Final = tuple(phrase.begins for phrase in PHRASES)
+_PATTERNS: Final = tuple(_compiled(phrase.pattern) for phrase in PHRASES)
 
 
-def find_wordings(text: str, places: Sequence[Sequence[Place]], effort: Effort) -> Iterator[Span]:
+def find_phrases(text: str, places: Sequence[Sequence[Place]], effort: Effort) -> Iterator[Span]:
     """What stands behind such words, or before them.
 
     :param places: for each of ``FAMILIES``
     """
-    for wording, pattern, here in zip(WORDINGS, _PATTERNS, places, strict=True):
+    for phrase, pattern, here in zip(PHRASES, _PATTERNS, places, strict=True):
         for start, end in here:
             if not effort.spend(WORDING, _UNITS):
                 yield Span(start, start, "")
                 return
-            if wording.is_before:
+            if phrase.is_before:
                 found = pattern.search(text, max(0, start - _BEFORE), end + _BEFORE)
             else:
                 found = pattern.match(text, start)
-            if found and _is_secret(found[1], wording.looks):
-                yield Span(*found.span(1), "code" if wording.looks is Looks.CODE else "key")
+            if found and _is_secret(found[1], phrase.looks):
+                yield Span(*found.span(1), "code" if phrase.looks is Looks.CODE else "key")
 
 
 def _is_secret(found: str, looks: Looks) -> bool:

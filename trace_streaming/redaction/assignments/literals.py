@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .assigned_values import QUOTE, is_placeholder, looks_chosen, looks_random, quote_end
-from .secret_keys import is_secret_key
+from trace_streaming.redaction.judging import QUOTE, is_placeholder, looks_chosen, looks_random, quote_end
+from trace_streaming.redaction.secret_keys import is_secret_key
+
+if TYPE_CHECKING:
+    from .readers import Assignment
 
 Range = tuple[int, int]
 
@@ -34,7 +37,7 @@ _INSTEAD: Final = re.compile(
 
 
 def literal_end(text: str, end: int, quote: str) -> int:
-    """Where a text ends that goes on in the next: ``'a' 'b'``, ``"a""b"``, ``'it'\\''s'``.
+    r"""Where a text ends that goes on in the next: ``'a' 'b'``, ``"a""b"``, ``'it'\\''s'``.
 
     :param end: of its first piece, where its quote stands
     """
@@ -55,8 +58,9 @@ def literal_end(text: str, end: int, quote: str) -> int:
     return end
 
 
-def literal_in_call(text: str, at: int) -> Range | None:
+def literal_in_call(assignment: Assignment) -> Range | None:
     """The first text in a call that makes a secret of it: ``SecretStr("value")``, ``bytes('value', 'utf8')``."""
+    text, at = assignment.text, assignment.at
     wrapped = _WRAPPED.match(text, at)
     if wrapped is None:
         return None
@@ -71,9 +75,9 @@ def literal_in_call(text: str, at: int) -> Range | None:
     return (start, end) if looks_chosen(value) else None
 
 
-def literal_instead(text: str, at: int) -> Range | None:
+def literal_instead(assignment: Assignment) -> Range | None:
     """The text that is taken where an expression has no value, or that stands behind a type."""
-    return _chosen(text, _INSTEAD.match(text, at))
+    return _chosen(assignment.text, _INSTEAD.match(assignment.text, assignment.at))
 
 
 def literal_or(text: str, end: int) -> Range | None:

@@ -9,9 +9,10 @@ from operator import itemgetter
 from string import ascii_letters, digits
 from typing import Final
 
-from .effort import VALUES, Effort
+from trace_streaming.redaction.effort import VALUES, Effort
+from trace_streaming.redaction.spans import Span
+
 from .shapes import SHORTEST, Pattern, Shape
-from .spans import Span
 from .token_shapes import PATTERNS, SHAPES
 
 _OF_WORDS: Final = frozenset(f"{ascii_letters}{digits}_.+-".encode())

@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from typing import Final
 from urllib.parse import unquote
 
-from .assigned_values import MARKER, is_algorithm, is_placeholder, looks_random
+from trace_streaming.redaction.judging import MARKER, is_algorithm, is_placeholder, looks_random
+
 from .encodings import SHORTEST
 
 Hidden = tuple[object, str]

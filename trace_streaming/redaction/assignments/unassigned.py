@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .assigned_values import (
+from trace_streaming.redaction.judging import (
     MARKER,
     QUOTE,
     is_algorithm,
@@ -15,8 +15,9 @@ from .assigned_values import (
     looks_secret,
     quote_end,
 )
+from trace_streaming.redaction.secret_keys import is_secret_key
+
 from .literals import literal_in_brackets, literal_or, literal_typed
-from .secret_keys import is_secret_key
 from .setters import before, is_behind_env, is_set, search_before
 
 Range = tuple[int, int]

@@ -13,9 +13,9 @@ from ahocorasick_rs import AhoCorasick, Implementation
 
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
+from trace_streaming.redaction.spans import Span, merged, without
 
 from .encodings import base64_parts, encodings
-from .spans import Span, merged, without
 
 RULE: Final = "known value"
 MARKER: Final = f"[redacted:{RULE}]"
@@ -152,7 +152,7 @@ def _joined_quickly(text: str) -> str:
 
 
 def _unescaped_ends(text: str) -> str:
-    """With ``\\n`` for each line's end, however often it was escaped, or a backslash stands before it."""
+    r"""With ``\n`` for each line's end, however often it was escaped, or a backslash stands before it."""
     text = text.replace("\\r", "").replace("=\\n", "\\n")
     while "\\\\n" in text:
         text = text.replace("\\\\n", "\\n")

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from .assigned_values import QUOTE, is_placeholder, quote_end
-from .effort import WORDING, Effort
-from .hints import Place
-from .secret_keys import is_secret_key
-from .spans import Span
+from trace_streaming.redaction.effort import WORDING, Effort
+from trace_streaming.redaction.hints import Place
+from trace_streaming.redaction.judging import QUOTE, is_placeholder, quote_end
+from trace_streaming.redaction.secret_keys import is_secret_key
+from trace_streaming.redaction.spans import Span
 
 Range = tuple[int, int]
 
-DOCUMENT_WORDS: Final = ("insert into", "replace into", "kind: secret", 'kind": "secret')
+WORDS: Final = ("insert into", "replace into", "kind: secret", 'kind": "secret')
 """What begins a document that is read as a whole."""
 _INSERT: Final = re.compile(r"\w+\s+into\s+[\w.\"`\[\]]{1,128}\s*\(([^()]{1,2000})\)\s*values\s*", re.IGNORECASE)
 _ROW: Final = re.compile(r"[\s,]*\(")

@@ -1,0 +1,1 @@
+"""Secrets and numbers of persons that are known by their own form, or by the signs right around them."""
