@@ -22,6 +22,7 @@ EXAMPLES = {
     "configcat key": A(22) + "/" + A(22, "b"),
     "datastax token": A(40),
     "discord token": "NT" + A(24) + "." + A(6) + "." + A(27),
+    "facebook token": "EAA" + "t" + A(120),
     "google token": "0" + A(60),
     "jwt": "eyJ" + A(30) + ".eyJ" + A(40) + "." + A(43),
     "mailchimp key": X(32) + "-us" + "21",
@@ -30,6 +31,8 @@ EXAMPLES = {
     "openshift token": A(43),
     "salesforce token": "AQ" + A(90),
     "telegram token": "AA" + A(33),
+    "twilio key": X(32),
+    "twitter token": "A" * 21 + A(90),
     "terraform token": A(14) + ".atlas" + "v1." + A(60),
 }
 """Of the formats that have a form of their own."""
@@ -41,6 +44,7 @@ BEFORE = {
     "openshift token": "sha256~",
     "salesforce token": "00D" + A(12) + "!",
     "telegram token": "123456789:",
+    "twilio key": "AC" + X(32, "a") + ":",
 }
 """What they are told by, and what stays."""
 

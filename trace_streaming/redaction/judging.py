@@ -12,8 +12,8 @@ QUOTE: Final = re.compile(r"""[$@]{0,2}[bBrRfFuULN]{0,2}(\\*["'`])""")
 
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:bearer|basic|token)\s+)?"
-    r"(?:\$\{\{?[\w .:\-]*\}?\}|\$[A-Z_][A-Z_0-9]*|\$\d|\$@|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
-    r"|%(?:\(\w*\))?s|%[A-Z_]+%|:[a-z_]+|[*\u2022\u25cf]+|x{3,}|X{3,}|\.{3}|\u2026|-|\?"
+    r"(?:\$\{\{?[\w .]*(?::?\?[^{}]*)?\}?\}|\$[A-Z_][A-Z_0-9]*|\$\d|\$@|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
+    r"|%(?:\(\w*\))?s|%[A-Z_]+%|:[a-z_]+|[*\u2022\u25cf]+|x{3,}|X{3,}|\.{3}|\u2026|-|\?|\S*(?:\.{3}|\u2026)"
     r"|null|none|nil|true|false|undefined|required|optional|\[?redacted\]?|\[?hidden\]?|\[?masked\]?|\[?filtered\]?"
     r"|missing|empty|(?:not )?set|unset|not (?:given|provided|found|configured|available|required)|provided"
     r"|enabled|disabled|accepted|rejected|valid|invalid|expired|incorrect|wrong|unknown|unchanged|yes|no|on|off|n/a|todo"
@@ -21,6 +21,7 @@ _PLACEHOLDER: Final = re.compile(
     r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me(?:[-_ ]please)?|!vault.*)?",
     re.IGNORECASE,
 )
+_METAVARIABLES: Final = frozenset("KEY TEXT STRING VALUE PASS PWD USER USERNAME NAME FILE PATH ID URL ARG WORD".split())
 _METAVARIABLE: Final = re.compile(r"[A-Z]+(?:[_-][A-Z]+)*")
 _CALL: Final = re.compile(
     r"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*"
@@ -52,6 +53,8 @@ _PATH: Final = re.compile(
     r"(?:[~.]{0,2}/(?!(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{19,}={0,2}$)|[A-Za-z]:\\|https?:|\w+://|arn:|\.\w)"
 )
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?|\d\d?:\d\d.*")
+_SENTENCE: Final = re.compile(r"[A-Z\u00c0-\u00de][^\W\d_]*(?:,? [^\W\d_][\w'\-]*){1,40}[.!?]")
+_LABEL: Final = re.compile(r"[^\W\d_]{3,32}(?:[ \-][^\W\d_]{2,32}){0,3}[:?*]?")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -60,7 +63,11 @@ def is_placeholder(value: str) -> bool:
     if _PLACEHOLDER.fullmatch(value) is not None:
         return True
     # As manuals name an option's value: ``--token TOKEN``.
-    return value.isupper() and _METAVARIABLE.fullmatch(value) is not None and is_secret_key(value)
+    return (
+        value.isupper()
+        and _METAVARIABLE.fullmatch(value) is not None
+        and (value in _METAVARIABLES or is_secret_key(value))
+    )
 
 
 def is_code(key: str, value: re.Match[str], *, is_tight: bool, is_spaced: bool) -> bool:
@@ -100,6 +107,16 @@ def looks_random(value: str) -> bool:
 def looks_chosen(value: str) -> bool:
     """Whether a value may be a password that a person has chosen: no word, and nothing that is code."""
     return looks_random(value) or (len(value) >= 6 and _CHOSEN.fullmatch(value) is not None)
+
+
+def is_prose(value: str) -> bool:
+    """Whether a value is a sentence, as of an error, or a label, as of a form."""
+    return _SENTENCE.fullmatch(value) is not None or (_LABEL.fullmatch(value) is not None and is_secret_key(value))
+
+
+def is_uuid(value: str) -> bool:
+    """Whether it is one; many keys are."""
+    return _UUID.fullmatch(value) is not None
 
 
 def is_piece_of_text(key: str, value: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from trace_streaming.events.kinds import JSON
 
@@ -27,32 +27,51 @@ _CONTROL: Final = re.compile(r" +(?:field|input|box|text ?box|element|textarea)\
 _HEADER: Final = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 _HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
 _SHORT: Final = 64
+_NAME: Final = re.compile(r"[A-Za-z][\w .\-]{0,63}")
+_MOST_KEYS: Final = 16
 _MOST_ROWS: Final = 1_000
 _HEADINGS: Final = ("columns", "headers", "fields", "header", "column_names", "keys", "names")
 _ROWS: Final = ("rows", "data", "values", "records", "results", "items")
 _JWK: Final = ("d", "p", "q", "dp", "dq", "qi", "k")
 
 
-def hidden_values(details: dict[str, JSON]) -> list[str]:
-    """The keys of an object whose values are secret because of another of its values."""
+Place = tuple[Any, Any]
+"""What holds a value, an object or a list, and where in it."""
+
+
+def hidden_values(details: dict[str, JSON]) -> Iterator[Place]:
+    """The values of an object, or inside of it, that are secret because of another of its values."""
     if "kty" in details:
-        return [key for key in _JWK if isinstance(details.get(key), str)]
+        yield from ((details, key) for key in _JWK if isinstance(details.get(key), str))
     if details.get("kind") == "Secret":
-        _hide_kubernetes(details)
-    if not 2 <= len(details) <= 16:
-        return []
+        yield from _of_manifest(details)
+    if 2 <= len(details) <= _MOST_KEYS:
+        yield from _in_table(details)
+        yield from _named(details)
+
+
+def _in_table(details: dict[str, JSON]) -> Iterator[Place]:
+    """``{"columns": ["user", "password"], "rows": [["ada", …]]}``."""
     for heading in _HEADINGS:
-        if heading in details and isinstance(details[heading], list):
-            _hide_columns(details, cast("list[JSON]", details[heading]))
-    named = _naming(details)
-    if named is None:
-        return []
+        if heading in details and isinstance(headings := details[heading], list):
+            for name in _ROWS:
+                if isinstance(rows := details.get(name), list):
+                    yield from _cells(rows, _secret_columns(headings), len(headings))
+
+
+def _named(details: dict[str, JSON]) -> Iterator[Place]:
+    """``{"name": "password", "value": …}``."""
+    if (named := _naming(details)) is None:
+        return
     naming, is_secret = named
-    return [
-        key
-        for key, value in details.items()
-        if key != naming and value is not None and _VALUED.fullmatch(key) and _is_value(key, value, is_secret=is_secret)
-    ]
+    for key, value in details.items():
+        if (
+            key != naming
+            and value is not None
+            and _VALUED.fullmatch(key)
+            and _is_value(key, value, is_secret=is_secret)
+        ):
+            yield details, key
 
 
 def _naming(details: dict[str, JSON]) -> tuple[str, bool] | None:
@@ -80,63 +99,54 @@ def _is_value(key: str, value: JSON, *, is_secret: bool) -> bool:
     return is_secret and key.lower().endswith("value") and not isinstance(value, bool)
 
 
-def _hide_kubernetes(details: dict[str, JSON]) -> None:
+def _of_manifest(details: dict[str, JSON]) -> Iterator[Place]:
     """All that a manifest of a secret holds."""
     for name in ("data", "stringData"):
-        held = details.get(name)
-        if isinstance(held, dict):
-            for key, value in held.items():
-                if isinstance(value, str) and not is_placeholder(value):
-                    details[name] = {**cast("dict[str, JSON]", details[name]), f"{key}": {"password": value}}
+        if isinstance(held := details.get(name), dict):
+            yield from ((held, key) for key, value in held.items() if not _is_nothing(value))
 
 
-def _hide_columns(details: dict[str, JSON], headings: list[JSON]) -> None:
-    """Of a table, the columns of secrets."""
-    columns = [index for index, name in enumerate(headings) if isinstance(name, str) and is_secret_key(name)]
-    if not columns:
-        return
-    for name in _ROWS:
-        rows = details.get(name)
-        if isinstance(rows, list):
-            _hide_cells(rows, columns, len(headings))
+def _secret_columns(headings: list[JSON]) -> list[int]:
+    return [index for index, name in enumerate(headings) if isinstance(name, str) and is_secret_key(name)]
 
 
-def _hide_cells(rows: list[JSON], columns: list[int], width: int) -> None:
-    for row in rows[:_MOST_ROWS]:
+def _cells(rows: list[JSON], columns: list[int], width: int) -> Iterator[Place]:
+    for row in rows[:_MOST_ROWS] if columns else ():
         if isinstance(row, list) and len(row) == width:
-            for column in columns:
-                value = row[column]
-                if value is not None and not (isinstance(value, str) and is_placeholder(value)):
-                    row[column] = {"password": value}
+            yield from ((row, column) for column in columns if not _is_nothing(row[column]))
 
 
-def hidden_items(items: list[JSON]) -> Iterator[int]:
-    """The places in a list whose values are secret because of what stands before them."""
+def _is_nothing(value: JSON) -> bool:
+    return value is None or (isinstance(value, str) and is_placeholder(value))
+
+
+def hidden_items(items: list[JSON]) -> Iterator[Place]:
+    """The values in a list, or in its rows, that are secret because of what stands before them."""
     first = items[0] if items else None
     if isinstance(first, list):
-        _hide_rows(items)
-        return
-    if not isinstance(first, str) or len(items) < 2:
-        return
-    yield from _behind_names(items)
-    if all(isinstance(item, str) for item in items):
-        yield from _arguments(cast("list[str]", items))
+        yield from _in_rows(items, first)
+    elif isinstance(first, str) and len(items) > 1:
+        yield from ((items, index) for index in _behind_names(items))
+        if all(isinstance(item, str) for item in items):
+            yield from ((items, index) for index in _arguments(cast("list[str]", items)))
 
 
-def _hide_rows(items: list[JSON]) -> None:
-    """A table as a list of rows, the first of which is that of its headings."""
-    headings = cast("list[JSON]", items[0])
-    columns = [index for index, name in enumerate(headings) if isinstance(name, str) and is_secret_key(name)]
-    is_table = len(items) > 1 and all(isinstance(name, str) for name in headings)
-    if columns and is_table and (len(headings) > 2 or not looks_chosen(str(headings[-1]))):
-        _hide_cells(items[1:], columns, len(headings))
+def _in_rows(rows: list[JSON], headings: list[JSON]) -> Iterator[Place]:
+    """Of a table as a list of rows, the first of which is that of its headings; not of a list of pairs."""
+    columns = _secret_columns(headings)
+    if not columns or len(rows) == 1 or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in headings):
+        return
+    second = rows[1]
+    is_pair = len(headings) == 2 and columns == [0]
+    if not is_pair or (isinstance(second, list) and second and isinstance(second[0], str) and looks_chosen(second[0])):
+        yield from _cells(rows[1:], columns, len(headings))
 
 
 def _behind_names(items: list[JSON]) -> Iterator[int]:
     names_next = False
     for index, item in enumerate(items):
         if names_next:
-            if item is not None and not (isinstance(item, str) and is_placeholder(item)):
+            if not _is_nothing(item):
                 yield index
             names_next = False
             continue
@@ -149,12 +159,17 @@ def _behind_names(items: list[JSON]) -> Iterator[int]:
                 names_next = len(items) == 2 or looks_secret(str(items[index + 1]))
             elif "-" in item or len(items) == 2:
                 value = items[index + 1]
-                names_next = (
-                    is_secret_key(item) and isinstance(value, str) and not is_secret_key(value) and looks_chosen(value)
-                )
+                names_next = is_secret_key(item) and _is_no_name(value)
         elif len(items) == 2 and is_secret_key(item):
             value = items[1]
-            names_next = isinstance(value, str) and not is_secret_key(value) and looks_chosen(value)
+            names_next = _is_no_name(value)
+
+
+def _is_no_name(value: JSON) -> bool:
+    """Whether what stands beside a key in a list is its value, and not another key."""
+    if not isinstance(value, str) or " " in value or is_placeholder(value):
+        return False
+    return looks_random(value) or not (is_secret_key(value) or value.replace("_", "").replace("-", "").isalpha())
 
 
 def _arguments(items: list[str]) -> Iterator[int]:

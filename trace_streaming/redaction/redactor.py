@@ -15,7 +15,7 @@ from trace_streaming.events.texts import Numbering
 
 from .effort import NUMBERS, Effort
 from .formats.personal_numbers import is_card_number
-from .judging import MARKER, fits_weak_key, is_piece_of_text, is_placeholder, looks_random
+from .judging import MARKER, fits_weak_key, is_piece_of_text, is_placeholder, is_prose, looks_random
 from .known.learning import hidden_here
 from .pairs import hidden_items, hidden_values
 from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
@@ -39,6 +39,8 @@ _innocent_keys: Final[set[str]] = set()
 """Short keys in which nothing was found: most of a trace's come again and again. No secret is kept."""
 
 _SCHEMA_TYPES: Final = frozenset({"string", "object", "integer", "number", "boolean", "array", "null"})
+_SCHEMES: Final = frozenset({"apiKey", "http", "oauth2", "openIdConnect", "mutualTLS"})
+"""Of OpenAPI's security: they name a key, and have none."""
 _SCHEMA_WORDS: Final = frozenset(
     "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
     "additionalProperties examples default".split()
@@ -69,9 +71,9 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
     renamed: dict[str, str] | None = None
     left_out: list[str] | None = None
     inside: list[JSON] | None = None
-    for key in hidden_values(details):
-        effort.hide(details[key], "key")
-        details[key] = REDACTED_BY_KEY
+    for holder, name in hidden_values(details):
+        effort.hide(holder[name], "key")
+        holder[name] = REDACTED_BY_KEY
     for key, value in details.items():
         if key not in _innocent_keys and key not in _PAIRING_KEYS:
             name = redact_text(key, effort) if effort.begin(_JUDGED if key not in innocent_texts else 0) else TOO_MUCH
@@ -154,9 +156,9 @@ def _redact_inside(value: JSON, effort: Effort) -> None:
 
 
 def _redact_items(items: list[JSON], effort: Effort) -> None:
-    for index in hidden_items(items):
-        effort.hide(items[index], "key")
-        items[index] = REDACTED_BY_KEY
+    for holder, place in hidden_items(items):
+        effort.hide(holder[place], "key")
+        holder[place] = REDACTED_BY_KEY
     for index, item in enumerate(items):
         kind = type(item)
         if kind is str:
@@ -181,7 +183,13 @@ def _with_keys_redacted(details: dict[str, JSON], renamed: dict[str, str]) -> di
 def _tells_no_secret(key: str, value: JSON) -> bool:
     """A working directory, a placeholder, nothing, a switch, or the JSON schema of a tool's argument."""
     if isinstance(value, str):
-        return (key.lower() == "pwd" and value.startswith(("/", "~"))) or is_placeholder(value)
+        return (key.lower() == "pwd" and value.startswith(("/", "~"))) or is_placeholder(value) or is_prose(value)
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(item, str) and is_prose(item) for item in value)
+    if isinstance(value, dict) and value.get("type") in _SCHEMES:
+        return True
     return isinstance(value, dict) and value.get("type") in _SCHEMA_TYPES and _SCHEMA_WORDS.issuperset(value)
 
 

@@ -36,7 +36,20 @@ _SECRET_PAIRS: Final = frozenset(
         *("access tokens", "refresh tokens", "api tokens", "auth tokens", "token value", "token 1", "token 2"),
         *("db pass", "database pass", "user pass", "smtp pass", "mail pass", "email pass", "mysql pass", "ftp pass"),
         *("postgres pass", "pg pass", "redis pass", "admin pass", "root pass", "proxy pass", "http pass", "auth pass"),
-        *("db pw", "root pw", "admin pw", "user pw", "bind pw", "ldap pw", "wifi key", "network key", "pre shared"),
+        *(
+            "db pw",
+            "root pw",
+            "admin pw",
+            "user pw",
+            "bind pw",
+            "ldap pw",
+            "wifi key",
+            "wifi pass",
+            "preshared key",
+            "sonar login",
+            "network key",
+            "pre shared",
+        ),
         *("pass word", "pass phrase", "pass code", "pass key", "sas token", "zugangs code", "clave secreta"),
         *("basic auth", "auth header", "proxy auth", "redis auth", "rediscli auth", "amz signature", "goog signature"),
         *("security code", "verification code", "otp code", "mfa code", "authorization code", "recovery code"),
@@ -71,12 +84,15 @@ _ABOUT: Final = frozenset(
     "name names path file field fields domain provider status endpoint url uri age changed rotated id ids ref "
     "hashers validators validator hasher manager helper hint label prompt placeholder format regex pattern error "
     "errors limit limits usage list store version rotation reset management header headers prefix suffix source location algorithm alg param parameter var variable env set present configured valid ok match matches exists given provided missing saved encoder decoder java py js ts go "
-    "rb php cs kt rs timeout ttl seconds minutes hours days max "
+    "rb php cs kt rs stdin prompt fd timeout ttl seconds minutes hours days max "
     "min attempts duration interval samesite secure httponly".split()
 )
 """As the last segment: the key tells something about a secret, and not the secret."""
 _STILL_SECRET: Final = frozenset({("access", "key", "id"), ("session", "id")})
 _WHETHER: Final = frozenset("has is num no needs requires require missing forgot forgotten count".split())
+_DONE_WITH: Final = frozenset(
+    "password passwords passwd passphrase secret secrets cookie cookies credential credentials".split()
+)
 _VERBS: Final = frozenset(
     "reset change update validate check verify show hide toggle use with without allow disable enable".split()
 )
@@ -86,6 +102,10 @@ _WEAK: Final = frozenset(
     "pass pw pin mdp clave pat session signature salt hmac sid appid auth tokens signed nonce apikeys code".split()
 )
 """As the last segment: a key that may name a secret, and as well something else; its value tells."""
+_OF_SECRET: Final = frozenset(
+    "key keys token tokens access value values api data string strings text answers codes words".split()
+)
+"""Behind ``secret``; other things are only secret to somebody: ``secret_levels``."""
 _PHONES: Final = frozenset(
     "phone phones telephone tel telefon telefono t\u00e9l\u00e9phone handy mobile cellphone fax msisdn whatsapp".split()
 )
@@ -101,8 +121,8 @@ WORDS: Final = tuple(
         | {"mot de passe", "signature", "hmac", "salt", "nonce", "x-auth", "session", "pass"}
         | {
             f"{word}{sign}"
-            for word in ("pw", "pin", "sid", "auth", "_pat", "-pat", "mdp", "clave", "_key")
-            for sign in (":", "=", " =", '"', "'", " :", "\n")
+            for word in ("pw", "pat", "pin", "sid", "auth", "_pat", "-pat", "mdp", "clave", "_key")
+            for sign in (":", "=", " =", '"', "'", " :", "\n", " ")
         }
     )
 )
@@ -154,7 +174,7 @@ def _segments(key: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def _names_a_secret(key: str) -> bool:
     segments = _segments(key)
-    if not segments or segments[0] in _VERBS:
+    if not segments or (segments[0] in _VERBS and segments[-1] in _DONE_WITH):
         return False
     return _tells_of_a_secret(segments)
 
@@ -164,6 +184,13 @@ def _tells_of_a_secret(segments: list[str]) -> bool:
         return False
     if segments[-1] in _ABOUT and tuple(segments[-3:]) not in _STILL_SECRET:
         return False
+    if (
+        segments[0] == "secret"
+        and len(segments) > 1
+        and segments[1] not in _OF_SECRET
+        and not _SECRET & {*segments[1:]}
+    ):
+        return any(segment in {"key", "token"} for segment in segments)
     if not _SECRET.isdisjoint(segments) or any(segment.endswith(_SECRET_ENDINGS) for segment in segments):
         return True
     if any(pair in _SECRET_PAIRS for pair in pairwise(segments)):
@@ -176,7 +203,7 @@ def _may_name_a_secret(key: str) -> bool:
     segments = _segments(key)
     if not segments or segments[0] in _WHETHER:
         return False
-    if segments[0] in _VERBS:
+    if segments[0] in _VERBS and segments[-1] in _DONE_WITH:
         return _tells_of_a_secret(segments)
     if key.isupper() and segments[-1] == "key" and len(segments) > 1:  # of an environment
         return "public" not in segments

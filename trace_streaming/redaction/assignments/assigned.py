@@ -53,7 +53,7 @@ _READERS: Final = (
 def find_assigned(text: str, places: Sequence[Place], effort: Effort) -> Iterator[Span]:
     """What is assigned to a secret key; the key, and all else, stays readable."""
     at = 0
-    for place in sorted(places):
+    for place in sorted(places, key=_longest_first):
         if place[0] < at:
             continue
         if not effort.spend(ASSIGNMENTS, 3):
@@ -70,6 +70,10 @@ def find_assigned(text: str, places: Sequence[Place], effort: Effort) -> Iterato
         for span in _values(text, start, end, is_secret=is_secret):
             yield span
             at = max(at, span.end)
+
+
+def _longest_first(place: Place) -> tuple[int, int]:
+    return place[0], -place[1]
 
 
 def _values(text: str, start: int, end: int, *, is_secret: bool) -> Iterator[Span]:
@@ -111,7 +115,7 @@ def _value(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
     separator = SEPARATOR.match(text, end)
     if separator is None or (separator["element"] and not _is_tag(text, start, separator)):
         return value_without_sign(text, start, end, is_secret=is_secret)
-    assignment = Assignment(text, start, end, separator)
+    assignment = Assignment(text, start, end, separator, is_secret)
     if separator["element"]:
         attribute = value_without_sign(text, start, end, is_secret=is_secret) if separator["quote"] else None
         return attribute or read_element(assignment)

@@ -16,6 +16,8 @@ _TIGHT: Final = re.compile(
 _WORD: Final = re.compile(
     r"""(?:[^\s;,"'`<>\\)}\]]|[)}\]](?=[^\s;,.)}\]"'])|[,;](?=[^\s,;"':=]{0,64}[0-9])(?=[^\s,;"':=]+\s*$))+"""
 )
+_SHORT_WORD: Final = re.compile(_WORD.pattern.removesuffix("+") + "{1,512}")
+"""Looked at, and often left: it may not go on to the text's end."""
 _LINE_END: Final = re.compile(r"""[ \t]*(?:$|[\r\n,;}\])"'`]|\\[nr"']|#|//)""")
 _DOTENV_LINE: Final = re.compile(r"(?:export )?[A-Z][A-Z0-9_]*=")
 _NESTED: Final = re.compile(
@@ -25,7 +27,9 @@ _NESTED: Final = re.compile(
 """What a schema or a form says of a key, in lines that are indented more."""
 _RESOURCE: Final = re.compile(r"\barn:[\w:\-]*:\Z")
 _BRACED: Final = re.compile(r"\{[^{}\n]{1,256}\}(?=;|$)")
-_MOST_OF_LINE_NUMBER: Final = 5
+_LEAST_OF_PIN: Final = 3
+_LEAST_OF_CODE: Final = 6
+"""Digits."""
 
 
 def read_bare(assignment: Assignment) -> Range | None:
@@ -48,7 +52,7 @@ def read_bare(assignment: Assignment) -> Range | None:
 
 def _whole_line(text: str, at: int) -> Range | None:
     """What is compared, or stands on another line: only what looks like a secret, alone in its line."""
-    word = _WORD.match(text, at)
+    word = _SHORT_WORD.match(text, at)
     is_alone = word is not None and _LINE_END.match(text, word.end()) is not None
     return word.span() if word and is_alone and looks_random(word[0].strip("/.")) else None
 
@@ -60,13 +64,22 @@ def _word(assignment: Assignment, *, is_tight: bool) -> Range | None:
     if value is None or is_code(key, value, is_tight=is_tight, is_spaced=is_spaced):
         return None
     found = value[0][0] + value[0][1:].rstrip(",.)]}")
-    is_line_number = found.isdecimal() and len(found) <= _MOST_OF_LINE_NUMBER and not is_tight and not is_spaced
-    if is_line_number or is_placeholder(found) or (key.lower() in {"pwd", "oldpwd"} and found[0] in "/~"):
+    if _is_no_value(assignment, value[0], found, is_joined=not is_tight and not is_spaced):
         return None
     ended = _LINE_END.match(text, value.end())
     if ended and is_placeholder(text[at : ended.end()].strip()):
         return None
     return (at, at + len(found)) if is_tight or ended or looks_secret(found) else None
+
+
+def _is_no_value(assignment: Assignment, value: str, found: str, *, is_joined: bool) -> bool:
+    """A placeholder, a folder, the number of a line (``Password.java:42``) or of a field (``password = 2;``)."""
+    if value.endswith(("...", "\u2026")) or is_placeholder(found):
+        return True
+    if found.isdecimal() and len(found) < (_LEAST_OF_CODE if is_joined else _LEAST_OF_PIN):
+        return True
+    is_template = value[0] == "?" and assignment.text.endswith("{", 0, assignment.start)  # ``${TOKEN:?is missing}``
+    return is_template or (assignment.key.lower() in {"pwd", "oldpwd"} and found[0] in "/~")
 
 
 def _braced(text: str, at: int) -> Range | None:

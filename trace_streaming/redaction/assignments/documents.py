@@ -29,6 +29,7 @@ _MOST_OF_MANIFEST: Final = 8_192
 
 _HEADING: Final = re.compile(r"[\w .\-/()\"'#*]{0,40}")
 _RULE: Final = re.compile(r"[\s|:+\-=]*")
+_CROSSING: Final = re.compile(r"-[+|]-")
 _SEPARATORS: Final = ("|", "\t", ",", ";")
 
 
@@ -42,6 +43,12 @@ def column_below(text: str, start: int, end: int, most: int) -> list[Range]:
     if separator is None:
         return []
     headings = line.split(separator)
+    line_before = text[text.rfind("\n", 0, max(line_start - 1, 0)) + 1 : max(line_start - 1, 0)]
+    is_behind_rule = _CROSSING.search(line_before) and not _RULE.fullmatch(
+        text[line_end + 1 : line_end + 1 + len(line)]
+    )
+    if line_before.count(separator) == len(headings) - 1 or is_behind_rule:  # it is a row itself
+        return []
     if not all(map(_HEADING.fullmatch, map(str.strip, headings))):
         return []
     column = line.count(separator, 0, start - line_start)

@@ -23,10 +23,10 @@ from .literals import literal_end
 Range = tuple[int, int]
 
 SEPARATOR: Final = re.compile(
-    r"""(?:\*{1,3}|__|</\w{1,10}>)?(?P<quote>\\*["'`])?(?:\]|%5D)?(?:[ \t]\#?\d{1,2})?"""
+    r"""(?:\*{1,3}|__|</\w{1,10}>)?(?P<quote>\\*["'`])?(?:\]|%5D)?(?:[ \t]\#?\d{1,2}|[ \t]\[[\w=:\-]{1,24}\])?"""
     r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|(?:\|\||\?\?|\?|\+)=|[=!]={0,2}|%3D|%3A|:|\uff1a)"""
     r"""|(?P<element>(?:[ \t][^<>\n]{0,200})?>(?:\s{0,64}<!\[CDATA\[)?))"""
-    r"""(?:\*{1,3}|__|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})(?:(?:&[\w\-]{1,32}|!!\w{1,16})[ \t]{1,8}(?!=))?"""
+    r"""(?:(?:\*\*|__)(?=[ \t]{0,4}[^\s*_])|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})(?:(?:&[\w\-]{1,32}|!!\w{1,16})[ \t]{1,8}(?!=))?"""
 )
 _AFTER_PROMPT: Final = re.compile(r"[),;\]}]|\s*$|\s*[\r\n]")
 _REDACTED: Final = re.compile(MARKER.pattern + r"(?!\w)")
@@ -52,7 +52,7 @@ _SCHEME: Final = re.compile(
 )
 _SEED: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
 _BLOCK: Final = re.compile(
-    r"[|>][+\-]?\d?(?:\r?\n|\\+n)[ \t]+([^\n\\]{1,4096}(?:(?:\n|\\+n)[ \t]+[^\s:\\][^:\n\\]{0,4096})*)"
+    r"[|>][+\-]?\d?(?:\r?\n|\\+n)[ \t]+([^\n\\]{1,4096}(?:(?:\n|\\+n)[ \t]+[^\s:\\][^:\n\\]{0,4096}(?=\n|\\|$))*)"
 )
 """A scalar of YAML that goes over indented lines."""
 _IN_PARENTHESES: Final = re.compile(r"""\(\s{1,64}(?=[bBrRfFuU]{0,2}["'])""")
@@ -67,6 +67,8 @@ class Assignment(NamedTuple):
     end: int
     """Of the key."""
     separator: re.Match[str]
+    is_sure: bool = True
+    """Whether the key names a secret, and may not as well name something else."""
 
     @property
     def key(self) -> str:
@@ -101,6 +103,9 @@ def read_quoted(assignment: Assignment) -> Range | None:
         return assignment.nothing
     first_end = quote_end(text, quote.end(), quote[1])
     end = literal_end(text, first_end, quote[1])
+    if variable := _VARIABLE.fullmatch(text, quote.end(), end):
+        is_chosen = variable["default"] is not None and looks_chosen(variable["default"])
+        return variable.span("default") if is_chosen else assignment.nothing
     is_hidden = MARKER.fullmatch(text, quote.end(), end) is not None
     is_plain = end == first_end and is_placeholder(text[quote.end() : end])
     return assignment.nothing if is_hidden or is_plain else (quote.end(), end)
@@ -138,7 +143,7 @@ def read_variable(assignment: Assignment) -> Range | None:
 def read_container(assignment: Assignment) -> Range | None:
     """An object or a list of secrets; in code, only of texts."""
     text, at, separator = assignment.text, assignment.at, assignment.separator
-    if text[at : at + 1] not in {"{", "["} or text.startswith("[]", at):
+    if not assignment.is_sure or text[at : at + 1] not in {"{", "["} or text.startswith("[]", at):
         return None
     is_of_texts = _OF_TEXTS.match(text, at) is not None
     if not (separator["quote"] or separator["blank"] or is_of_texts):
@@ -159,7 +164,8 @@ def read_header(assignment: Assignment) -> Range | None:
         return None
     line = _HEADER_LINE.match(text, at)
     value = line[0].rstrip() if line else ""
-    return None if not value or MARKER.match(value) or is_placeholder(value) else (at, at + len(value))
+    is_plain = not value or MARKER.match(value) or is_placeholder(value.rstrip("."))
+    return None if is_plain else (at, at + len(value))
 
 
 def read_element(assignment: Assignment) -> Range | None:

@@ -10,6 +10,7 @@ from trace_streaming.redaction.judging import (
     QUOTE,
     is_algorithm,
     is_placeholder,
+    is_uuid,
     looks_chosen,
     looks_random,
     looks_secret,
@@ -29,8 +30,18 @@ _IN_BOOKS: Final = re.compile(
 _CELL: Final = re.compile(
     r"[ \t]*(?:[|\t]|,(?=[^\n,]+(?:\n|$)))[ \t]*[`\"']?([^\s|`\"',]{6,256})[`\"']?[ \t]*(?:\||\n|$)"
 )
+_NEXT_ELEMENT: Final = re.compile(
+    r"(?:</\w{1,12}>\s{0,16}){1,3}(?:<\w{1,12}[^<>]{0,100}>\s{0,16}){1,4}([^\s<>]{6,256})</"
+)
+_TOLD_LATER: Final = re.compile(
+    r"""[ \t][^\n:;.!?"'`|{}\[\]=,<>]{1,60}[^\n;!?"'`|{}\[\]=,<>:]:[ \t]+([^\s"'`,<>]{6,128})(?=\s|$|\\n)"""
+)
+_SAID: Final = re.compile(r"(?i)(?:\w{0,24}[_\-])?(?:pass|pw|pin|pat|mdp)")
+"""Keys that may name something else, and that people say what they are."""
 _MANY_WORDS: Final = re.compile(r"[a-z]{2,12}(?:[ \-][a-z]{2,12}){2,11}(?=[.\s\"'!]*(?:\n|$))")
 _OPTION: Final = re.compile(r"""[^\s"'`;|&<>-][^\s"'`;|<>]*""")
+_DESCRIPTION: Final = re.compile(r"(?:[A-Z][a-z]+ [a-z]| {2,}(?:\S+ )+\S| {2,}\S+$)")
+"""Of an option in a program's help: behind two blanks, or in place of a value."""
 _AFTER_OPTION: Final = frozenset(
     "flag flags option options argument arguments parameter value values is and or to for with from as in on if when "
     "was does must should can has the a an".split()
@@ -80,7 +91,10 @@ _BRACKETED: Final = re.compile(r"[ \t]\[([^\[\]\s]{6,256})\]")
 def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
     """The range of the value that belongs to the key at ``start:end``; None where there is none to hide."""
     if not is_secret:
-        return _paired(text, start, end) or _next_argument(text, start, end)
+        named = _paired(text, start, end) or _next_argument(text, start, end)
+        if named is None and _SAID.fullmatch(text, start, end):
+            return _spoken(text, end) or _behind_blank(text, start, end)
+        return named
     if text[start] == "-" or is_set(text, start):
         return _option(text, start, end)
     if is_behind_env(text, start):
@@ -96,6 +110,8 @@ def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> R
         or literal_or(text, end)
         or literal_typed(text, end)
         or _next_cell(text, end)
+        or _next_element(text, end)
+        or _told_later(text, end)
         or _behind_blank(text, start, end)
     )
 
@@ -115,10 +131,10 @@ def _option(text: str, start: int, end: int) -> Range | None:
     if quote := QUOTE.match(text, at):
         return _quoted(text, quote)
     value = _OPTION.match(text, at)
-    if (
-        value is None
-        or value[0].lower().rstrip(".,") in _AFTER_OPTION
-        or ("\n" in text[end:at] and not looks_random(value[0]))
+    if value is None or value[0].lower().rstrip(".,") in _AFTER_OPTION:
+        return None
+    if _DESCRIPTION.match(text, end if at - end > 1 else value.end()) or (
+        "\n" in text[end:at] and not looks_random(value[0])
     ):
         return None
     return _unless_hidden(value.start(), value.end(), text)
@@ -148,6 +164,18 @@ def _next_cell(text: str, end: int) -> Range | None:
     """The cell beside a key, in a row of a table: ``| TOKEN | value |``, ``TOKEN,value``."""
     cell = _CELL.match(text, end)
     return cell.span(1) if cell and looks_chosen(cell[1]) else None
+
+
+def _next_element(text: str, end: int) -> Range | None:
+    """``<dt>API key</dt><dd><code>value</code></dd>``."""
+    element = _NEXT_ELEMENT.match(text, end)
+    return element.span(1) if element and looks_chosen(element[1]) else None
+
+
+def _told_later(text: str, end: int) -> Range | None:
+    """``the password that was generated for root: value``."""
+    told = _TOLD_LATER.match(text, end)
+    return told.span(1) if told and (looks_random(told[1]) or is_uuid(told[1])) else None
 
 
 def _phrase(text: str, start: int, end: int) -> Range | None:
@@ -207,7 +235,7 @@ def _behind_blank(text: str, start: int, end: int) -> Range | None:
         return None
     found = plain[0].rstrip(".!?:")
     is_at_end = re.compile(r"\s*(?:[\r\n]|\\n|$)").match(text, plain.end()) is not None
-    if looks_random(found) or (is_at_end and looks_chosen(found) and not is_algorithm(found)):
+    if looks_random(found) or is_uuid(found) or (is_at_end and looks_chosen(found) and not is_algorithm(found)):
         return _unless_hidden(plain.start(), plain.start() + len(found), text)
     return None
 

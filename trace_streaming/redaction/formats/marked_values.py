@@ -157,7 +157,7 @@ def find_in_urls(text: str, places: Sequence[Place], effort: Effort) -> Iterator
         last += max(host.rfind("@"), 0)
         if rest:
             yield Span(first, last, "url password")
-            if password == "x-oauth-basic" or (looks_random(name) and len(name) >= 20):
+            if password.endswith("-oauth-basic") or (looks_random(name) and len(name) >= 20):
                 yield Span(*user.span(1), "url password")
         done = last
 

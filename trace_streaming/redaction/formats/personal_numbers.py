@@ -36,7 +36,7 @@ _NUMBERS: Final = re.compile(
     r"|(?P<indian>0[6-9]\d{4}[ \-]\d{5})"
     # Italy, Japan, Australia; the Netherlands.
     r"|(?P<short>(?:\(0[1-9]\)|0[1-9])[ \-](?!(?:19|20)\d\d)\d{4}[ \-]\d{4}|06[ \-](?!20[0-4]\d[01])\d{8})"
-    r"|(?P<national>(?!\d{5}-\d{4}(?!\d))\(?0[1-9]\d{1,3}\)?[ \-/]\d{2,8}(?:[ \-]\d{2,8}){0,3})"
+    r"|(?P<national>(?!\d{5}-\d{4}(?!\d))\(?0[1-9]\d{1,3}\)?[ \-/]\d{2,8}(?:[ \-]\d{2,8}){0,3}(?:-\d{1,4})?)"
     r")(?!\d)",
     re.ASCII,
 )
@@ -156,7 +156,9 @@ def _touches_word(text: str, start: int, end: int) -> bool:
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
     if len(before) == 2 and (before[0].isalnum() if before[1] in ".-/" else before[0].isdigit() and before[1] == ":"):
         return True
-    return after[:1].isalnum() or (after[:1] in {".", "-", "/"} and after[1:].isdigit())
+    return after[:1].isalnum() or (
+        after[:1] in {".", "-", "/"} and (after[1:].isdigit() or (after[:1] == "-" and after[1:].isalpha()))
+    )
 
 
 def _follows_word(text: str, start: int) -> bool:

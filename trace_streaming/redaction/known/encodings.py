@@ -11,6 +11,8 @@ from urllib.parse import quote, quote_plus
 
 SHORTEST: Final = 6
 """Characters of a value, and of what is sought for it."""
+_LONG: Final = 16
+"""Characters of a value that is no other when it is written in small letters."""
 _LEVELS: Final = 4
 """Of JSON in JSON."""
 
@@ -27,6 +29,10 @@ def encodings(value: str) -> Iterator[str]:
         yield form
         yield _small_percents(form)
     yield html.escape(value)
+    yield value.replace("+", "-").replace("/", "_")
+    if len(value) >= _LONG:
+        yield value.upper()
+        yield value.lower()
     if "'" in value:
         yield value.replace("'", "'\\''")
         yield value.replace("'", "'\\\\''")
@@ -39,6 +45,11 @@ def encodings(value: str) -> Iterator[str]:
 def base64_parts(value: str) -> Iterator[str]:
     """What of its base64 is the same wherever in a longer text the value stands: three ways, by what is before it."""
     raw = value.encode("utf-8", "surrogatepass")
+    yield from _parts(raw)
+    yield from _parts(base64.b64encode(raw))
+
+
+def _parts(raw: bytes) -> Iterator[str]:
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + raw).decode()
         begin = (0, 2, 3)[before]

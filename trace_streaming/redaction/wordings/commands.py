@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from trace_streaming.redaction.effort import COMMANDS, Effort
 from trace_streaming.redaction.hints import Place
-from trace_streaming.redaction.judging import MARKER, is_placeholder, looks_chosen, looks_random
+from trace_streaming.redaction.judging import MARKER, is_placeholder, is_uuid, looks_chosen, looks_random
 from trace_streaming.redaction.spans import Span
 
 from .shell_words import Word, words
@@ -100,6 +100,7 @@ COMMANDS_TABLE: Final = (
     Command("wpa_passphrase", positional=-1, positional_least=2),
     Command("nmcli iwctl", value="password --passphrase wifi-sec.psk"),
     Command("cryptsetup", value="--key"),
+    Command("snyk", needs="auth", positional=-1, positional_least=2),
     Command("setx", positional=-1, positional_least=2),
     Command("lftp ftp ncftp ncftpput", user="-u", value="-p"),
     Command("lftp", value="-u"),
@@ -269,7 +270,7 @@ def _by_position(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
     plain = [word for word in arguments if not word.text.startswith("-")]
     if command.positional is not None and len(plain) >= command.positional_least:
         word = plain[command.positional]
-        if _is_value(word.text) and (looks_chosen(word.text) or command.positional_least > 2):
+        if _is_value(word.text) and (looks_chosen(word.text) or is_uuid(word.text) or command.positional_least > 2):
             yield word
 
 

@@ -48,7 +48,7 @@ PHRASES: Final = (
     # SQL
     Phrase(
         ("identified by", "identified with"),
-        r"(?i)identified (?:with [\w\"'`]+ )?(?:by|as)(?: password| values)? QVQ",
+        r"(?i)identified (?:with [\w\"'`]{1,60} )?(?:by|as)(?: password| values)? QVQ",
         Looks.ANY,
         "CREATE USER ada IDENTIFIED BY 's3cr3tPw99x'",
     ),
@@ -58,23 +58,28 @@ PHRASES: Final = (
         Looks.CHOSEN,
         "ALTER USER ada IDENTIFIED BY s3cr3tPw99x;",
     ),
-    Phrase(("pragma key", "pragma rekey"), r"(?i)pragma (?:re)?key\s*=\s*QVQ", Looks.ANY, "PRAGMA key = 's3cr3tPw99x'"),
+    Phrase(
+        ("pragma key", "pragma rekey"),
+        r"(?i)pragma (?:re)?key\s{0,16}=\s{0,16}QVQ",
+        Looks.ANY,
+        "PRAGMA key = 's3cr3tPw99x'",
+    ),
     Phrase(
         ("set password",),
-        r"(?i)set password [^;\n]{0,80}?=\s*(?:password\()?QVQ",
+        r"(?i)set password [^;\n]{0,80}?=\s{0,16}(?:password\()?QVQ",
         Looks.ANY,
         "SET PASSWORD FOR 'ada'@'%' = PASSWORD('s3cr3tPw99x')",
     ),
     Phrase(
         ("pgp_sym_", "aes_encrypt", "aes_decrypt"),
-        r"(?i)(?:pgp_sym_\w+|aes_\w+)\([^,)\n]{1,200},\s*QVQ",
+        r"(?i)(?:pgp_sym_\w{1,40}|aes_\w{1,40})\([^,)\n]{1,200},\s{0,16}QVQ",
         Looks.CHOSEN,
         "SELECT pgp_sym_decrypt(body, 's3cr3tPw99x')",
     ),
     # Protocols
     Phrase(
         ("auth ",),
-        r"(?<![\w-])AUTH +(?:LOGIN |PLAIN |XOAUTH2 |CRAM-MD5 )?(?:[\w.@-]{1,64} )?([^\s\"'\\]{6,512})(?=\s|\\r|\\n|$|[\"'])",
+        r"(?<![\w-])AUTH {1,4}(?:LOGIN |PLAIN |XOAUTH2 |CRAM-MD5 )?(?:[\w.@-]{1,64} )?([^\s\"'\\]{6,512})(?=\s|\\r|\\n|$|[\"'])",
         Looks.CHOSEN,
         "AUTH s3cr3tPw99x\r\n",
     ),
@@ -101,7 +106,7 @@ PHRASES: Final = (
     ),
     Phrase(
         ("requirepass", "masterauth", "enable secret", "snmp-server community", "rocommunity", "rwcommunity"),
-        r"(?i)[\w-]+(?: secret(?: \d)?| community)? ([^\s\"'\\]{4,256})",
+        r"(?i)[\w-]{1,60}(?: secret(?: \d)?| community)? ([^\s\"'\\]{4,256})",
         Looks.ANY,
         "requirepass s3cr3tPw99x",
     ),
@@ -118,7 +123,7 @@ PHRASES: Final = (
             *("passwordauthentication(", "passwordcredentials(", "networkcredential(", "authprovider(", ".login("),
             ".authenticate(",
         ),
-        r"[\w.]{4,60}\(\s*(?:\w+\s*=\s*)?(?:Q[^\"'`\\\n]{0,128}Q|[\w.]{1,64})\s*,\s*(?:\w+\s*=\s*)?[bru]?QVQ",
+        r"[\w.]{4,60}\(\s{0,16}(?:\w{1,40}\s{0,16}=\s{0,16})?(?:Q[^\"'`\\\n]{0,128}Q|[\w.]{1,64})\s{0,16},\s{0,16}(?:\w{1,40}\s{0,16}=\s{0,16})?[bru]?QVQ",
         Looks.ANY,
         "requests.get(u, auth=HTTPBasicAuth('ada', 's3cr3tPw99x'))",
     ),
@@ -129,7 +134,7 @@ PHRASES: Final = (
             for sign in ("=", " = ", ": ", '": ')
             for bracket in "(["
         ),
-        r"\w+Q?\s*[=:]\s*[\[(]\s*Q[^\"'`\\\n]{0,128}Q\s*,\s*QVQ",
+        r"\w{1,40}Q?\s{0,16}[=:]\s{0,16}[\[(]\s{0,16}Q[^\"'`\\\n]{0,128}Q\s{0,16},\s{0,16}QVQ",
         Looks.ANY,
         "requests.get(u, auth=('ada', 's3cr3tPw99x'))",
     ),
@@ -138,15 +143,27 @@ PHRASES: Final = (
             *("secretstr(", "secretbytes(", "securestring(", "fernet(", "createhmac(", "hmac.new(", "createcipheriv("),
             *("jwt.sign(", "jwt.verify(", "jwt.encode(", "jwt.decode(", "signer(", "serializer(", "cookieparser("),
         ),
-        r"[\w.]+\((?:[^()\"'`\n]{1,60},\s*|Q[\w-]{1,32}Q\s*,\s*)?[bru]?QVQ",
+        r"[\w.]{1,60}\((?:[^()\"'`\n]{1,60},\s{0,16}|Q[\w-]{1,32}Q\s{0,16},\s{0,16})?[bru]?QVQ",
         Looks.CHOSEN,
         "Credentials(username='ada', value=SecretStr('s3cr3tPw99x'))",
     ),
     Phrase(
         ("sendline(", "send_keys(", "sendkeys(", ".fill(", ".type("),
-        r"[\w.]+\(\s*[bru]?QVQ\s*\)?;?\s*(?:#|//)[^\n]{0,40}(?:pass|secret|token|pin)",
+        r"[\w.]{1,60}\(\s{0,16}[bru]?QVQ\s{0,16}\)?;?\s{0,16}(?:#|//)[^\n]{0,40}(?:pass|secret|token|pin)",
         Looks.ANY,
         "child.sendline('s3cr3tPw99x')  # password",
+    ),
+    Phrase(
+        ("dbi->connect(", "create_superuser(", "create_user(", "createuser(", "adduser("),
+        r"[\w>-]{1,60}\(\s{0,16}[^,\n]{1,120},\s{0,16}[^,\n]{1,80},\s{0,16}QVQ",
+        Looks.CHOSEN,
+        "User.objects.create_superuser('admin', mail, 's3cr3tPw99x')",
+    ),
+    Phrase(
+        ("curlopt_userpwd", "curlopt_proxyuserpwd"),
+        r"\w{1,40}\s{0,16},\s{0,16}Q[^\"'`:\n]{1,64}:([^\"'`\n]{1,256})Q",
+        Looks.ANY,
+        'curl_setopt($ch, CURLOPT_USERPWD, "ada:s3cr3tPw99x");',
     ),
     Phrase(
         (
@@ -158,7 +175,7 @@ PHRASES: Final = (
             "pyodbc.connect(",
             "ftp_login(",
         ),
-        r"[\w.]+\(\s*[^,\n]{1,120},\s*[^,\n]{1,80},\s*QVQ",
+        r"[\w.]{1,60}\(\s{0,16}[^,\n]{1,120},\s{0,16}[^,\n]{1,80},\s{0,16}QVQ",
         Looks.ANY,
         "mysqli_connect('db', 'ada', 's3cr3tPw99x', 'shop')",
     ),
@@ -170,13 +187,13 @@ PHRASES: Final = (
     ),
     Phrase(
         ("convertto-securestring",),
-        r"[\w-]+\s+(?:-\w+\s+)?QVQ",
+        r"[\w-]{1,60}\s{1,16}(?:-\w{1,40}\s{1,16})?QVQ",
         Looks.ANY,
         "ConvertTo-SecureString 's3cr3tPw99x' -AsPlainText -Force",
     ),
     Phrase(
         ("openai(", "anthropic(", "stripe(", "twilio(", "client(", "api(", "sdk(", "octokit(", "pusher("),
-        r"\w+\(\s*(?:Q[\w.@-]{1,64}Q\s*,\s*)?QVQ\s*[,)]",
+        r"\w{1,40}\(\s{0,16}(?:Q[\w.@-]{1,64}Q\s{0,16},\s{0,16})?QVQ\s{0,16}[,)]",
         Looks.RANDOM,
         "const stripe = new Stripe('s3cr3tPw99x')",
     ),
@@ -200,7 +217,7 @@ PHRASES: Final = (
                 "c\u00f3digo:",
             ),
         ),
-        r"(?i)[\w\u00f3]+(?: (?:for|to|of|der|f\u00fcr|de|du|zur) [\w' ]{1,40}?)?\s{0,2}(?:is|was|ist|lautet|est|es|to|:|=)[ :]{0,2}"
+        r"(?i)[\w\u00f3]{1,60}(?: (?:for|to|of|der|f\u00fcr|de|du|zur) [\w' ]{1,40}?)?\s{0,2}(?:is|was|ist|lautet|est|es|to|:|=)[ :]{0,2}"
         r"(\d{3}[ -]?\d{3}|\d{4,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
         "Your verification code is 493817",
@@ -215,7 +232,7 @@ PHRASES: Final = (
     ),
     Phrase(
         ("api key provided", "invalid token", "invalid api key", "incorrect api key", "bad credentials"),
-        r"(?i)(?:\w+ ){1,2}\w+(?: provided)?\s?[:\"'( ]{1,3}([^\s\"')]{8,256})",
+        r"(?i)(?:\w{1,40} ){1,2}\w{1,40}(?: provided)?\s?[:\"'( ]{1,3}([^\s\"')]{8,256})",
         Looks.RANDOM,
         "Invalid API key provided: s3cr3tPw99x",
     ),
@@ -232,14 +249,14 @@ PHRASES: Final = (
     ),
     Phrase(
         ("credentials", "creds", "log in", "login", "logged in", "sign in", "signed in"),
-        r"(?i)\w+(?: in)?(?: with| as| using| are| is| the| credentials)*(?::| ?[-=]>| =)?\s+[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
+        r"(?i)\w{1,40}(?: in)?(?: for [\w.-]{1,40})?(?: with| as| using| are| is| the| credentials)*(?::| ?[-=]>| =)?\s{1,16}[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
         r"([^\s\"'`,;)/]{6,128})(?=[\s\"'`,;).]|$)",
         Looks.CHOSEN,
         "Connecting with credentials ada/s3cr3tPw99x",
     ),
     Phrase(
         ("log in as", "logged in as", "login as", "sign in as", "signed in as", "connect as"),
-        r"(?i)[\w ]+? as [\w.@+-]{1,64} (?:with|using|and)(?: the| password| passphrase)* ([^\s\"'`,]{6,128})",
+        r"(?i)[\w ]{1,60}? as [\w.@+-]{1,64} (?:with|using|and)(?: the| password| passphrase)* ([^\s\"'`,]{6,128})",
         Looks.CHOSEN,
         "Sign in as root with s3cr3tPw99x",
     ),
@@ -252,19 +269,19 @@ PHRASES: Final = (
     ),
     Phrase(
         ("assword:", "assphrase:"),
-        r"[\w]+:[^\n;]{0,20}[;\n}]\s*(?:exp_)?send(?:line)?\s+(?:-- )?Q([^\"'`\\\n]{1,256})(?:\\+[rn]){0,2}Q",
+        r"[\w]{1,60}:[^\n;]{0,20}[;\n}]\s{0,16}(?:exp_)?send(?:line)?\s{1,16}(?:-- )?Q([^\"'`\\\n]{1,256})(?:\\+[rn]){0,2}Q",
         Looks.ANY,
         'expect "assword:"; send "s3cr3tPw99x\\r"; interact',
     ),
     Phrase(
         (":587 ", ":465 ", ":25 "),
-        r":\d+\]?\s+[\w.@+-]{1,128}:([^\s:\"'\\]{6,256})",
+        r":\d+\]?\s{1,16}[\w.@+-]{1,128}:([^\s:\"'\\]{6,256})",
         Looks.CHOSEN,
         "[mx]:587 ada:s3cr3tPw99x",
     ),
     Phrase(
         ("334 ugfzc3dvcmq6",),
-        r"\w+ \w+(?:\r?\n|\\r\\n)(?:C: )?([^\s\"'\\]{4,256})",
+        r"\w{1,40} \w{1,40}(?:\r?\n|\\r\\n)(?:C: )?([^\s\"'\\]{4,256})",
         Looks.ANY,
         "334 UGFzc3dvcmQ6\ns3cr3tPw99x\n235 ok",
     ),

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 _MOST_WORDS: Final = 64
 _BLANKS: Final = re.compile(r"(?:[ \t]|\\\\?\r?\n|\\\\n)*")
 _END: Final = re.compile(r"[\n;|&<>)]|\\n|$")
-_PLAIN: Final = re.compile(r"""(?:[^\s"'`;|&<>\\)]|&(?!&|\s|$)|\\(?![nrt"'\s]).|\\[ ])+""")
+_PLAIN: Final = re.compile(r"""(?:[^\s"'`;|&<>\\)]|&(?!&|\s|$)|\\(?!\\*["'`]|[nrt\s]).|\\[ ])+""")
 _QUOTE: Final = re.compile(r"""\\*["'`]""")
 
 
