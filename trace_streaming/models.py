@@ -219,7 +219,7 @@ class Approval(models.Model):
 
 
 class HiddenValue(models.Model):
-    """That a value was hidden in a trace, for the process that goes on with it: a keyed digest, and nothing of the value."""
+    """That a value was hidden in a trace, for the process that goes on with it: a keyed digest, nothing else of it."""
 
     trace = models.ForeignKey(
         Trace, verbose_name=_("trace"), on_delete=models.CASCADE, related_name="+", db_index=False

@@ -64,7 +64,7 @@ class TraceLoss:
 
 @dataclass(frozen=True, slots=True)
 class TraceHidden:
-    """Values that were hidden in a trace, for the process that goes on with it: travels ahead of the event they were in."""
+    """Values that were hidden in a trace, for who goes on with it: travels ahead of the event that they were in."""
 
     trace_id: str
     timestamp: datetime

@@ -12,13 +12,15 @@ QUOTE: Final = re.compile(r"""[$@]{0,2}[bBrRfFuULN]{0,2}(\\*["'`])""")
 
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:bearer|basic|token)\s+)?"
-    r"(?:\$\{\{?[\w .]*(?::?\?[^{}]*)?\}?\}|\$[A-Z_][A-Z_0-9]*|\$\d|\$@|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
+    r"(?:\$\{\{?[\w .]*(?::?\?[^{}]*)?\}?\}|\$[A-Z_][A-Z_0-9]*|\$\d|\$@|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>"
+    r"|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
     r"|%(?:\(\w*\))?s|%[A-Z_]+%|:[a-z_]+|[*\u2022\u25cf]+|x{3,}|X{3,}|\.{3}|\u2026|-|\?|\S*(?:\.{3}|\u2026)"
     r"|null|none|nil|true|false|undefined|required|optional|\[?redacted\]?|\[?hidden\]?|\[?masked\]?|\[?filtered\]?"
     r"|missing|empty|(?:not )?set|unset|not (?:given|provided|found|configured|available|required)|provided"
     r"|enabled|disabled|accepted|rejected|valid|invalid|expired|incorrect|wrong|unknown|unchanged|yes|no|on|off|n/a|todo"
     r"|same-origin|include|omit|default|prompt|stdin"
-    r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me(?:[-_ ]please)?|!vault.*)?",
+    r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me(?:[-_ ]please)?"
+    r"|!vault.*)?",
     re.IGNORECASE,
 )
 _METAVARIABLES: Final = frozenset("KEY TEXT STRING VALUE PASS PWD USER USERNAME NAME FILE PATH ID URL ARG WORD".split())
@@ -35,12 +37,14 @@ _CHAIN: Final = re.compile(
 _IDENTIFIER: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)")
 _WORDS_AS_ONE: Final = re.compile(r"[a-z]+(?:_[a-z]+)+|[a-z]+(?:[A-Z][a-z]+)+")
 _TYPE: Final = re.compile(
-    r"(?:&(?:'\w+ )?)?(?:str|string|int|integer|bytes|bool|boolean|any|object|number|dict|list|tuple|char|float|text|varchar"
+    r"(?:&(?:'\w+ )?)?(?:str|string|int|integer|bytes|bool|boolean|any|object|number|dict|list|tuple|char|float"
+    r"|text|varchar"
     r"|await|new|lambda|not|if|else|in|is|and|or|for|return|type|Token|[A-Za-z]*(?:Str|String|Type|Optional|Field))[?!]?",
 )
 _STRONG: Final = re.compile(r"\S{24,}|(?=\S*[0-9])(?=\S*[A-Za-z])\S{6,}|\S*[!@#$%^&*]\S*[A-Za-z0-9]\S*")
 _ALGORITHM: Final = re.compile(
-    r"(?i:base64|sha-?\d*|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|aes-?\d*|ed25519|v\d+(?:\.\d+)*$|\d+[- ]?[a-z]{0,8}$|\d+\.)"
+    r"(?i:base64|sha-?\d*|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|aes-?\d*|ed25519|v\d+(?:\.\d+)*$"
+    r"|\d+[- ]?[a-z]{0,8}$|\d+\.)"
 )
 _BRACKETS: Final = re.compile(r"""[\[\]{}]|\\*["']""")
 _WORD_AND_NUMBER: Final = re.compile(r"[A-Za-z]{2,}[-_. ]?v?\d{1,4}[a-z]?|v?\d+(?:\.\d+)+\w*|\d+[A-Za-z]{1,4}")
@@ -53,7 +57,9 @@ _PATH: Final = re.compile(
     r"(?:[~.]{0,2}/(?!(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{19,}={0,2}$)|[A-Za-z]:\\|https?:|\w+://|arn:|\.\w)"
 )
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?|\d\d?:\d\d.*")
-_SENTENCE: Final = re.compile(r"[A-Z\u00c0-\u00de][^\W\d_]*(?:,? [^\W\d_][\w'\-]*){1,40}[.!?]")
+_WORD_OF_SENTENCE: Final = re.compile(r"[(\"']?[\w'\u2019\-/]+[)\"']?[,;:.!?]?")
+_FEWEST_WORDS: Final = 2
+_MOST_WORDS: Final = 64
 _LABEL: Final = re.compile(r"[^\W\d_]{3,32}(?:[ \-][^\W\d_]{2,32}){0,3}[:?*]?")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
@@ -111,7 +117,12 @@ def looks_chosen(value: str) -> bool:
 
 def is_prose(value: str) -> bool:
     """Whether a value is a sentence, as of an error, or a label, as of a form."""
-    return _SENTENCE.fullmatch(value) is not None or (_LABEL.fullmatch(value) is not None and is_secret_key(value))
+    if _LABEL.fullmatch(value) is not None:
+        return is_secret_key(value)
+    words = value.split(" ", _MOST_WORDS) if value[-1:] in {".", "!", "?"} and value[:1].isupper() else ()
+    if len(words) < _FEWEST_WORDS or not all(map(_WORD_OF_SENTENCE.fullmatch, words)):
+        return False
+    return 4 * sum(looks_random(word.rstrip(".,;:!?")) for word in words) < len(words)
 
 
 def is_uuid(value: str) -> bool:
@@ -120,8 +131,11 @@ def is_uuid(value: str) -> bool:
 
 
 def is_piece_of_text(key: str, value: str) -> bool:
-    """Whether a ``token`` is that of a language model: a word, or a piece of one."""
-    return key.lower() in {"token", "tokens"} and not looks_chosen(value) and (len(value) < 24 or " " in value)
+    """Whether a ``token`` is that of a language model, a word or a piece of one, or of a game: several words."""
+    name = key.lower()
+    if name.endswith(("token", "tokens")) and " " in value.strip() and not any(map(str.isdigit, value)):
+        return value.partition(" ")[0].lower() not in {"bearer", "basic", "token"}
+    return name in {"token", "tokens"} and not looks_chosen(value) and (len(value) < 24 or " " in value)
 
 
 def fits_weak_key(key: str, value: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from trace_streaming.events.kinds import JSON
@@ -14,12 +15,14 @@ from .wordings.commands import secret_arguments
 from .wordings.shell_words import Word
 
 _NAMING: Final = re.compile(
-    r"(?:[@#\w]*[_\- ]?)(?:name|k|prop|attr|key|field|id|label|variable|var|env|header|param|parameter|property|attribute|selector|element"
+    r"(?:[@#\w]*[_\- ]?)(?:name|k|prop|attr|key|field|id|label|variable|var|env|header|param|parameter|property"
+    r"|attribute|selector|element"
     r"|target|placeholder|prompt|question|title|option|setting|type|locator|ref|aria_label|input)",
     re.IGNORECASE,
 )
 _VALUED: Final = re.compile(
-    r"(?:[@#\w]*[_\- ]?)(?:value|v|values|val|text|content|contents|input|answer|data|default|string|fill|typed|plaintext|secret_value"
+    r"(?:[@#\w]*[_\- ]?)(?:value|v|values|val|text|content|contents|input|answer|data|default|string|fill|typed"
+    r"|plaintext|secret_value"
     r"|keys|characters|to|after|next|set|response|current|new|old|payload)",
     re.IGNORECASE,
 )
@@ -78,13 +81,19 @@ def _naming(details: dict[str, JSON]) -> tuple[str, bool] | None:
     """The key whose value names a secret, and whether that is sure."""
     weak = None
     for key, value in details.items():
-        if type(value) is str and len(value) <= _SHORT and _NAMING.fullmatch(key) and not is_secret_key(key):
+        if type(value) is str and len(value) <= _SHORT and _names_another(key):
             name = _CONTROL.sub("", value.strip("#.:[]* \n"))
             if is_secret_key(name.partition("=")[2].strip("'\"]") or name):
                 return key, True
             if may_be_secret_key(name):
                 weak = key, False
     return weak
+
+
+@lru_cache(maxsize=4096)
+def _names_another(key: str) -> bool:
+    """Whether the value of a key may be the name of another value."""
+    return _NAMING.fullmatch(key) is not None and not is_secret_key(key)
 
 
 def _is_value(key: str, value: JSON, *, is_secret: bool) -> bool:
@@ -94,6 +103,8 @@ def _is_value(key: str, value: JSON, *, is_secret: bool) -> bool:
         if is_secret:
             return key.lower().endswith(("value", "val")) or (" " not in value.strip() and not value.endswith(":"))
         return looks_random(value)
+    if isinstance(value, list):
+        return is_secret and bool(value) and all(isinstance(item, str) and not is_secret_key(item) for item in value)
     if isinstance(value, dict):
         return is_secret and key.lower() == "value" and "type" not in value
     return is_secret and key.lower().endswith("value") and not isinstance(value, bool)
@@ -107,7 +118,11 @@ def _of_manifest(details: dict[str, JSON]) -> Iterator[Place]:
 
 
 def _secret_columns(headings: list[JSON]) -> list[int]:
-    return [index for index, name in enumerate(headings) if isinstance(name, str) and is_secret_key(name)]
+    return [
+        index
+        for index, name in enumerate(headings)
+        if isinstance(name, str) and (is_secret_key(name) or name.lower() in {"pass", "pw", "pin"})
+    ]
 
 
 def _cells(rows: list[JSON], columns: list[int], width: int) -> Iterator[Place]:
@@ -160,7 +175,7 @@ def _behind_names(items: list[JSON]) -> Iterator[int]:
             elif "-" in item or len(items) == 2:
                 value = items[index + 1]
                 names_next = is_secret_key(item) and _is_no_name(value)
-        elif len(items) == 2 and is_secret_key(item):
+        elif len(items) == 2 and _NAME.fullmatch(item) and is_secret_key(item):
             value = items[1]
             names_next = _is_no_name(value)
 

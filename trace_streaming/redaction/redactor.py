@@ -6,6 +6,7 @@ A marker names the rule: ``[redacted:email]``.
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from typing import Final, Protocol, cast
 
@@ -41,6 +42,8 @@ _innocent_keys: Final[set[str]] = set()
 _SCHEMA_TYPES: Final = frozenset({"string", "object", "integer", "number", "boolean", "array", "null"})
 _SCHEMES: Final = frozenset({"apiKey", "http", "oauth2", "openIdConnect", "mutualTLS"})
 """Of OpenAPI's security: they name a key, and have none."""
+_REFERENCES: Final = frozenset({"secretName", "defaultMode", "optional", "items"})
+_EMPTY_COOKIE: Final = re.compile(r"[\w.\-]+=(?:\"\"|deleted)?(?:;.*)?")
 _SCHEMA_WORDS: Final = frozenset(
     "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
     "additionalProperties examples default".split()
@@ -183,14 +186,26 @@ def _with_keys_redacted(details: dict[str, JSON], renamed: dict[str, str]) -> di
 def _tells_no_secret(key: str, value: JSON) -> bool:
     """A working directory, a placeholder, nothing, a switch, or the JSON schema of a tool's argument."""
     if isinstance(value, str):
-        return (key.lower() == "pwd" and value.startswith(("/", "~"))) or is_placeholder(value) or is_prose(value)
+        return (
+            (key.lower() == "pwd" and value.startswith(("/", "~")))
+            or is_placeholder(value)
+            or is_prose(value)
+            or ("ookie" in key and _EMPTY_COOKIE.fullmatch(value) is not None)
+        )
     if isinstance(value, bool):
         return True
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, str) and is_prose(item) for item in value)
-    if isinstance(value, dict) and value.get("type") in _SCHEMES:
+    return isinstance(value, dict) and _is_about_secrets(value)
+
+
+def _is_about_secrets(value: dict[str, JSON]) -> bool:
+    """The schema of a secret, its scheme, or a reference to it: none of them holds one."""
+    kind = value.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    if all(isinstance(each, str) and each in _SCHEMA_TYPES for each in kinds) and _SCHEMA_WORDS.issuperset(value):
         return True
-    return isinstance(value, dict) and value.get("type") in _SCHEMA_TYPES and _SCHEMA_WORDS.issuperset(value)
+    return (isinstance(kind, str) and kind in _SCHEMES) or _REFERENCES.issuperset(value)
 
 
 def _is_card(number: int, effort: Effort) -> bool:

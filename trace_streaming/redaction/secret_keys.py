@@ -20,6 +20,7 @@ _SECRET: Final = frozenset(
 )
 """These name a secret wherever they stand: ``db.password``, ``passwordHash``."""
 _SECRET_ENDINGS: Final = (
+    *("dbpass", "userpass", "adminpass", "rootpass", "smtppass", "ftppass", "mysqlpass", "pgpass", "pwhash"),
     *("password", "passwd", "passphrase", "passcode", "apikey", "secretkey", "accesskey", "privatekey", "clientsecret"),
     *("authtoken", "accesstoken", "refreshtoken", "idtoken", "csrftoken", "xsrftoken", "middlewaretoken", "passwort"),
     *("accountkey", "sharedkey", "masterkey", "encryptionkey", "signingkey", "sessiontoken", "bearertoken"),
@@ -62,6 +63,8 @@ _SECRET_PAIRS: Final = frozenset(
             "crypt key",
             "unseal keys",
             "api schlüssel",
+            "wlan schlüssel",
+            "wlan key",
             "clé api",
             "clave api",
             "chiave api",
@@ -83,8 +86,11 @@ _ABOUT: Final = frozenset(
     "count counts length len size policy required enabled disabled strength expiry expires expired type types "
     "name names path file field fields domain provider status endpoint url uri age changed rotated id ids ref "
     "hashers validators validator hasher manager helper hint label prompt placeholder format regex pattern error "
-    "errors limit limits usage list store version rotation reset management header headers prefix suffix source location algorithm alg param parameter var variable env set present configured valid ok match matches exists given provided missing saved encoder decoder java py js ts go "
-    "rb php cs kt rs stdin prompt fd timeout ttl seconds minutes hours days max "
+    "errors limit limits usage list store version rotation reset management header headers prefix suffix source "
+    "location algorithm alg param parameter var variable env set present configured valid ok match matches "
+    "exists given provided missing saved encoder decoder java py js ts go "
+    "rb php cs kt rs page screen form button tab modal section flow flag dir folder directory stdin prompt fd "
+    "timeout ttl seconds minutes hours days max "
     "min attempts duration interval samesite secure httponly".split()
 )
 """As the last segment: the key tells something about a secret, and not the secret."""
@@ -102,6 +108,9 @@ _WEAK: Final = frozenset(
     "pass pw pin mdp clave pat session signature salt hmac sid appid auth tokens signed nonce apikeys code".split()
 )
 """As the last segment: a key that may name a secret, and as well something else; its value tells."""
+_KINDS_OF_PASSES: Final = frozenset(
+    "first second last next render forward backward band low high multi single test tests by".split()
+)
 _OF_SECRET: Final = frozenset(
     "key keys token tokens access value values api data string strings text answers codes words".split()
 )
@@ -180,22 +189,27 @@ def _names_a_secret(key: str) -> bool:
 
 
 def _tells_of_a_secret(segments: list[str]) -> bool:
-    if segments[0] in _WHETHER or segments[-2:] in _TIMES:
+    if _is_about(segments):
         return False
-    if segments[-1] in _ABOUT and tuple(segments[-3:]) not in _STILL_SECRET:
-        return False
-    if (
-        segments[0] == "secret"
-        and len(segments) > 1
-        and segments[1] not in _OF_SECRET
-        and not _SECRET & {*segments[1:]}
-    ):
-        return any(segment in {"key", "token"} for segment in segments)
+    if segments[-1] == "pass" and len(segments) > 1:
+        return segments[-2] not in _KINDS_OF_PASSES
     if not _SECRET.isdisjoint(segments) or any(segment.endswith(_SECRET_ENDINGS) for segment in segments):
         return True
     if any(pair in _SECRET_PAIRS for pair in pairwise(segments)):
         return "public" not in segments
     return segments[-1] in {"token", "jwt", "bearer"} and _PLAIN_TOKENS.isdisjoint(segments[-2:-1])
+
+
+def _is_about(segments: list[str]) -> bool:
+    """Whether a key only tells something about a secret, or of what is secret to somebody."""
+    if segments[0] in _WHETHER or segments[-2:] in _TIMES:
+        return True
+    if segments[-1] in _ABOUT and tuple(segments[-3:]) not in _STILL_SECRET:
+        return True
+    if "public" in segments and segments[-1] in {"key", "keys", "token"}:
+        return True
+    is_adjective = segments[0] == "secret" and len(segments) > 1 and segments[1] not in _OF_SECRET
+    return is_adjective and _SECRET.isdisjoint(segments[1:]) and {"key", "token"}.isdisjoint(segments)
 
 
 @lru_cache(maxsize=4096)

@@ -31,7 +31,7 @@ def say(alias: str, hidden: Mapping[int, Collection[str]]) -> None:
 
 
 def learn(alias: str, trace_ids: Collection[str]) -> None:
-    """Look up what other processes have hidden in traces, once for each, in one query; raises what the database raises."""
+    """Look up what other processes have hidden in traces, once for each, in one query; may raise a database's error."""
     asked = [trace_id for trace_id in trace_ids if not memory.is_looked_up(trace_id)]
     if not asked:
         return

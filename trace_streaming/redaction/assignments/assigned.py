@@ -106,6 +106,8 @@ def _key_around(text: str, place: Place, done: int) -> Range:
         end = following.end()
     if before := _KEY_PART.match(text[max(done, start - 64) : start][::-1]):
         start -= before.end()
+    if text.startswith("-D", start):  # as Java takes its properties
+        start += 2
     # In JSON, the letter behind a backslash belongs to that.
     return (start + 1 if start and text[start - 1] == "\\" and text[start] in "nrt" else start), end
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from trace_streaming.redaction.judging import is_code, is_placeholder, looks_random, looks_secret
+from trace_streaming.redaction.judging import is_code, is_placeholder, is_prose, looks_random, looks_secret
 
 from .readers import Assignment, Range
 
 _TIGHT: Final = re.compile(
-    r"""(?:[^\s&;,"'`<>\\]|,(?![\w.\-]{1,64}[=:]|\s|$)|\\(?![nrt"'])"""
+    r"""(?:[^\s&;,"'`<>\\]|,(?![\w.\-]{1,64}[=:]|\s|$)|\\(?!\\*["'`]|[nrt])"""
     r"""|[;&](?=[^\s;&="'<>]{0,64}[0-9])(?![\w.\-\[\]%]{1,64}=|amp;))+"""
 )
 _WORD: Final = re.compile(
@@ -21,7 +21,8 @@ _SHORT_WORD: Final = re.compile(_WORD.pattern.removesuffix("+") + "{1,512}")
 _LINE_END: Final = re.compile(r"""[ \t]*(?:$|[\r\n,;}\])"'`]|\\[nr"']|#|//)""")
 _DOTENV_LINE: Final = re.compile(r"(?:export )?[A-Z][A-Z0-9_]*=")
 _NESTED: Final = re.compile(
-    r"""[ \t]*\n(?P<indent>[ \t]+)(?:[\w\-]{1,40}:[^\n]{0,200}\n(?P=indent)){0,4}(?:example|default|value|secret|plaintext):[ \t]*"""
+    r"""[ \t]*\n(?P<indent>[ \t]+)(?:[\w\-]{1,40}:[^\n]{0,200}\n(?P=indent)){0,4}(?:example|default|value|secret"""
+    r"""|plaintext):[ \t]*"""
     r"""["']?(?P<value>[^\s"'][^\n"']{0,256})"""
 )
 """What a schema or a form says of a key, in lines that are indented more."""
@@ -64,7 +65,7 @@ def _word(assignment: Assignment, *, is_tight: bool) -> Range | None:
     if value is None or is_code(key, value, is_tight=is_tight, is_spaced=is_spaced):
         return None
     found = value[0][0] + value[0][1:].rstrip(",.)]}")
-    if _is_no_value(assignment, value[0], found, is_joined=not is_tight and not is_spaced):
+    if _is_no_value(assignment, value[0], found, is_joined=not is_tight and not is_spaced, is_loose=not is_tight):
         return None
     ended = _LINE_END.match(text, value.end())
     if ended and is_placeholder(text[at : ended.end()].strip()):
@@ -72,9 +73,11 @@ def _word(assignment: Assignment, *, is_tight: bool) -> Range | None:
     return (at, at + len(found)) if is_tight or ended or looks_secret(found) else None
 
 
-def _is_no_value(assignment: Assignment, value: str, found: str, *, is_joined: bool) -> bool:
+def _is_no_value(assignment: Assignment, value: str, found: str, *, is_joined: bool, is_loose: bool) -> bool:
     """A placeholder, a folder, the number of a line (``Password.java:42``) or of a field (``password = 2;``)."""
-    if value.endswith(("...", "\u2026")) or is_placeholder(found):
+    if value.endswith(("...", "\u2026")) or is_placeholder(found) or is_prose(found):
+        return True
+    if is_loose and len(found) < _LEAST_OF_PIN and found.isalpha():  # a name of code that was made small
         return True
     if found.isdecimal() and len(found) < (_LEAST_OF_CODE if is_joined else _LEAST_OF_PIN):
         return True

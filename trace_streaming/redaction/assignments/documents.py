@@ -97,7 +97,8 @@ def _in_rows(text: str, insert: re.Match[str]) -> Iterator[Span]:
         at = row.end()
         for index in range(len(columns)):
             start, end, at = _next_value(text, at)
-            if index in secret and end > start and not is_placeholder(text[start:end]):
+            is_call = text[end : end + 1] == "("
+            if index in secret and end > start and not is_call and not is_placeholder(text[start:end]):
                 yield Span(start, end, "key")
             if text[at : at + 1] != ",":
                 break

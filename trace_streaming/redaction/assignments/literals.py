@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from trace_streaming.redaction.judging import QUOTE, is_placeholder, looks_chosen, looks_random, quote_end
+from trace_streaming.redaction.judging import QUOTE, is_placeholder, is_prose, looks_chosen, quote_end
 from trace_streaming.redaction.secret_keys import is_secret_key
 
 if TYPE_CHECKING:
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 Range = tuple[int, int]
 
-_JOINED: Final = re.compile(r"""(?:\\'(?=')|[ \t]*(?:\\\n\s*)?(?=["']))""")
+_JOINED: Final = re.compile(r"""(?:\\'(?=')|[ \t]*(?:[+.][ \t]*)?(?:\\\n\s*)?(?=["']))""")
 _WRAPPED: Final = re.compile(
     r"""(?:new[ ])?(?:\[\])?[A-Za-z_][\w.:]{0,80}[(]{1,2}[ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])"""
+)
+_MAKES_SECRET: Final = re.compile(
+    r"(?i)(?:secret\w*|securestring|bytes|str|string|b64decode|decode|encode|quote|fromhex|buffer\.from)$"
 )
 _LOOKUP: Final = re.compile(
     r"(?:^|[._])(?:get|getenv|environ|env|config|input|prompt|getpass|read|open|load|find|lookup|_|t)$", re.IGNORECASE
@@ -25,15 +28,18 @@ _OR: Final = re.compile(
 )
 _BRACKETED: Final = re.compile(r"""\([ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])""")
 _TYPED: Final = re.compile(
-    r"""(?:[ \t]+[\w\[\]<>.*?]{1,40}[ \t]*=|\(\)[ \t]*(?:->[ \t]*\w+[ \t]*)?[{:=>]{1,2}\s{0,16}(?:return|echo|printf)?)[ \t]*"""
+    r"""(?:[ \t]{0,4}\{[ \t]{0,4}get;[^{}\n]{0,40}\}[ \t]{0,4}=|[ \t]+[\w\[\]<>.*?]{1,40}[ \t]+="""
+    r"""|\(\)[ \t]*(?:->[ \t]*\w+[ \t]*)?[{:=>]{1,2}\s{0,16}(?:return|echo"""
+    r"""|printf)?)[ \t]*"""
     r"""[bBrRfFuU]{0,2}(\\*["'`])"""
 )
-"""Behind a type, or in a function that gives nothing else: ``token string = "value"``, ``token() { echo "value"; }``."""
+"""Behind a type, or in a function that gives nothing else: ``token string = ""``, ``token() { echo ""; }``."""
 _INSTEAD: Final = re.compile(
-    r"""[^\n;"'`]{0,80}(?:(?:\\*["'`])[\w.\-]{1,64}(?:\\*["'`])[^\n;"'`]{0,16}(?:,|[)\]][ \t]{0,4}(?:\|\||\bor\b|\?\?|\?:))"""
+    r"""[^\n;"'`]{0,80}(?:(?:\\*["'`])[\w.\-]{1,64}(?:\\*["'`])[^\n;"'`]{0,16}(?:,|[)\]][ \t]{0,4}(?:\|\||\bor\b"""
+    r"""|\?\?|\?:))"""
     r"""|(?:\|\||\bor\b|\?\?|\?:)|[ \t]=)[ \t]{0,8}[bBrRfFuU]{0,2}(\\*["'`])"""
 )
-"""Behind an expression, what stands for it: ``getenv("TOKEN", "value")``, ``env.TOKEN || "value"``, ``str = "value"``."""
+"""Behind an expression, what stands for it: ``getenv("TOKEN", "value")``, ``env.TOKEN || "value"``."""
 
 
 def literal_end(text: str, end: int, quote: str) -> int:
@@ -68,11 +74,9 @@ def literal_in_call(assignment: Assignment) -> Range | None:
     start = wrapped.end()
     end = quote_end(text, start, wrapped[1])
     value = text[start:end]
-    if is_placeholder(value) or is_secret_key(value):
+    if _LOOKUP.search(name) or not _is_literal(value):
         return None
-    if _LOOKUP.search(name):
-        return None
-    return (start, end) if looks_chosen(value) else None
+    return (start, end) if _MAKES_SECRET.search(name) or looks_chosen(value) else None
 
 
 def literal_instead(assignment: Assignment) -> Range | None:
@@ -95,11 +99,14 @@ def literal_in_brackets(text: str, end: int) -> Range | None:
     return _chosen(text, _BRACKETED.match(text, end))
 
 
+def _is_literal(value: str) -> bool:
+    """Whether a text in code is a value, and no name of one, no label, no prompt."""
+    is_name = is_placeholder(value) or is_secret_key(value) or is_prose(value)
+    return not is_name and not any(sign in value for sign in " :\t")
+
+
 def _chosen(text: str, instead: re.Match[str] | None) -> Range | None:
     if instead is None:
         return None
     start, end = instead.end(), quote_end(text, instead.end(), instead[1])
-    value = text[start:end]
-    if is_placeholder(value) or is_secret_key(value):
-        return None
-    return (start, end) if looks_chosen(value) or looks_random(value) else None
+    return (start, end) if _is_literal(text[start:end]) else None

@@ -24,14 +24,16 @@ Range = tuple[int, int]
 
 SEPARATOR: Final = re.compile(
     r"""(?:\*{1,3}|__|</\w{1,10}>)?(?P<quote>\\*["'`])?(?:\]|%5D)?(?:[ \t]\#?\d{1,2}|[ \t]\[[\w=:\-]{1,24}\])?"""
-    r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|(?:\|\||\?\?|\?|\+)=|[=!]={0,2}|%3D|%3A|:|\uff1a)"""
+    r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|(?:\|\||\?\?|\?|\+)=|[=!]={0,2}"""
+    r"""|%3D|%3A|:|\uff1a)"""
     r"""|(?P<element>(?:[ \t][^<>\n]{0,200})?>(?:\s{0,64}<!\[CDATA\[)?))"""
-    r"""(?:(?:\*\*|__)(?=[ \t]{0,4}[^\s*_])|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})(?:(?:&[\w\-]{1,32}|!!\w{1,16})[ \t]{1,8}(?!=))?"""
+    r"""(?:(?:\*\*|__)(?=[ \t]{0,4}[^\s*_])"""
+    r"""|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})(?:(?:&[\w\-]{1,32}|!!\w{1,16})[ \t]{1,8}(?!=))?"""
 )
 _AFTER_PROMPT: Final = re.compile(r"[),;\]}]|\s*$|\s*[\r\n]")
 _REDACTED: Final = re.compile(MARKER.pattern + r"(?!\w)")
 _TEMPLATES: Final = ("$(", "{{", "<%", "%(", "!Ref", "!Sub", "!GetAtt", "!Join", "{%")
-_VARIABLE: Final = re.compile(r"\$\{[\w.\-]*(?::?[-=?](?P<default>[^{}\s\"'\\]{1,256}))?\}")
+_VARIABLE: Final = re.compile(r"\$\{[\w.\-]*(?::?[-=+](?P<default>[^{}\"'\\]{1,256})|:?\?[^{}]{0,256})?\}")
 _JSON_SCHEMA: Final = re.compile(
     r"""\{\s{0,16}\\*["']type\\*["']\s{0,8}:\s{0,8}\\*["'](?:string|object|integer|number|boolean|array|null)\\*["']"""
 )
@@ -43,6 +45,9 @@ _TIGHT: Final = re.compile(
     r"""|[;&](?=[^\s;&="'<>]{0,64}[0-9])(?![\w.\-\[\]%]{1,64}=|amp;))+"""
 )
 _JOINED: Final = re.compile(r"[^\s&;,\"'`<>\\]+")
+_EXPRESSION: Final = re.compile(r"\{[\w.()\[\] ]{1,80}\}(?=[\s>/])")
+"""Of a component, in place of an attribute's value: ``token={index}``."""
+_INSIDE: Final = re.compile(r"\s{0,16}(?:<\w{1,16}>\s{0,16}){1,2}([^<]{1,4096})</")
 _CONTENT: Final = re.compile(r"[^<\]]*")
 _HEADER_LINE: Final = re.compile(r"""(?:[^\r\n"'`\\]|(?<==)\\{0,3}"[^"\r\n\\]*\\{0,3}")+""")
 _COOKIE: Final = re.compile(r"[\w!#$%&*+.^|~\-]{1,128}=", re.ASCII)
@@ -55,7 +60,8 @@ _BLOCK: Final = re.compile(
     r"[|>][+\-]?\d?(?:\r?\n|\\+n)[ \t]+([^\n\\]{1,4096}(?:(?:\n|\\+n)[ \t]+[^\s:\\][^:\n\\]{0,4096}(?=\n|\\|$))*)"
 )
 """A scalar of YAML that goes over indented lines."""
-_IN_PARENTHESES: Final = re.compile(r"""\(\s{1,64}(?=[bBrRfFuU]{0,2}["'])""")
+_OPENED: Final = re.compile(r"""(?:\(\s{1,64}|string\(\d{1,6}\) )(?=[bBrRfFuU]{0,2}["'])""")
+"""Before a text: a bracket in code, or its type and length as PHP shows them."""
 _WORD_BEHIND: Final = re.compile(r"\[[^\]]*\][ \t]+([^\s,;\"'<>]{6,256})")
 
 
@@ -95,7 +101,7 @@ def read_block(assignment: Assignment) -> Range | None:
 def read_quoted(assignment: Assignment) -> Range | None:
     """A text in quotes, and those that it goes on in; not the end of a prompt."""
     text, at = assignment.text, assignment.at
-    if opened := _IN_PARENTHESES.match(text, at):
+    if opened := _OPENED.match(text, at):
         at = opened.end()
     if (quote := QUOTE.match(text, at)) is None:
         return None
@@ -137,7 +143,7 @@ def read_variable(assignment: Assignment) -> Range | None:
             return variable.span("default") if looks_chosen(variable["default"]) else assignment.nothing
         rest = _JOINED.match(text, variable.end())
         return rest.span() if rest and looks_random(rest[0]) else assignment.nothing
-    return assignment.nothing if text.startswith(_TEMPLATES, at) else None
+    return assignment.nothing if text.startswith(_TEMPLATES, at) or _EXPRESSION.match(text, at) else None
 
 
 def read_container(assignment: Assignment) -> Range | None:
@@ -171,6 +177,8 @@ def read_header(assignment: Assignment) -> Range | None:
 def read_element(assignment: Assignment) -> Range | None:
     """``<password>value</password>``."""
     text, at = assignment.text, assignment.at - len(assignment.separator["blank"])
+    if inside := _INSIDE.match(text, at):
+        return None if is_placeholder(inside[1].strip()) else inside.span(1)
     content = _CONTENT.match(text, at)
     if content is None or not text.startswith(("</", "]]>"), content.end()):
         return None

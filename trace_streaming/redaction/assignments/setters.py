@@ -29,7 +29,7 @@ def search_before(pattern: re.Pattern[str], text: str, start: int, length: int) 
 
 
 def before(text: str, start: int, length: int) -> str:
-    """The ``length`` characters before ``start``, and more of them where quotes were escaped often, with one backslash."""
+    """The ``length`` characters before ``start``, and more where quotes were escaped often; then with one backslash."""
     begin = max(0, start - length)
     if text.find("\\\\", begin, start) < 0:
         return text[begin:start]

@@ -40,20 +40,24 @@ _SAID: Final = re.compile(r"(?i)(?:\w{0,24}[_\-])?(?:pass|pw|pin|pat|mdp)")
 """Keys that may name something else, and that people say what they are."""
 _MANY_WORDS: Final = re.compile(r"[a-z]{2,12}(?:[ \-][a-z]{2,12}){2,11}(?=[.\s\"'!]*(?:\n|$))")
 _OPTION: Final = re.compile(r"""[^\s"'`;|&<>-][^\s"'`;|<>]*""")
-_DESCRIPTION: Final = re.compile(r"(?:[A-Z][a-z]+ [a-z]| {2,}(?:\S+ )+\S| {2,}\S+$)")
+_DESCRIPTION: Final = re.compile(r"(?:[A-Z][a-z]+ [a-z]| {2,}(?:\S+ )+\S| {2,}\S+(?:\n|$))")
 """Of an option in a program's help: behind two blanks, or in place of a value."""
 _AFTER_OPTION: Final = frozenset(
     "flag flags option options argument arguments parameter value values is and or to for with from as in on if when "
     "was does must should can has the a an".split()
 )
 _SPOKEN: Final = re.compile(
-    r"(?:[ \t]+(?:for|of|to|on|f\u00fcr|pour|para|de)[ \t]+[\w@.\-]{1,40}(?:[ \t]+[\w@.\-]{1,40}){0,2})?(?:[ \t]+|(?=:))"
-    r"(?:(?:is|was|has been|have been)(?: now)?(?: changed| set| reset| updated)? to|set to|changed to|reset to|provided"
+    r"(?:[ \t]+(?:for|of|to|on|f\u00fcr|pour|para"
+    r"|de)[ \t]+[\w@.\-]{1,40}(?:[ \t]+[\w@.\-]{1,40}){0,2})?(?:[ \t]+|(?=:))"
+    r"(?:(?:is|was|has been|have been)(?: now)?(?: changed| set| reset| updated)? to|set to|changed to|reset to"
+    r"|provided"
     r"|is|was|are|to|as|ist|war|lautet|hei\u00dft|est|c'est|era|es|\u00e8|\u00e9|(?=:))(?:[ \t]+now)?[ \t]*:?[ \t\n]+"
 )
+_COMPOUND: Final = re.compile(r"(?=\w*[A-Z])[^\W\d_]{3,20}(?:_[^\W\d_]{3,20}){1,3}")
 _SPOKEN_WORD: Final = re.compile(r"""(?:[^\s;,"'`<>\\)}\]]|[)}\]](?=[^\s;,.)}\]]))+""")
 _NAMED_BACKWARDS: Final = re.compile(
-    r"""[\w\-#\[\]=*.:]{0,40}(?:["'`]\\*)?[\s]{0,16}(?:["'`]\\*)?(?:>?=|:|>|,|(?=\s))[ \t]{0,8}(?:["'`]\\*)?([A-Za-z_]{2,40})"""
+    r"""[\w\-#\[\]=*.:]{0,40}(?:["'`]\\*)?[\s]{0,16}(?:["'`]\\*)?(?:>?=|:|>|,"""
+    r"""|(?=\s))[ \t]{0,8}(?:["'`]\\*)?([A-Za-z_]{2,40})"""
 )
 """What stands before a key, from its end: ``"name": "``, ``name="``, ``- name: ``, ``<name>``, ``variable "``."""
 _NAMING: Final = re.compile(
@@ -62,7 +66,8 @@ _NAMING: Final = re.compile(
     re.IGNORECASE,
 )
 _PAIRED: Final = re.compile(
-    r"""[\]"'\\ :]{0,8}\{?(?:[^{}]{0,160}?[\s,;{"'\\<?&(])??(?:\w{0,16}value|val|default|text|content|input|answer|data|string|plaintext"""
+    r"""(?:\\++|[\]"' :]){0,16}+\{?(?:[^{}]{0,160}?[\s,;{"'\\<?&(])??(?:\w{0,16}value|val|default|text|content"""
+    r"""|input|answer|data|string|plaintext"""
     r"""|secret\w{0,8})(?:\\*["'])?(?:[ \t]{0,8}(?::|=>?)|>)[ \t]{0,8}""",
     re.IGNORECASE,
 )
@@ -73,7 +78,8 @@ _MULTIPART: Final = re.compile(
 """A part of a form's body: behind its name a line without anything, then the value."""
 _NAMED_AGAIN: Final = re.compile(r"\b(?:name|key|variable|field)\b", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(
-    r"""\]?(?:\\*["'`])[\])]{0,2}(?:[ \t\n]{0,8},[ \t\n]{0,16}(?:\w{1,16}[ \t]?[:=]>?[ \t]?)?|\)?\s{0,8}\.(?:send_keys|type|fill|press_sequentially|sendKeys"""
+    r"""(?:\]?\\*["'`]\]?){1,2}[\])]{0,2}(?:[ \t\n]{0,8},[ \t\n]{0,16}(?:\w{1,16}[ \t]?[:=]>?[ \t]?)?"""
+    r"""|\)?\s{0,8}\.(?:send_keys|type|fill|press_sequentially|sendKeys"""
     r"""|setValue|set_value|val|input|clear_and_type)\()[bBrRfFuU]{0,2}(\\*["'`])"""
 )
 """From a text that names a secret to the one that comes next in a call, a pair or a tuple."""
@@ -82,6 +88,7 @@ _SETTING_CALL: Final = re.compile(
     r"\((?:[^()\n]{0,80}[, ])?[ \t]*(?:\\*[\"'`])[#\w\[\]=.\-*]{0,16}\Z",
     re.IGNORECASE,
 )
+_DEFINING: Final = re.compile(r"\b(?:define|putenv|set_password)\(\s{0,4}\\*[\"']\Z")
 _BLANK: Final = re.compile(r"(?:\\t|[ \t]{1,16})")
 _QUOTED_NEXT: Final = re.compile(r"""[ \t]{0,8}(?:to|TO|=)?[ \t]{0,8}(\\*["'`])""")
 _PLAIN: Final = re.compile(r"""[^\s"'`<>,;(){}\\]{6,256}(?=\s|$|\\[nr"'])""")
@@ -131,7 +138,7 @@ def _option(text: str, start: int, end: int) -> Range | None:
     if quote := QUOTE.match(text, at):
         return _quoted(text, quote)
     value = _OPTION.match(text, at)
-    if value is None or value[0].lower().rstrip(".,") in _AFTER_OPTION:
+    if value is None or value[0].lower().rstrip(".,") in _AFTER_OPTION or is_placeholder(value[0].rstrip("])")):
         return None
     if _DESCRIPTION.match(text, end if at - end > 1 else value.end()) or (
         "\n" in text[end:at] and not looks_random(value[0])
@@ -150,7 +157,11 @@ def _spoken(text: str, end: int) -> Range | None:
     if value is None or MARKER.match(value[0]) or is_algorithm(value[0]):
         return None
     found = value[0].rstrip(".!?")
-    is_one = looks_secret(found) or (":" in spoken[0] and len(found) >= 6 and not found.isalpha())
+    is_one = (
+        looks_secret(found)
+        or _COMPOUND.fullmatch(found) is not None
+        or (":" in spoken[0] and len(found) >= 6 and not found.isalpha())
+    )
     return (value.start(), value.start() + len(found)) if is_one else None
 
 
@@ -190,12 +201,13 @@ def _phrase(text: str, start: int, end: int) -> Range | None:
 def _paired(text: str, start: int, end: int) -> Range | None:
     """``{"name": "password", "value": "…"}`` in all its spellings: JSON, YAML, XML, HCL, a form's fields."""
     naming = _NAMED_BACKWARDS.match(before(text, start, 96)[::-1])
-    if naming is None or not _NAMING.fullmatch(naming[1][::-1]):
+    if naming is None or not _NAMING.fullmatch(naming[1][::-1]) or is_secret_key(naming[1][::-1]):
         return None
     if part := _MULTIPART.match(text, end):
         return _unless_hidden(*part.span(1), text)
     paired = _PAIRED.match(text, end)
-    if paired is None or _NAMED_AGAIN.search(paired[0], paired[0].find("\n") + 1 or len(paired[0])):
+    is_of_type = naming[1][::-1].lower() == "type" and paired is not None and "\n" in paired[0]
+    if paired is None or is_of_type or _NAMED_AGAIN.search(paired[0], paired[0].find("\n") + 1 or len(paired[0])):
         return None
     at = paired.end()
     if quote := QUOTE.match(text, at):
@@ -212,7 +224,7 @@ def _next_argument(text: str, start: int, end: int) -> Range | None:
     value = _quoted(text, argument)
     if value is None or is_secret_key(text[slice(*value)]):
         return None
-    if "." in argument[0]:  # a method types it
+    if "." in argument[0] or search_before(_DEFINING, text, start, 40):  # a method types it
         return value
     is_set_here = search_before(_SETTING_CALL, text, start, 120) is not None
     found = text[slice(*value)]
@@ -235,7 +247,12 @@ def _behind_blank(text: str, start: int, end: int) -> Range | None:
         return None
     found = plain[0].rstrip(".!?:")
     is_at_end = re.compile(r"\s*(?:[\r\n]|\\n|$)").match(text, plain.end()) is not None
-    if looks_random(found) or is_uuid(found) or (is_at_end and looks_chosen(found) and not is_algorithm(found)):
+    is_password = text[start:end].lower().endswith(("password", "passwort", "passcode"))
+    if (
+        looks_random(found)
+        or is_uuid(found)
+        or ((is_at_end or is_password) and looks_chosen(found) and not is_algorithm(found))
+    ):
         return _unless_hidden(plain.start(), plain.start() + len(found), text)
     return None
 

@@ -111,7 +111,8 @@ def find_numbers(text: str, effort: Effort) -> Iterator[Span]:
             if not effort.spend(NUMBERS, 2):
                 yield Span(run.start(), run.start(), "")
                 return
-            for span in _account(text, run.start(), done) or _in_run(text, run.start(), at, effort):
+            account, is_alike = _account(text, run.start(), done)
+            for span in account or (() if is_alike else _in_run(text, run.start(), at, effort)):
                 yield span
                 if not span.rule:
                     return
@@ -194,11 +195,14 @@ def _is_ssn(text: str, number: str, start: int) -> bool:
     return number[3] != " " or _SSN_WORDS.search(text, max(0, start - 40), start) is not None
 
 
-def _account(text: str, run: int, done: int) -> list[Span]:
-    """The bank account that a run of digits belongs to, by its country's length and checksum (ISO 13616)."""
+def _account(text: str, run: int, done: int) -> tuple[list[Span], bool]:
+    """The bank account that a run of digits belongs to, by its country's length and checksum (ISO 13616).
+
+    Also whether it only looks like one: then it is no telephone, either.
+    """
     match = _IBAN.search(text, max(done + 2, run - 12), run + 40)
     if match is None or match.start() > run:
-        return []
+        return [], False
     start = end = match.start() - 2
     wanted = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
     account = ""
@@ -206,8 +210,8 @@ def _account(text: str, run: int, done: int) -> list[Span]:
         account += text[end] if text[end].isalnum() else ""
         end += 1
     if not wanted or len(account) != wanted or text[end : end + 1].isalnum() or _follows_word(text, start):
-        return []
-    return [Span(start, end, "iban")] if _has_account_checksum(account) else []
+        return [], False
+    return ([Span(start, end, "iban")] if _has_account_checksum(account) else []), True
 
 
 def _has_account_checksum(account: str) -> bool:

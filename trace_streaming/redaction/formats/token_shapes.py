@@ -140,7 +140,7 @@ SHAPES: Final = (
     Shape("frameio token", "fio-u-", BASE64, 64, GITLEAKS),
     Shape("github token", "gho_", ALNUM, 36, GITHUB, crc32_base62),
     Shape("github token", "ghp_", ALNUM, 36, GITHUB, crc32_base62),
-    Shape("github token", "ghr_", ALNUM, 76, GITHUB, crc32_base62),
+    Shape("github token", "ghr_", ALNUM, 36, GITHUB, crc32_base62),
     Shape("github token", "ghs_", ALNUM, 36, GITHUB, crc32_base62),
     Shape("github token", "ghu_", ALNUM, 36, GITHUB, crc32_base62),
     Shape("github token", "github_pat_", WORD, 82, GITLEAKS),

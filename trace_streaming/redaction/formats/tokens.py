@@ -94,5 +94,5 @@ def _token(text: str, place: int) -> Span | None:
     """Where the token is, and its rule."""
     for each in _BY_SIGN.get(text[place], ()) or _BY_PREFIX.get(text[place : place + 2], ()):
         if text.startswith(each.prefix, place) and (span := each.span(text, place)):
-            return Span(*span, each.rule)
+            return None if "EXAMPLE" in text[slice(*span)] else Span(*span, each.rule)  # of a manual
     return None

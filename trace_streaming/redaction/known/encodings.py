@@ -1,4 +1,4 @@
-"""The ways in which a value is written where it is carried: as it is, escaped, in percents, in base64, in hexadecimal."""
+"""The ways in which a value is written where it is carried: as it is, escaped, in percents, base64, hexadecimal."""
 
 from __future__ import annotations
 

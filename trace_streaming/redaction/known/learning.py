@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from trace_streaming.redaction.judging import MARKER, is_algorithm, is_placeholder, looks_random
+from trace_streaming.redaction.secret_keys import is_secret_key
 
 from .encodings import SHORTEST
 
@@ -29,7 +30,7 @@ _WORDS: Final = re.compile(r"[^\W\d_]+(?:[ _.\-/'][^\W\d_]+)*[.!?]?")
 _MANY_WORDS: Final = 3
 _PLAIN: Final = re.compile(
     r"(?:[~.]{0,2}/(?!(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{19,}={0,2}$)|[A-Za-z]:\\|https?:|\w+://)\S*|\d{4}-\d\d-\d\d.*|\d\d?:\d\d.*|v?\d+(?:\.\d+)+|[a-z]+(?:-[a-z]+)+-\d{1,2}"
-    r"|[A-Za-z_]\w*\([^)]*\)?.*|\w+\.\w+(?:\.\w+)*\(?"
+    r"|[A-Za-z_]\w*\([^)]*\)?.*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\(?"
 )
 """Paths, addresses, times, versions, regions, short numbers, code: they stand elsewhere for something else."""
 _PART: Final = re.compile(r"[^\s;,&=\"'{}\[\]():]+")
@@ -69,8 +70,8 @@ def _values(value: object, *, is_whole: bool) -> Iterator[str]:
     if isinstance(value, str):
         yield from _of_text(value, is_whole=is_whole)
     elif isinstance(value, dict):
-        for inside in value.values():
-            yield from _values(inside, is_whole=False)
+        for key, inside in value.items():
+            yield from _values(inside, is_whole=is_secret_key(key))
     elif isinstance(value, list):
         for inside in value:
             yield from _values(inside, is_whole=False)

@@ -141,7 +141,7 @@ class KnownValues:
 
 
 def _joined_quickly(text: str) -> str:
-    """A text, or JSON, without what parts it: each of that has a sign of its own, and is looked for only where it is."""
+    """A text, or JSON, without what parts it: each of that has a sign of its own, and is removed only where it is."""
     if "\x1b[" in text or "1b[" in text or "033[" in text:
         text = _COLOURS.sub("", text)
     if "\\" in text:

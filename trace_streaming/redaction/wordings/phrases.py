@@ -16,6 +16,7 @@ from trace_streaming.redaction.judging import MARKER, is_placeholder, looks_chos
 from trace_streaming.redaction.secret_keys import is_secret_key
 from trace_streaming.redaction.spans import Span
 
+_NAME: Final = re.compile(r"[A-Za-z]?[a-z]+(?:[_-][a-z]+)*|[A-Z]+(?:_[A-Z]+)*")
 _UNITS: Final = 4
 _BEFORE: Final = 160
 """Characters before its words in which a secret is looked for that stands before them."""
@@ -79,7 +80,8 @@ PHRASES: Final = (
     # Protocols
     Phrase(
         ("auth ",),
-        r"(?<![\w-])AUTH {1,4}(?:LOGIN |PLAIN |XOAUTH2 |CRAM-MD5 )?(?:[\w.@-]{1,64} )?([^\s\"'\\]{6,512})(?=\s|\\r|\\n|$|[\"'])",
+        r"(?<![\w-])AUTH {1,4}(?:LOGIN |PLAIN |XOAUTH2 |CRAM-MD5 )?(?:[\w.@-]{1,64} )?([^\s\"'\\]{6,512})(?=\s"
+        r"|\\r|\\n|$|[\"'])",
         Looks.CHOSEN,
         "AUTH s3cr3tPw99x\r\n",
     ),
@@ -120,7 +122,7 @@ PHRASES: Final = (
     Phrase(
         (
             *("httpbasicauth(", "httpdigestauth(", "basicauth(", "basic_auth(", "http_basic(", "userpass("),
-            *("passwordauthentication(", "passwordcredentials(", "networkcredential(", "authprovider(", ".login("),
+            *("passwordauthentication(", "credentials(", "networkcredential(", "authprovider(", ".login("),
             ".authenticate(",
         ),
         r"[\w.]{4,60}\(\s{0,16}(?:\w{1,40}\s{0,16}=\s{0,16})?(?:Q[^\"'`\\\n]{0,128}Q|[\w.]{1,64})\s{0,16},\s{0,16}(?:\w{1,40}\s{0,16}=\s{0,16})?[bru]?QVQ",
@@ -140,12 +142,30 @@ PHRASES: Final = (
     ),
     Phrase(
         (
-            *("secretstr(", "secretbytes(", "securestring(", "fernet(", "createhmac(", "hmac.new(", "createcipheriv("),
+            *("fernet(", "createhmac(", "hmac.new(", "createcipheriv("),
             *("jwt.sign(", "jwt.verify(", "jwt.encode(", "jwt.decode(", "signer(", "serializer(", "cookieparser("),
         ),
-        r"[\w.]{1,60}\((?:[^()\"'`\n]{1,60},\s{0,16}|Q[\w-]{1,32}Q\s{0,16},\s{0,16})?[bru]?QVQ",
+        r"[\w.]{1,60}\((?:[^\n]{1,120}?,\s{0,16}|Q[\w-]{1,32}Q\s{0,16},\s{0,16})?[bru]?QVQ",
         Looks.CHOSEN,
+        "jwt.encode({'sub': 1}, 's3cr3tPw99x', algorithm='HS256')",
+    ),
+    Phrase(
+        ("secretstr(", "secretbytes(", "securestring("),
+        r"\w{1,40}\(\s{0,16}[bru]?QVQ",
+        Looks.ANY,
         "Credentials(username='ada', value=SecretStr('s3cr3tPw99x'))",
+    ),
+    Phrase(
+        ("[sudo] password for",),
+        r"(?i)\[sudo\] password for [\w.-]{1,60}: ([^\s]{4,128})",
+        Looks.ANY,
+        "[sudo] password for ada: s3cr3tPw99x",
+    ),
+    Phrase(
+        ('"auth" "',),
+        r'(?i)"auth"(?: "[^"\\]{1,64}")? "([^"\\]{3,256})"',
+        Looks.ANY,
+        '[0 127.0.0.1:5] "AUTH" "s3cr3tPw99x"',
     ),
     Phrase(
         ("sendline(", "send_keys(", "sendkeys(", ".fill(", ".type("),
@@ -217,7 +237,8 @@ PHRASES: Final = (
                 "c\u00f3digo:",
             ),
         ),
-        r"(?i)[\w\u00f3]{1,60}(?: (?:for|to|of|der|f\u00fcr|de|du|zur) [\w' ]{1,40}?)?\s{0,2}(?:is|was|ist|lautet|est|es|to|:|=)[ :]{0,2}"
+        r"(?i)[\w\u00f3]{1,60}(?: (?:for|to|of|der|f\u00fcr|de|du|zur) [\w' ]{1,40}?)?\s{0,2}(?:is|was|ist"
+        r"|lautet|est|es|to|:|=)[ :]{0,2}"
         r"(\d{3}[ -]?\d{3}|\d{4,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
         "Your verification code is 493817",
@@ -249,7 +270,8 @@ PHRASES: Final = (
     ),
     Phrase(
         ("credentials", "creds", "log in", "login", "logged in", "sign in", "signed in"),
-        r"(?i)\w{1,40}(?: in)?(?: for [\w.-]{1,40})?(?: with| as| using| are| is| the| credentials)*(?::| ?[-=]>| =)?\s{1,16}[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
+        r"(?i)\w{1,40}(?: in)?(?: for [\w.-]{1,40})?(?: with| as| using| are| is| the| credentials)*(?::| ?[-=]>"
+        r"| =)?\s{1,16}[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
         r"([^\s\"'`,;)/]{6,128})(?=[\s\"'`,;).]|$)",
         Looks.CHOSEN,
         "Connecting with credentials ada/s3cr3tPw99x",
@@ -269,7 +291,8 @@ PHRASES: Final = (
     ),
     Phrase(
         ("assword:", "assphrase:"),
-        r"[\w]{1,60}:[^\n;]{0,20}[;\n}]\s{0,16}(?:exp_)?send(?:line)?\s{1,16}(?:-- )?Q([^\"'`\\\n]{1,256})(?:\\+[rn]){0,2}Q",
+        r"[\w]{1,60}:[^\n;]{0,20}[;\n}]\s{0,16}(?:exp_)?send(?:line)?\s{1,16}(?:-- )?Q"
+        r"([^\"'`\\\n]{1,256})(?:\\+[rn]){0,2}Q",
         Looks.ANY,
         'expect "assword:"; send "s3cr3tPw99x\\r"; interact',
     ),
@@ -316,7 +339,7 @@ def find_phrases(text: str, places: Sequence[Sequence[Place]], effort: Effort) -
 
 
 def _is_secret(found: str, looks: Looks) -> bool:
-    if is_placeholder(found) or MARKER.match(found) or (is_secret_key(found) and not looks_random(found)):
+    if is_placeholder(found) or MARKER.match(found) or (is_secret_key(found) and _NAME.fullmatch(found)):
         return False
     if looks is Looks.CHOSEN:
         return looks_chosen(found)
