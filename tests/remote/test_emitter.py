@@ -16,7 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
-from trace_streaming import CANONICAL_EVENTS, TraceEmitter, current_emitter
+from trace_streaming import AGENT_EVENTS, CANONICAL_EVENTS, TraceEmitter, current_emitter
 from trace_streaming.events.freezing import JSON
 from trace_streaming.exceptions import InvalidTraceIdError, NonCanonicalEventError, NonCanonicalStatusError
 from trace_streaming.models import Trace
@@ -125,6 +125,17 @@ def test_the_names_of_a_project_are_taken_where_both_know_them(site: str, settin
     assert emitter.flush(20)
     assert [event["event"] for event in stored("t")] == ["image_drawn", "plan_created"]
     assert emitter.lost == 1
+
+
+def test_agents_models_and_steps_need_no_names_of_the_sender(site: str, settings: Settings) -> None:
+    """They are taken by themselves; the site must have declared them, and names the setting where it has not."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS[:3]
+    emitter = RemoteTraceEmitter(site, "writer", "t")
+    for name in AGENT_EVENTS:
+        emitter.emit(name)
+    assert emitter.flush(20)
+    assert [event["event"] for event in stored("t")] == ["agent_start", "agent_complete", "agent_error"]
+    assert emitter.lost == 6
 
 
 def test_what_the_database_refuses_for_good_is_given_up_once(

@@ -7,9 +7,11 @@ names the rule: ``[redacted:email]``.
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from typing import Final, Protocol, cast
 
+from trace_streaming.events import CALL_ID_KEYS, CALL_ID_PATTERN
 from trace_streaming.events.freezing import IDENTITY
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
@@ -31,6 +33,9 @@ _SHORT: Final = 64
 _MOST: Final = 8192
 _MAX_PASSES: Final = 4
 _PAIRING_KEYS: Final = frozenset(IDENTITY)
+_RANDOM_ID: Final = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{16})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What most ids are: random bits, of which no rule but that of numbers makes anything."""
+_NO_IDS: Final[frozenset[str]] = frozenset()
 _MANY: Final = 64
 """Keys; most events have a handful."""
 _JUDGED: Final = 96
@@ -65,9 +70,12 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
 
     :param effort: what is left, where the details are a part of others
     """
+    ids, has_many = _NO_IDS, False
     if effort is None:
         effort = Effort()
-        if len(details) > _MANY:
+        ids = CALL_ID_KEYS
+        has_many = len(details) > _MANY
+        if has_many:
             _redact_pairing(details, effort)
     renamed: dict[str, str] | None = None
     left_out: list[str] | None = None
@@ -91,13 +99,17 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
         kind = type(value)
         if kind is str:
             if value not in _innocent_texts:
-                details[key] = redact_text(cast("str", value), effort)
+                text = cast("str", value)
+                if key not in ids:
+                    details[key] = redact_text(text, effort)
+                elif not has_many:
+                    details[key] = redact_id(text, effort)
         elif kind is dict or kind is list:
             if inside is None:
                 inside = [value]
             else:
                 inside.append(value)
-        elif kind is int and value >= _SMALLEST_CARD and _is_card(value, effort):  # type: ignore[operator, arg-type]
+        elif kind is int and value >= _SMALLEST_CARD and key not in ids and _is_card(value, effort):  # type: ignore[operator, arg-type]
             details[key] = _CARD
     if inside is not None:
         for value in inside:  # behind the object's own texts: they go first where there is too much
@@ -113,7 +125,18 @@ def _redact_pairing(details: dict[str, JSON], effort: Effort) -> None:
     """First, while there is effort left: what pairs the event with others."""
     for key in IDENTITY:
         if isinstance(value := details.get(key), str):
-            details[key] = redact_text(value, effort)
+            details[key] = redact_id(value, effort) if key in CALL_ID_KEYS else redact_text(value, effort)
+
+
+def redact_id(text: str, effort: Effort) -> str:
+    """Like :func:`redact_text`; but what has the form of an id is no number of a person, whatever its digits."""
+    if _RANDOM_ID.fullmatch(text):
+        return text
+    if CALL_ID_PATTERN.fullmatch(text) and effort.begin(len(text)):
+        lowered = in_small_letters(text)
+        if redact_values(redact_commands(redact_assignments(text, lowered, effort), effort), lowered, effort) == text:
+            return text
+    return redact_text(text, effort)
 
 
 def redact_text(text: str, effort: Effort | None = None) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from trace_streaming.emitting.contract import MAX_EVENTS, Emitter, current_emitter
 from trace_streaming.emitting.event_factory import make_event, safe_details
-from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events import AGENT_EVENTS, TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.freezing import JSON
 from trace_streaming.redaction import Redactor, redact
 
@@ -46,7 +46,8 @@ class RemoteTraceEmitter(Emitter):
     :param trace_id: as :class:`.Emitter` has it
     :param metadata: what else is to be known of a new trace; redacted like details
     :param scheme: what stands before the token: ``Token`` for Django REST framework's own, often ``Bearer`` for others
-    :param extra_events: names that the server takes beside the canonical ones: its ``TRACE_STREAMING_EXTRA_EVENTS``
+    :param extra_events: names that the server takes beside the canonical ones and ``AGENT_EVENTS``: its
+        ``TRACE_STREAMING_EXTRA_EVENTS``
     :param redactor: what hides what must not be seen; the server's own follows
     :param max_events: how many of its events it remembers in ``events``, the newest; None: all
     :raises ValueError: for a trace id, a URL or a token that is none
@@ -65,7 +66,7 @@ class RemoteTraceEmitter(Emitter):
         max_events: int | None = MAX_EVENTS,
     ) -> None:
         super().__init__(trace_id, max_events)
-        self._extra_events = tuple(extra_events)
+        self._extra_events = (*AGENT_EVENTS, *extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
         self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
