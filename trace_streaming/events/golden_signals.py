@@ -9,13 +9,17 @@ from statistics import fmean
 from typing import Any, Final
 
 from .encoding import finite_number, possible_ms
+from .pairs import pair_key, part_of
 
 Event = Mapping[str, Any]
 
 CALL_ENDS: Final = frozenset({"tool_call_complete", "tool_call_error"})
 BUDGET_EVENTS: Final = frozenset({"budget_warning", "budget_exceeded"})
 PAIRED_EVENTS: Final = CALL_ENDS | {"tool_call_start", "approval_requested", "approval_received", "approval_timeout"}
-SIGNAL_EVENTS: Final = PAIRED_EVENTS | BUDGET_EVENTS | {"plan_created"}
+STARTS: Final = frozenset({"agent_start", "llm_call_start", "step_start"})
+"""What may turn out at its end to have been a call of a tool."""
+TIMED_EVENTS: Final = PAIRED_EVENTS | STARTS
+SIGNAL_EVENTS: Final = TIMED_EVENTS | BUDGET_EVENTS | {"plan_created"}
 """The events that signals are made of; of all others, only the number counts."""
 EMISSION_RATE: Final = "events_per_trace"
 EMISSION_TOTAL: Final = "total_events_per_trace"
@@ -86,7 +90,7 @@ def golden_signals(
 class Starts:
     """Calls and approvals of one trace that have begun and not ended; fed with its events in order.
 
-    What has an id (``call_id``, ``approval_id``) ends with it; without one, the oldest of the same tool ends.
+    Which ends which is said in :mod:`.pairs`; of an end that comes before its start, nobody knows how long it took.
     """
 
     def __init__(self) -> None:
@@ -97,11 +101,10 @@ class Starts:
 
         None where its clock was behind that of what began: then nobody knows.
         """
-        kind = "call" if name.startswith("tool_call_") else "approval"
-        given = details.get(f"{kind}_id")
-        key = f"{kind}:tool:{_tool(details)}" if given is None else f"{kind}:id:{given}"
-        if name in ("tool_call_start", "approval_requested"):
-            if name == "tool_call_start" or key not in self._open:  # an approval that is asked again waits since before
+        part = part_of(name)
+        key = pair_key(part, details)
+        if part.begins:
+            if part.kind != "approval" or key not in self._open:  # an approval that is asked again waits since before
                 self._open.setdefault(key, deque()).append(at)
             return None
         if (begun := self._open.get(key)) is None:
@@ -131,7 +134,7 @@ def approval_waits_ms(events: Iterable[Event]) -> list[float]:
 def _elapsed(events: Iterable[Event]) -> Iterator[tuple[Event, float | None]]:
     starts = Starts()
     for event in events:
-        if event["event"] in PAIRED_EVENTS:
+        if event["event"] in TIMED_EVENTS:
             measured = starts.elapsed_ms(event["event"], event["details"], datetime.fromisoformat(event["timestamp"]))
             given = given_ms(event["event"], event["details"])
             yield event, measured if given is None else given
@@ -183,10 +186,6 @@ def _distribution(values: Iterable[float], percents: Sequence[int]) -> dict[str,
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _tool(details: Mapping[str, Any]) -> object:
-    return details.get("tool") or details.get("tool_name")
 
 
 def _number(details: Mapping[str, Any], *names: str) -> float | None:

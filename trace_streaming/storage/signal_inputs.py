@@ -14,7 +14,7 @@ import orjson
 from django.db import transaction
 
 from trace_streaming.events import TraceEvent, possible_ms
-from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, PAIRED_EVENTS, Starts, given_ms, utilization
+from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, TIMED_EVENTS, Starts, given_ms, utilization
 from trace_streaming.models import Event
 
 from .event_rows import Numbered
@@ -72,13 +72,13 @@ def _elapsed(alias: str, numbered: Numbered) -> list[float | None]:
     if starts is None or position >= numbered.first:
         starts, position = Starts(), 0
     between = Event.objects.using(alias).filter(
-        trace=numbered.trace_pk, sequence__gt=position, sequence__lt=numbered.first, event__in=PAIRED_EVENTS
+        trace=numbered.trace_pk, sequence__gt=position, sequence__lt=numbered.first, event__in=TIMED_EVENTS
     )
     for name, details, timestamp in between.order_by("sequence").values_list("event", "details", "timestamp"):
         starts.elapsed_ms(name, orjson.loads(details), as_utc(timestamp))
     elapsed = [
         starts.elapsed_ms(event.event, orjson.loads(event.details), event.timestamp)
-        if event.event in PAIRED_EVENTS
+        if event.event in TIMED_EVENTS
         else None
         for event in numbered.events
     ]

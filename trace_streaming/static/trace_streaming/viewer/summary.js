@@ -1,14 +1,18 @@
 // What a row says on one line.
 
-import { formatName, oneLine } from "./format.js";
+import { OUTCOMES } from "../client/spans.js";
+import { cut, formatName, oneLine } from "./format.js";
 
 /** @typedef {import("./row.js").Row} Row */
 
 /** What is shown elsewhere, or is of no use to a reader. */
 const APART = new Set([
   ...["tool", "tool_name", "duration_ms", "call_id", "parent_call_id", "args", "arguments", "result", "error"],
-  ...["agent_selected", "reasoning", "goal", "approval_id"],
+  ...["agent_selected", "reasoning", "goal", "approval_id", "name", "outcome", "error_type", "traceback"],
 ]);
+
+/** As the server keeps of a tool's name. */
+const LONGEST_NAME = 200;
 
 const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approved with changes" };
 
@@ -18,9 +22,16 @@ const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approve
  */
 export function label(row) {
   const { details } = row;
+  const name = row.gap === null ? cut(row.name, LONGEST_NAME).replaceAll("\0", "\ufffd") : "";
   switch (row.kind) {
-    case "call":
-      return row.first.tool_name ?? "Tool call";
+    case "tool":
+      return name || "Tool call";
+    case "llm":
+      return name || "Model call";
+    case "agent":
+      return name || "Agent";
+    case "step":
+      return name || (typeof details.kind === "string" && details.kind !== "" ? formatName(details.kind) : "Step");
     case "plan":
       return "Plan";
     case "route":
@@ -63,9 +74,9 @@ export function preview(row) {
  */
 export function outcome(row, hasEnded) {
   if (row.kind === "gap") return { status: "warning", text: "Missing" };
-  if (row.isOpen && hasEnded) return { status: "warning", text: row.kind === "call" ? "Unfinished" : "Undecided" };
+  if (row.isOpen && hasEnded) return { status: "warning", text: row.isSpan ? "Unfinished" : "Undecided" };
   if (row.kind === "approval") return { status: row.isOpen ? "pending" : row.status, text: decision(row) };
-  return { status: row.status, text: formatName(row.status) };
+  return { status: row.status, text: formatName(OUTCOMES.has(row.outcome) ? row.outcome : row.status) };
 }
 
 /** @param {Row} row */
