@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -136,6 +137,28 @@ def test_agents_models_and_steps_need_no_names_of_the_sender(site: str, settings
     assert emitter.flush(20)
     assert [event["event"] for event in stored("t")] == ["agent_start", "agent_complete", "agent_error"]
     assert emitter.lost == 6
+
+
+def test_blocks_and_times_of_their_own_reach_the_site(site: str, settings: Settings) -> None:
+    """The same blocks as inside a project; a trace's start and end are what its events tell."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS
+    noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    emitter = RemoteTraceEmitter(site, "writer", "t", tracebacks=False)
+    with pytest.raises(ValueError, match="no"), emitter.agent("solo"), emitter.llm_call("gpt-5"):
+        raise ValueError("no")
+    emitter.open_span("step", "old", call_id="s", timestamp=noon)
+    emitter.end("error", timestamp=noon + timedelta(days=900))
+    assert emitter.flush(20)
+    events = stored("t")
+    assert [event["event"] for event in events[:4]] == [
+        "agent_start",
+        "llm_call_start",
+        "llm_call_error",
+        "agent_error",
+    ]
+    assert "traceback" not in str(events)
+    trace = Trace.objects.get()
+    assert (trace.started_at, trace.ended_at, trace.state) == (noon, noon + timedelta(days=900), "error")
 
 
 def test_what_the_database_refuses_for_good_is_given_up_once(

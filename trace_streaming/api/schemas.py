@@ -106,7 +106,10 @@ TAKEN: Final = inline_serializer(
 )
 END: Final = {
     "type": "object",
-    "properties": {"state": {"type": "string", "enum": list(END_STATES), "default": "success"}},
+    "properties": {
+        "state": {"type": "string", "enum": list(END_STATES), "default": "success"},
+        "timestamp": {"type": "string", "format": "date-time", "nullable": True, "description": "Now when absent."},
+    },
 }
 ENDED: Final = inline_serializer("Ended", {"state": serializers.CharField(), "stored": serializers.BooleanField()})
 MESSAGE: Final = {

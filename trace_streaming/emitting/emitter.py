@@ -62,6 +62,11 @@ class TraceEmitter(Emitter):
             _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text, self._is_by_sender))
 
     @property
+    def tracebacks(self) -> bool:  # type: ignore[override]
+        """``TRACE_STREAMING_TRACEBACKS``."""
+        return conf.TRACEBACKS
+
+    @property
     def url(self) -> str:
         """The path of the trace's page, live; empty where the project has not included the app's routes."""
         from django.urls import NoReverseMatch, reverse  # loads what a program without a project does not need
@@ -71,8 +76,10 @@ class TraceEmitter(Emitter):
         except NoReverseMatch:
             return ""
 
-    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
-        return make_event(self.trace_id, event, details, status)
+    def _make(
+        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+    ) -> tuple[TraceEvent, dict[str, JSON]]:
+        return make_event(self.trace_id, event, details, status, timestamp=timestamp)
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
         if isinstance(record, TraceEvent):
@@ -80,15 +87,22 @@ class TraceEmitter(Emitter):
         else:
             _send(trace_ended, end=record)
 
-    async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+    async def aemit(
+        self,
+        event: str,
+        details: Mapping[str, Any] | None = None,
+        status: str = "pending",
+        *,
+        timestamp: datetime | None = None,
+    ) -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody.
 
         Where ``emit`` waits for the database, this waits in a thread.
         """
         if conf.DURABILITY == "sync":
-            await asyncio.to_thread(self.emit, event, details, status)
+            await asyncio.to_thread(self.emit, event, details, status, timestamp=timestamp)
         else:
-            await super().aemit(event, details, status)
+            await super().aemit(event, details, status, timestamp=timestamp)
 
     def request_approval(
         self,

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from .encoding import finite_number, possible_ms
-from .pairs import pair_key, part_of
+from .pairs import OUTCOMES, pair_key, part_of
 
 Event = Mapping[str, Any]
 
@@ -36,12 +36,24 @@ class Forgotten:
 
     def add(self, event: Event) -> None:
         """Count one, the oldest of those that are left."""
-        name = event["event"]
+        name = counted_name(event)
         self.events += 1
         if name in _COUNTED:
             self.counts[name] += 1
         if name in BUDGET_EVENTS and (told := utilization(name, event["details"])) is not None:
             self.budget_utilization = told
+
+
+def counted_name(event: Event) -> str:
+    """As what it is counted; empty for the end of a call that neither succeeded nor failed."""
+    name: str = event["event"]
+    return "" if name in CALL_ENDS and is_neither(event["details"]) else name
+
+
+def is_neither(details: Mapping[str, Any]) -> bool:
+    """Whether what ended neither succeeded nor failed: its ``outcome`` is one of ``OUTCOMES``."""
+    told = details.get("outcome")
+    return isinstance(told, str) and told in OUTCOMES
 
 
 _COUNTED: Final = frozenset({"tool_call_complete", "tool_call_error", "plan_created"})
@@ -54,7 +66,7 @@ def golden_signals(
 
     - ``total_steps``: calls that completed; ``errors``: calls that failed; ``total_events``: all events.
     - ``success_rate`` = completed / (completed + failed); ``error_rate`` and ``tool_error_rate`` = failed / the same.
-      Open calls count as neither.
+      Open calls count as neither, and so do those that were interrupted, cancelled, abandoned or triggered.
     - ``latency``: ``p50``, ``p95``, ``p99`` and ``mean`` of tool calls, in ms (see :func:`call_durations_ms`).
     - ``mean_steps_per_task`` = completed / plans (``plan_created`` events; a trace without one is one task).
     - ``approval_wait_time``: ``mean`` and ``p95`` in ms (see :func:`approval_waits_ms`).
@@ -67,7 +79,7 @@ def golden_signals(
     :param forgotten: what was counted of the events before these; their latencies and waits are not in the signals
     """
     forgotten = forgotten or Forgotten()
-    counts = forgotten.counts + Counter(event["event"] for event in events)
+    counts = forgotten.counts + Counter(map(counted_name, events))
     completed, failed, plans = counts["tool_call_complete"], counts["tool_call_error"], counts["plan_created"]
     utilized = budget_utilization(events)
     waits = approval_waits_ms(events)
@@ -120,7 +132,7 @@ def call_durations_ms(events: Iterable[Event]) -> list[float]:
 
     Calls that have neither have no duration.
     """
-    return [ms for event, ms in _elapsed(events) if event["event"] in CALL_ENDS and ms is not None]
+    return [ms for event, ms in _elapsed(events) if counted_name(event) in CALL_ENDS and ms is not None]
 
 
 def approval_waits_ms(events: Iterable[Event]) -> list[float]:

@@ -50,6 +50,7 @@ class RemoteTraceEmitter(Emitter):
         ``TRACE_STREAMING_EXTRA_EVENTS``
     :param redactor: what hides what must not be seen; the server's own follows
     :param max_events: how many of its events it remembers in ``events``, the newest; None: all
+    :param tracebacks: whether an error in a block is told with where it came from
     :raises ValueError: for a trace id, a URL or a token that is none
     """
 
@@ -64,8 +65,10 @@ class RemoteTraceEmitter(Emitter):
         extra_events: Iterable[str] = (),
         redactor: Redactor = redact,
         max_events: int | None = MAX_EVENTS,
+        tracebacks: bool = True,
     ) -> None:
         super().__init__(trace_id, max_events)
+        self.tracebacks = tracebacks
         self._extra_events = (*AGENT_EVENTS, *extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
@@ -92,7 +95,9 @@ class RemoteTraceEmitter(Emitter):
         """
         return self._sender.flush(timeout)
 
-    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
+    def _make(
+        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+    ) -> tuple[TraceEvent, dict[str, JSON]]:
         return make_event(
             self.trace_id,
             event,
@@ -100,6 +105,7 @@ class RemoteTraceEmitter(Emitter):
             status,
             extra_events=self._extra_events,
             redactor=self._redactor,
+            timestamp=timestamp,
             event_id=uuid.uuid4().hex,
         )
 

@@ -78,7 +78,8 @@ class IngestClient:
         """Send what :func:`fitting` has cut off, all of it of one trace."""
         trace = f"{self._traces}/{records[0].trace_id}"
         if isinstance(records[0], TraceEnd):
-            return self._post(f"{trace}/end", {"state": records[0].state})
+            end = {"state": records[0].state, "timestamp": format_timestamp(records[0].timestamp)}
+            return self._post(f"{trace}/end", end)
         body: dict[str, Any] = {"events": [_item(record) for record in records if isinstance(record, TraceEvent)]}
         for record in records:
             if isinstance(record, TraceStart):

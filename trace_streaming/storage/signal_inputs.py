@@ -14,7 +14,15 @@ import orjson
 from django.db import transaction
 
 from trace_streaming.events import TraceEvent, possible_ms
-from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, TIMED_EVENTS, Starts, given_ms, utilization
+from trace_streaming.events.golden_signals import (
+    BUDGET_EVENTS,
+    CALL_ENDS,
+    TIMED_EVENTS,
+    Starts,
+    given_ms,
+    is_neither,
+    utilization,
+)
 from trace_streaming.models import Event
 
 from .event_rows import Numbered
@@ -34,25 +42,32 @@ def of(alias: str, numbered: Numbered) -> Sequence[float | None]:
     the share that is used. ``UNKNOWN`` where nobody knows, and for a plan; None for events that no signal is made of.
     """
     measures = [_measure(event) for event in numbered.events]
-    if None in measures and any(
-        measure is None and event.event in _MEASURED for event, measure in zip(numbered.events, measures, strict=True)
-    ):
+    unmeasured = [i for i, event in enumerate(numbered.events) if measures[i] is None and _is_measured(event)]
+    if unmeasured:
         elapsed = _elapsed(alias, numbered)
-        for index, event in enumerate(numbered.events):
-            if measures[index] is None and event.event in _MEASURED:
-                ms = elapsed[index]
-                measures[index] = UNKNOWN if ms is None else ms
+        for index in unmeasured:
+            ms = elapsed[index]
+            measures[index] = UNKNOWN if ms is None else ms
     return measures
 
 
 _MEASURED: Final = CALL_ENDS | {"approval_received"}
 
 
+def _is_measured(event: TraceEvent) -> bool:
+    """Whether signals want to know how long it took."""
+    return event.event in _MEASURED and not (event.event in CALL_ENDS and _is_neither(event))
+
+
+def _is_neither(event: TraceEvent) -> bool:
+    return '"outcome"' in event.details and is_neither(orjson.loads(event.details))
+
+
 def _measure(event: TraceEvent) -> float | None:
     """What the event says by itself."""
     name = event.event
     if name in CALL_ENDS:
-        return possible_ms(event.duration_ms)
+        return None if _is_neither(event) else possible_ms(event.duration_ms)
     if name == "plan_created":
         return UNKNOWN
     if name == "approval_received":
