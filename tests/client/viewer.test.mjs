@@ -277,6 +277,25 @@ describe("in words", () => {
     assert.equal(oneLine("x".repeat(1000)).length, 240);
   });
 
+  test("a model's call says what it has used, and what came of it; odd details are no error", () => {
+    const call = (details) => preview(runOf(["llm_call_complete", 0, { call_id: "a", name: "m", ...details }]).rows[0]);
+    const parts = [
+      { type: "text", content: "Hello" },
+      { type: "tool_call", name: "search" },
+    ];
+    const usage = {
+      "gen_ai.usage.input_tokens": 1204,
+      "gen_ai.usage.output_tokens": 88,
+      "gen_ai.usage.cost": 0.00412345,
+    };
+    const output = { "gen_ai.output.messages": [{ role: "assistant", parts }] };
+    assert.equal(call({ ...usage, ...output }), "1,204 → 88 tokens  ·  $0.00412  ·  → Hello search");
+    assert.equal(call({ "gen_ai.usage.input_tokens": 5 }), "5 → ? tokens");
+    for (const odd of [null, "x", 7, [null], [{ parts: "x" }], [{ parts: [null, 1] }]]) {
+      assert.equal(typeof call({ "gen_ai.output.messages": odd, "gen_ai.usage.cost": "?" }), "string");
+    }
+  });
+
   test("a time keeps its microseconds", () => {
     const difference = parseTime("2026-01-05T12:00:00.000123+00:00") - parseTime("2026-01-05T12:00:00.000000+00:00");
     assert.ok(Math.abs(difference - 0.123) < 0.001);

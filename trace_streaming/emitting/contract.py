@@ -29,6 +29,7 @@ from trace_streaming.events.golden_signals import Forgotten, golden_signals
 
 from .blocks import outcome_of, placed
 from .budgets import WARN_AT, Budget
+from .histories import Histories
 from .span_emitter import SpanEmitter
 
 MAX_EVENTS: Final = 10_000
@@ -70,6 +71,7 @@ class Emitter(SpanEmitter, ABC):
         self._ended: float | None = None
         self._ended_at: datetime | None = None
         self._has_told_times = False
+        self._histories = Histories()
 
     def __bool__(self) -> bool:
         """Always true: callers write ``emitter or TraceEmitter()``."""
@@ -109,7 +111,10 @@ class Emitter(SpanEmitter, ABC):
         if timestamp is not None:
             timestamp = check_timestamp(timestamp)
             self._has_told_times = True
-        emitted, frozen = self._make(event, placed(self, event, details), status, timestamp)
+        details = placed(self, event, details)
+        if event == "llm_call_start" and isinstance(details, Mapping):
+            details = self._histories.without_known(details)
+        emitted, frozen = self._make(event, details, status, timestamp)
         self._remember(emitted, frozen)
         self._hand_over(emitted)
 

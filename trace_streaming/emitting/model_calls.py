@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Self
 
 from .blocks import Block, Emits
-from .messages import as_messages, output_messages
+from .messages import output_messages
 
 
 class ModelCall(Block):
@@ -73,7 +73,7 @@ class ModelCall(Block):
         if self._provider:
             begun["gen_ai.provider.name"] = self._provider
         if self._messages is not None:
-            begun["gen_ai.input.messages"] = as_messages(self._messages)
+            begun["gen_ai.input.messages"] = self._messages
         return begun | dict(self._details)
 
     def _ended(self) -> dict[str, Any]:

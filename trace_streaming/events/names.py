@@ -49,8 +49,8 @@ TRACE_ID_PATTERN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@-]{1,128}")
 """Neither ``.`` nor ``..``: whoever makes a URL of them is led elsewhere (RFC 3986, 5.2.4)."""
 EVENT_ID_PATTERN: Final = re.compile(r"[!-~]{1,64}")
 CALL_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~:@/+=|$-]{1,128}")
-"""The form of ``call_id``, ``parent_call_id`` and ``approval_id``: what is another text may be a number of a person."""
-CALL_ID_KEYS: Final = frozenset({"call_id", "parent_call_id", "approval_id"})
+"""The form of ``CALL_ID_KEYS``: what is another text may be a number of a person."""
+CALL_ID_KEYS: Final = frozenset({"call_id", "parent_call_id", "approval_id", "history_call_id"})
 """Of an event's details: what pairs it with others."""
 
 

@@ -74,7 +74,7 @@ function pairKey(kind, details) {
  *
  * @param {unknown} value
  */
-function idText(value) {
+export function idText(value) {
   if (typeof value === "string") return value;
   return typeof value === "bigint" || Number.isSafeInteger(value) ? String(value) : null;
 }

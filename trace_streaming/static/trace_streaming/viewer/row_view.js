@@ -19,6 +19,7 @@ import { label, outcome, preview } from "./summary.js";
  * @property {boolean} canDecide whether approvals may be decided here
  * @property {Row | null} selected
  * @property {Set<Row>} folded
+ * @property {import("../client/conversations.js").Conversations} conversations
  */
 
 const INDENT_PX = 18;

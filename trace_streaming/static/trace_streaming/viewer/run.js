@@ -1,5 +1,6 @@
 // What a trace's events tell: rows in the order of the tree, each a span with its events, and totals.
 
+import { Conversations } from "../client/conversations.js";
 import { SPAN_KINDS, Spans } from "../client/spans.js";
 import { budgetOf } from "./budgets.js";
 import { parseTime } from "./format.js";
@@ -17,6 +18,8 @@ export class Run {
   #changed = new Set();
   /** @type {Map<string, import("./budgets.js").Budget>} */
   budgets = new Map();
+  /** What the models were sent. */
+  conversations = new Conversations();
   errors = 0;
   /** How many calls, agents and steps are open. */
   openCalls = 0;
@@ -76,6 +79,7 @@ export class Run {
     if (added === null) return;
     const { span: row, isNew } = added;
     this.events.push(event);
+    if (row.kind === "llm") this.conversations.add(event);
     count(this.countsByEvent, event.event);
     if (event.status === "error") this.errors += 1;
     if (!isNew) this.#changed.add(row);

@@ -1,7 +1,7 @@
 // What a row says on one line.
 
 import { OUTCOMES } from "../client/spans.js";
-import { cut, formatName, oneLine } from "./format.js";
+import { cut, formatName, formatNumber, oneLine } from "./format.js";
 
 /** @typedef {import("./row.js").Row} Row */
 
@@ -52,6 +52,7 @@ export function label(row) {
 export function preview(row) {
   if (row.kind === "gap") return "";
   const { details } = row;
+  if (row.kind === "llm") return ofModel(details);
   const said = [];
   const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments;
   if (main !== undefined && !isEmpty(main)) said.push(oneLine(main));
@@ -64,6 +65,31 @@ export function preview(row) {
   if (outcome !== undefined) said.push(`→ ${oneLine(outcome)}`);
   return said.filter(Boolean).join("  ·  ").replace("  ·  →", "  →");
 }
+
+/**
+ * What a model's call has used, and what came of it.
+ *
+ * @param {Record<string, any>} details
+ */
+function ofModel(details) {
+  const [input, output, cost] = ["input_tokens", "output_tokens", "cost"].map(
+    (name) => details[`gen_ai.usage.${name}`],
+  );
+  const isNumber = (/** @type {unknown} */ value) => typeof value === "number" && Number.isFinite(value);
+  const said = [];
+  if (isNumber(input) || isNumber(output)) {
+    const [sent, got] = [input, output].map((tokens) => (isNumber(tokens) ? formatNumber(tokens) : "?"));
+    said.push(`${sent} → ${got} tokens`);
+  }
+  if (isNumber(cost)) said.push(`$${Number(cost.toPrecision(3))}`);
+  const answer = details.error ?? details["gen_ai.output.messages"]?.at?.(-1)?.parts?.map?.(textOf) ?? details.result;
+  const text =
+    answer === undefined ? "" : `→ ${oneLine(Array.isArray(answer) ? answer.filter(Boolean).join(" ") : answer)}`;
+  return [...said, text].filter((part) => part !== "" && part !== "→ ").join("  ·  ");
+}
+
+/** @param {any} part of a message */
+const textOf = (part) => part?.content ?? part?.name ?? part?.type ?? "";
 
 /**
  * The status in words; of an approval what became of it, of a call that nothing ended that it is not known.

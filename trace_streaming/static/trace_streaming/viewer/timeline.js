@@ -66,6 +66,7 @@ export class Timeline {
       canDecide: false,
       selected: null,
       folded: filter.folded,
+      conversations: run.conversations,
     };
     this.#list = new VirtualList(
       this.#grid,
@@ -86,6 +87,7 @@ export class Timeline {
   /** @param {Run} run */
   setRun(run) {
     this.run = run;
+    this.scene.conversations = run.conversations;
     this.zoomed = null;
     this.filter.folded.clear();
     this.refilter();
