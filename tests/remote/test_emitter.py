@@ -139,6 +139,19 @@ def test_agents_models_and_steps_need_no_names_of_the_sender(site: str, settings
     assert emitter.lost == 6
 
 
+def test_what_a_trace_is_called_reaches_the_site(site: str) -> None:
+    """When it begins, and later; metadata that was said before stays."""
+    emitter = RemoteTraceEmitter(site, "writer", "t", name="First", tags=["a"], metadata={"k": 1})
+    emitter.name, emitter.conversation = "Second", "c-1"
+    emitter.emit("plan_created")
+    emitter.tags = ["b"]
+    emitter.end()
+    assert emitter.flush(20)
+    trace = Trace.objects.get()
+    assert (trace.name, trace.conversation, trace.tags, trace.metadata) == ("Second", "c-1", ["b"], {"k": 1})
+    assert (trace.state, emitter.lost) == ("success", 0)
+
+
 def test_blocks_and_times_of_their_own_reach_the_site(site: str, settings: Settings) -> None:
     """The same blocks as inside a project; a trace's start and end are what its events tell."""
     settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS

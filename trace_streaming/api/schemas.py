@@ -67,6 +67,9 @@ NEW_EVENTS: Final = inline_serializer(
     {
         "events": serializers.ListField(child=NEW_EVENT, max_length=1000),
         "metadata": serializers.JSONField(required=False, help_text="Of a trace that begins with this request."),
+        "name": serializers.CharField(required=False, help_text="What the trace is called."),
+        "conversation": serializers.CharField(required=False, help_text="What several traces are parts of."),
+        "tags": serializers.ListField(child=serializers.CharField(), max_length=50, required=False),
     },
 )
 _EVENT: Final = inline_serializer(

@@ -28,7 +28,13 @@ _PLACED: Final = frozenset(
 class Emits(Protocol):
     """What a block needs of its emitter."""
 
-    tracebacks: bool
+    @property
+    def tracebacks(self) -> bool:
+        """Whether an error is told with where it came from."""
+
+    @property
+    def conversation(self) -> str:
+        """What the trace is a part of."""
 
     def emit(
         self,
@@ -135,7 +141,7 @@ class AgentRun(Block):
         self._details = details
 
     def _begun(self, above: Block | None) -> dict[str, Any]:
-        return {"gen_ai.agent.name": self.name, **self._details}
+        return {"gen_ai.agent.name": self.name, **conversation_details(self._emitter), **self._details}
 
 
 class Step(Block):
@@ -149,6 +155,11 @@ class Step(Block):
 
     def _begun(self, above: Block | None) -> dict[str, Any]:
         return dict(self._details)
+
+
+def conversation_details(emitter: Emits) -> dict[str, str]:
+    """``gen_ai.conversation.id``, where the trace is a part of one."""
+    return {"gen_ai.conversation.id": emitter.conversation} if emitter.conversation else {}
 
 
 def completed(details: dict[str, Any], outcome: str | None) -> tuple[dict[str, Any], str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, Self
 
-from .blocks import Block, Emits
+from .blocks import Block, Emits, conversation_details, enclosing_agent
 from .messages import output_messages
 
 
@@ -74,7 +74,9 @@ class ModelCall(Block):
             begun["gen_ai.provider.name"] = self._provider
         if self._messages is not None:
             begun["gen_ai.input.messages"] = self._messages
-        return begun | dict(self._details)
+        if (agent := enclosing_agent(self._emitter)) is not None:
+            begun["gen_ai.agent.name"] = agent.name
+        return begun | conversation_details(self._emitter) | dict(self._details)
 
     def _ended(self) -> dict[str, Any]:
         ended = dict(self._told)

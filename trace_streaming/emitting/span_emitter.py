@@ -12,10 +12,11 @@ from trace_streaming.events.pairs import FAMILIES
 
 from .blocks import AgentRun, Step, ToolCall, completed, enclosing, outcome_of
 from .errors import error_details
+from .faces import FaceEmitter
 from .model_calls import ModelCall, request_details
 
 
-class SpanEmitter(ABC):
+class SpanEmitter(FaceEmitter, ABC):
     """The part of :class:`.Emitter` that tells of tools, models, agents and steps."""
 
     tracebacks: bool = True

@@ -18,7 +18,8 @@ BUDGET_EVENTS: Final = frozenset({"budget_warning", "budget_exceeded"})
 PAIRED_EVENTS: Final = CALL_ENDS | {"tool_call_start", "approval_requested", "approval_received", "approval_timeout"}
 STARTS: Final = frozenset({"agent_start", "llm_call_start", "step_start"})
 """What may turn out at its end to have been a call of a tool."""
-TIMED_EVENTS: Final = PAIRED_EVENTS | STARTS
+MODEL_ENDS: Final = frozenset({"llm_call_complete", "llm_call_error"})
+TIMED_EVENTS: Final = PAIRED_EVENTS | STARTS | MODEL_ENDS
 SIGNAL_EVENTS: Final = TIMED_EVENTS | BUDGET_EVENTS | {"plan_created"}
 """The events that signals are made of; of all others, only the number counts."""
 EMISSION_RATE: Final = "events_per_trace"

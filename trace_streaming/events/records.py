@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,10 @@ class TraceStart:
     """JSON object text, redacted."""
     by_sender: bool = False
     """Said by whoever sends events over the API: the project's own word replaces it."""
+    name: str | None = None
+    """Redacted, as the two below; None where nothing is said of it. The last word stays."""
+    conversation: str | None = None
+    tags: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from trace_streaming.emitting.contract import MAX_EVENTS, Emitter, current_emitter
 from trace_streaming.emitting.event_factory import make_event, safe_details
+from trace_streaming.emitting.faces import Face
 from trace_streaming.events import AGENT_EVENTS, TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.freezing import JSON
 from trace_streaming.redaction import Redactor, redact
@@ -45,6 +46,9 @@ class RemoteTraceEmitter(Emitter):
     :param token: of a user who may add events
     :param trace_id: as :class:`.Emitter` has it
     :param metadata: what else is to be known of a new trace; redacted like details
+    :param name: what the trace is called; like the two below, it may be set later, too: ``emitter.name = …``
+    :param conversation: the id of what several traces are parts of
+    :param tags: words to find it by
     :param scheme: what stands before the token: ``Token`` for Django REST framework's own, often ``Bearer`` for others
     :param extra_events: names that the server takes beside the canonical ones and ``AGENT_EVENTS``: its
         ``TRACE_STREAMING_EXTRA_EVENTS``
@@ -61,6 +65,9 @@ class RemoteTraceEmitter(Emitter):
         trace_id: str | None = None,
         *,
         metadata: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        conversation: str | None = None,
+        tags: Iterable[str] | None = None,
         scheme: str = "Token",
         extra_events: Iterable[str] = (),
         redactor: Redactor = redact,
@@ -73,9 +80,16 @@ class RemoteTraceEmitter(Emitter):
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
         self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
-        if metadata is not None:
-            text = safe_details(metadata, redactor)[1]
-            self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), metadata=text))
+        self._face = face = Face.of(name, conversation, tags)
+        if metadata is not None or face != Face():
+            self._start(face, safe_details(metadata, redactor)[1])
+
+    def _hand_over_face(self, face: Face) -> None:
+        self._start(face)
+
+    def _start(self, face: Face, metadata: str = "{}") -> None:
+        told = face.redacted(lambda details: safe_details(details, self._redactor)[0])
+        self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), None, metadata, False, *told))  # noqa: FBT003
 
     @property
     def url(self) -> str:

@@ -83,7 +83,10 @@ class IngestClient:
         body: dict[str, Any] = {"events": [_item(record) for record in records if isinstance(record, TraceEvent)]}
         for record in records:
             if isinstance(record, TraceStart):
-                body["metadata"] = orjson.Fragment(record.metadata)
+                if record.metadata != "{}" or "metadata" not in body:
+                    body["metadata"] = orjson.Fragment(record.metadata)
+                told = {"name": record.name, "conversation": record.conversation, "tags": record.tags}
+                body |= {name: value for name, value in told.items() if value is not None}
         return self._post(f"{trace}/events", body)
 
     def close(self) -> None:

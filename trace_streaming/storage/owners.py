@@ -1,4 +1,4 @@
-"""Whose traces are: what is said of owner and metadata, whenever it is said, by whom, and in which transaction."""
+"""Whose traces are, and what they are called: whenever it is said, by whom, and in which transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 
 from trace_streaming.events import TraceStart
-from trace_streaming.models import Trace
+from trace_streaming.models import Trace, TraceTag
 
 from .json_columns import storable
 
@@ -95,14 +95,34 @@ def say(alias: str, starts: Collection[TraceStart]) -> None:
 
 
 def _say(trace: Trace, start: TraceStart) -> None:
-    before = (trace.owner_id, trace.owned_by_sender, trace.metadata)
+    before = _told(trace)
     metadata = storable(start.metadata)
     replaces = trace.owned_by_sender and not start.by_sender
     trace.metadata = {**trace.metadata, **metadata} if replaces else {**metadata, **trace.metadata}
     if start.owner_id is not None:
         _name_owner(trace, start)
-    if before != (trace.owner_id, trace.owned_by_sender, trace.metadata):
-        trace.save(update_fields=["owner", "owned_by_sender", "metadata"])
+    if start.name is not None:
+        trace.name = start.name.replace("\x00", "\ufffd")
+    if start.conversation is not None:
+        trace.conversation = start.conversation.replace("\x00", "\ufffd")
+    if start.tags is not None:
+        _tag(trace, [tag.replace("\x00", "\ufffd") for tag in start.tags])
+    if before != _told(trace):
+        trace.save(update_fields=["owner", "owned_by_sender", "metadata", "name", "conversation", "tags"])
+
+
+def _told(trace: Trace) -> tuple[Any, ...]:
+    told = (trace.owner_id, trace.owned_by_sender, trace.metadata, trace.name, trace.conversation)
+    return (*told, list(trace.tags))
+
+
+def _tag(trace: Trace, tags: list[str]) -> None:
+    if tags == trace.tags:
+        return
+    trace.tags = tags
+    rows = TraceTag.objects.using(trace._state.db)
+    rows.filter(trace=trace).delete()
+    rows.bulk_create(TraceTag(trace=trace, tag=tag) for tag in tags)
 
 
 def _name_owner(trace: Trace, start: TraceStart) -> None:

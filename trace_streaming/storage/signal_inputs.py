@@ -6,9 +6,9 @@ there is no second book that could say otherwise when events are pruned, spooled
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from django.db import transaction
@@ -17,6 +17,7 @@ from trace_streaming.events import TraceEvent, possible_ms
 from trace_streaming.events.golden_signals import (
     BUDGET_EVENTS,
     CALL_ENDS,
+    MODEL_ENDS,
     TIMED_EVENTS,
     Starts,
     given_ms,
@@ -35,7 +36,16 @@ _starts: dict[int, tuple[Starts, int]] = {}
 """What had begun in traces whose calls do not say how long they took, and up to which sequence; the newest last."""
 
 
-def of(alias: str, numbered: Numbered) -> Sequence[float | None]:
+class Measured(NamedTuple):
+    """What is measured of events that are stored together."""
+
+    measures: Sequence[float | None]
+    """Of each event."""
+    model_ms: Mapping[int, float | None]
+    """By index, how long the calls of models took that do not say it."""
+
+
+def of(alias: str, numbered: Numbered) -> Measured:
     """A number for each of the events; called with the trace's row lock held.
 
     Of a call that ended: its milliseconds; of an answered approval: the milliseconds that it waited; of a budget event:
@@ -43,12 +53,12 @@ def of(alias: str, numbered: Numbered) -> Sequence[float | None]:
     """
     measures = [_measure(event) for event in numbered.events]
     unmeasured = [i for i, event in enumerate(numbered.events) if measures[i] is None and _is_measured(event)]
-    if unmeasured:
-        elapsed = _elapsed(alias, numbered)
-        for index in unmeasured:
-            ms = elapsed[index]
-            measures[index] = UNKNOWN if ms is None else ms
-    return measures
+    untimed = [i for i, event in enumerate(numbered.events) if event.event in MODEL_ENDS and event.duration_ms is None]
+    elapsed = _elapsed(alias, numbered) if unmeasured or untimed else []
+    for index in unmeasured:
+        ms = elapsed[index]
+        measures[index] = UNKNOWN if ms is None else ms
+    return Measured(measures, {index: elapsed[index] for index in untimed})
 
 
 _MEASURED: Final = CALL_ENDS | {"approval_received"}

@@ -14,6 +14,7 @@ from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceSta
 from trace_streaming.models import Approval, Trace, stored_now
 
 from .json_columns import storable
+from .model_calls import EndedCall, Totals
 from .times import stored_time
 
 
@@ -28,6 +29,8 @@ class Appended:
     end: TraceEnd | None = None
     approvals: list[TraceApproval] = field(default_factory=list)
     lost: int = 0
+    calls: list[EndedCall] = field(default_factory=list)
+    """Of models, that ended."""
 
     @property
     def adds_something(self) -> bool:
@@ -48,6 +51,12 @@ class Appended:
     def goes_on(self) -> bool:
         """Whether the trace runs, even if it had ended: a decision that comes late does not make it."""
         return any(event.event not in DECIDED_EVENTS for event in self.events)
+
+
+def _added(new: Appended) -> tuple[int | float, ...]:
+    totals = Totals.of(new.events, new.calls)
+    counts = (totals.model_calls, totals.tool_calls, totals.input_tokens, totals.output_tokens)
+    return (*counts, int(totals.cost is not None), totals.cost or 0.0)
 
 
 class TraceGoneError(Exception):
@@ -123,6 +132,9 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
         " started_at = CASE WHEN started_at > %s OR (event_count = 0 AND %s > 0) THEN %s ELSE started_at END,"
         " last_event_at = CASE WHEN last_event_at < %s OR (event_count = 0 AND %s > 0) THEN %s ELSE last_event_at END,"
         " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s, stored_at = %s,"
+        " model_calls = model_calls + %s, tool_calls = tool_calls + %s,"
+        " input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,"
+        " cost = CASE WHEN %s = 1 THEN COALESCE(cost, 0) + %s ELSE cost END,"
         " ended_at = CASE WHEN state = %s OR %s = 1 THEN NULL ELSE ended_at END,"
         " state = CASE WHEN state = %s OR %s = 1 THEN %s ELSE state END WHERE trace_id = %s"
     )
@@ -143,6 +155,7 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
                     len(new.events),
                     sum(event.status == "error" for event in new.events),
                     *(new.lost, now),
+                    *_added(new),
                     *(incomplete, int(new.goes_on), incomplete, int(new.goes_on), running),
                     trace_id,
                 )

@@ -79,7 +79,7 @@ export class Run {
     if (added === null) return;
     const { span: row, isNew } = added;
     this.events.push(event);
-    if (row.kind === "llm") this.conversations.add(event);
+    this.conversations.add(event);
     count(this.countsByEvent, event.event);
     if (event.status === "error") this.errors += 1;
     if (!isNew) this.#changed.add(row);
