@@ -156,9 +156,26 @@ OPEN: Final = inline_serializer(
         "approvals": OpenApprovalSerializer(many=True),
     },
 )
+_MODELS: Final = inline_serializer(
+    "ModelSignals",
+    {
+        "model": serializers.CharField(),
+        "calls": serializers.IntegerField(help_text="Those that succeeded or failed."),
+        "errors": serializers.IntegerField(help_text="Those that failed."),
+        "input_tokens": serializers.IntegerField(allow_null=True),
+        "output_tokens": serializers.IntegerField(allow_null=True),
+        "cost": serializers.FloatField(allow_null=True, help_text="US dollars."),
+        "latency": _numbers("ModelLatency", "p50", "p95"),
+        "time_to_first_token": _numbers("TimeToFirstToken", "p50", "p95"),
+    },
+    many=True,
+    required=False,
+    help_text="By model; absent where none was called.",
+)
 _POINT: Final = {
     "at": serializers.DateTimeField(help_text="When the step begins."),
     **_PART,
+    "models": _MODELS,
     "approval_wait_time": _numbers("ApprovalWait", "p95", "mean"),
 }
 _TOOL: Final = {"tool": serializers.CharField(allow_null=True), **_PART}

@@ -26,6 +26,7 @@ from trace_streaming.events import (
 )
 from trace_streaming.events.freezing import JSON
 from trace_streaming.events.golden_signals import Forgotten, golden_signals
+from trace_streaming.events.model_signals import Calls, model_signals
 
 from .blocks import outcome_of, placed
 from .budgets import WARN_AT, Budget
@@ -196,10 +197,15 @@ class Emitter(SpanEmitter, ABC):
         """See :func:`trace_streaming.events.golden_signals.golden_signals`.
 
         Counts, rates and the budget are of all events; ``latency`` and ``approval_wait_time`` of those in ``events``.
+        So is ``models`` (:func:`trace_streaming.events.model_signals.model_signals`), which is there where one was
+        called.
         """
         with self._forgetting:
             events, forgotten = list(self.events), copy.deepcopy(self._forgotten)
-        return golden_signals(self.trace_id, self.get_duration_ms(), events, forgotten)
+        signals = golden_signals(self.trace_id, self.get_duration_ms(), events, forgotten)
+        calls = Calls()
+        by_model = model_signals(call for event in events if (call := calls.take(event)) is not None)
+        return {**signals, "models": by_model} if by_model else signals
 
     @abstractmethod
     def flush(self, timeout: float | None = None) -> bool:

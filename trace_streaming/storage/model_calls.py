@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from trace_streaming.events import TraceEvent, finite_number, possible_ms
-from trace_streaming.events.golden_signals import CALL_ENDS, MODEL_ENDS, is_neither
+from trace_streaming.events import TraceEvent, possible_ms
+from trace_streaming.events.golden_signals import CALL_ENDS, MODEL_ENDS
+from trace_streaming.events.model_signals import Call, call_of, tokens
 from trace_streaming.events.pairs import first_text, id_text
 from trace_streaming.events.texts import cut
 from trace_streaming.models import ModelCall
@@ -35,22 +36,13 @@ class _Asked(NamedTuple):
     provider: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndedCall:
+class EndedCall(NamedTuple):
     """One that ended."""
 
-    index: int
+    place: int
     """Of its event among those that are stored with it."""
-    model: str
-    is_failed: bool
-    is_neither: bool
-    latency_ms: float | None
-    """What the event itself says."""
-    first_chunk_ms: float | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cost: float | None
-    """US dollars."""
+    call: Call
+    """Its latency is what the event itself says."""
 
 
 def of(events: Sequence[TraceEvent]) -> list[EndedCall]:
@@ -66,58 +58,37 @@ def of(events: Sequence[TraceEvent]) -> list[EndedCall]:
     return ended
 
 
-def insert(alias: str, numbered: Numbered, ended: Sequence[EndedCall], elapsed: Mapping[int, float | None]) -> None:
-    """Keep them beside their events.
+def insert(
+    alias: str, numbered: Numbered, ended: Sequence[EndedCall], elapsed: Mapping[int, float | None]
+) -> list[Call]:
+    """Keep them beside their events; returns what is kept.
 
     :param elapsed: by index, how long those took that do not say it; in milliseconds
     """
-    ModelCall.objects.using(alias).bulk_create(
-        ModelCall(
-            trace_id=numbered.trace_pk,
-            sequence=numbered.first + call.index,
-            timestamp=stored_time(numbered.events[call.index].timestamp),
-            model=call.model,
-            is_failed=call.is_failed,
-            is_neither=call.is_neither,
-            latency_ms=elapsed.get(call.index) if call.latency_ms is None else call.latency_ms,
-            first_chunk_ms=call.first_chunk_ms,
-            input_tokens=call.input_tokens,
-            output_tokens=call.output_tokens,
-            cost=call.cost,
-        )
-        for call in ended
-    )
+    rows, kept = [], []
+    for index, call in ended:
+        latency = elapsed.get(index) if call.latency_ms is None else call.latency_ms
+        at = stored_time(numbered.events[index].timestamp)
+        kept.append(call._replace(latency_ms=latency))
+        told = kept[-1]._asdict()
+        rows.append(ModelCall(trace_id=numbered.trace_pk, sequence=numbered.first + index, timestamp=at, **told))
+    ModelCall.objects.using(alias).bulk_create(rows)
+    return kept
 
 
 def _ended(index: int, event: TraceEvent) -> EndedCall:
     details: dict[str, Any] = orjson.loads(event.details)
     # Left there: a transaction that was rolled back asks again.
     asked = _asked.get((event.trace_id, id_text(details.get("call_id")) or ""), _Asked("", ""))
-    response = first_text(details, "gen_ai.response.model")
-    model = first_text(details, "gen_ai.request.model") or asked.model or first_text(details, "name") or response
-    input_tokens, output_tokens = _tokens(details, "input_tokens"), _tokens(details, "output_tokens")
-    first_chunk = finite_number(details.get("gen_ai.response.time_to_first_chunk"))
-    cost = finite_number(details.get("gen_ai.usage.cost"))
-    if cost is None and (input_tokens is not None or output_tokens is not None):
+    call = call_of(event.event, details, asked.model, possible_ms(event.duration_ms))
+    call = call._replace(model=cut(call.model, MAX_NAME).replace("\x00", "\ufffd"))
+    if call.cost is None and (call.input_tokens is not None or call.output_tokens is not None):
         provider = first_text(details, "gen_ai.provider.name") or asked.provider
-        cached = min(_tokens(details, "cache_read.input_tokens") or 0, input_tokens or 0)
-        cost = price((response, model), provider, event.timestamp, input_tokens or 0, output_tokens or 0, cached)
-    return EndedCall(
-        index,
-        cut(model, MAX_NAME).replace("\x00", "\ufffd"),
-        event.event == "llm_call_error" and not is_neither(details),
-        is_neither(details),
-        possible_ms(event.duration_ms),
-        None if first_chunk is None else possible_ms(first_chunk * 1000),
-        input_tokens,
-        output_tokens,
-        cost if cost is not None and cost >= 0 else None,
-    )
-
-
-def _tokens(details: Mapping[str, Any], name: str) -> int | None:
-    number = possible_ms(details.get(f"gen_ai.usage.{name}"))
-    return None if number is None else int(number)
+        models = (first_text(details, "gen_ai.response.model"), call.model)
+        sent, got = call.input_tokens or 0, call.output_tokens or 0
+        cached = min(tokens(details, "cache_read.input_tokens") or 0, sent)
+        call = call._replace(cost=price(models, provider, event.timestamp, sent, got, cached))
+    return EndedCall(index, call)
 
 
 def _remember(trace: str, details: Mapping[str, Any]) -> None:
@@ -145,11 +116,11 @@ class Totals:
         tool_calls = sum(event.event in CALL_ENDS for event in events)
         if not ended:
             return cls(tool_calls=tool_calls)
-        costs = [call.cost for call in ended if call.cost is not None]
+        costs = [call.cost for _, call in ended if call.cost is not None]
         return cls(
             len(ended),
             tool_calls,
-            sum(call.input_tokens or 0 for call in ended),
-            sum(call.output_tokens or 0 for call in ended),
+            sum(call.input_tokens or 0 for _, call in ended),
+            sum(call.output_tokens or 0 for _, call in ended),
             sum(costs) if costs else None,
         )

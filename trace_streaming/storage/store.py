@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from django.db import (
@@ -21,6 +22,7 @@ from django.db import (
 
 from trace_streaming.events import EncodedEvent, TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
 from trace_streaming.models import SpoolSegment, Trace
+from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
@@ -144,7 +146,8 @@ def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch
     encoded = event_rows.insert(connections[alias], numbered, [each.measures for each in measured])
     for batch, new, each in zip(numbered, appended.values(), measured, strict=True):
         if new.calls:
-            model_calls.insert(alias, batch, new.calls, each.model_ms)
+            told = model_calls.insert(alias, batch, new.calls, each.model_ms)
+            transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
     trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return [
         batch
