@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -101,14 +102,21 @@ def _say(trace: Trace, start: TraceStart) -> None:
     trace.metadata = {**trace.metadata, **metadata} if replaces else {**metadata, **trace.metadata}
     if start.owner_id is not None:
         _name_owner(trace, start)
-    if start.name is not None:
-        trace.name = start.name.replace("\x00", "\ufffd")
-    if start.conversation is not None:
-        trace.conversation = start.conversation.replace("\x00", "\ufffd")
-    if start.tags is not None:
-        _tag(trace, [tag.replace("\x00", "\ufffd") for tag in start.tags])
+    if start.owner_id is None or str(start.owner_id) == str(trace.owner_id):
+        _call(trace, start)
     if before != _told(trace):
         trace.save(update_fields=["owner", "owned_by_sender", "metadata", "name", "conversation", "tags"])
+
+
+def _call(trace: Trace, start: TraceStart) -> None:
+    """What the trace is called: the last word stays; but who has only sent events replaces none of the project's."""
+    may_replace = trace.owned_by_sender or not start.by_sender
+    if start.name is not None and (may_replace or not trace.name):
+        trace.name = start.name.replace("\x00", "\ufffd")
+    if start.conversation is not None and (may_replace or not trace.conversation):
+        trace.conversation = start.conversation.replace("\x00", "\ufffd")
+    if start.tags is not None and (may_replace or not trace.tags):
+        _tag(trace, [tag.replace("\x00", "\ufffd") for tag in start.tags])
 
 
 def _told(trace: Trace) -> tuple[Any, ...]:
@@ -150,7 +158,9 @@ def _wait_for(alias: str, starts: Iterable[TraceStart]) -> None:
     with _lock:
         for start in starts:
             name = str(connections.settings[alias]["NAME"])
-            _waiting[_key(alias, start)] = _Waiting(alias, name, start, monotonic())
+            # What the trace is called was said already, and may be said anew until the owner is there.
+            nameless = replace(start, name=None, conversation=None, tags=None)
+            _waiting[_key(alias, start)] = _Waiting(alias, name, nameless, monotonic())
         while len(_waiting) > MAX_WAITING:
             _waiting.pop(next(iter(_waiting)))
 
