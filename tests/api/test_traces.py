@@ -185,6 +185,10 @@ def called() -> None:
         ({"cost_max": "0.1"}, ["c"]),
         ({"tokens_min": "100"}, ["a"]),
         ({"tokens_max": "99"}, ["b"]),
+        ({"tokens_min": "99.5"}, ["a"]),
+        ({"tokens_max": "0.5"}, ["b"]),
+        ({"tokens_max": "1e40", "cost_min": "-1e40"}, ["a"]),
+        ({"tokens_min": "1e30", "cost_max": "1e40"}, []),
         ({"tokens_min": "1", "tokens_max": "99"}, []),
     ],
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any, Final
 
 import django_filters
 from django import forms
@@ -27,6 +27,8 @@ from trace_streaming.storage.times import stored_time
 from .access import TraceView
 from .fields import UtcModelSerializer, check_year
 from .pages import TracePagination
+
+_MOST: Final = Decimal(2**63 - 1)
 
 
 class TraceSerializer(UtcModelSerializer[Trace]):
@@ -142,7 +144,9 @@ class TraceFilter(django_filters.FilterSet):
     def with_tokens(self, traces: QuerySet[Trace], name: str, value: Decimal) -> QuerySet[Trace]:
         """Of all calls of models together; a trace without such calls has none."""
         total = traces.filter(model_calls__gt=0).alias(tokens=F("input_tokens") + F("output_tokens"))
-        return total.filter(**{"tokens__gte" if name == "tokens_min" else "tokens__lte": value})
+        # Whole numbers that the database has: it knows no index for others.
+        whole = max(min(value.to_integral_value(ROUND_CEILING if name == "tokens_min" else ROUND_FLOOR), _MOST), -_MOST)
+        return total.filter(**{"tokens__gte" if name == "tokens_min" else "tokens__lte": int(whole)})
 
     def with_text(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
         """Whose metadata, as JSON text, holds this one in any case; SQLite keeps other letters than ASCII escaped."""
