@@ -134,6 +134,17 @@ describe("calls", () => {
     assert.equal(run.rowOf(1), run.rows[1]);
   });
 
+  test("calls of models and their tokens are counted apart from those of tools", () => {
+    const usage = { "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 2 };
+    const run = runOf(
+      ["llm_call_start", 0, { call_id: "a" }, "pending"],
+      ["llm_call_complete", 1, { call_id: "a", ...usage }],
+      ["llm_call_error", 2, { call_id: "b", "gen_ai.usage.input_tokens": "many" }, "error"],
+      [START, 3, { tool: "t" }, "pending"],
+    );
+    assert.deepEqual([run.calls, run.modelCalls, run.tokens], [1, 2, 12]);
+  });
+
   test("an event that comes again changes nothing", () => {
     const run = runOf([START, 0, { tool: "a" }]);
     run.add(run.events.slice());

@@ -3,7 +3,7 @@
 import { Conversations } from "../client/conversations.js";
 import { SPAN_KINDS, Spans } from "../client/spans.js";
 import { budgetOf } from "./budgets.js";
-import { parseTime } from "./format.js";
+import { parseTime, possibleDuration } from "./format.js";
 import { Row } from "./row.js";
 
 /** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
@@ -21,6 +21,8 @@ export class Run {
   /** What the models were sent. */
   conversations = new Conversations();
   errors = 0;
+  /** Of all calls of models, in and out. */
+  tokens = 0;
   /** How many calls, agents and steps are open. */
   openCalls = 0;
   /** Milliseconds since 1970; 0 while there is no event. */
@@ -61,6 +63,11 @@ export class Run {
     return this.rowsByKind.get("tool") ?? 0;
   }
 
+  /** How many calls of models. */
+  get modelCalls() {
+    return this.rowsByKind.get("llm") ?? 0;
+  }
+
   /** @param {number} sequence */
   rowOf(sequence) {
     return this.#spans.of(sequence);
@@ -88,6 +95,7 @@ export class Run {
     this.#count(row);
     this.start = this.start === 0 ? row.start : Math.min(this.start, row.start);
     this.end = Math.max(this.end, parseTime(event.timestamp));
+    if (row.kind === "llm" && row.ended === event) this.tokens += tokensOf(event);
     const budget = row.kind === "budget" ? budgetOf(event) : null;
     if (budget !== null) this.budgets.set(budget.label, budget);
   }
@@ -105,6 +113,12 @@ export class Run {
     count(this.rowsByStatus, now.status);
     row.counted = now;
   }
+}
+
+/** @param {TraceEvent} event */
+function tokensOf({ details }) {
+  const told = [details["gen_ai.usage.input_tokens"], details["gen_ai.usage.output_tokens"]];
+  return told.reduce((/** @type {number} */ sum, number) => sum + (possibleDuration(number) ?? 0), 0);
 }
 
 /**
