@@ -57,12 +57,13 @@ def event_from(trace_id: str, event: object) -> TraceEvent:
         event["event"],
         event.get("details"),
         event.get("status", "pending"),
-        timestamp=_timestamp(event.get("timestamp")),
+        timestamp=told_time(event.get("timestamp")),
         event_id=event.get("event_id"),
     )[0]
 
 
-def _timestamp(text: Any) -> datetime | None:
+def told_time(text: Any) -> datetime | None:
+    """A time that was sent, as ISO 8601 from 1970 to 9998; None is none. Raises ``ValueError`` for what is no such."""
     if text is None:
         return None
     try:

@@ -22,7 +22,10 @@ from .encoding import (
     possible_ms,
 )
 from .names import (
+    AGENT_EVENTS,
     APPROVAL_EVENTS,
+    CALL_ID_KEYS,
+    CALL_ID_PATTERN,
     CANONICAL_EVENTS,
     END_STATES,
     EVENT_ID_PATTERN,
@@ -39,7 +42,10 @@ from .names import (
 from .records import TraceApproval, TraceEnd, TraceEvent, TraceHidden, TraceLoss, TraceRecord, TraceStart
 
 __all__ = [
+    "AGENT_EVENTS",
     "APPROVAL_EVENTS",
+    "CALL_ID_KEYS",
+    "CALL_ID_PATTERN",
     "CANONICAL_EVENTS",
     "END_STATES",
     "EVENT_ID_PATTERN",

@@ -21,6 +21,10 @@ class TraceStart:
     """JSON object text, redacted."""
     by_sender: bool = False
     """Said by whoever sends events over the API: the project's own word replaces it."""
+    name: str | None = None
+    """Redacted, as the two below; None where nothing is said of it. The last word stays."""
+    conversation: str | None = None
+    tags: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
