@@ -10,14 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
-from django.conf import settings
 
 from trace_streaming.conf import conf
-from trace_streaming.events import TraceEnd, TraceEvent, TraceHidden, TraceStart
+from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
-from trace_streaming.redaction.known.digests import digest, key_of
-from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started, values_hidden
+from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
 from .contract import Emitter
@@ -200,13 +198,6 @@ class TraceEmitter(Emitter):
 def announce(event: TraceEvent) -> None:
     """Hand an event to the receivers of ``event_emitted``, the recorder among them."""
     _send(event_emitted, event=event)
-
-
-def announce_hidden(trace_id: str, values: list[str]) -> None:
-    """Hand the digests of values that are hidden from now on to the receivers of ``values_hidden``."""
-    key = key_of(settings.SECRET_KEY)
-    hidden = TraceHidden(trace_id, datetime.now(UTC), tuple(digest(value, key) for value in values))
-    _send(values_hidden, hidden=hidden)
 
 
 def _send(signal: Any, **record: object) -> None:

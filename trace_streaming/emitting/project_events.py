@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
+from django.conf import settings
 from django.utils.module_loading import import_string
 
 from trace_streaming.conf import conf
@@ -14,6 +15,7 @@ from trace_streaming.events import TraceEvent, check_timestamp, check_trace_id, 
 from trace_streaming.events.freezing import JSON
 from trace_streaming.events.texts import cut
 from trace_streaming.redaction import Redactor
+from trace_streaming.redaction.known import digests
 
 from . import event_factory
 
@@ -37,6 +39,7 @@ def make_event(
         redactor=_redactor(conf.REDACTOR),
         timestamp=timestamp,
         event_id=event_id,
+        digest=_digest,
     )
 
 
@@ -76,6 +79,10 @@ def told_time(text: Any) -> datetime | None:
 def redacted(details: object, trace_id: str) -> dict[str, JSON]:
     """Details as everybody but the agent of this trace sees them."""
     return event_factory.safe_details(details, _redactor(conf.REDACTOR), trace_id)[0]
+
+
+def _digest(value: str) -> str:
+    return digests.digest(value, digests.key_of(settings.SECRET_KEY))
 
 
 @lru_cache(maxsize=8)

@@ -39,7 +39,7 @@ from .names import (
     event_names,
     unknown_names,
 )
-from .records import TraceApproval, TraceEnd, TraceEvent, TraceHidden, TraceLoss, TraceRecord, TraceStart
+from .records import TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
 
 __all__ = [
     "AGENT_EVENTS",
@@ -58,7 +58,6 @@ __all__ = [
     "TraceApproval",
     "TraceEnd",
     "TraceEvent",
-    "TraceHidden",
     "TraceLoss",
     "TraceRecord",
     "TraceStart",

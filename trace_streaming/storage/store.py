@@ -25,7 +25,6 @@ from trace_streaming.events import (
     TraceApproval,
     TraceEnd,
     TraceEvent,
-    TraceHidden,
     TraceLoss,
     TraceRecord,
     TraceStart,
@@ -175,6 +174,7 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
         match record:
             case TraceEvent():
                 new.events.append(record)
+                new.hidden += record.hidden
                 if record.event not in trace_rows.DECIDED_EVENTS:
                     new.end = None  # it goes on
             case TraceEnd():
@@ -183,8 +183,6 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
                 new.starts.append(record)
             case TraceApproval():
                 new.approvals.append(record)
-            case TraceHidden():
-                new.hidden += record.digests
             case TraceLoss():
                 new.lost += record.count
     return dict(sorted(appended.items()))

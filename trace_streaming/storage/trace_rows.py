@@ -37,7 +37,7 @@ class Appended:
     @property
     def adds_something(self) -> bool:
         """Whether it is not only a repeat."""
-        return bool(self.events or self.starts or self.end or self.approvals or self.lost or self.hidden)
+        return bool(self.events or self.starts or self.end or self.approvals or self.lost)
 
     @property
     def first_at(self) -> datetime:
