@@ -45,6 +45,10 @@ _SCHEMA_TYPES: Final = frozenset({"string", "object", "integer", "number", "bool
 _SCHEMES: Final = frozenset({"apiKey", "http", "oauth2", "openIdConnect", "mutualTLS"})
 """Of OpenAPI's security: they name a key, and have none."""
 _REFERENCES: Final = frozenset({"secretName", "defaultMode", "optional", "items"})
+_KEY_FILE: Final = re.compile(
+    r"(?:[~.]{0,2}/|[A-Za-z]:\\)[\w./\\ \-]{1,250}\.(?:json|pem|key|crt|cer|p12|pfx|jks|txt|ya?ml|env|cfg|ini"
+    r"|conf|kdbx?)"
+)
 _EMPTY_COOKIE: Final = re.compile(r"[\w.\-]+=(?:\"\"|deleted)?(?:;.*)?")
 _SCHEMA_WORDS: Final = frozenset(
     "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
@@ -199,10 +203,13 @@ def _tells_no_secret(key: str, value: JSON) -> bool:
             (key.lower() == "pwd" and value.startswith(("/", "~")))
             or is_placeholder(value)
             or is_prose(value)
+            or _KEY_FILE.fullmatch(value) is not None
             or ("ookie" in key and _EMPTY_COOKIE.fullmatch(value) is not None)
         )
-    if isinstance(value, bool):
+    if isinstance(value, bool | float) or value in ([], {}):
         return True
+    if isinstance(value, int):
+        return key.lower().endswith(("token", "tokens"))
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, str) and is_prose(item) for item in value)
     return isinstance(value, dict) and _is_about_secrets(value)
