@@ -23,10 +23,12 @@ from .messages import as_message, as_messages
 
 REMEMBERED: Final = 16
 """Calls of a trace that others may go on from: as many agents may talk at the same time."""
-MAX_BYTES: Final = 160 * 1024
-"""Of the new messages of one call, encoded; beside them there is room for all else, and for what redaction adds."""
+MAX_BYTES: Final = 212 * 1024
+"""Of the new messages of one call, encoded; beside them there is room for all else."""
 _MAX_MESSAGE: Final = 40 * 1024
 """Of one message, where all are too long."""
+_KEPT: Final = 32 * 1024
+"""Characters of one text of such a message; where they take too many bytes, ``KEPT_CHARACTERS``."""
 _FIRST: Final = frozenset({"system", "developer"})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _MAX_NODES: Final = 10_000
@@ -152,13 +154,18 @@ def _size(message: Any) -> int:
 
 def _cut(message: Any) -> Any:
     """A message with its long texts shortened."""
+    cut = _with_texts_cut(message, _KEPT)
+    return cut if _size(cut) <= MAX_BYTES // 3 else _with_texts_cut(message, KEPT_CHARACTERS)
+
+
+def _with_texts_cut(message: Any, length: int) -> Any:
     frozen = freeze(message)
     waiting: list[Any] = [frozen]
     while waiting:
         value = waiting.pop()
         for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
-            if isinstance(item, str) and len(item) > KEPT_CHARACTERS:
-                value[key] = shortened(item, KEPT_CHARACTERS)
+            if isinstance(item, str) and len(item) > length:
+                value[key] = shortened(item, length)
             elif isinstance(item, dict | list):
                 waiting.append(item)
     return frozen
