@@ -7,11 +7,10 @@ names the rule: ``[redacted:email]``.
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
 from typing import Final, Protocol, cast
 
-from trace_streaming.events import CALL_ID_KEYS, CALL_ID_PATTERN
+from trace_streaming.events import CALL_ID_KEYS, CALL_ID_PATTERN, RANDOM_ID_PATTERN
 from trace_streaming.events.freezing import IDENTITY
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
@@ -33,8 +32,6 @@ _SHORT: Final = 64
 _MOST: Final = 8192
 _MAX_PASSES: Final = 4
 _PAIRING_KEYS: Final = frozenset(IDENTITY)
-_RANDOM_ID: Final = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{16})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""What most ids are: random bits, of which no rule but that of numbers makes anything."""
 _NO_IDS: Final[frozenset[str]] = frozenset()
 _MANY: Final = 64
 """Keys; most events have a handful."""
@@ -130,7 +127,7 @@ def _redact_pairing(details: dict[str, JSON], effort: Effort) -> None:
 
 def redact_id(text: str, effort: Effort) -> str:
     """Like :func:`redact_text`; but what has the form of an id is no number of a person, whatever its digits."""
-    if _RANDOM_ID.fullmatch(text):
+    if RANDOM_ID_PATTERN.fullmatch(text):
         return text
     if CALL_ID_PATTERN.fullmatch(text) and effort.begin(len(text)):
         lowered = in_small_letters(text)
