@@ -300,7 +300,7 @@ describe("in words", () => {
       "gen_ai.usage.cost": 0.00412345,
     };
     const output = { "gen_ai.output.messages": [{ role: "assistant", parts }] };
-    assert.equal(call({ ...usage, ...output }), "1,204 → 88 tokens  ·  $0.00412  ·  → Hello search");
+    assert.equal(call({ ...usage, ...output }), "1,204 → 88 tokens  ·  $0.00412  → Hello search");
     assert.equal(call({ "gen_ai.usage.input_tokens": 5 }), "5 → ? tokens");
     for (const odd of [null, "x", 7, [null], [{ parts: "x" }], [{ parts: [null, 1] }]]) {
       assert.equal(typeof call({ "gen_ai.output.messages": odd, "gen_ai.usage.cost": "?" }), "string");

@@ -67,6 +67,12 @@ def test_what_it_is_called_is_redacted_and_cut() -> None:
     assert (len(found["name"]), [len(tag) for tag in found["tags"]][1]) == (200, 100)
 
 
+def test_a_conversation_that_is_named_after_a_telephone_is_hidden() -> None:
+    """As bots of messengers do. Invariant 4."""
+    TraceEmitter(conversation="+14155552671")
+    assert told()["conversation"] == "[redacted:phone]"
+
+
 @pytest.mark.parametrize(
     "bad", [{"name": 1}, {"conversation": b"x"}, {"tags": "abc"}, {"tags": [""]}, {"tags": [1]}, {"tags": ["x"] * 51}]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -205,6 +206,42 @@ def test_what_was_stored_before_costs_next_to_nothing() -> None:
     again = min(thread_milliseconds(emitter, [*messages, {"role": "user", "content": str(n)}]) for n in range(5))
     assert again < new / 5
     assert len(emitter.events[-1]["details"][INPUT]) <= 2
+
+
+def test_threads_that_talk_at_the_same_time_lose_nothing(events: list[dict[str, Any]]) -> None:
+    """One emitter in several threads: every conversation reads back whole."""
+    emitter = TraceEmitter()
+
+    def talk(name: str) -> None:
+        messages: list[dict[str, Any]] = [SYSTEM]
+        for turn in range(30):
+            messages.append({"role": "user", "content": f"{name} {turn}"})
+            with emitter.llm_call("m", messages=messages):
+                pass
+
+    threads = [threading.Thread(target=talk, args=(name,)) for name in "abcdef"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    whole = sent(events)
+    assert len(whole) == 180
+    for each in whole:
+        assert each == ["You are kind.", *(f"{each[1][0]} {turn}" for turn in range(len(each) - 1))]
+
+
+def test_a_message_that_emits_while_it_is_looked_at_is_no_deadlock(events: list[dict[str, Any]]) -> None:
+    """A finalizer, or a stranger's property, may emit at any moment."""
+    emitter = TraceEmitter()
+
+    class Talking(Message):
+        def model_dump(self) -> dict[str, Any]:
+            emitter.emit("llm_call_start", {"call_id": "inner", INPUT: [SYSTEM]})
+            return super().model_dump()
+
+    for call_id in "ab":
+        emitter.emit("llm_call_start", {"call_id": call_id, INPUT: [SYSTEM, Talking("x")]})
+    assert {start["call_id"] for start in starts(events)} == {"a", "b", "inner"}
 
 
 def test_what_is_remembered_is_bounded() -> None:

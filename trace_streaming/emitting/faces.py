@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from trace_streaming.events import RANDOM_ID_PATTERN
 from trace_streaming.events.texts import cut
 
 MAX_NAME: Final = 200
@@ -38,12 +39,13 @@ class Face(NamedTuple):
 
     def redacted(self, redact: Callable[[object], Mapping[str, Any]]) -> Face:
         """As others see it, and no longer than the columns are."""
-        # A conversation has an id, as calls have: one of random digits is nobody's number.
-        shown = redact({"name": self.name, "call_id": self.conversation, "tags": list(self.tags or ())})
+        # Random bits are an id, as calls have it; any other conversation may be named after somebody's telephone.
+        key = "call_id" if RANDOM_ID_PATTERN.fullmatch(self.conversation or "") else "conversation"
+        shown = redact({"name": self.name, key: self.conversation, "tags": list(self.tags or ())})
         tags = [cut(str(tag), MAX_TAG) for tag in shown.get("tags") or ()]
         return Face(
             None if self.name is None else cut(str(shown.get("name") or ""), MAX_NAME),
-            None if self.conversation is None else cut(str(shown.get("call_id") or ""), MAX_NAME),
+            None if self.conversation is None else cut(str(shown.get(key) or ""), MAX_NAME),
             None if self.tags is None else tuple(dict.fromkeys(tags)),
         )
 

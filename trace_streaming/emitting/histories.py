@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from threading import Lock
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -23,10 +23,12 @@ from .messages import as_message, as_messages
 
 REMEMBERED: Final = 16
 """Calls of a trace that others may go on from: as many agents may talk at the same time."""
-MAX_BYTES: Final = 160 * 1024
-"""Of the new messages of one call, encoded; beside them there is room for all else, and for what redaction adds."""
+MAX_BYTES: Final = 212 * 1024
+"""Of the new messages of one call, encoded; beside them there is room for all else."""
 _MAX_MESSAGE: Final = 40 * 1024
 """Of one message, where all are too long."""
+_KEPT: Final = 32 * 1024
+"""Characters of one text of such a message; where they take too many bytes, ``KEPT_CHARACTERS``."""
 _FIRST: Final = frozenset({"system", "developer"})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _MAX_NODES: Final = 10_000
@@ -53,8 +55,8 @@ class Histories:
     """What the calls of one trace have sent; any thread may ask."""
 
     def __init__(self) -> None:
+        # Without a lock: a finalizer may emit while a message is compared, and a forked child inherits none.
         self._sent: deque[_Sent] = deque(maxlen=REMEMBERED)
-        self._lock = Lock()
 
     def without_known(self, details: Mapping[str, Any]) -> Mapping[str, Any]:
         """The details of a call's start, without the messages that an earlier call has."""
@@ -62,14 +64,15 @@ class Histories:
         if not isinstance(messages, list | tuple) or not messages or "history_call_id" in details:
             return details if messages is None else {**details, INPUT: as_messages(messages)}
         call_id = id_text(details.get("call_id"))
-        with self._lock:
-            before, count = self._longest(messages)
-            new = messages[count:]
-            if call_id is not None:
-                known = [] if before is None else before.messages[:count]
-                if before is not None and count == len(before.messages):
+        before, count = self._longest(messages)
+        new = messages[count:]
+        if call_id is not None:
+            known = [] if before is None else before.messages[:count]
+            sent = _Sent(call_id, [*known, *map(_copy, new)])
+            if before is not None and count == len(before.messages):
+                with suppress(ValueError):  # another thread's call has gone on from it, too
                     self._sent.remove(before)
-                self._sent.append(_Sent(call_id, [*known, *map(_copy, new)]))
+            self._sent.append(sent)
         told = {**details, INPUT: fitting([as_message(message) for message in new])}
         return told if before is None else {**told, "history_call_id": before.call_id, "history_count": count}
 
@@ -77,7 +80,7 @@ class Histories:
         """The call with the most of the same messages at its beginning; the newest of several."""
         found: _Sent | None = None
         most = 0
-        for sent in reversed(self._sent):
+        for sent in reversed(list(self._sent)):
             if len(sent.messages) > most and (count := _same(sent.messages, messages)) > most:
                 found, most = sent, count
                 if most == len(messages):
@@ -152,13 +155,18 @@ def _size(message: Any) -> int:
 
 def _cut(message: Any) -> Any:
     """A message with its long texts shortened."""
+    cut = _with_texts_cut(message, _KEPT)
+    return cut if _size(cut) <= MAX_BYTES // 3 else _with_texts_cut(message, KEPT_CHARACTERS)
+
+
+def _with_texts_cut(message: Any, length: int) -> Any:
     frozen = freeze(message)
     waiting: list[Any] = [frozen]
     while waiting:
         value = waiting.pop()
         for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
-            if isinstance(item, str) and len(item) > KEPT_CHARACTERS:
-                value[key] = shortened(item, KEPT_CHARACTERS)
+            if isinstance(item, str) and len(item) > length:
+                value[key] = shortened(item, length)
             elif isinstance(item, dict | list):
                 waiting.append(item)
     return frozen

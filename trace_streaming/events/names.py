@@ -50,6 +50,8 @@ TRACE_ID_PATTERN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@-]{1,128}")
 EVENT_ID_PATTERN: Final = re.compile(r"[!-~]{1,64}")
 CALL_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~:@/+=|$-]{1,128}")
 """The form of ``CALL_ID_KEYS``: what is another text may be a number of a person."""
+RANDOM_ID_PATTERN: Final = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{16})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What most ids are: random bits, of which no rule of a redactor makes anything but that of numbers."""
 CALL_ID_KEYS: Final = frozenset({"call_id", "parent_call_id", "approval_id", "history_call_id"})
 """Of an event's details: what pairs it with others."""
 

@@ -6,7 +6,6 @@ A marker names the rule: ``[redacted:email]``.
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
 from typing import Final, Protocol, cast
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from trace_streaming.events import CALL_ID_PATTERN
+from trace_streaming.events import CALL_ID_PATTERN, RANDOM_ID_PATTERN
 
 from .assignments import assigned, documents
 from .effort import Effort
@@ -23,8 +23,6 @@ _MOST: Final = 8192
 innocent_texts: Final[set[str]] = set()
 """Short texts in which nothing was found: most of a trace's come again and again. No secret is kept."""
 
-_RANDOM_ID: Final = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{16})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""What most ids are: random bits, of which no rule but that of numbers makes anything."""
 _CAPITALS: Final = re.compile("[A-Z]+")
 _COLOUR_WORDS: Final = ("\x1b[", "\\u001b[", "\\x1b[", "\\033[", "\\e[")
 _DISGUISED: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff01-\uff5e]|[\u0370-\u052f]")
@@ -67,7 +65,7 @@ def redact_text(text: str, effort: Effort | None = None) -> str:
 
 def redact_id(text: str, effort: Effort) -> str:
     """Like :func:`redact_text`; but what has the form of an id is no number of a person, whatever its digits."""
-    if _RANDOM_ID.fullmatch(text):
+    if RANDOM_ID_PATTERN.fullmatch(text):
         return text
     if CALL_ID_PATTERN.fullmatch(text) is None or not effort.begin(len(text)):
         return redact_text(text, effort)

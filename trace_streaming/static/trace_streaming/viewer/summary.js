@@ -9,6 +9,7 @@ import { cut, formatName, formatNumber, oneLine } from "./format.js";
 const APART = new Set([
   ...["tool", "tool_name", "duration_ms", "call_id", "parent_call_id", "args", "arguments", "result", "error"],
   ...["agent_selected", "reasoning", "goal", "approval_id", "name", "outcome", "error_type", "traceback"],
+  ...["gen_ai.agent.name", "gen_ai.conversation.id"],
 ]);
 
 /** As the server keeps of a tool's name. */
@@ -85,7 +86,8 @@ function ofModel(details) {
   const answer = details.error ?? details["gen_ai.output.messages"]?.at?.(-1)?.parts?.map?.(textOf) ?? details.result;
   const text =
     answer === undefined ? "" : `→ ${oneLine(Array.isArray(answer) ? answer.filter(Boolean).join(" ") : answer)}`;
-  return [...said, text].filter((part) => part !== "" && part !== "→ ").join("  ·  ");
+  const used = said.join("  ·  ");
+  return text === "" || text === "→ " ? used : `${used}  ${text}`.trim();
 }
 
 /** @param {any} part of a message */
