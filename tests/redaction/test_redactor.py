@@ -225,3 +225,25 @@ def test_of_a_private_key_that_was_cut_nothing_is_left() -> None:
     """Without its last line, all behind the first is the key."""
     begin = "-----BEGIN " + "PRIVATE KEY-----"
     assert redact_text(f"key:\n{begin}\nMIIEvQIBADANBgkq\nhkiG9w0BAQEF") == "key:\n[redacted:private key]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "your password is: [redacted:key]",
+        "${PASSWORD:-[redacted:key]}",
+        "auth=HTTPBasicAuth('ada', '[redacted:key]')",
+        'secretKey = []byte("[redacted:key]")',
+        "GET /?api_key=[redacted:key] HTTP/1.1",
+        "password=[redacted:key] ip=10.0.0.9",
+    ],
+)
+def test_what_was_redacted_elsewhere_is_left_as_it_is(text: str) -> None:
+    """An emitter elsewhere redacts before it sends; here it is redacted again."""
+    assert redact_text(text) == text
+
+
+def test_a_marker_hides_nothing_that_is_written_beside_it() -> None:
+    """Anybody may write one."""
+    assert redact_text("password=[redacted:key]s3cr3tPw99x") == "password=[redacted:key]"
+    assert redact_text("password: [redacted:key] s3cr3tPw99x") == "password: [redacted:key] [redacted:key]"

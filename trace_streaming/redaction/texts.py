@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from typing import Final
 
 from trace_streaming.events import CALL_ID_PATTERN, RANDOM_ID_PATTERN
@@ -14,6 +15,7 @@ from .formats.addresses import find_addresses
 from .formats.personal_numbers import find_numbers
 from .formats.tokens import find_tokens
 from .hints import Hints, Place
+from .judging import MARKER
 from .secret_keys import plain_letters
 from .spans import TOO_MUCH, Span, merged, without
 from .wordings import commands, phrases
@@ -103,7 +105,20 @@ def _found(
     if ends:
         cut = min(ends) if cut is None else min(cut, *ends)
         found = [span for span in found if span.rule]
-    return found, cut
+    return (_without_those_of_markers(text, found) if found and "[redacted:" in text else found), cut
+
+
+def _without_those_of_markers(text: str, found: list[Span]) -> list[Span]:
+    """The spans that are no marker that was there before, and go through none."""
+    markers = [marker.span() for marker in MARKER.finditer(text)]
+    starts, ends = [start for start, _ in markers], [end for _, end in markers]
+    kept = []
+    for span in found:
+        first, last = bisect_right(ends, span.start), bisect_left(starts, span.end) - 1
+        is_around = first <= last and span.start <= starts[first] and ends[last] <= span.end
+        if first > last or (is_around and span[:2] != markers[first]):
+            kept.append(span)
+    return kept
 
 
 def _as_it_reads(text: str, effort: Effort) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from trace_streaming.redaction.judging import QUOTE, is_placeholder, is_prose, looks_chosen, quote_end
+from trace_streaming.redaction.judging import MARKER, QUOTE, is_placeholder, is_prose, looks_chosen, quote_end
 from trace_streaming.redaction.secret_keys import is_secret_key
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _OR: Final = re.compile(
     r"""(?:\\*["'`])?[)\]]{0,2}[ \t]{0,4}(?:\|\||\bor\b|\?\?|\?:)[ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])"""
 )
 _BRACKETED: Final = re.compile(r"""\([ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])""")
+_REDACTED_NEXT: Final = re.compile(rf"""\\*["'`],[ ]?\\*["'`]{MARKER.pattern}""")
+"""Of a pair, the name that stands before the secret."""
 _TYPED: Final = re.compile(
     r"""(?:[ \t]{0,4}\{[ \t]{0,4}get;[^{}\n]{0,40}\}[ \t]{0,4}=|(?:[ \t]+[\w\[\]<>.*?]{1,40}){1,2}[ \t]+="""
     r"""|\(\)[ \t]*(?:->[ \t]*\w+[ \t]*)?[{:=>]{1,2}\s{0,16}(?:return|echo"""
@@ -74,6 +76,8 @@ def literal_in_call(assignment: Assignment) -> Range | None:
     start = wrapped.end()
     end = quote_end(text, start, wrapped[1])
     value = text[start:end]
+    if MARKER.fullmatch(value):
+        return assignment.nothing
     if _LOOKUP.search(name) or not _is_literal(value):
         return None
     return (start, end) if _MAKES_SECRET.search(name) or looks_chosen(value) else None
@@ -96,7 +100,8 @@ def literal_typed(text: str, end: int) -> Range | None:
 
 def literal_in_brackets(text: str, end: int) -> Range | None:
     """The only text that a method is called with whose name is the key: ``.password("value")``."""
-    return _chosen(text, _BRACKETED.match(text, end))
+    found = _chosen(text, _BRACKETED.match(text, end))
+    return None if found and _REDACTED_NEXT.match(text, found[1]) else found
 
 
 def _is_literal(value: str) -> bool:

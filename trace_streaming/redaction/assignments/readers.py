@@ -63,7 +63,7 @@ _BLOCK: Final = re.compile(
 """A scalar of YAML that goes over indented lines."""
 _OPENED: Final = re.compile(r"""(?:\(\s{1,64}|string\(\d{1,6}\) )(?=[bBrRfFuU]{0,2}["'])""")
 """Before a text: a bracket in code, or its type and length as PHP shows them."""
-_WORD_BEHIND: Final = re.compile(r"\[[^\]]*\][ \t]+([^\s,;\"'<>]{6,256})")
+_WORD_BEHIND: Final = re.compile(r"\[[^\]]*\][ \t]+(?!HTTP/\d|[\w.\-]{1,64}=)([^\s,;\"'<>]{6,256})")
 
 
 class Assignment(NamedTuple):
