@@ -82,7 +82,10 @@ def _naming(details: dict[str, JSON]) -> tuple[str, bool] | None:
     weak = None
     for key, value in details.items():
         if type(value) is str and len(value) <= _SHORT and _names_another(key):
-            name = _CONTROL.sub("", value.strip("#.:[]* \n")).rpartition("/")[2]
+            folder, _, last = value.rpartition("/")
+            name = _CONTROL.sub("", last.strip("#:[]* \n" if folder else "#.:[]* \n"))
+            if folder and "." in last:  # of a file
+                continue
             if is_secret_key(name.partition("=")[2].strip("'\"]") or name):
                 return key, True
             if may_be_secret_key(name):

@@ -6,6 +6,7 @@ A marker names the rule: ``[redacted:email]``.
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from typing import Final, Protocol, cast
 
