@@ -34,7 +34,7 @@ def make_event(
         details,
         status,
         extra_events=conf.EXTRA_EVENTS,
-        redactor=_redactor(conf.REDACTOR),
+        redactor=redactor(),
         timestamp=timestamp,
         event_id=event_id,
     )
@@ -74,7 +74,12 @@ def _timestamp(text: Any) -> datetime | None:
 
 def redacted(details: object, trace_id: str) -> dict[str, JSON]:
     """Details as everybody but the agent of this trace sees them."""
-    return event_factory.safe_details(details, _redactor(conf.REDACTOR), trace_id)[0]
+    return event_factory.safe_details(details, redactor(), trace_id)[0]
+
+
+def redactor() -> Redactor:
+    """That of this project's settings; where it cannot be imported, one that says so when it is called."""
+    return _redactor(conf.REDACTOR)
 
 
 @lru_cache(maxsize=8)
