@@ -11,6 +11,8 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from trace_streaming import AGENT_EVENTS
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in ("1", "true", "yes", "on")
@@ -82,6 +84,8 @@ if redis_url := os.environ.get("REDIS_URL"):
     }
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS
 
 if DEBUG:
     # The demonstration is open to everybody who reaches it; otherwise the app's own, closed default holds.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .emitting.contract import current_emitter
 from .emitting.emitter import TraceEmitter
-from .events import CANONICAL_EVENTS
+from .events import AGENT_EVENTS, CANONICAL_EVENTS
 from .exceptions import (
     InvalidEventIdError,
     InvalidTraceIdError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AGENT_EVENTS",
     "CANONICAL_EVENTS",
     "InvalidEventIdError",
     "InvalidTraceIdError",

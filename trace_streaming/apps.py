@@ -21,15 +21,13 @@ class TraceStreamingConfig(AppConfig):
         """Run once, when all models are loaded."""
         from . import checks, recorder
         from .approvals import waiting
-        from .emitting import emitter, surroundings
-        from .redaction.known import memory
+        from .emitting import surroundings
         from .servers import patches
         from .storage import retention
 
         checks.register_checks()
         surroundings.learn_environment()
         surroundings.learn_settings(settings)
-        memory.tellers.append(emitter.announce_hidden)
         recorder.connect()
         waiting.connect()
         post_delete.connect(

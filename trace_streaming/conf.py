@@ -217,6 +217,11 @@ class Conf:
         """How long a client may take nothing of what waits for it, before its socket is closed with 4008."""
         return self._get("STALL_SECONDS", 60.0)  # type: ignore[no-any-return]
 
+    @cached_property
+    def TRACEBACKS(self) -> bool:
+        """Whether an error in a block is told with its traceback."""
+        return self._get("TRACEBACKS", default=True)  # type: ignore[no-any-return]
+
     @staticmethod
     def _get(name: str, default: Any) -> Any:
         return getattr(settings, PREFIX + name, default)

@@ -81,6 +81,16 @@ class Trace(ShowableTimes):
         _("lost"), default=0, help_text=_("Events that were emitted and could not be kept: the queue was full.")
     )
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    name = models.CharField(_("name"), max_length=200, default="", blank=True)
+    conversation = models.CharField(
+        _("conversation"), max_length=200, default="", blank=True, help_text=_("What several traces are parts of.")
+    )
+    tags = models.JSONField(_("tags"), default=list, blank=True)
+    model_calls = models.PositiveBigIntegerField(_("calls of models"), default=0)
+    tool_calls = models.PositiveBigIntegerField(_("calls of tools"), default=0)
+    input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)
+    output_tokens = models.PositiveBigIntegerField(_("output tokens"), default=0)
+    cost = models.FloatField(_("cost"), null=True, blank=True, help_text=_("Of the models, in US dollars."))
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("owner"),
@@ -103,6 +113,20 @@ class Trace(ShowableTimes):
         indexes = [
             models.Index(fields=["-started_at", "-id"], name="trace_streaming_started"),
             models.Index(fields=["state", "stored_at"], name="trace_streaming_stored"),
+            models.Index(
+                fields=["name", "-started_at", "-id"], condition=~models.Q(name=""), name="trace_streaming_name"
+            ),
+            models.Index(
+                fields=["conversation", "-started_at", "-id"],
+                condition=~models.Q(conversation=""),
+                name="trace_streaming_conversation",
+            ),
+            models.Index(fields=["cost"], condition=models.Q(cost__isnull=False), name="trace_streaming_cost"),
+            models.Index(
+                models.F("input_tokens") + models.F("output_tokens"),
+                condition=models.Q(model_calls__gt=0),
+                name="trace_streaming_tokens",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -115,6 +139,50 @@ class Trace(ShowableTimes):
         Never below nothing: a sender's clock may say that the end was before the start.
         """
         return max((self.ended_at or self.last_event_at) - self.started_at, timedelta(0))
+
+
+class TraceTag(models.Model):
+    """One tag of a trace, to find it by; the trace itself has them in their order."""
+
+    trace = models.ForeignKey(Trace, verbose_name=_("trace"), on_delete=models.CASCADE, related_name="tag_rows")
+    tag = models.CharField(_("tag"), max_length=100)
+
+    class Meta:
+        verbose_name = _("tag")
+        verbose_name_plural = _("tags")
+        indexes = [models.Index(fields=["tag", "trace"], name="trace_streaming_tag")]
+
+    def __str__(self) -> str:
+        return self.tag
+
+
+class ModelCall(models.Model):
+    """What is known of one call of a model that ended: what signals of models are made of. Its event has all else."""
+
+    trace = models.ForeignKey(
+        Trace, verbose_name=_("trace"), on_delete=models.CASCADE, related_name="ended_model_calls", db_index=False
+    )
+    sequence = models.PositiveBigIntegerField(_("sequence"), help_text=_("Of the event that ended it."))
+    timestamp = models.DateTimeField(_("time"))
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    is_failed = models.BooleanField(_("failed"), default=False)
+    is_neither = models.BooleanField(_("neither succeeded nor failed"), default=False)
+    latency_ms = models.FloatField(_("milliseconds"), null=True)
+    first_chunk_ms = models.FloatField(_("milliseconds to the first chunk"), null=True)
+    input_tokens = models.PositiveBigIntegerField(_("input tokens"), null=True)
+    output_tokens = models.PositiveBigIntegerField(_("output tokens"), null=True)
+    cost = models.FloatField(_("cost"), null=True, help_text=_("In US dollars."))
+
+    class Meta:
+        verbose_name = _("call of a model")
+        verbose_name_plural = _("calls of models")
+        constraints = [
+            models.UniqueConstraint(fields=["trace", "sequence"], name="trace_streaming_model_call_sequence"),
+        ]
+        indexes = [models.Index(fields=["timestamp", "model"], name="trace_streaming_models")]
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.model}"
 
 
 class Event(ShowableTimes):

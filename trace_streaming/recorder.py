@@ -7,19 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .events import TraceEnd, TraceEvent, TraceHidden, TraceStart
+from .events import TraceEnd, TraceEvent, TraceStart
 from .recording.recorder import recorder
-from .signals import event_emitted, flush_requested, trace_ended, trace_started, values_hidden
+from .signals import event_emitted, flush_requested, trace_ended, trace_started
 
 
 def record_start(sender: object, start: TraceStart, **kwargs: Any) -> None:
     """Receiver of ``trace_started``."""
     recorder.record(start)
-
-
-def record_hidden(sender: object, hidden: TraceHidden, **kwargs: Any) -> None:
-    """Receiver of ``values_hidden``."""
-    recorder.record(hidden)
 
 
 def record_event(sender: object, event: TraceEvent, **kwargs: Any) -> None:
@@ -42,7 +37,6 @@ DISPATCH_UID: Final = "trace_streaming.recorder"
 
 _RECEIVERS: Final = (
     (trace_started, record_start),
-    (values_hidden, record_hidden),
     (event_emitted, record_event),
     (trace_ended, record_end),
     (flush_requested, flush),

@@ -5,8 +5,6 @@
     on every emit: a receiver must be quick and synchronous. The recorder is the default receiver.
 ``trace_started(sender, start)``
     An emitter with an owner or metadata was made: a :class:`~trace_streaming.events.TraceStart`. Same rules.
-``values_hidden(sender, hidden)``
-    Values were hidden in a trace that were not before: a :class:`~trace_streaming.events.TraceHidden`. Same rules.
 ``trace_ended(sender, end)``
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
 ``events_recorded(sender, batches)``
@@ -27,7 +25,6 @@ from django.dispatch import Signal
 
 event_emitted = Signal(use_caching=True)
 trace_started = Signal(use_caching=True)
-values_hidden = Signal(use_caching=True)
 trace_ended = Signal(use_caching=True)
 events_recorded = Signal(use_caching=True)
 decision_requested = Signal()

@@ -225,3 +225,29 @@ def test_what_began_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch)
         store.append([event(f"t-{number}", "tool_call_start"), event(f"t-{number}", "tool_call_complete", 5)])
     assert len(signal_inputs._starts) == 3
     assert window()["latency"]["mean"] == 5.0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("outcome", ["interrupted", "cancelled", "abandoned", "triggered"])
+def test_what_neither_succeeded_nor_failed_is_in_no_signal(outcome: str) -> None:
+    """Neither counted nor timed, in a trace and in a window alike, whether it says how long it took or not."""
+    store.append(
+        [
+            event("t", "tool_call_start", 0, tool="a", call_id="1"),
+            event("t", "tool_call_complete", 500, tool="a", call_id="1", outcome=outcome),
+            event("t", "tool_call_error", 600, tool="a", duration_ms=70, outcome=outcome),
+            event("t", "tool_call_complete", 700, tool="a", duration_ms=5, outcome="another word"),
+        ]
+    )
+    for found in (window(), trace_signals(Trace.objects.get())):
+        assert (found["total_steps"], found["errors"], found["success_rate"]) == (1, 0, 1.0)
+        assert found["latency"]["mean"] == 5
+
+
+@pytest.mark.django_db
+def test_a_step_that_turns_out_to_be_a_tools_call_has_a_duration() -> None:
+    """By its id: some sources know only at its end what it was."""
+    store.append([event("t", "step_start", 0, call_id="1")])
+    store.append([event("t", "tool_call_complete", 40, tool="a", call_id="1")])
+    for found in (window(), trace_signals(Trace.objects.get())):
+        assert found["latency"]["mean"] == 40

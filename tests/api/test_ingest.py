@@ -69,6 +69,15 @@ def test_a_batch_keeps_its_order_and_its_times(client: APIClient) -> None:
     assert Trace.objects.get().metadata == {"job": "nightly"}
 
 
+@pytest.mark.parametrize("bad", [{"name": 1}, {"tags": "a"}, {"tags": [1]}, {"conversation": []}])
+def test_what_a_trace_is_called_is_checked(client: APIClient, bad: dict[str, Any]) -> None:
+    """Before anything is stored; beside an event alone, such keys are ignored."""
+    assert post(client, {"events": [], **bad}).status_code == 400
+    assert not Trace.objects.exists()
+    assert post(client, {**EVENT, **bad}).status_code == 200
+    assert Trace.objects.get().name == ""
+
+
 def test_details_are_redacted(client: APIClient) -> None:
     """Invariant 4, at this door too."""
     post(client, {**EVENT, "details": {"password": "hunter2"}, "event_id": "a"})

@@ -14,8 +14,9 @@ from rest_framework.permissions import BasePermission
 from rest_framework.test import APIClient
 
 from trace_streaming.api import pages as module
+from trace_streaming.api.traces import TraceFilter
 from trace_streaming.emitting.project_events import make_event
-from trace_streaming.models import Trace
+from trace_streaming.models import Trace, TraceTag
 from trace_streaming.storage import store
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +156,77 @@ def test_a_bad_filter_is_400(viewer: User, query: str) -> None:
     assert (response.status_code, list(response.json())) == (400, [query.partition("=")[0]])
 
 
+@pytest.fixture
+def called() -> None:
+    """Three traces that are called something."""
+    a = make("a", 0, name="Tides", conversation="c-1", tags=["prod", "eu"], cost=0.5, input_tokens=90, output_tokens=10)
+    b = make("b", 1, name="Tides of June", conversation="c-1", tags=["prod"], metadata={"city": "Zürich"})
+    Trace.objects.update(model_calls=1)
+    make("c", 2, cost=0.0)
+    for trace in (a, b):
+        TraceTag.objects.bulk_create(TraceTag(trace=trace, tag=tag) for tag in trace.tags)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"name": "Tides"}, ["a"]),
+        ({"name": "tides"}, []),
+        ({"conversation": "c-1"}, ["b", "a"]),
+        ({"tag": "prod"}, ["b", "a"]),
+        ({"tag": "eu"}, ["a"]),
+        ({"tag": "pro"}, []),
+        ({"text": "tides"}, ["b", "a"]),
+        ({"text": "JUNE"}, ["b"]),
+        ({"text": "eu"}, ["a"]),
+        ({"text": "zürich"}, ["b"]),
+        ({"text": "c-1", "tag": "eu"}, ["a"]),
+        ({"cost_min": "0.1"}, ["a"]),
+        ({"cost_max": "0.1"}, ["c"]),
+        ({"tokens_min": "100"}, ["a"]),
+        ({"tokens_max": "99"}, ["b"]),
+        ({"tokens_min": "99.5"}, ["a"]),
+        ({"tokens_max": "0.5"}, ["b"]),
+        ({"tokens_max": "1e40", "cost_min": "-1e40"}, ["a"]),
+        ({"tokens_min": "1e30", "cost_max": "1e40"}, []),
+        ({"tokens_min": "1", "tokens_max": "99"}, []),
+    ],
+)
+def test_traces_are_found_by_what_they_are_called_and_cost(
+    viewer: User, called: None, query: dict[str, str], found: list[str]
+) -> None:
+    """Names, conversations and tags to the letter; text in any case, wherever it stands."""
+    assert listed(viewer, **query) == found
+
+
+@pytest.mark.parametrize("query", ["cost_min=x", "tokens_max=many", "name=%00"])
+def test_a_bad_filter_of_a_face_is_400(viewer: User, query: str) -> None:
+    """And says which."""
+    response = client_of(viewer).get(f"/api/traces/?{query}")
+    assert (response.status_code, list(response.json())) == (400, [query.partition("=")[0]])
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ({"name": "x"}, "trace_streaming_name"),
+        ({"conversation": "x"}, "trace_streaming_conversation"),
+        ({"tag": "x"}, "trace_streaming_tag"),
+        ({"cost_min": "1"}, "trace_streaming_cost"),
+        ({"tokens_min": "1"}, "trace_streaming_tokens"),
+        ({}, "trace_streaming_started"),
+    ],
+)
+def test_what_is_asked_for_is_looked_up_and_not_searched(query: dict[str, str], index: str) -> None:
+    """The database can use an index for each of the filters."""
+    found = TraceFilter(query, Trace.objects.order_by("-started_at", "-pk")).qs
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = found[:50].explain()
+    assert index in plan or (index == "trace_streaming_cost" and "trace_streaming_started" in plan)
+
+
 def test_one_trace(owner: User) -> None:
     """Without its events; somebody else's is the same as none."""
     make("t", 0, owner=owner, state="success", ended_at=NOON + timedelta(seconds=90), metadata={"a": 1}, error_count=2)
@@ -173,6 +245,14 @@ def test_one_trace(owner: User) -> None:
         "error_count": 2,
         "lost_count": 0,
         "metadata": {"a": 1},
+        "name": "",
+        "conversation": "",
+        "tags": [],
+        "model_calls": 0,
+        "tool_calls": 0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cost": None,
     }
     other = client_of(User.objects.create_user("other"))
     assert other.get("/api/traces/t").content == other.get("/api/traces/none").content

@@ -115,6 +115,62 @@ describe("calls", () => {
     assert.equal(run.rows[0].children, 1);
   });
 
+  test("a child that comes before its parent moves under it, and what ends a step may say what it was", () => {
+    const run = runOf(
+      ["step_start", 5, { call_id: "m", parent_call_id: "a", name: "span" }, "pending"],
+      ["plan_created", 6],
+      ["agent_start", 0, { call_id: "a", name: "solo" }, "pending"],
+      ["llm_call_complete", 9, { call_id: "m", name: "gpt-5" }],
+    );
+    assert.deepEqual(
+      run.rows.map((row) => [label(row), row.kind, row.depth, row.children]),
+      [
+        ["solo", "agent", 0, 1],
+        ["gpt-5", "llm", 1, 0],
+        ["Plan", "plan", 0, 0],
+      ],
+    );
+    assert.deepEqual([run.start, run.openCalls], [run.rows[0].start, 1]);
+    assert.equal(run.rowOf(1), run.rows[1]);
+  });
+
+  test("calls of models and their tokens are counted apart from those of tools", () => {
+    const usage = { "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 2 };
+    const run = runOf(
+      ["llm_call_start", 0, { call_id: "a" }, "pending"],
+      ["llm_call_complete", 1, { call_id: "a", ...usage }],
+      ["llm_call_error", 2, { call_id: "b", "gen_ai.usage.input_tokens": "many" }, "error"],
+      [START, 3, { tool: "t" }, "pending"],
+    );
+    assert.deepEqual([run.calls, run.modelCalls, run.tokens], [1, 2, 12]);
+  });
+
+  test("an event that comes again changes nothing", () => {
+    const run = runOf([START, 0, { tool: "a" }]);
+    run.add(run.events.slice());
+    assert.deepEqual([run.events.length, run.rows.length, run.calls], [1, 1, 1]);
+  });
+
+  for (const told of ["interrupted", "cancelled", "abandoned", "triggered"]) {
+    test(`a call that was ${told} is neither a success nor an error`, () => {
+      const run = runOf(
+        [START, 0, { call_id: "a" }, "pending"],
+        [COMPLETE, 1, { call_id: "a", outcome: told }, "warning"],
+      );
+      const text = told[0].toUpperCase() + told.slice(1);
+      assert.deepEqual(outcome(run.rows[0], false), { status: "warning", text });
+      assert.deepEqual(
+        [...run.rowsByStatus].filter(([, count]) => count > 0),
+        [["warning", 1]],
+      );
+    });
+  }
+
+  test("an end before its start has no duration, and a bar of no length", () => {
+    const run = runOf([START, 50, { tool: "a" }], [COMPLETE, 20, { tool: "a" }]);
+    assert.deepEqual([run.rows[0].duration, run.rows[0].end - run.rows[0].start], [null, 0]);
+  });
+
   test("changes are told once, of rows that were there before", () => {
     const run = runOf([START, 0, { call_id: "a" }], [COMPLETE, 1, { call_id: "a" }]);
     assert.deepEqual([...run.takeChanges()], [run.rows[0]]);
@@ -230,6 +286,25 @@ describe("in words", () => {
     assert.equal(oneLine({ q: "a\n b", list: [1, 2], none: null }), "q: a b, list: [1,2], none: null");
     assert.deepEqual([oneLine([]), oneLine({}), oneLine(["x", 1])], ["[]", "{}", "x, 1"]);
     assert.equal(oneLine("x".repeat(1000)).length, 240);
+  });
+
+  test("a model's call says what it has used, and what came of it; odd details are no error", () => {
+    const call = (details) => preview(runOf(["llm_call_complete", 0, { call_id: "a", name: "m", ...details }]).rows[0]);
+    const parts = [
+      { type: "text", content: "Hello" },
+      { type: "tool_call", name: "search" },
+    ];
+    const usage = {
+      "gen_ai.usage.input_tokens": 1204,
+      "gen_ai.usage.output_tokens": 88,
+      "gen_ai.usage.cost": 0.00412345,
+    };
+    const output = { "gen_ai.output.messages": [{ role: "assistant", parts }] };
+    assert.equal(call({ ...usage, ...output }), "1,204 → 88 tokens  ·  $0.00412  → Hello search");
+    assert.equal(call({ "gen_ai.usage.input_tokens": 5 }), "5 → ? tokens");
+    for (const odd of [null, "x", 7, [null], [{ parts: "x" }], [{ parts: [null, 1] }]]) {
+      assert.equal(typeof call({ "gen_ai.output.messages": odd, "gen_ai.usage.cost": "?" }), "string");
+    }
   });
 
   test("a time keeps its microseconds", () => {

@@ -59,7 +59,6 @@ class Unprintable(Exception):
     [
         (ValueError("no answer"), "no answer"),
         (Unprintable(), "[unserialisable Unprintable]"),
-        (asyncio.CancelledError(), ""),
         (KeyboardInterrupt(), ""),
     ],
     ids=lambda value: type(value).__name__,
@@ -147,12 +146,32 @@ async def stream(emitter: TraceEmitter, tool: str) -> AsyncGenerator[int, None]:
         yield 2
 
 
-async def test_a_generator_that_is_closed_early_has_completed(events: list[dict[str, Any]]) -> None:
-    """A consumer that has enough is no failure of the tool."""
+async def test_a_generator_that_is_closed_early_was_abandoned(events: list[dict[str, Any]]) -> None:
+    """A consumer that has enough is no failure of the tool, and no success."""
     generator = stream(TraceEmitter(), "stream")
     await anext(generator)
     await generator.aclose()
     assert [event["event"] for event in events] == ["tool_call_start", "tool_call_complete"]
+    assert (events[1]["status"], events[1]["details"]["outcome"]) == ("warning", "abandoned")
+
+
+async def test_a_task_that_is_cancelled_cancels_its_calls(events: list[dict[str, Any]]) -> None:
+    """Nothing has failed, and nothing was done."""
+    entered = asyncio.Event()
+
+    async def work() -> None:
+        async with TraceEmitter().tool_call("slow"):
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (events[1]["event"], events[1]["status"]) == ("tool_call_complete", "warning")
+    assert events[1]["details"]["outcome"] == "cancelled"
+    assert "error" not in events[1]["details"]
 
 
 async def test_a_generator_closed_by_another_task_is_nobodys_parent(events: list[dict[str, Any]]) -> None:

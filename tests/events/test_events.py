@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trace_streaming.events import (
+    AGENT_EVENTS,
     CANONICAL_EVENTS,
     MAX_TOOL_NAME_LENGTH,
     STATUSES,
@@ -80,6 +81,15 @@ def test_declared_names_are_accepted_beside_the_canonical_ones() -> None:
     assert check_event_name("plan_created", names) == "plan_created"
     with pytest.raises(NonCanonicalEventError):
         check_event_name("memory_read", NAMES)
+
+
+@pytest.mark.parametrize("name", AGENT_EVENTS)
+def test_names_of_agents_models_and_steps_are_opt_in(name: str) -> None:
+    """Whoever has not declared them reads in the error which setting takes them, and which set has them."""
+    assert len(CANONICAL_EVENTS) == 10
+    assert check_event_name(name, event_names(AGENT_EVENTS)) == name
+    with pytest.raises(NonCanonicalEventError, match=r"TRACE_STREAMING_EXTRA_EVENTS.*trace_streaming\.AGENT_EVENTS"):
+        check_event_name(name, NAMES)
 
 
 @pytest.mark.parametrize("status", [*STATUSES, Name.SUCCESS, Unhashable("success")])

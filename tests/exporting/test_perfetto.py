@@ -19,7 +19,7 @@ BEGIN = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PHASES: dict[str, set[str]] = {"X": {"dur"}, "B": set(), "i": {"s"}, "M": set()}
 
 
-def event(name: str, second: float, sequence: int = 1, **details: Any) -> dict[str, Any]:
+def event(name: str, second: float, sequence: int = 1, /, **details: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "event": name,
         "timestamp": (BEGIN + timedelta(seconds=second)).isoformat(),
@@ -76,6 +76,31 @@ def test_halves_of_calls_are_shown_too() -> None:
         event("tool_call_complete", 2, tool="a"),
         event("tool_call_start", 3, tool="b"),
     ) == [("a", "X", 1.5, 0.5, 0), ("a", "i", 2, None, 0), ("b", "B", 3, None, 1)]
+
+
+def test_models_agents_and_steps_are_bars_and_an_end_may_come_first() -> None:
+    """By the id alone: a span that was a step at its start, and one whose start comes late."""
+    assert bars(
+        event("agent_start", 0, name="solo", call_id="g"),
+        event("step_start", 1, name="s", call_id="m", parent_call_id="g"),
+        event("llm_call_complete", 3, name="gpt-5", call_id="m"),
+        event("tool_call_complete", 6, tool="search", call_id="t"),
+        event("tool_call_complete", 7, tool="lost", call_id="u", duration_ms=500),
+        event("tool_call_start", 4, tool="search", call_id="t"),
+        event("agent_complete", 8, name="solo", call_id="g"),
+    ) == [
+        ("gpt-5", "X", 1, 2, 2),
+        ("search", "X", 4, 2, 2),
+        ("solo", "X", 0, 8, 1),
+        ("lost", "X", 6.5, 0.5, 0),
+    ]
+
+
+def test_ends_that_are_waited_for_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is written without a start."""
+    monkeypatch.setattr(perfetto, "MAX_OPEN", 2)
+    made = bars(*(event("tool_call_complete", n, tool=f"t{n}", call_id=str(n)) for n in range(5)))
+    assert [(name, phase) for name, phase, *_ in made] == [(f"t{n}", "i") for n in range(5)]
 
 
 def test_open_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
-from trace_streaming import CANONICAL_EVENTS, TraceEmitter, current_emitter
+from trace_streaming import AGENT_EVENTS, CANONICAL_EVENTS, TraceEmitter, current_emitter
 from trace_streaming.events.freezing import JSON
 from trace_streaming.exceptions import InvalidTraceIdError, NonCanonicalEventError, NonCanonicalStatusError
 from trace_streaming.models import Trace
@@ -125,6 +126,52 @@ def test_the_names_of_a_project_are_taken_where_both_know_them(site: str, settin
     assert emitter.flush(20)
     assert [event["event"] for event in stored("t")] == ["image_drawn", "plan_created"]
     assert emitter.lost == 1
+
+
+def test_agents_models_and_steps_need_no_names_of_the_sender(site: str, settings: Settings) -> None:
+    """They are taken by themselves; the site must have declared them, and names the setting where it has not."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS[:3]
+    emitter = RemoteTraceEmitter(site, "writer", "t")
+    for name in AGENT_EVENTS:
+        emitter.emit(name)
+    assert emitter.flush(20)
+    assert [event["event"] for event in stored("t")] == ["agent_start", "agent_complete", "agent_error"]
+    assert emitter.lost == 6
+
+
+def test_what_a_trace_is_called_reaches_the_site(site: str) -> None:
+    """When it begins, and later; metadata that was said before stays."""
+    emitter = RemoteTraceEmitter(site, "writer", "t", name="First", tags=["a"], metadata={"k": 1})
+    emitter.name, emitter.conversation = "Second", "c-1"
+    emitter.emit("plan_created")
+    emitter.tags = ["b"]
+    emitter.end()
+    assert emitter.flush(20)
+    trace = Trace.objects.get()
+    assert (trace.name, trace.conversation, trace.tags, trace.metadata) == ("Second", "c-1", ["b"], {"k": 1})
+    assert (trace.state, emitter.lost) == ("success", 0)
+
+
+def test_blocks_and_times_of_their_own_reach_the_site(site: str, settings: Settings) -> None:
+    """The same blocks as inside a project; a trace's start and end are what its events tell."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS
+    noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    emitter = RemoteTraceEmitter(site, "writer", "t", tracebacks=False)
+    with pytest.raises(ValueError, match="no"), emitter.agent("solo"), emitter.llm_call("gpt-5"):
+        raise ValueError("no")
+    emitter.open_span("step", "old", call_id="s", timestamp=noon)
+    emitter.end("error", timestamp=noon + timedelta(days=900))
+    assert emitter.flush(20)
+    events = stored("t")
+    assert [event["event"] for event in events[:4]] == [
+        "agent_start",
+        "llm_call_start",
+        "llm_call_error",
+        "agent_error",
+    ]
+    assert "traceback" not in str(events)
+    trace = Trace.objects.get()
+    assert (trace.started_at, trace.ended_at, trace.state) == (noon, noon + timedelta(days=900), "error")
 
 
 def test_what_the_database_refuses_for_good_is_given_up_once(

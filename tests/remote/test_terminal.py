@@ -19,7 +19,7 @@ from trace_streaming import TraceEmitter
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote.sender import all_senders
-from trace_streaming.remote.terminal import event_line, printable_json, rendered
+from trace_streaming.remote.terminal import MAX_REMEMBERED, Nesting, event_line, printable_json, rendered
 
 EVENT = {
     "event": "tool_call_complete",
@@ -64,6 +64,30 @@ def test_a_line_says_what_matters_and_obeys_nothing() -> None:
     words = ["3", "success", "tool_call_complete", "sea\ufffd[2Jrch", "12", "ms", '{"result":"\ufffd31m"}']
     assert plain.split()[1:] == words
     assert plain.count("\n") == 1
+
+
+def test_lines_are_indented_by_what_they_are_inside_of() -> None:
+    """As far as that has come; a line that is written stays where it is."""
+    nesting = Nesting()
+
+    def line(name: str, /, **details: Any) -> str:
+        event = {**EVENT, "event": name, "tool_name": None, "details": details}
+        return event_line(event, nesting.depth(event)).plain[28:]
+
+    assert line("agent_start", call_id="a", name="solo").startswith("agent_start")
+    assert line("llm_call_start", call_id="m", parent_call_id="a", name="gpt-5").split() == ["llm_call_start", "gpt-5"]
+    assert line("llm_call_complete", call_id="m").startswith("  llm_call_complete")
+    assert line("route_decision", parent_call_id="m").startswith("    route_decision")
+    assert line("tool_call_start", call_id="t", parent_call_id="later").startswith("tool_call_start")
+    assert line("agent_complete", call_id="a").startswith("agent_complete")
+
+
+def test_what_is_remembered_of_a_trace_is_bounded() -> None:
+    """A trace of days is followed in the memory of an hour."""
+    nesting = Nesting()
+    for number in range(MAX_REMEMBERED + 100):
+        nesting.depth({"event": "agent_start", "details": {"call_id": number}})
+    assert len(nesting._depths) == MAX_REMEMBERED
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,18 +19,11 @@ from trace_streaming.events.freezing import freeze_details
 from trace_streaming.redaction import redact
 from trace_streaming.redaction.effort import Effort
 from trace_streaming.redaction.formats.tokens import find_tokens
-from trace_streaming.redaction.known import memory
 
 MARKER = re.compile(r"\[redacted:[a-z ]{2,30}\]")
 MISSED = {decision.quoted for decision in DECIDED_AGAINST if not decision.is_innocent}
 SPOILED = {decision.quoted for decision in DECIDED_AGAINST if decision.is_innocent}
 PAGE = Path(__file__).parent.parent.parent / "docs" / "redaction.md"
-
-
-@pytest.fixture(autouse=True)
-def _no_database_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was hidden is for other processes: there are none."""
-    monkeypatch.setattr(memory, "tellers", [])
 
 
 @pytest.fixture(params=NAMES)

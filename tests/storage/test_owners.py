@@ -142,6 +142,42 @@ def test_what_was_rolled_back_waits_for_nobody(ada: User, commit: Callable[[], N
     assert not owners.are_awaited()
 
 
+def called() -> tuple[str, str, list[str]]:
+    trace = Trace.objects.get()
+    return trace.name, trace.conversation, trace.tags
+
+
+def test_a_sender_calls_the_projects_trace_nothing_else(ada: User, mallory: User) -> None:
+    """What the project has left open he may say; of his own trace he has every word, until the project has."""
+    store.append([replace(start(ada), name="Ada's")])
+    store.append([replace(start(mallory, by_sender=True), name="Mallory's", tags=["x"])])
+    store.append([replace(start(by_sender=True), name="Mallory's", tags=["first"])])
+    store.append([replace(start(by_sender=True), tags=["second"])])
+    assert called() == ("Ada's", "", ["first"])
+    Trace.objects.all().delete()
+    store.append([replace(start(mallory, by_sender=True), name="One")])
+    store.append([replace(start(by_sender=True), name="Two")])
+    assert called()[0] == "Two"
+    store.append([replace(start(ada), name="Three")])
+    assert (called()[0], Trace.objects.get().owner) == ("Three", ada)
+
+
+def test_who_is_not_its_owner_does_not_name_a_trace(ada: User, mallory: User) -> None:
+    """The id of somebody else's trace cannot be had, nor its face."""
+    store.append([replace(start(ada), name="Ada's", conversation="c", tags=["a"])])
+    store.append([replace(start(mallory), name="Mallory's", conversation="d", tags=["b"])])
+    assert called() == ("Ada's", "c", ["a"])
+
+
+def test_what_a_trace_is_called_meanwhile_stays_when_its_owner_comes(ada: User, commit: Callable[[], None]) -> None:
+    """He is named later; what was said with him is not said again."""
+    store.append([replace(start(ada), name="First", tags=["a"])])
+    store.append([replace(start(), name="Second", tags=[])])
+    commit()
+    owners.name_the_awaited(at_once=True)
+    assert (Trace.objects.get().owner, *called()) == (ada, "Second", "", [])
+
+
 def test_waiting_is_bounded(ada: User, commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A process may emit any number of traces for users that are rolled back."""
     monkeypatch.setattr(owners, "MAX_WAITING", 3)

@@ -14,8 +14,9 @@ from pytest_django import Settings
 
 from trace_streaming.emitting.project_events import make_event
 from trace_streaming.events import EncodedEvent, TraceEnd, TraceEvent, TraceRecord, TraceStart
-from trace_streaming.models import Event, SpoolSegment, Trace
+from trace_streaming.models import Event, SpoolSegment, Trace, stored_now
 from trace_streaming.storage import event_rows, owners, store, trace_rows
+from trace_streaming.storage.retention import mark_incomplete, silent_traces
 from trace_streaming.storage.store import Spooled
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import MAX_FRAME_BYTES
@@ -348,3 +349,25 @@ def test_events_without_an_id_are_not_asked_for() -> None:
     with CaptureQueriesContext(connection) as queries:
         store.append([event(), event()])
     assert not [query for query in queries if query["sql"].startswith("SELECT") and "event_id" in query["sql"]]
+
+
+def test_a_start_does_not_say_when_a_trace_was() -> None:
+    """Where the project named an owner today, of what happened yesterday, or will have happened by another clock."""
+    for trace_id, days in (("yesterday", -1), ("ahead", 2)):
+        store.append([TraceStart(trace_id, NOW, metadata="{}")])
+        told = NOW + timedelta(days=days)
+        store.append([TraceStart(trace_id, NOW), replace(event(trace_id), timestamp=told)])
+        store.append([replace(event(trace_id), timestamp=told + timedelta(seconds=5))])
+        trace = Trace.objects.get(trace_id=trace_id)
+        assert (trace.started_at, trace.last_event_at) == (told, told + timedelta(seconds=5))
+        assert trace.duration == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_is_days_off_makes_no_running_trace_old(days: int, settings: Settings) -> None:
+    """It is judged by when it was stored: neither incomplete nor pruned."""
+    settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 3600
+    store.append([replace(event(), timestamp=datetime.now(UTC) + timedelta(days=days))])
+    assert mark_incomplete() == 0
+    assert not silent_traces(stored_now() - timedelta(hours=1)).exists()
+    assert Trace.objects.get().state == "running"

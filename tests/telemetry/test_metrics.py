@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from trace_streaming import TraceEmitter
+from trace_streaming import AGENT_EVENTS, TraceEmitter
 from trace_streaming.approvals.decisions import decide
 from trace_streaming.exceptions import InvalidDecisionError
 from trace_streaming.models import Approval
@@ -143,6 +143,30 @@ def test_an_approval_is_counted_with_its_outcome() -> None:
     with pytest.raises(InvalidDecisionError):
         decide(approval, "rejected", user=None, channel="api")
     assert value("approval_wait_seconds_count", outcome="approved") == before + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_of_models_are_counted_by_model(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once they are committed; and of names that anybody makes up, no more than are bearable."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS
+    settings.TRACE_STREAMING_RECORDER = "inline"
+    monkeypatch.setattr(metrics, "MAX_MODELS", 2)
+    monkeypatch.setattr(metrics, "_models", {})
+    names = [f"test-model-{number}" for number in range(5)]
+    others = value("model_calls_total", model="other", outcome="success") or 0
+    emitter = TraceEmitter()
+    for name in names:
+        with emitter.llm_call(name) as call:
+            call.usage(input_tokens=7, output_tokens=3, cost=0.5).first_chunk()
+    with pytest.raises(ValueError, match="busy"), emitter.llm_call(names[0]):
+        raise ValueError("busy")
+    assert value("model_calls_total", model=names[0], outcome="success") == 1
+    assert value("model_calls_total", model=names[0], outcome="error") == 1
+    assert value("model_tokens_total", model=names[1], direction="input") == 7
+    assert value("model_cost_dollars_total", model=names[1]) == 0.5
+    assert value("model_seconds_count", model=names[0]) == 2
+    assert value("model_first_token_seconds_count", model=names[0]) == 1
+    assert value("model_calls_total", model="other", outcome="success") == others + 3
 
 
 def test_metrics_dashboard_alerts_and_page_name_the_same() -> None:

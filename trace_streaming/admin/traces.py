@@ -34,6 +34,8 @@ COUNTED_EVENTS = 50_000
 
 _TIMES = ("started_at", "last_event_at", "ended_at")
 _COUNTS = ("event_count", "error_count", "lost_count")
+_CALLED = ("name", "conversation", "tags")
+_MODELS = ("model_calls", "tool_calls", "input_tokens", "output_tokens", "cost")
 
 
 @admin.register(Trace)
@@ -41,7 +43,7 @@ class TraceAdmin(ExportAdmin):
     """Traces, newest first; a trace's page shows it live, and leads to all of its events."""
 
     list_display = (
-        *("trace_id", "state_text", "started_at", "duration_text", "event_count", "error_count"),
+        *("trace_id", "name", "state_text", "started_at", "duration_text", "event_count", "error_count"),
         *("watchers", "owner"),
     )
     actions = ("export_json_lines", "export_chrome", "prune_selected")
@@ -52,7 +54,7 @@ class TraceAdmin(ExportAdmin):
     date_hierarchy = "started_at"
     fieldsets = (
         (None, {"fields": (("state_text", "duration_text", "owner"), "open_approvals", "golden_signals", "metadata")}),
-        (_("Times and counts"), {"fields": (_TIMES, _COUNTS, ("trace_id", "epoch"))}),
+        (_("Times and counts"), {"fields": (_CALLED, _TIMES, _COUNTS, _MODELS, ("trace_id", "epoch"))}),
         (_("Newest events"), {"fields": ("newest_events",), "classes": ("collapse",)}),
     )
     readonly_fields = ("state_text", "duration_text", "open_approvals", "golden_signals", "newest_events")

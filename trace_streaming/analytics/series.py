@@ -17,7 +17,9 @@ from trace_streaming.events.golden_signals import CALL_ENDS, percentile
 from trace_streaming.models import Event
 from trace_streaming.storage.times import as_utc, stored_time
 
-from .windows import KNOWN_MS, Percentiles, measured_events, ratio
+from . import models
+from .percentiles import Percentiles
+from .windows import KNOWN_MS, measured_events, ratio
 
 MAX_STEPS: Final = 500
 _USUAL_STEPS: Final = 60
@@ -50,6 +52,8 @@ def series_signals(
     whole, the last ends with the window. A step in which nothing happened is there, too, and what cannot be known of
     it is None.
 
+    A step in which models were called has ``models``, too.
+
     :param start: aware; like the other parameters, of :func:`trace_streaming.signal_windows.window_signals`
     :param step: seconds; the window has at most ``MAX_STEPS`` of them
     """
@@ -59,11 +63,18 @@ def series_signals(
     measured = measured_events(first, end, owner, tool, metadata or {})
     origin = Value(stored_time(first), output_field=DateTimeField())
     begun = Func(Value(length), F("timestamp"), origin, function="DATE_BIN", output_field=DateTimeField())
-    parts = _parts(measured, begun, "timestamp", lambda time: (as_utc(time) - first) // length)
+
+    def number_of(time: Any) -> int:
+        return int((as_utc(time) - first) // length)
+
+    parts = _parts(measured, begun, "timestamp", number_of)
+    by_model = models.by_step(first, end, owner, metadata or {}, begun, number_of) if tool is None else {}
     points = []
     for number in range(-((first - end) // length)):
         at = first + number * length
         points.append({"at": format_timestamp(at), **parts.get(number, _NOTHING)})
+        if number in by_model:
+            points[-1]["models"] = by_model[number]
     return {"from": format_timestamp(first), "to": format_timestamp(end), "step_seconds": step, "points": points}
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 from django.db import connections
-from django.db.models import Aggregate, Avg, Count, Field, Max, Q, QuerySet, Sum
+from django.db.models import Avg, Count, Max, Q, QuerySet, Sum
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Greatest
 
@@ -18,6 +18,9 @@ from trace_streaming.models import Event, Trace
 from trace_streaming.storage.signal_inputs import UNKNOWN
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import as_utc, stored_time
+
+from . import models
+from .percentiles import Percentiles
 
 KNOWN_MS: Final = Q(measure__gte=0, measure__lte=MAX_DURATION_MS)
 """Measures that are milliseconds. What earlier versions have stored may be more, and no sum of it is finite."""
@@ -42,6 +45,7 @@ def window_signals(
       it, wherever they began; in ms. Percentiles are nearest-rank, and exact.
     - ``traces``: those with a signal: a call that ended, a plan, an answered approval, or a budget.
     - ``mean_steps_per_task`` = completed / tasks: plans, and these traces where they have no plan in the window.
+    - ``models``, where models were called: see :func:`trace_streaming.events.model_signals.model_signals`.
     - ``budget_utilization``: the mean, over the traces that tell it, of the highest that each has told.
 
     What was pruned is not counted.
@@ -66,7 +70,9 @@ def window_signals(
         utilization=Avg("highest"),
     )
     completed, failed = found["total_steps"], found["errors"]
+    by_model = models.of_window(start, end, owner, metadata or {}) if tool is None else []
     return {
+        **({"models": by_model} if by_model else {}),
         "from": format_timestamp(start),
         "to": format_timestamp(end),
         "traces": found["traces"],
@@ -83,7 +89,10 @@ def window_signals(
 
 
 def trace_signals(trace: Trace) -> dict[str, Any]:
-    """Golden signals of a stored trace; the same that its emitter says, once all is stored."""
+    """Golden signals of a stored trace; the same that its emitter says, once all is stored.
+
+    Of models it may say what they cost, where the emitter does not know.
+    """
     rows = Event.objects.using(database()).filter(trace=trace, event__in=SIGNAL_EVENTS).order_by("sequence")
     events = [
         {"event": event, "details": orjson.loads(details), "timestamp": format_timestamp(as_utc(timestamp))}
@@ -92,7 +101,8 @@ def trace_signals(trace: Trace) -> dict[str, Any]:
     signals = golden_signals(trace.trace_id, trace.duration / timedelta(milliseconds=1), events)
     if not events and trace.event_count:
         signals["mean_steps_per_task"] = 0.0
-    return {**signals, "total_events": trace.event_count}
+    by_model = models.of_trace(trace) if trace.model_calls else []
+    return {**signals, **({"models": by_model} if by_model else {}), "total_events": trace.event_count}
 
 
 def measured_events(
@@ -110,16 +120,6 @@ def measured_events(
         name = f"metadata_{number}"
         measured = measured.alias(**{name: KeyTransform(key, "trace__metadata")}).filter(**{name: value})
     return measured.order_by()
-
-
-class Percentiles(Aggregate):
-    """PostgreSQL's own, nearest-rank: one sort for all of them."""
-
-    template = "PERCENTILE_DISC(ARRAY[%(shares)s]) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field: Field[Any, Any] = Field()
-
-    def __init__(self, expression: str, percents: Sequence[int], **options: Any) -> None:
-        super().__init__(expression, **options, shares=", ".join(str(percent / 100) for percent in percents))
 
 
 def _distribution(measured: QuerySet[Event], percents: Sequence[int]) -> dict[str, float | None]:

@@ -11,6 +11,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from trace_streaming.emitting.project_events import told_time
 from trace_streaming.events import END_STATES, TraceEnd
 from trace_streaming.exporting.pages import chrome_trace, json_lines, json_page
 from trace_streaming.exporting.responses import streamed
@@ -93,6 +94,7 @@ class EndSerializer(serializers.Serializer[Any]):
     """How a trace ends."""
 
     state = serializers.ChoiceField(choices=END_STATES, default="success")
+    timestamp = serializers.CharField(required=False, allow_null=True)
 
 
 class EndView(TextView):
@@ -105,8 +107,12 @@ class EndView(TextView):
         trace = self.writable_trace()
         asked = EndSerializer(data=ingest.body_of(request))
         asked.is_valid(raise_exception=True)
+        try:
+            timestamp = told_time(asked.validated_data.get("timestamp"))
+        except ValueError as error:
+            raise ValidationError({"timestamp": [str(error)]}) from None
         with ingest.recording(trace.trace_id) as receipt:
-            ingest.begin(trace, request.user).end(asked.validated_data["state"])
+            ingest.begin(trace, request.user).end(asked.validated_data["state"], timestamp=timestamp)
         if receipt.refuses(TraceEnd):
             raise ValidationError({"state": [ingest.REFUSED]})
         return Response(

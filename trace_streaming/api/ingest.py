@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from trace_streaming.access.bodies import TooLargeError
 from trace_streaming.conf import conf
 from trace_streaming.emitting.emitter import TraceEmitter, announce
+from trace_streaming.emitting.faces import Face
 from trace_streaming.emitting.project_events import event_from
 from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.models import Approval, Trace
@@ -28,6 +29,7 @@ MAX_EVENTS: Final = 1_000
 """In one request."""
 REFUSED: Final = "The database refuses it"
 TOLD: Final = "This approval is stored here: what becomes of it is told by the server alone"
+NO_FACE: Final = Face()
 FULL: Final = "The trace has as many events as it may have; errors and approvals are still taken"
 
 
@@ -76,7 +78,7 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
     """Emit what the body holds, and wait until it is stored.
 
     :param trace: unsaved when it has not begun: then it will be the user's
-    :param body: an event, or ``{"events": [...], "metadata": {...}}``
+    :param body: an event, or ``{"events": [...], "metadata": {...}, "name": ..., "conversation": ..., "tags": [...]}``
     """
     metadata, items = body.get("metadata"), body.get("events", [body])
     if not isinstance(items, list):
@@ -85,6 +87,7 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
         raise TooLargeError(f"A request has at most {MAX_EVENTS} events")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise ValidationError({"metadata": ["An object is expected"]})
+    face = _face_of(body)
     events: dict[int, TraceEvent] = {}
     errors: list[Bad] = []
     if trace.pk is not None:
@@ -98,8 +101,8 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
         del events[index]
         errors.append(Bad(index, TOLD))
     with recording(trace.trace_id) as receipt:
-        if events or (metadata is not None and not errors):
-            begin(trace, user, metadata)
+        if events or ((metadata is not None or face != NO_FACE) and not errors):
+            begin(trace, user, metadata, face)
         full = {index for index, event in events.items() if not announced(event)}
         receipt.shed += len(full)
     refused = {index for index, event in events.items() if event in receipt.refused}
@@ -137,11 +140,20 @@ class SendersEmitter(TraceEmitter):
     _is_by_sender = True
 
 
-def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None) -> TraceEmitter:
+def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None, face: Face = NO_FACE) -> TraceEmitter:
     """An emitter for the trace; one that has not begun becomes the user's."""
-    if trace.pk is None:
-        return SendersEmitter(trace.trace_id, owner=user, metadata=metadata)
-    return SendersEmitter(trace.trace_id, metadata=metadata)
+    owner = user if trace.pk is None else None
+    return SendersEmitter(trace.trace_id, owner=owner, metadata=metadata, **face._asdict())
+
+
+def _face_of(body: Mapping[str, Any]) -> Face:
+    """What is said beside ``events``; the keys of an event alone are its own."""
+    if "events" not in body:
+        return NO_FACE
+    try:
+        return Face.of(body.get("name"), body.get("conversation"), body.get("tags"))
+    except ValueError as error:
+        raise ValidationError({"detail": str(error)}) from None
 
 
 @dataclass

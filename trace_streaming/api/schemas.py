@@ -67,6 +67,9 @@ NEW_EVENTS: Final = inline_serializer(
     {
         "events": serializers.ListField(child=NEW_EVENT, max_length=1000),
         "metadata": serializers.JSONField(required=False, help_text="Of a trace that begins with this request."),
+        "name": serializers.CharField(required=False, help_text="What the trace is called."),
+        "conversation": serializers.CharField(required=False, help_text="What several traces are parts of."),
+        "tags": serializers.ListField(child=serializers.CharField(), max_length=50, required=False),
     },
 )
 _EVENT: Final = inline_serializer(
@@ -106,7 +109,10 @@ TAKEN: Final = inline_serializer(
 )
 END: Final = {
     "type": "object",
-    "properties": {"state": {"type": "string", "enum": list(END_STATES), "default": "success"}},
+    "properties": {
+        "state": {"type": "string", "enum": list(END_STATES), "default": "success"},
+        "timestamp": {"type": "string", "format": "date-time", "nullable": True, "description": "Now when absent."},
+    },
 }
 ENDED: Final = inline_serializer("Ended", {"state": serializers.CharField(), "stored": serializers.BooleanField()})
 MESSAGE: Final = {
@@ -150,9 +156,26 @@ OPEN: Final = inline_serializer(
         "approvals": OpenApprovalSerializer(many=True),
     },
 )
+_MODELS: Final = inline_serializer(
+    "ModelSignals",
+    {
+        "model": serializers.CharField(),
+        "calls": serializers.IntegerField(help_text="Those that succeeded or failed."),
+        "errors": serializers.IntegerField(help_text="Those that failed."),
+        "input_tokens": serializers.IntegerField(allow_null=True),
+        "output_tokens": serializers.IntegerField(allow_null=True),
+        "cost": serializers.FloatField(allow_null=True, help_text="US dollars."),
+        "latency": _numbers("ModelLatency", "p50", "p95"),
+        "time_to_first_token": _numbers("TimeToFirstToken", "p50", "p95"),
+    },
+    many=True,
+    required=False,
+    help_text="By model; absent where none was called.",
+)
 _POINT: Final = {
     "at": serializers.DateTimeField(help_text="When the step begins."),
     **_PART,
+    "models": _MODELS,
     "approval_wait_time": _numbers("ApprovalWait", "p95", "mean"),
 }
 _TOOL: Final = {"tool": serializers.CharField(allow_null=True), **_PART}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any, Final
 
 import django_filters
 from django import forms
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
@@ -19,13 +20,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from trace_streaming.models import Event, Trace
+from trace_streaming.models import Event, Trace, TraceTag
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import stored_time
 
 from .access import TraceView
 from .fields import UtcModelSerializer, check_year
 from .pages import TracePagination
+
+_MOST: Final = Decimal(2**63 - 1)
 
 
 class TraceSerializer(UtcModelSerializer[Trace]):
@@ -34,6 +37,7 @@ class TraceSerializer(UtcModelSerializer[Trace]):
     owner = serializers.CharField(source="owner.get_username", default=None, read_only=True, allow_null=True)
     duration_ms = serializers.SerializerMethodField(help_text="From the start to the end, or to the last event.")
     metadata = serializers.JSONField(read_only=True)
+    tags = serializers.ListField(child=serializers.CharField(), read_only=True)
 
     class Meta:
         model = Trace
@@ -51,6 +55,14 @@ class TraceSerializer(UtcModelSerializer[Trace]):
             "error_count",
             "lost_count",
             "metadata",
+            "name",
+            "conversation",
+            "tags",
+            "model_calls",
+            "tool_calls",
+            "input_tokens",
+            "output_tokens",
+            "cost",
         ]
         read_only_fields = fields
 
@@ -80,13 +92,23 @@ class TimeFilter(django_filters.IsoDateTimeFilter):
 
 
 class TraceFilter(django_filters.FilterSet):
-    """``state``, ``owner``, ``started_after``, ``started_before``, ``event`` and ``metadata``."""
+    """By state, owner, time, events, what the trace is called, its metadata, its cost and its tokens."""
 
     state = django_filters.ChoiceFilter(choices=Trace.State.choices)
     owner = django_filters.CharFilter(method="of_owner", label="Owner's user name")
     started_after = TimeFilter(field_name="started_at", lookup_expr="gte", label="Started after")
     started_before = TimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
     event = django_filters.CharFilter(method="with_event", max_length=64, label="Has an event of this name")
+    name = django_filters.CharFilter(method="with_name", max_length=200, label="Name")
+    conversation = django_filters.CharFilter(method="of_conversation", max_length=200, label="Conversation")
+    tag = django_filters.CharFilter(method="with_tag", max_length=100, label="Tag")
+    text = django_filters.CharFilter(
+        method="with_any_text", max_length=200, label="Text in what it is called, or in the metadata"
+    )
+    cost_min = django_filters.NumberFilter(field_name="cost", lookup_expr="gte", label="Costs at least, in US dollars")
+    cost_max = django_filters.NumberFilter(field_name="cost", lookup_expr="lte", label="Costs at most, in US dollars")
+    tokens_min = django_filters.NumberFilter(method="with_tokens", label="Has at least so many tokens, in and out")
+    tokens_max = django_filters.NumberFilter(method="with_tokens", label="Has at most so many tokens, in and out")
     metadata = django_filters.CharFilter(method="with_text", max_length=200, label="Text in the metadata")
 
     class Meta:
@@ -101,11 +123,43 @@ class TraceFilter(django_filters.FilterSet):
         """Holding an event of this name; asked trace by trace, newest first, until a page is full."""
         return traces.filter(Exists(Event.objects.using(traces.db).filter(trace=OuterRef("pk"), event=value)))
 
+    def with_name(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """Called so, to the letter."""
+        return traces.exclude(name="").filter(name=value)
+
+    def of_conversation(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """Parts of this one."""
+        return traces.exclude(conversation="").filter(conversation=value)
+
+    def with_tag(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """With this one among their tags."""
+        return traces.filter(Exists(TraceTag.objects.using(traces.db).filter(trace=OuterRef("pk"), tag=value)))
+
+    def with_any_text(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """Whose name, conversation, tags or metadata hold this text, in any case."""
+        called = Q(name__icontains=value) | Q(conversation__icontains=value)
+        tagged = TraceTag.objects.using(traces.db).filter(trace=OuterRef("pk"), tag__icontains=value)
+        return self._with_metadata_text(traces).filter(called | Exists(tagged) | _in_metadata(value))
+
+    def with_tokens(self, traces: QuerySet[Trace], name: str, value: Decimal) -> QuerySet[Trace]:
+        """Of all calls of models together; a trace without such calls has none."""
+        total = traces.filter(model_calls__gt=0).alias(tokens=F("input_tokens") + F("output_tokens"))
+        # Whole numbers that the database has: it knows no index for others.
+        whole = max(min(value.to_integral_value(ROUND_CEILING if name == "tokens_min" else ROUND_FLOOR), _MOST), -_MOST)
+        return total.filter(**{"tokens__gte" if name == "tokens_min" else "tokens__lte": int(whole)})
+
     def with_text(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
         """Whose metadata, as JSON text, holds this one in any case; SQLite keeps other letters than ASCII escaped."""
-        escaped: Any = json.dumps(value)[1:-1]
-        texts = traces.alias(metadata_text=Cast("metadata", TextField()))
-        return texts.filter(Q(metadata_text__icontains=value) | Q(metadata_text__icontains=escaped))
+        return self._with_metadata_text(traces).filter(_in_metadata(value))
+
+    @staticmethod
+    def _with_metadata_text(traces: QuerySet[Trace]) -> QuerySet[Trace]:
+        return traces.alias(metadata_text=Cast("metadata", TextField()))
+
+
+def _in_metadata(value: str) -> Q:
+    escaped: Any = json.dumps(value)[1:-1]
+    return Q(metadata_text__icontains=value) | Q(metadata_text__icontains=escaped)
 
 
 class FilterBackend(DjangoFilterBackend):

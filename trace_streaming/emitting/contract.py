@@ -8,18 +8,30 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import perf_counter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-from trace_streaming.events import CANONICAL_EVENTS, END_STATES, TraceEnd, TraceEvent, check_trace_id, format_timestamp
+from trace_streaming.events import (
+    CANONICAL_EVENTS,
+    END_STATES,
+    TraceEnd,
+    TraceEvent,
+    check_timestamp,
+    check_trace_id,
+    format_timestamp,
+    parse_timestamp,
+)
 from trace_streaming.events.freezing import JSON
 from trace_streaming.events.golden_signals import Forgotten, golden_signals
+from trace_streaming.events.model_signals import Calls, model_signals
 
+from .blocks import outcome_of, placed
 from .budgets import WARN_AT, Budget
-from .tool_calls import ToolCall
+from .histories import Histories
+from .span_emitter import SpanEmitter
 
 MAX_EVENTS: Final = 10_000
 """That an emitter remembers, unless it is told otherwise."""
@@ -35,7 +47,7 @@ def current_emitter() -> Emitter | None:
     return next((emitter for emitter in reversed(_entered.get()) if not emitter.ended), None)
 
 
-class Emitter(ABC):
+class Emitter(SpanEmitter, ABC):
     """Emits the events of one trace: what :class:`.TraceEmitter` and :class:`.RemoteTraceEmitter` have in common.
 
     Plain synchronous Python: callable from an async task, a sync view, a thread, a Celery worker or a script. As a
@@ -58,6 +70,9 @@ class Emitter(ABC):
         self._forgetting = Lock()
         self._started = perf_counter()
         self._ended: float | None = None
+        self._ended_at: datetime | None = None
+        self._has_told_times = False
+        self._histories = Histories()
 
     def __bool__(self) -> bool:
         """Always true: callers write ``emitter or TraceEmitter()``."""
@@ -76,21 +91,38 @@ class Emitter(ABC):
         """Whether the trace was ended."""
         return self._ended is not None
 
-    def emit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+    def emit(
+        self,
+        event: str,
+        details: Mapping[str, Any] | None = None,
+        status: str = "pending",
+        *,
+        timestamp: datetime | None = None,
+    ) -> None:
         """Emit an event. Returns in microseconds; touches neither database nor network.
 
         :param event: a canonical name, or one of the extra ones
         :param details: anything; frozen and redacted now, so later changes change nothing
         :param status: ``pending``, ``running``, ``success``, ``warning`` or ``error``
+        :param timestamp: aware, from 1970 to 9998, of what happened elsewhere or earlier; None is now
         :raises NonCanonicalEventError: a ``ValueError``
         :raises NonCanonicalStatusError: a ``ValueError``
+        :raises ValueError: for a time without a zone, or beyond those years
         """
-        emitted, frozen = self._make(event, details, status)
+        if timestamp is not None:
+            timestamp = check_timestamp(timestamp)
+            self._has_told_times = True
+        details = placed(self, event, details)
+        if event == "llm_call_start" and isinstance(details, Mapping):
+            details = self._histories.without_known(details)
+        emitted, frozen = self._make(event, details, status, timestamp)
         self._remember(emitted, frozen)
         self._hand_over(emitted)
 
     @abstractmethod
-    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
+    def _make(
+        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+    ) -> tuple[TraceEvent, dict[str, JSON]]:
         """Validate, freeze and redact."""
 
     @abstractmethod
@@ -113,50 +145,67 @@ class Emitter(ABC):
                 while len(events) > self._max_events:
                     self._forgotten.add(events.pop(0))
 
-    async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+    async def aemit(
+        self,
+        event: str,
+        details: Mapping[str, Any] | None = None,
+        status: str = "pending",
+        *,
+        timestamp: datetime | None = None,
+    ) -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody."""
-        self.emit(event, details, status)
+        self.emit(event, details, status, timestamp=timestamp)
         await asyncio.sleep(0)
-
-    def tool_call(self, tool: str, /, **args: Any) -> ToolCall:
-        """A ``with`` or ``async with`` block that emits a tool call's start, and its completion or error.
-
-        Set ``call.result`` inside. Calls inside of it, in the same task or thread, name it as ``parent_call_id``.
-        """
-        return ToolCall(self, tool, args)
 
     def budget(self, total: float, used: float = 0, *, name: str = "", warn_at: float = WARN_AT) -> Budget:
         """A :class:`~trace_streaming.emitting.budgets.Budget` that this trace spends."""
         return Budget(self, total, used, name=name, warn_at=warn_at)
 
-    def end(self, state: str = "success") -> None:
+    def end(self, state: str = "success", *, timestamp: datetime | None = None) -> None:
         """End the trace; the first call counts.
 
         :param state: ``success``, ``error`` or ``incomplete``
-        :raises ValueError: for another state
+        :param timestamp: aware, when it ended, if that was not now
+        :raises ValueError: for another state, or a time that :meth:`emit` refuses
         """
+        if timestamp is not None:
+            timestamp = check_timestamp(timestamp)
+            self._has_told_times = True
         if state not in END_STATES:
             raise ValueError(f"Not an end state: {state}. Must be one of {', '.join(END_STATES)}")
         if self._ended is None:
             self._ended = perf_counter()
-            self._hand_over(TraceEnd(self.trace_id, state, datetime.now(UTC)))
+            self._ended_at = timestamp or datetime.now(UTC)
+            self._hand_over(TraceEnd(self.trace_id, state, self._ended_at))
 
     def get_trace(self) -> list[dict[str, Any]]:
         """A copy of ``events``, in the order they were emitted: of a long trace the newest, see ``max_events``."""
         return copy.deepcopy(self.events)
 
     def get_duration_ms(self) -> float:
-        """Milliseconds since the emitter was made, or until the trace ended."""
+        """Milliseconds since the emitter was made, or until the trace ended.
+
+        Where events have told times of their own, it is from the first to the last of those that are in ``events``, or
+        to the end; never below 0.
+        """
+        if self._has_told_times and self.events:
+            times = [parse_timestamp(event["timestamp"]) for event in list(self.events)]
+            return max(((self._ended_at or max(times)) - min(times)) / timedelta(milliseconds=1), 0.0)
         return ((self._ended or perf_counter()) - self._started) * 1000
 
     def get_golden_signals(self) -> dict[str, Any]:
         """See :func:`trace_streaming.events.golden_signals.golden_signals`.
 
         Counts, rates and the budget are of all events; ``latency`` and ``approval_wait_time`` of those in ``events``.
+        So is ``models`` (:func:`trace_streaming.events.model_signals.model_signals`), which is there where one was
+        called.
         """
         with self._forgetting:
             events, forgotten = list(self.events), copy.deepcopy(self._forgotten)
-        return golden_signals(self.trace_id, self.get_duration_ms(), events, forgotten)
+        signals = golden_signals(self.trace_id, self.get_duration_ms(), events, forgotten)
+        calls = Calls()
+        by_model = model_signals(call for event in events if (call := calls.take(event)) is not None)
+        return {**signals, "models": by_model} if by_model else signals
 
     @abstractmethod
     def flush(self, timeout: float | None = None) -> bool:
@@ -179,8 +228,10 @@ class Emitter(ABC):
     ) -> None:
         # Not a token's reset: generators leave their blocks in any order, and in another context than they entered.
         _entered.set(tuple(emitter for emitter in _entered.get() if emitter is not self))
-        # A generator that is closed early has not failed.
-        self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
+        if error is not None and outcome_of(error) == "cancelled":
+            self.end("incomplete")
+        else:  # a generator that is closed early has not failed
+            self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
-from django.conf import settings
 
 from trace_streaming.conf import conf
-from trace_streaming.events import TraceEnd, TraceEvent, TraceHidden, TraceStart
+from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
-from trace_streaming.redaction.known.digests import digest, key_of
-from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started, values_hidden
+from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
 from .contract import Emitter
+from .faces import Face
 from .project_events import make_event, redacted
 
 try:
@@ -43,6 +42,9 @@ class TraceEmitter(Emitter):
     :param owner: the user whose trace this is, and who may watch it from now on
     :param metadata: what else is to be known of the trace; redacted like details; the ids of OpenTelemetry's active
         span are added
+    :param name: what the trace is called; like the two below, it may be set later, too: ``emitter.name = …``
+    :param conversation: the id of what several traces are parts of
+    :param tags: words to find it by
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
     """
 
@@ -55,14 +57,30 @@ class TraceEmitter(Emitter):
         *,
         owner: AbstractBaseUser | None = None,
         metadata: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        conversation: str | None = None,
+        tags: Iterable[str] | None = None,
     ) -> None:
         super().__init__(trace_id, conf.EMITTER_EVENTS)
         span = span_ids()
-        if owner is not None or metadata is not None or span:
+        self._face = face = Face.of(name, conversation, tags)
+        if owner is not None or metadata is not None or span or face != Face():
             owner_id = None if owner is None else owner.pk
             # Added to what is redacted: a span's digits may look like an account's.
-            text = encode_details({**redacted(metadata, self.trace_id), **span})[1]
-            _send(trace_started, start=TraceStart(self.trace_id, datetime.now(UTC), owner_id, text, self._is_by_sender))
+            self._start(face, owner_id, encode_details({**redacted(metadata, self.trace_id), **span})[1])
+
+    def _hand_over_face(self, face: Face) -> None:
+        self._start(face)
+
+    def _start(self, face: Face, owner_id: Any = None, metadata: str = "{}") -> None:
+        now, told = datetime.now(UTC), face.redacted(partial(redacted, trace_id=self.trace_id))
+        start = TraceStart(self.trace_id, now, owner_id, metadata, self._is_by_sender, *told)
+        _send(trace_started, start=start)
+
+    @property
+    def tracebacks(self) -> bool:  # type: ignore[override]
+        """``TRACE_STREAMING_TRACEBACKS``."""
+        return conf.TRACEBACKS
 
     @property
     def url(self) -> str:
@@ -74,8 +92,10 @@ class TraceEmitter(Emitter):
         except NoReverseMatch:
             return ""
 
-    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
-        return make_event(self.trace_id, event, details, status)
+    def _make(
+        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+    ) -> tuple[TraceEvent, dict[str, JSON]]:
+        return make_event(self.trace_id, event, details, status, timestamp=timestamp)
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
         if isinstance(record, TraceEvent):
@@ -83,15 +103,22 @@ class TraceEmitter(Emitter):
         else:
             _send(trace_ended, end=record)
 
-    async def aemit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
+    async def aemit(
+        self,
+        event: str,
+        details: Mapping[str, Any] | None = None,
+        status: str = "pending",
+        *,
+        timestamp: datetime | None = None,
+    ) -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody.
 
         Where ``emit`` waits for the database, this waits in a thread.
         """
         if conf.DURABILITY == "sync":
-            await asyncio.to_thread(self.emit, event, details, status)
+            await asyncio.to_thread(self.emit, event, details, status, timestamp=timestamp)
         else:
-            await super().aemit(event, details, status)
+            await super().aemit(event, details, status, timestamp=timestamp)
 
     def request_approval(
         self,
@@ -171,13 +198,6 @@ class TraceEmitter(Emitter):
 def announce(event: TraceEvent) -> None:
     """Hand an event to the receivers of ``event_emitted``, the recorder among them."""
     _send(event_emitted, event=event)
-
-
-def announce_hidden(trace_id: str, values: list[str]) -> None:
-    """Hand the digests of values that are hidden from now on to the receivers of ``values_hidden``."""
-    key = key_of(settings.SECRET_KEY)
-    hidden = TraceHidden(trace_id, datetime.now(UTC), tuple(digest(value, key) for value in values))
-    _send(values_hidden, hidden=hidden)
 
 
 def _send(signal: Any, **record: object) -> None:

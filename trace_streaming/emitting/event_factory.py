@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from trace_streaming.events import (
@@ -21,7 +22,7 @@ from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import REDACTION_FAILED, Redactor, redact
 from trace_streaming.redaction.known.learning import noting_what_is_hidden
-from trace_streaming.redaction.known.memory import without_known
+from trace_streaming.redaction.known.memory import take_untold, without_known
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,14 @@ def make_event(
     redactor: Redactor = redact,
     timestamp: datetime | None = None,
     event_id: str | None = None,
+    digest: Callable[[str], str] | None = None,
 ) -> tuple[TraceEvent, dict[str, JSON]]:
     """The only way to an event. Returns it, and its details as they were frozen.
 
     :param extra_events: names that are taken beside the canonical ones
     :param timestamp: aware, from 1970 to 9998; None is now
     :param event_id: the sender's own name for it; with one, a repeat is not stored again
+    :param digest: of values that are hidden, for other processes; None where there are none
     :raises InvalidEventIdError: a ``ValueError``
     :raises NonCanonicalEventError: a ``ValueError``
     :raises NonCanonicalStatusError: a ``ValueError``
@@ -60,6 +63,7 @@ def make_event(
         lifted_tool_name(frozen),
         lifted_duration_ms(frozen),
         checked_id,
+        tuple(map(digest, take_untold(trace_id))) if digest is not None else (),
     ), frozen
 
 

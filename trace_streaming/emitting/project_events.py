@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
+from django.conf import settings
 from django.utils.module_loading import import_string
 
 from trace_streaming.conf import conf
@@ -14,6 +15,7 @@ from trace_streaming.events import TraceEvent, check_timestamp, check_trace_id, 
 from trace_streaming.events.freezing import JSON
 from trace_streaming.events.texts import cut
 from trace_streaming.redaction import Redactor
+from trace_streaming.redaction.known import digests
 
 from . import event_factory
 
@@ -37,6 +39,7 @@ def make_event(
         redactor=redactor(),
         timestamp=timestamp,
         event_id=event_id,
+        digest=_digest,
     )
 
 
@@ -57,12 +60,13 @@ def event_from(trace_id: str, event: object) -> TraceEvent:
         event["event"],
         event.get("details"),
         event.get("status", "pending"),
-        timestamp=_timestamp(event.get("timestamp")),
+        timestamp=told_time(event.get("timestamp")),
         event_id=event.get("event_id"),
     )[0]
 
 
-def _timestamp(text: Any) -> datetime | None:
+def told_time(text: Any) -> datetime | None:
+    """A time that was sent, as ISO 8601 from 1970 to 9998; None is none. Raises ``ValueError`` for what is no such."""
     if text is None:
         return None
     try:
@@ -80,6 +84,10 @@ def redacted(details: object, trace_id: str) -> dict[str, JSON]:
 def redactor() -> Redactor:
     """That of this project's settings; where it cannot be imported, one that says so when it is called."""
     return _redactor(conf.REDACTOR)
+
+
+def _digest(value: str) -> str:
+    return digests.digest(value, digests.key_of(settings.SECRET_KEY))
 
 
 @lru_cache(maxsize=8)

@@ -22,11 +22,15 @@ from .encoding import (
     possible_ms,
 )
 from .names import (
+    AGENT_EVENTS,
     APPROVAL_EVENTS,
+    CALL_ID_KEYS,
+    CALL_ID_PATTERN,
     CANONICAL_EVENTS,
     END_STATES,
     EVENT_ID_PATTERN,
     EVENT_NAME_PATTERN,
+    RANDOM_ID_PATTERN,
     STATUSES,
     TRACE_ID_PATTERN,
     check_event_id,
@@ -36,23 +40,26 @@ from .names import (
     event_names,
     unknown_names,
 )
-from .records import TraceApproval, TraceEnd, TraceEvent, TraceHidden, TraceLoss, TraceRecord, TraceStart
+from .records import TraceApproval, TraceEnd, TraceEvent, TraceLoss, TraceRecord, TraceStart
 
 __all__ = [
+    "AGENT_EVENTS",
     "APPROVAL_EVENTS",
+    "CALL_ID_KEYS",
+    "CALL_ID_PATTERN",
     "CANONICAL_EVENTS",
     "END_STATES",
     "EVENT_ID_PATTERN",
     "EVENT_NAME_PATTERN",
     "MAX_DURATION_MS",
     "MAX_TOOL_NAME_LENGTH",
+    "RANDOM_ID_PATTERN",
     "STATUSES",
     "TRACE_ID_PATTERN",
     "EncodedEvent",
     "TraceApproval",
     "TraceEnd",
     "TraceEvent",
-    "TraceHidden",
     "TraceLoss",
     "TraceRecord",
     "TraceStart",

@@ -32,7 +32,16 @@ SHORT_CHARACTERS: Final = 256
 RESERVE_CHARACTERS: Final = 16 * 1024
 """For texts of up to ``SHORT_CHARACTERS`` where ``MAX_CHARACTERS`` are used up: one huge text hides no small one."""
 
-IDENTITY: Final = ("tool", "tool_name", "call_id", "parent_call_id", "approval_id", "duration_ms")
+IDENTITY: Final = (
+    "tool",
+    "tool_name",
+    "call_id",
+    "parent_call_id",
+    "approval_id",
+    "duration_ms",
+    "history_call_id",
+    "history_count",
+)
 """What is kept of details that cannot be shortened enough: it pairs the event with others."""
 
 _TOO_DEEP: Final = f"[truncated: deeper than {MAX_DEPTH} levels]"
@@ -48,8 +57,8 @@ def freeze(value: object) -> JSON:
 
     NaN and infinities become null, keys become strings, and what JSON has no type for becomes text that does not
     change from run to run. Reads no database and asks nothing lazy: see :mod:`.kinds`. What contains itself is
-    ``[circular]`` there. Deeper than ``MAX_DEPTH``, more than ``MAX_VALUES`` or ``MAX_CHARACTERS`` is replaced by a
-    marker that says how much is missing.
+    ``[circular]`` there, and from then on. Deeper than ``MAX_DEPTH``, more than ``MAX_VALUES`` or ``MAX_CHARACTERS`` is
+    replaced by a marker that says how much is missing.
     """
     return _Freezer().freeze(value, 0)
 
@@ -92,7 +101,7 @@ def encode(frozen: JSON) -> str:
 class _Freezer(Freezer):
     """One walk over one value, with the number of values it may still visit and characters it may still keep."""
 
-    __slots__ = ("_characters_left", "_path", "_reserve", "has_exact", "left")
+    __slots__ = ("_characters_left", "_circles", "_circular", "_path", "_reserve", "has_exact", "left")
 
     def __init__(self) -> None:
         self.left = MAX_VALUES
@@ -101,6 +110,10 @@ class _Freezer(Freezer):
         self._reserve = RESERVE_CHARACTERS
         self._path: set[int] = set()
         """Ids of the containers around the one that is walked."""
+        self._circles = 0
+        """How often something was found inside of itself."""
+        self._circular: dict[int, Any] = {}
+        """What has such inside, by its id: it is walked once, however many ways lead to it."""
 
     def freeze(self, value: Any, depth: int) -> JSON:  # noqa: PLR0911  the quick kinds first
         self.left -= 1
@@ -128,8 +141,10 @@ class _Freezer(Freezer):
             return _TOO_DEEP
         me = id(value)
         path = self._path
-        if me in path:
+        if me in path or me in self._circular:
+            self._circles += 1
             return CIRCULAR
+        circles = self._circles
         path.add(me)
         depth += 1
         frozen: dict[str, JSON] = {}
@@ -146,14 +161,18 @@ class _Freezer(Freezer):
                 name = another.name(name, frozen)
             frozen[name] = freeze(item, depth)
         path.discard(me)
+        if circles != self._circles:
+            self._circular[me] = value
         return frozen
 
     def array(self, value: Any, depth: int, size: int) -> JSON:
         if depth > MAX_DEPTH:
             return _TOO_DEEP
         me = id(value)
-        if me in self._path:
+        if me in self._path or me in self._circular:
+            self._circles += 1
             return CIRCULAR
+        circles = self._circles
         items = list(value) if size <= self.left else list(islice(value, max(self.left, 0) + 1))
         if size > _SMALL and _PLAIN.issuperset(map(type, items)):
             return self._plain(items, size)
@@ -167,6 +186,8 @@ class _Freezer(Freezer):
                 break
             frozen.append(freeze(item, depth))
         self._path.discard(me)
+        if circles != self._circles:
+            self._circular[me] = value
         return frozen
 
     def text(self, text: str) -> str:

@@ -9,13 +9,18 @@ from statistics import fmean
 from typing import Any, Final
 
 from .encoding import finite_number, possible_ms
+from .pairs import OUTCOMES, pair_key, part_of
 
 Event = Mapping[str, Any]
 
 CALL_ENDS: Final = frozenset({"tool_call_complete", "tool_call_error"})
 BUDGET_EVENTS: Final = frozenset({"budget_warning", "budget_exceeded"})
 PAIRED_EVENTS: Final = CALL_ENDS | {"tool_call_start", "approval_requested", "approval_received", "approval_timeout"}
-SIGNAL_EVENTS: Final = PAIRED_EVENTS | BUDGET_EVENTS | {"plan_created"}
+STARTS: Final = frozenset({"agent_start", "llm_call_start", "step_start"})
+"""What may turn out at its end to have been a call of a tool."""
+MODEL_ENDS: Final = frozenset({"llm_call_complete", "llm_call_error"})
+TIMED_EVENTS: Final = PAIRED_EVENTS | STARTS | MODEL_ENDS
+SIGNAL_EVENTS: Final = TIMED_EVENTS | BUDGET_EVENTS | {"plan_created"}
 """The events that signals are made of; of all others, only the number counts."""
 EMISSION_RATE: Final = "events_per_trace"
 EMISSION_TOTAL: Final = "total_events_per_trace"
@@ -32,12 +37,24 @@ class Forgotten:
 
     def add(self, event: Event) -> None:
         """Count one, the oldest of those that are left."""
-        name = event["event"]
+        name = counted_name(event)
         self.events += 1
         if name in _COUNTED:
             self.counts[name] += 1
         if name in BUDGET_EVENTS and (told := utilization(name, event["details"])) is not None:
             self.budget_utilization = told
+
+
+def counted_name(event: Event) -> str:
+    """As what it is counted; empty for the end of a call that neither succeeded nor failed."""
+    name: str = event["event"]
+    return "" if name in CALL_ENDS and is_neither(event["details"]) else name
+
+
+def is_neither(details: Mapping[str, Any]) -> bool:
+    """Whether what ended neither succeeded nor failed: its ``outcome`` is one of ``OUTCOMES``."""
+    told = details.get("outcome")
+    return isinstance(told, str) and told in OUTCOMES
 
 
 _COUNTED: Final = frozenset({"tool_call_complete", "tool_call_error", "plan_created"})
@@ -50,7 +67,7 @@ def golden_signals(
 
     - ``total_steps``: calls that completed; ``errors``: calls that failed; ``total_events``: all events.
     - ``success_rate`` = completed / (completed + failed); ``error_rate`` and ``tool_error_rate`` = failed / the same.
-      Open calls count as neither.
+      Open calls count as neither, and so do those that were interrupted, cancelled, abandoned or triggered.
     - ``latency``: ``p50``, ``p95``, ``p99`` and ``mean`` of tool calls, in ms (see :func:`call_durations_ms`).
     - ``mean_steps_per_task`` = completed / plans (``plan_created`` events; a trace without one is one task).
     - ``approval_wait_time``: ``mean`` and ``p95`` in ms (see :func:`approval_waits_ms`).
@@ -63,7 +80,7 @@ def golden_signals(
     :param forgotten: what was counted of the events before these; their latencies and waits are not in the signals
     """
     forgotten = forgotten or Forgotten()
-    counts = forgotten.counts + Counter(event["event"] for event in events)
+    counts = forgotten.counts + Counter(map(counted_name, events))
     completed, failed, plans = counts["tool_call_complete"], counts["tool_call_error"], counts["plan_created"]
     utilized = budget_utilization(events)
     waits = approval_waits_ms(events)
@@ -86,7 +103,7 @@ def golden_signals(
 class Starts:
     """Calls and approvals of one trace that have begun and not ended; fed with its events in order.
 
-    What has an id (``call_id``, ``approval_id``) ends with it; without one, the oldest of the same tool ends.
+    Which ends which is said in :mod:`.pairs`; of an end that comes before its start, nobody knows how long it took.
     """
 
     def __init__(self) -> None:
@@ -97,11 +114,10 @@ class Starts:
 
         None where its clock was behind that of what began: then nobody knows.
         """
-        kind = "call" if name.startswith("tool_call_") else "approval"
-        given = details.get(f"{kind}_id")
-        key = f"{kind}:tool:{_tool(details)}" if given is None else f"{kind}:id:{given}"
-        if name in ("tool_call_start", "approval_requested"):
-            if name == "tool_call_start" or key not in self._open:  # an approval that is asked again waits since before
+        part = part_of(name)
+        key = pair_key(part, details)
+        if part.begins:
+            if part.kind != "approval" or key not in self._open:  # an approval that is asked again waits since before
                 self._open.setdefault(key, deque()).append(at)
             return None
         if (begun := self._open.get(key)) is None:
@@ -117,7 +133,7 @@ def call_durations_ms(events: Iterable[Event]) -> list[float]:
 
     Calls that have neither have no duration.
     """
-    return [ms for event, ms in _elapsed(events) if event["event"] in CALL_ENDS and ms is not None]
+    return [ms for event, ms in _elapsed(events) if counted_name(event) in CALL_ENDS and ms is not None]
 
 
 def approval_waits_ms(events: Iterable[Event]) -> list[float]:
@@ -131,7 +147,7 @@ def approval_waits_ms(events: Iterable[Event]) -> list[float]:
 def _elapsed(events: Iterable[Event]) -> Iterator[tuple[Event, float | None]]:
     starts = Starts()
     for event in events:
-        if event["event"] in PAIRED_EVENTS:
+        if event["event"] in TIMED_EVENTS:
             measured = starts.elapsed_ms(event["event"], event["details"], datetime.fromisoformat(event["timestamp"]))
             given = given_ms(event["event"], event["details"])
             yield event, measured if given is None else given
@@ -183,10 +199,6 @@ def _distribution(values: Iterable[float], percents: Sequence[int]) -> dict[str,
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _tool(details: Mapping[str, Any]) -> object:
-    return details.get("tool") or details.get("tool_name")
 
 
 def _number(details: Mapping[str, Any], *names: str) -> float | None:

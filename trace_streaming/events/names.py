@@ -28,6 +28,18 @@ CANONICAL_EVENTS: Final = (
     "approval_received",
     "approval_timeout",
 )
+AGENT_EVENTS: Final = (
+    "agent_start",
+    "agent_complete",
+    "agent_error",
+    "llm_call_start",
+    "llm_call_complete",
+    "llm_call_error",
+    "step_start",
+    "step_complete",
+    "step_error",
+)
+"""What agents, models and steps do; a project takes them with ``TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS``."""
 APPROVAL_EVENTS: Final = frozenset({"approval_requested", "approval_received", "approval_timeout"})
 STATUSES: Final = ("pending", "running", "success", "warning", "error")
 END_STATES: Final = ("success", "error", "incomplete")
@@ -36,6 +48,12 @@ EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 TRACE_ID_PATTERN: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@-]{1,128}")
 """Neither ``.`` nor ``..``: whoever makes a URL of them is led elsewhere (RFC 3986, 5.2.4)."""
 EVENT_ID_PATTERN: Final = re.compile(r"[!-~]{1,64}")
+CALL_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~:@/+=|$-]{1,128}")
+"""The form of ``CALL_ID_KEYS``: what is another text may be a number of a person."""
+RANDOM_ID_PATTERN: Final = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{16})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What most ids are: random bits, of which no rule of a redactor makes anything but that of numbers."""
+CALL_ID_KEYS: Final = frozenset({"call_id", "parent_call_id", "approval_id", "history_call_id"})
+"""Of an event's details: what pairs it with others."""
 
 
 @lru_cache(maxsize=8)
@@ -61,7 +79,10 @@ def check_event_name(event: object, names: Mapping[str, str]) -> str:
     """Return the plain name, or raise :exc:`NonCanonicalEventError`."""
     if isinstance(event, str) and (name := names.get(str.__str__(event))) is not None:
         return name
-    raise NonCanonicalEventError(f"Non-canonical event: {_shown(event)}. Must be one of {', '.join(names)}")
+    raise NonCanonicalEventError(
+        f"Non-canonical event: {_shown(event)}. Must be one of {', '.join(names)}. A project names others in "
+        "TRACE_STREAMING_EXTRA_EVENTS: trace_streaming.AGENT_EVENTS has those of agents, models and steps"
+    )
 
 
 def check_status(status: object) -> str:

@@ -21,6 +21,10 @@ class TraceStart:
     """JSON object text, redacted."""
     by_sender: bool = False
     """Said by whoever sends events over the API: the project's own word replaces it."""
+    name: str | None = None
+    """Redacted, as the two below; None where nothing is said of it. The last word stays."""
+    conversation: str | None = None
+    tags: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class TraceEvent:
     """Milliseconds."""
     event_id: str | None = None
     """The sender's own name for it: of all events of a trace with the same, one is stored."""
+    hidden: Sequence[str] = ()
+    """Keyed digests of values that are hidden in the trace from now on, for the process that goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +69,6 @@ class TraceLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class TraceHidden:
-    """Values that were hidden in a trace, for who goes on with it: travels ahead of the event that they were in."""
-
-    trace_id: str
-    timestamp: datetime
-    """Aware, UTC, microseconds."""
-    digests: Sequence[str]
-    """Keyed, so that nobody can guess a value by trying: see :func:`trace_streaming.redaction.known.digests.digest`."""
-
-
-@dataclass(frozen=True, slots=True)
 class TraceApproval:
     """What an agent asks a human: it travels ahead of its ``approval_requested``, so both are stored at once."""
 
@@ -84,4 +79,4 @@ class TraceApproval:
     """JSON object text, redacted: the other fields of :class:`trace_streaming.models.Approval`."""
 
 
-TraceRecord = TraceStart | TraceHidden | TraceApproval | TraceEvent | TraceLoss | TraceEnd
+TraceRecord = TraceStart | TraceApproval | TraceEvent | TraceLoss | TraceEnd

@@ -28,7 +28,6 @@ from trace_streaming.events import (
     TraceApproval,
     TraceEnd,
     TraceEvent,
-    TraceHidden,
     TraceLoss,
     TraceRecord,
     TraceStart,
@@ -40,9 +39,7 @@ from .spool_files import check_is_file, read_file, spool_dir_problem
 
 logger = logging.getLogger(__name__)
 
-_KINDS: Final = {
-    kind.__name__: kind for kind in (TraceStart, TraceHidden, TraceApproval, TraceEvent, TraceLoss, TraceEnd)
-}
+_KINDS: Final = {kind.__name__: kind for kind in (TraceStart, TraceApproval, TraceEvent, TraceLoss, TraceEnd)}
 
 
 class UnreadableSegmentError(ValueError):

@@ -35,29 +35,32 @@ _CHAIN: Final = re.compile(
     r"(?:\??\.[A-Za-z_]\w*|\[\\*[\"'][\w.\-]*\\*[\"']\])+"
 )
 _IDENTIFIER: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)")
+_ATTRIBUTE: Final = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)+")
 _WORDS_AS_ONE: Final = re.compile(r"[a-z]+(?:_[a-z]+)+|[a-z]+(?:[A-Z][a-z]+)+")
 _TYPE: Final = re.compile(
-    r"(?:&(?:'\w+ )?)?(?:str|string|int|integer|bytes|bool|boolean|any|object|number|dict|list|tuple|char|float"
+    r"&?\[\w*|(?:&(?:'\w+ )?)?(?:str|string|int|integer|bytes|bool|boolean|any|object|number|dict|list|tuple|char|float"
     r"|text|varchar"
     r"|await|new|lambda|not|if|else|in|is|and|or|for|return|type|Token|[A-Za-z]*(?:Str|String|Type|Optional|Field))[?!]?",
 )
 _STRONG: Final = re.compile(r"\S{24,}|(?=\S*[0-9])(?=\S*[A-Za-z])\S{6,}|\S*[!@#$%^&*]\S*[A-Za-z0-9]\S*")
 _ALGORITHM: Final = re.compile(
     r"(?i:base64|sha-?\d*|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|aes-?\d*|ed25519|v\d+(?:\.\d+)*$"
-    r"|\d+[- ]?[a-z]{0,8}$|\d+\.)"
+    r"|\d+[- ]?[a-z]{0,4}$|\d+\.)"
 )
 _BRACKETS: Final = re.compile(r"""[\[\]{}]|\\*["']""")
 _WORD_AND_NUMBER: Final = re.compile(r"[A-Za-z]{2,}[-_. ]?v?\d{1,4}[a-z]?|v?\d+(?:\.\d+)+\w*|\d+[A-Za-z]{1,4}")
 _CHOSEN: Final = re.compile(r"[^\W\d_]{2,}[-_.#!+ ]?\d{1,4}[^\W\d_]?")
 _SLUG: Final = re.compile(r"[a-z]+(?:[-_.:/ ](?:[a-z]+|\d{1,4}|v\d+))+|[A-Za-z]+(?:_[A-Za-z]+)+", re.ASCII)
-_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+/=.~!@#$%^&*:\-]{6,}", re.ASCII)
+_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+/=.~!@#$%^&*:()\-]{6,}", re.ASCII)
 _MIXED: Final = re.compile(r"(?=(?:[^A-Z]*[A-Z]){3})(?=(?:[^a-z]*[a-z]){3})[A-Za-z+/=]+")
 _CAMEL: Final = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,6}(?![a-z])|[A-Z](?=[A-Z][a-z]))+s?")
+_CALLED: Final = re.compile(r"[\w.]*\(.*\)")
 _PATH: Final = re.compile(
     r"(?:[~.]{0,2}/(?!(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{19,}={0,2}$)|[A-Za-z]:\\|https?:|\w+://|arn:|\.\w)"
 )
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?|\d\d?:\d\d.*")
 _WORD_OF_SENTENCE: Final = re.compile(r"[(\"']?[\w'\u2019\-/]+[)\"']?[,;:.!?]?")
+_LONG_WORD: Final = 16
 _FEWEST_WORDS: Final = 2
 _MOST_WORDS: Final = 64
 _LABEL: Final = re.compile(r"[^\W\d_]{3,32}(?:[ \-][^\W\d_]{2,32}){0,3}[:?*]?")
@@ -87,14 +90,23 @@ def is_code(key: str, value: re.Match[str], *, is_tight: bool, is_spaced: bool) 
         return True
     if not is_tight and _TYPE.fullmatch(found):
         return True
-    if (identifier := _IDENTIFIER.fullmatch(found)) is None:
-        return False
-    last = identifier[1].strip("_").lower()
+    identifier = _IDENTIFIER.fullmatch(found)
+    return identifier is not None and _is_variable(key, found, identifier[1], is_spaced=is_spaced)
+
+
+def _is_variable(key: str, found: str, name: str, *, is_spaced: bool) -> bool:
+    """Whether an identifier is a variable's: that of the key, of a secret, or of several words."""
+    last = name.strip("_").lower()
     if last == key.strip("-_").rpartition(".")[2].strip("_").lower().replace("-", "_"):
         return True
-    if is_spaced and _WORDS_AS_ONE.fullmatch(identifier[1]):
+    if is_spaced and (_WORDS_AS_ONE.fullmatch(name) or is_attribute(found)):
         return True
     return "_" in last and not any(map(str.isdigit, last)) and is_secret_key(last)
+
+
+def is_attribute(value: str) -> bool:
+    """Whether a value is an attribute of something in code: ``aws_db_instance.main.password``."""
+    return _ATTRIBUTE.fullmatch(value) is not None
 
 
 def looks_secret(value: str) -> bool:
@@ -106,7 +118,7 @@ def looks_random(value: str) -> bool:
     """Whether a value is one that nobody would read out: not a word, a name with a number, a path, a time, a UUID."""
     if _RANDOM.fullmatch(value) is None:
         return len(value) >= 12 and _MIXED.fullmatch(value) is not None and _CAMEL.fullmatch(value) is None
-    shapes = (_WORD_AND_NUMBER, _SLUG, _TIME, _UUID)
+    shapes = (_WORD_AND_NUMBER, _SLUG, _TIME, _UUID, _CALLED)
     return _PATH.match(value) is None and not any(shape.fullmatch(value) for shape in shapes)
 
 
@@ -131,11 +143,14 @@ def is_uuid(value: str) -> bool:
 
 
 def is_piece_of_text(key: str, value: str) -> bool:
-    """Whether a ``token`` is that of a language model, a word or a piece of one, or of a game: several words."""
+    """Whether a ``token`` is that of a language model, a word or a piece of one, or of a game: no token is a word."""
     name = key.lower()
-    if name.endswith(("token", "tokens")) and " " in value.strip() and not any(map(str.isdigit, value)):
+    if not name.endswith(("token", "tokens")):
+        return False
+    if " " in value.strip() and not any(map(str.isdigit, value)):
         return value.partition(" ")[0].lower() not in {"bearer", "basic", "token"}
-    return name in {"token", "tokens"} and not looks_chosen(value) and (len(value) < 24 or " " in value)
+    is_word = value.isalpha() and len(value) < _LONG_WORD and (value[1:].islower() or value.isupper())
+    return is_word or (name in {"token", "tokens"} and not looks_chosen(value) and (len(value) < 24 or " " in value))
 
 
 def fits_weak_key(key: str, value: str) -> bool:

@@ -15,7 +15,7 @@ from .wordings.commands import secret_arguments
 from .wordings.shell_words import Word
 
 _NAMING: Final = re.compile(
-    r"(?:[@#\w]*[_\- ]?)(?:name|k|prop|attr|key|field|id|label|variable|var|env|header|param|parameter|property"
+    r"(?:[@#\w]*[_\- ]?)(?:name|k|path|prop|attr|key|field|id|label|variable|var|env|header|param|parameter|property"
     r"|attribute|selector|element"
     r"|target|placeholder|prompt|question|title|option|setting|type|locator|ref|aria_label|input)",
     re.IGNORECASE,
@@ -82,7 +82,10 @@ def _naming(details: dict[str, JSON]) -> tuple[str, bool] | None:
     weak = None
     for key, value in details.items():
         if type(value) is str and len(value) <= _SHORT and _names_another(key):
-            name = _CONTROL.sub("", value.strip("#.:[]* \n"))
+            folder, _, last = value.rpartition("/")
+            name = _CONTROL.sub("", last.strip("#:[]* \n" if folder else "#.:[]* \n"))
+            if folder and "." in last:  # of a file
+                continue
             if is_secret_key(name.partition("=")[2].strip("'\"]") or name):
                 return key, True
             if may_be_secret_key(name):

@@ -10,6 +10,7 @@ import re
 from collections import ChainMap
 from typing import Final, Protocol, cast
 
+from trace_streaming.events import CALL_ID_KEYS
 from trace_streaming.events.freezing import IDENTITY
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
@@ -21,7 +22,7 @@ from .known.learning import hidden_here
 from .pairs import hidden_items, hidden_values
 from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
 from .spans import TOO_MUCH
-from .texts import innocent_texts, redact_text, remember
+from .texts import innocent_texts, redact_id, redact_text, remember
 
 __all__ = ["REDACTED_BY_KEY", "REDACTION_FAILED", "Redactor", "redact", "redact_text"]
 
@@ -32,6 +33,7 @@ _PHONE: Final = "[redacted:phone]"
 
 _SMALLEST_CARD: Final = 10**12
 _PAIRING_KEYS: Final = frozenset(IDENTITY)
+_NO_IDS: Final[frozenset[str]] = frozenset()
 _MANY: Final = 64
 """Keys; most events have a handful."""
 _JUDGED: Final = 96
@@ -43,6 +45,10 @@ _SCHEMA_TYPES: Final = frozenset({"string", "object", "integer", "number", "bool
 _SCHEMES: Final = frozenset({"apiKey", "http", "oauth2", "openIdConnect", "mutualTLS"})
 """Of OpenAPI's security: they name a key, and have none."""
 _REFERENCES: Final = frozenset({"secretName", "defaultMode", "optional", "items"})
+_KEY_FILE: Final = re.compile(
+    r"(?:[~.]{0,2}/|[A-Za-z]:\\)[\w./\\ \-]{1,250}\.(?:json|pem|key|crt|cer|p12|pfx|jks|txt|ya?ml|env|cfg|ini"
+    r"|conf|kdbx?)"
+)
 _EMPTY_COOKIE: Final = re.compile(r"[\w.\-]+=(?:\"\"|deleted)?(?:;.*)?")
 _SCHEMA_WORDS: Final = frozenset(
     "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
@@ -66,10 +72,13 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
 
     :param effort: what is left, where the details are a part of others
     """
+    ids, has_many = _NO_IDS, False
     if effort is None:
         effort = Effort()
         effort.hidden = hidden_here.get()
-        if len(details) > _MANY:
+        ids = CALL_ID_KEYS
+        has_many = len(details) > _MANY
+        if has_many:
             _redact_pairing(details, effort)
     renamed: dict[str, str] | None = None
     left_out: list[str] | None = None
@@ -95,13 +104,17 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
         kind = type(value)
         if kind is str:
             if value not in innocent_texts:
-                details[key] = redact_text(cast("str", value), effort)
+                text = cast("str", value)
+                if key not in ids:
+                    details[key] = redact_text(text, effort)
+                elif not has_many:
+                    details[key] = redact_id(text, effort)
         elif kind is dict or kind is list:
             if inside is None:
                 inside = [value]
             else:
                 inside.append(value)
-        elif kind is int and value >= _SMALLEST_CARD and _is_card(value, effort):  # type: ignore[operator, arg-type]
+        elif kind is int and value >= _SMALLEST_CARD and key not in ids and _is_card(value, effort):  # type: ignore[operator, arg-type]
             details[key] = _CARD
     if inside is not None:
         for value in inside:  # behind the object's own texts: they go first where there is too much
@@ -117,7 +130,7 @@ def _redact_pairing(details: dict[str, JSON], effort: Effort) -> None:
     """First, while there is effort left: what pairs the event with others."""
     for key in IDENTITY:
         if isinstance(value := details.get(key), str):
-            details[key] = redact_text(value, effort)
+            details[key] = redact_id(value, effort) if key in CALL_ID_KEYS else redact_text(value, effort)
 
 
 def _marker_by_key(key: str, value: JSON) -> str | None:
@@ -190,10 +203,13 @@ def _tells_no_secret(key: str, value: JSON) -> bool:
             (key.lower() == "pwd" and value.startswith(("/", "~")))
             or is_placeholder(value)
             or is_prose(value)
+            or _KEY_FILE.fullmatch(value) is not None
             or ("ookie" in key and _EMPTY_COOKIE.fullmatch(value) is not None)
         )
-    if isinstance(value, bool):
+    if isinstance(value, bool | float) or value in ([], {}):
         return True
+    if isinstance(value, int):
+        return key.lower().endswith(("token", "tokens"))
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, str) and is_prose(item) for item in value)
     return isinstance(value, dict) and _is_about_secrets(value)

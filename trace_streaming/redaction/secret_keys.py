@@ -183,7 +183,7 @@ def _segments(key: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def _names_a_secret(key: str) -> bool:
     segments = _segments(key)
-    if not segments or (segments[0] in _VERBS and segments[-1] in _DONE_WITH):
+    if not segments or key.startswith("/") or (segments[0] in _VERBS and segments[-1] in _DONE_WITH):
         return False
     return _tells_of_a_secret(segments)
 

@@ -6,6 +6,8 @@ import re
 from bisect import bisect_left, bisect_right
 from typing import Final
 
+from trace_streaming.events import CALL_ID_PATTERN, RANDOM_ID_PATTERN
+
 from .assignments import assigned, documents
 from .effort import Effort
 from .formats import marked_values
@@ -63,6 +65,16 @@ def redact_text(text: str, effort: Effort | None = None) -> str:
     return _without(text, spans, cut, effort)
 
 
+def redact_id(text: str, effort: Effort) -> str:
+    """Like :func:`redact_text`; but what has the form of an id is no number of a person, whatever its digits."""
+    if RANDOM_ID_PATTERN.fullmatch(text):
+        return text
+    if CALL_ID_PATTERN.fullmatch(text) is None or not effort.begin(len(text)):
+        return redact_text(text, effort)
+    spans, cut = _found(text, *_HINTS.places(in_small_letters(text)), effort, has_numbers=False)
+    return _without(text, spans, cut, effort) if spans or cut is not None else text
+
+
 def _without(text: str, spans: list[Span], cut: int | None, effort: Effort) -> str:
     kept = merged(spans)
     for span in kept:
@@ -71,7 +83,7 @@ def _without(text: str, spans: list[Span], cut: int | None, effort: Effort) -> s
 
 
 def _found(
-    text: str, places: list[list[Place]] | None, cut: int | None, effort: Effort
+    text: str, places: list[list[Place]] | None, cut: int | None, effort: Effort, *, has_numbers: bool = True
 ) -> tuple[list[Span], int | None]:
     """What must not be seen, and from where on the text was not looked at."""
     found: list[Span] = []
@@ -87,7 +99,8 @@ def _found(
     if "@" in text or "%40" in text or "at]" in text or "at)" in text or "&#" in text or "\uff20" in text:
         # Of a URL's password with its host, which looks like an address, the password goes.
         found += [span for span in find_addresses(text, effort) if not any(map(span.overlaps, found))]
-    found += find_numbers(text, effort)
+    if has_numbers:
+        found += find_numbers(text, effort)
     ends = [span.start for span in found if not span.rule]
     if ends:
         cut = min(ends) if cut is None else min(cut, *ends)

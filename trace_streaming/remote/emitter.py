@@ -18,8 +18,9 @@ from typing import Any
 
 from trace_streaming.emitting.contract import MAX_EVENTS, Emitter, current_emitter
 from trace_streaming.emitting.event_factory import make_event, safe_details
+from trace_streaming.emitting.faces import Face
 from trace_streaming.emitting.surroundings import learn_environment
-from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events import AGENT_EVENTS, TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.freezing import JSON
 from trace_streaming.redaction import Redactor, redact, register_secret
 from trace_streaming.redaction.known.encodings import SHORTEST
@@ -48,10 +49,15 @@ class RemoteTraceEmitter(Emitter):
     :param token: of a user who may add events
     :param trace_id: as :class:`.Emitter` has it
     :param metadata: what else is to be known of a new trace; redacted like details
+    :param name: what the trace is called; like the two below, it may be set later, too: ``emitter.name = …``
+    :param conversation: the id of what several traces are parts of
+    :param tags: words to find it by
     :param scheme: what stands before the token: ``Token`` for Django REST framework's own, often ``Bearer`` for others
-    :param extra_events: names that the server takes beside the canonical ones: its ``TRACE_STREAMING_EXTRA_EVENTS``
+    :param extra_events: names that the server takes beside the canonical ones and ``AGENT_EVENTS``: its
+        ``TRACE_STREAMING_EXTRA_EVENTS``
     :param redactor: what hides what must not be seen; the server's own follows
     :param max_events: how many of its events it remembers in ``events``, the newest; None: all
+    :param tracebacks: whether an error in a block is told with where it came from
     :raises ValueError: for a trace id, a URL or a token that is none
     """
 
@@ -62,22 +68,34 @@ class RemoteTraceEmitter(Emitter):
         trace_id: str | None = None,
         *,
         metadata: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        conversation: str | None = None,
+        tags: Iterable[str] | None = None,
         scheme: str = "Token",
         extra_events: Iterable[str] = (),
         redactor: Redactor = redact,
         max_events: int | None = MAX_EVENTS,
+        tracebacks: bool = True,
     ) -> None:
         super().__init__(trace_id, max_events)
         _learn_once()
         if len(token) >= SHORTEST:
             register_secret(token)
-        self._extra_events = tuple(extra_events)
+        self.tracebacks = tracebacks
+        self._extra_events = (*AGENT_EVENTS, *extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
         self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
-        if metadata is not None:
-            text = safe_details(metadata, redactor, self.trace_id)[1]
-            self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), metadata=text))
+        self._face = face = Face.of(name, conversation, tags)
+        if metadata is not None or face != Face():
+            self._start(face, safe_details(metadata, redactor, self.trace_id)[1])
+
+    def _hand_over_face(self, face: Face) -> None:
+        self._start(face)
+
+    def _start(self, face: Face, metadata: str = "{}") -> None:
+        told = face.redacted(lambda details: safe_details(details, self._redactor, self.trace_id)[0])
+        self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), None, metadata, False, *told))  # noqa: FBT003
 
     @property
     def url(self) -> str:
@@ -97,7 +115,9 @@ class RemoteTraceEmitter(Emitter):
         """
         return self._sender.flush(timeout)
 
-    def _make(self, event: str, details: Mapping[str, Any] | None, status: str) -> tuple[TraceEvent, dict[str, JSON]]:
+    def _make(
+        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+    ) -> tuple[TraceEvent, dict[str, JSON]]:
         return make_event(
             self.trace_id,
             event,
@@ -105,6 +125,7 @@ class RemoteTraceEmitter(Emitter):
             status,
             extra_events=self._extra_events,
             redactor=self._redactor,
+            timestamp=timestamp,
             event_id=uuid.uuid4().hex,
         )
 

@@ -78,11 +78,15 @@ class IngestClient:
         """Send what :func:`fitting` has cut off, all of it of one trace."""
         trace = f"{self._traces}/{records[0].trace_id}"
         if isinstance(records[0], TraceEnd):
-            return self._post(f"{trace}/end", {"state": records[0].state})
+            end = {"state": records[0].state, "timestamp": format_timestamp(records[0].timestamp)}
+            return self._post(f"{trace}/end", end)
         body: dict[str, Any] = {"events": [_item(record) for record in records if isinstance(record, TraceEvent)]}
         for record in records:
             if isinstance(record, TraceStart):
-                body["metadata"] = orjson.Fragment(record.metadata)
+                if record.metadata != "{}" or "metadata" not in body:
+                    body["metadata"] = orjson.Fragment(record.metadata)
+                told = {"name": record.name, "conversation": record.conversation, "tags": record.tags}
+                body |= {name: value for name, value in told.items() if value is not None}
         return self._post(f"{trace}/events", body)
 
     def close(self) -> None:

@@ -12,27 +12,56 @@ from rich.console import Console
 from rich.text import Text
 
 from trace_streaming.events import possible_ms
+from trace_streaming.events.pairs import SPAN_KINDS, id_text, part_of, span_name
 
 _COLOURS: Final = {"pending": "cyan", "running": "blue", "success": "green", "warning": "yellow", "error": "bold red"}
 _NAMED: Final = ("tool", "tool_name", "duration_ms", "call_id", "parent_call_id")
 """Of the details, what has a column of its own, or only pairs events."""
 _STATUS_WIDTH: Final = 8
 _NAME_WIDTH: Final = 18
+_INDENT: Final = 2
+_MOST_INDENTED: Final = 8
+MAX_REMEMBERED: Final = 10_000
 
 
-def event_line(event: Mapping[str, Any]) -> Text:
-    """Time of day (of this machine), sequence, status, name, tool and duration, and what else the details hold."""
+class Nesting:
+    """How deep the spans of one trace are that came so far: a line that is written cannot be moved any more."""
+
+    def __init__(self) -> None:
+        self._depths: dict[str, int] = {}
+
+    def depth(self, event: Mapping[str, Any]) -> int:
+        """Of an event: as its span, or inside of its parent where that has come."""
+        details = event["details"]
+        call_id = id_text(details.get("call_id")) if part_of(event["event"]).kind in SPAN_KINDS else None
+        if call_id is not None and call_id in self._depths:
+            return self._depths[call_id]
+        above = self._depths.get(id_text(details.get("parent_call_id")) or "")
+        depth = 0 if above is None else above + 1
+        if call_id is not None:
+            self._depths[call_id] = depth
+            if len(self._depths) > MAX_REMEMBERED:
+                del self._depths[next(iter(self._depths))]
+        return depth
+
+
+def event_line(event: Mapping[str, Any], depth: int = 0) -> Text:
+    """Time of day (of this machine), sequence, status, name, tool and duration, and what else the details hold.
+
+    :param depth: in how many spans it is inside of
+    """
     details: Mapping[str, Any] = event["details"]
     colour = _COLOURS.get(event["status"], "")
-    rest = {key: value for key, value in details.items() if key not in _NAMED}
+    name = str(event.get("tool_name") or span_name(event["event"], details))
+    rest = {key: value for key, value in details.items() if key not in _NAMED and (key != "name" or value != name)}
     duration = possible_ms(details.get("duration_ms"))
     clock = _local(datetime.fromisoformat(event["timestamp"])).strftime("%H:%M:%S.%f")[:-3]
     columns = [
         (clock, "dim"),
         (f"{event['sequence']:>5}", "dim"),
         (f"{event['status']:<{_STATUS_WIDTH}}", colour),
-        (f"{event['event']:<{_NAME_WIDTH}}", colour),
-        (str(event.get("tool_name") or ""), "bold"),
+        (f"{' ' * _INDENT * min(depth, _MOST_INDENTED)}{event['event']:<{_NAME_WIDTH}}", colour),
+        (name, "bold"),
         ("" if duration is None else f"{duration:.0f} ms", "magenta"),
         (orjson.dumps(rest).decode() if rest else "", ""),
     ]

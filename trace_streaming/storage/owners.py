@@ -1,10 +1,11 @@
-"""Whose traces are: what is said of owner and metadata, whenever it is said, by whom, and in which transaction."""
+"""Whose traces are, and what they are called: whenever it is said, by whom, and in which transaction."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -14,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 
 from trace_streaming.events import TraceStart
-from trace_streaming.models import Trace
+from trace_streaming.models import Trace, TraceTag
 
 from .json_columns import storable
 
@@ -95,14 +96,41 @@ def say(alias: str, starts: Collection[TraceStart]) -> None:
 
 
 def _say(trace: Trace, start: TraceStart) -> None:
-    before = (trace.owner_id, trace.owned_by_sender, trace.metadata)
+    before = _told(trace)
     metadata = storable(start.metadata)
     replaces = trace.owned_by_sender and not start.by_sender
     trace.metadata = {**trace.metadata, **metadata} if replaces else {**metadata, **trace.metadata}
     if start.owner_id is not None:
         _name_owner(trace, start)
-    if before != (trace.owner_id, trace.owned_by_sender, trace.metadata):
-        trace.save(update_fields=["owner", "owned_by_sender", "metadata"])
+    if start.owner_id is None or str(start.owner_id) == str(trace.owner_id):
+        _call(trace, start)
+    if before != _told(trace):
+        trace.save(update_fields=["owner", "owned_by_sender", "metadata", "name", "conversation", "tags"])
+
+
+def _call(trace: Trace, start: TraceStart) -> None:
+    """What the trace is called: the last word stays; but who has only sent events replaces none of the project's."""
+    may_replace = trace.owned_by_sender or not start.by_sender
+    if start.name is not None and (may_replace or not trace.name):
+        trace.name = start.name.replace("\x00", "\ufffd")
+    if start.conversation is not None and (may_replace or not trace.conversation):
+        trace.conversation = start.conversation.replace("\x00", "\ufffd")
+    if start.tags is not None and (may_replace or not trace.tags):
+        _tag(trace, [tag.replace("\x00", "\ufffd") for tag in start.tags])
+
+
+def _told(trace: Trace) -> tuple[Any, ...]:
+    told = (trace.owner_id, trace.owned_by_sender, trace.metadata, trace.name, trace.conversation)
+    return (*told, list(trace.tags))
+
+
+def _tag(trace: Trace, tags: list[str]) -> None:
+    if tags == trace.tags:
+        return
+    trace.tags = tags
+    rows = TraceTag.objects.using(trace._state.db)
+    rows.filter(trace=trace).delete()
+    rows.bulk_create(TraceTag(trace=trace, tag=tag) for tag in tags)
 
 
 def _name_owner(trace: Trace, start: TraceStart) -> None:
@@ -130,7 +158,9 @@ def _wait_for(alias: str, starts: Iterable[TraceStart]) -> None:
     with _lock:
         for start in starts:
             name = str(connections.settings[alias]["NAME"])
-            _waiting[_key(alias, start)] = _Waiting(alias, name, start, monotonic())
+            # What the trace is called was said already, and may be said anew until the owner is there.
+            nameless = replace(start, name=None, conversation=None, tags=None)
+            _waiting[_key(alias, start)] = _Waiting(alias, name, nameless, monotonic())
         while len(_waiting) > MAX_WAITING:
             _waiting.pop(next(iter(_waiting)))
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from trace_streaming.conf import conf
-from trace_streaming.models import Approval, Event, Ticket, Trace, stored_now
+from trace_streaming.models import Approval, Event, ModelCall, Ticket, Trace, stored_now
 
 from .store import database
 from .times import stored_time
@@ -45,7 +45,11 @@ def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
     ends = events.aggregate(first=Min("sequence"), last=Max("sequence"))
     first, last = ends["first"] or 0, ends["last"] or -1
     for start in range(first, last + 1, RANGE_EVENTS):
-        deleted, _ = events.filter(sequence__range=(start, min(start + RANGE_EVENTS - 1, last))).delete()
+        part = (start, min(start + RANGE_EVENTS - 1, last))
+        with transaction.atomic(using=database()):
+            if trace.model_calls:
+                ModelCall.objects.using(database()).filter(trace=trace, sequence__range=part).delete()
+            deleted, _ = events.filter(sequence__range=part).delete()
         yield deleted
     with transaction.atomic(using=database()):
         # Locked and judged again: an append that came before us has moved its last event.

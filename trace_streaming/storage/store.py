@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from django.db import (
@@ -24,16 +25,16 @@ from trace_streaming.events import (
     TraceApproval,
     TraceEnd,
     TraceEvent,
-    TraceHidden,
     TraceLoss,
     TraceRecord,
     TraceStart,
 )
 from trace_streaming.models import SpoolSegment, Trace
+from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
-from . import event_rows, hidden_values, owners, signal_inputs, trace_rows
+from . import event_rows, hidden_values, model_calls, owners, signal_inputs, trace_rows
 from .trace_rows import Appended, TraceGoneError
 
 P = ParamSpec("P")
@@ -137,6 +138,8 @@ def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch
         appended = {trace_id: new for trace_id, new in appended.items() if new.adds_something}
     if not appended:
         return []
+    for new in appended.values():
+        new.calls = model_calls.of(new.events)
     trace_rows.raise_heads(alias, appended)
     heads = read_heads(appended, alias)
     if _are_stored(alias, in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
@@ -149,7 +152,12 @@ def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch
         event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
         for trace_id, new in appended.items()
     ]
-    encoded = event_rows.insert(connections[alias], numbered, [signal_inputs.of(alias, batch) for batch in numbered])
+    measured = [signal_inputs.of(alias, batch) for batch in numbered]
+    encoded = event_rows.insert(connections[alias], numbered, [each.measures for each in measured])
+    for batch, new, each in zip(numbered, appended.values(), measured, strict=True):
+        if new.calls:
+            told = model_calls.insert(alias, batch, new.calls, each.model_ms)
+            transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
     trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return [
         batch
@@ -166,6 +174,7 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
         match record:
             case TraceEvent():
                 new.events.append(record)
+                new.hidden += record.hidden
                 if record.event not in trace_rows.DECIDED_EVENTS:
                     new.end = None  # it goes on
             case TraceEnd():
@@ -174,8 +183,6 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
                 new.starts.append(record)
             case TraceApproval():
                 new.approvals.append(record)
-            case TraceHidden():
-                new.hidden += record.digests
             case TraceLoss():
                 new.lost += record.count
     return dict(sorted(appended.items()))

@@ -14,6 +14,7 @@ from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceSta
 from trace_streaming.models import Approval, Trace, stored_now
 
 from .json_columns import storable
+from .model_calls import EndedCall, Totals
 from .times import stored_time
 
 
@@ -30,16 +31,18 @@ class Appended:
     lost: int = 0
     hidden: list[str] = field(default_factory=list)
     """Digests of values that were hidden."""
+    calls: list[EndedCall] = field(default_factory=list)
+    """Of models, that ended."""
 
     @property
     def adds_something(self) -> bool:
         """Whether it is not only a repeat."""
-        return bool(self.events or self.starts or self.end or self.approvals or self.lost or self.hidden)
+        return bool(self.events or self.starts or self.end or self.approvals or self.lost)
 
     @property
     def first_at(self) -> datetime:
-        """The earliest time that is told; aware, UTC."""
-        return min([self.started_at, *(event.timestamp for event in self.events)])
+        """The earliest time that an event tells, or else that of the first record; aware, UTC."""
+        return min([event.timestamp for event in self.events], default=self.started_at)
 
     @property
     def last_at(self) -> datetime:
@@ -50,6 +53,12 @@ class Appended:
     def goes_on(self) -> bool:
         """Whether the trace runs, even if it had ended: a decision that comes late does not make it."""
         return any(event.event not in DECIDED_EVENTS for event in self.events)
+
+
+def _added(new: Appended) -> tuple[int | float, ...]:
+    totals = Totals.of(new.events, new.calls)
+    counts = (totals.model_calls, totals.tool_calls, totals.input_tokens, totals.output_tokens)
+    return (*counts, int(totals.cost is not None), totals.cost or 0.0)
 
 
 class TraceGoneError(Exception):
@@ -121,9 +130,13 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
     # One statement for all traces of the batch; the ORM would need one each.
     sql = (
         f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
+        # Before there is an event the times are those of a start. They are set first: MySQL counts from left to right.
+        " started_at = CASE WHEN started_at > %s OR (event_count = 0 AND %s > 0) THEN %s ELSE started_at END,"
+        " last_event_at = CASE WHEN last_event_at < %s OR (event_count = 0 AND %s > 0) THEN %s ELSE last_event_at END,"
         " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s, stored_at = %s,"
-        " started_at = CASE WHEN started_at > %s THEN %s ELSE started_at END,"
-        " last_event_at = CASE WHEN last_event_at < %s THEN %s ELSE last_event_at END,"
+        " model_calls = model_calls + %s, tool_calls = tool_calls + %s,"
+        " input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,"
+        " cost = CASE WHEN %s = 1 THEN COALESCE(cost, 0) + %s ELSE cost END,"
         " ended_at = CASE WHEN state = %s OR %s = 1 THEN NULL ELSE ended_at END,"
         " state = CASE WHEN state = %s OR %s = 1 THEN %s ELSE state END WHERE trace_id = %s"
     )
@@ -138,11 +151,13 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
             sql,
             [
                 (
-                    *(len(new.events), len(new.events)),
+                    len(new.events),
+                    *(column(new.first_at), len(new.events), column(new.first_at)),
+                    *(column(new.last_at), len(new.events), column(new.last_at)),
+                    len(new.events),
                     sum(event.status == "error" for event in new.events),
                     *(new.lost, now),
-                    *([column(new.first_at)] * 2),
-                    *([column(new.last_at)] * 2),
+                    *_added(new),
                     *(incomplete, int(new.goes_on), incomplete, int(new.goes_on), running),
                     trace_id,
                 )

@@ -2,7 +2,7 @@
 
 Events are counted in whole numbers, as often as once per batch and socket, and told to ``prometheus_client`` when it is
 asked, or, in its multiprocess mode, every second: one of its counters costs as much as a tenth of a delivery.
-No label holds what is not known beforehand: no trace id, no user, no tool.
+No label holds what is not known beforehand: no trace id, no user, no tool. Of models the first hundred have names.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ except ImportError:
 IS_AVAILABLE: Final = _prometheus is not None
 FLUSH_SECONDS: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MODEL_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 _HUMAN_SECONDS: Final = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 
 EVENTS: Final = {
@@ -108,6 +109,47 @@ delivery_seconds: Final = _metric(
 approval_wait_seconds: Final = _metric(
     "Histogram", "approval_wait_seconds", "From request to decision or timeout.", ("outcome",), buckets=_HUMAN_SECONDS
 )
+model_calls: Final = _metric(
+    "Counter", "model_calls", "Calls of models that were stored, by what became of them.", ("model", "outcome")
+)
+model_tokens: Final = _metric("Counter", "model_tokens", "Tokens of models, sent and got.", ("model", "direction"))
+model_cost: Final = _metric("Counter", "model_cost_dollars", "What models have cost, where it is known.", ("model",))
+model_seconds: Final = _metric(
+    "Histogram", "model_seconds", "How long calls of models took.", ("model",), buckets=_MODEL_SECONDS
+)
+model_first_token_seconds: Final = _metric(
+    "Histogram", "model_first_token_seconds", "Until the first piece of an answer.", ("model",), buckets=_MODEL_SECONDS
+)
+MAX_MODELS: Final = 100
+"""With a label of their own; all others are ``other``: anybody may make up names."""
+_models: dict[str, None] = {}
+
+
+def count_model_calls(calls: Iterable[Any]) -> None:
+    """Calls that were committed, as :class:`trace_streaming.events.model_signals.Call` has them."""
+    if not IS_AVAILABLE:
+        return
+    for call in calls:
+        model = _model(call.model)
+        outcome = "neither" if call.is_neither else "error" if call.is_failed else "success"
+        model_calls.labels(model, outcome).inc()
+        model_tokens.labels(model, "input").inc(call.input_tokens or 0)
+        model_tokens.labels(model, "output").inc(call.output_tokens or 0)
+        model_cost.labels(model).inc(call.cost or 0)
+        if call.latency_ms is not None and not call.is_neither:
+            model_seconds.labels(model).observe(call.latency_ms / 1000)
+        if call.first_chunk_ms is not None and not call.is_neither:
+            model_first_token_seconds.labels(model).observe(call.first_chunk_ms / 1000)
+
+
+def _model(name: str) -> str:
+    if name not in _models:
+        if len(_models) >= MAX_MODELS:
+            return "other"
+        _models[name] = None
+    return name
+
+
 _gauges: Final = {
     name: _metric("Gauge", name, text, multiprocess_mode=mode)
     for name, text, mode in (

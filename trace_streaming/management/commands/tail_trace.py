@@ -21,7 +21,7 @@ from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import event_names
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.remote.resuming import Message, NotLetInError, Place, Source, follow
-from trace_streaming.remote.terminal import event_line, printable, printable_json, rendered
+from trace_streaming.remote.terminal import Nesting, event_line, printable, printable_json, rendered
 from trace_streaming.wire.protocol import parse_watch_request
 
 EXIT_CODES: Final = {"success": 0, "error": 1}
@@ -58,6 +58,7 @@ class Command(BaseCommand):
             no_color=options["no_color"],
         )
         self._as_json: bool = options["json"]
+        self._nesting = Nesting()
         try:
             code = asyncio.run(self._follow(_source(options), options["since"]))
         except (NotLetInError, ProtocolError, ValueError) as error:
@@ -91,7 +92,7 @@ class Command(BaseCommand):
         if self._as_json:
             self.stdout.write(printable_json(message.data, encoding))
         else:
-            line = rendered(event_line(event), self._console)
+            line = rendered(event_line(event, self._nesting.depth(event)), self._console)
             self.stdout.write(line.encode(encoding, "replace").decode(encoding))  # some terminals know few letters
         self.stdout.flush()
 

@@ -30,48 +30,65 @@ _MOST_OF_MANIFEST: Final = 8_192
 _HEADING: Final = re.compile(r"[\w .\-/()\"'#*]{0,40}")
 _RULE: Final = re.compile(r"[\s|:+\-=]*")
 _CROSSING: Final = re.compile(r"-[+|]-")
+_QUOTED_CELL: Final = re.compile(r'[ \t]*"(?:[^"\n]|"")*"')
+_AROUND_CELL: Final = " \r\"'`*"
+_LONGEST_LINE: Final = 2_000
+_MOST_CELLS: Final = 200
 _SEPARATORS: Final = ("|", "\t", ",", ";")
 
 
 def column_below(text: str, start: int, end: int, most: int) -> list[Range]:
     """The cells below a heading, as far as the lines have as many as the first."""
     line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
-    if line_end < 0 or line_end - line_start > 2_000:
+    if line_end < 0 or line_end - line_start > _LONGEST_LINE:
         return []
-    line = text[line_start:line_end]
-    separator = next((each for each in _SEPARATORS if each in line), None)
-    if separator is None:
+    separator = next((each for each in _SEPARATORS if text.find(each, line_start, line_end) >= 0), None)
+    if separator is None or _is_row(text, line_start, line_end, separator):
         return []
-    headings = line.split(separator)
-    line_before = text[text.rfind("\n", 0, max(line_start - 1, 0)) + 1 : max(line_start - 1, 0)]
-    is_behind_rule = _CROSSING.search(line_before) and not _RULE.fullmatch(
-        text[line_end + 1 : line_end + 1 + len(line)]
-    )
-    if line_before.count(separator) == len(headings) - 1 or is_behind_rule:  # it is a row itself
+    headings = _cells(text, line_start, line_end, separator)
+    if not all(_HEADING.fullmatch(text, *cell) for cell in headings):
         return []
-    if not all(map(_HEADING.fullmatch, map(str.strip, headings))):
+    column = next((index for index, cell in enumerate(headings) if cell[0] <= start and end <= cell[1]), None)
+    if column is None or text[slice(*headings[column])].strip(_AROUND_CELL) != text[start:end]:
         return []
-    column = line.count(separator, 0, start - line_start)
-    if headings[column].strip(" \"'*") != text[start:end]:
-        return []
-    cells: list[Range] = []
-    at = line_end + 1
-    while at < len(text) and len(cells) < most:
+    return list(_below(text, line_end + 1, separator, column, len(headings)))[:most]
+
+
+def _is_row(text: str, line_start: int, line_end: int, separator: str) -> bool:
+    """Whether a line is a row itself, and no heading: it stands below another, or below a rule and above none."""
+    before_start = text.rfind("\n", 0, max(line_start - 1, 0)) + 1
+    before = text[before_start : max(line_start - 1, 0)]
+    if before.count(separator) == text.count(separator, line_start, line_end):
+        return True
+    following = text[line_end + 1 : line_end + 1 + line_end - line_start]
+    return _CROSSING.search(before) is not None and _RULE.fullmatch(following) is None
+
+
+def _below(text: str, at: int, separator: str, column: int, width: int) -> Iterator[Range]:
+    while at < len(text):
         until = text.find("\n", at)
         until = len(text) if until < 0 else until
-        row = text[at:until]
-        if not _RULE.fullmatch(row):
-            parts = row.split(separator)
-            if len(parts) != len(headings):
-                break
-            begin = at + sum(map(len, parts[:column])) + column
-            cell = parts[column]
-            value = cell.strip(" \r\"'`")
-            if value:
-                begin += cell.index(value)
-                cells.append((begin, begin + len(value)))
+        if not _RULE.fullmatch(text, at, until):
+            cells = _cells(text, at, until, separator)
+            if len(cells) != width:
+                return
+            start, end = cells[column]
+            if value := text[start:end].strip(_AROUND_CELL):
+                start = text.index(value, start)
+                yield start, start + len(value)
         at = until + 1
-    return cells
+
+
+def _cells(text: str, start: int, end: int, separator: str) -> list[Range]:
+    """The cells of a line; a separator between quotes parts nothing."""
+    cells: list[Range] = []
+    while True:
+        quoted = _QUOTED_CELL.match(text, start, end)
+        until = text.find(separator, quoted.end() if quoted else start, end)
+        cells.append((start, end if until < 0 else until))
+        if until < 0 or len(cells) > _MOST_CELLS:
+            return cells
+        start = until + 1
 
 
 def find_in_documents(text: str, places: Sequence[Place], effort: Effort) -> Iterator[Span]:

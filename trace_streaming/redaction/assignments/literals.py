@@ -30,7 +30,7 @@ _BRACKETED: Final = re.compile(r"""\([ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])""")
 _REDACTED_NEXT: Final = re.compile(rf"""\\*["'`],[ ]?\\*["'`]{MARKER.pattern}""")
 """Of a pair, the name that stands before the secret."""
 _TYPED: Final = re.compile(
-    r"""(?:[ \t]{0,4}\{[ \t]{0,4}get;[^{}\n]{0,40}\}[ \t]{0,4}=|[ \t]+[\w\[\]<>.*?]{1,40}[ \t]+="""
+    r"""(?:[ \t]{0,4}\{[ \t]{0,4}get;[^{}\n]{0,40}\}[ \t]{0,4}=|(?:[ \t]+[\w\[\]<>.*?]{1,40}){1,2}[ \t]+="""
     r"""|\(\)[ \t]*(?:->[ \t]*\w+[ \t]*)?[{:=>]{1,2}\s{0,16}(?:return|echo"""
     r"""|printf)?)[ \t]*"""
     r"""[bBrRfFuU]{0,2}(\\*["'`])"""

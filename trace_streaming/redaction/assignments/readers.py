@@ -13,6 +13,7 @@ from trace_streaming.redaction.judging import (
     QUOTE,
     balanced_end,
     is_placeholder,
+    is_prose,
     looks_chosen,
     looks_random,
     quote_end,
@@ -24,7 +25,7 @@ Range = tuple[int, int]
 
 SEPARATOR: Final = re.compile(
     r"""(?:\*{1,3}|__|</\w{1,10}>)?(?P<quote>\\*["'`])?(?:\]|%5D)?(?:[ \t]\#?\d{1,2}|[ \t]\[[\w=:\-]{1,24}\])?"""
-    r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|(?:\|\||\?\?|\?|\+)=|[=!]={0,2}"""
+    r"""(?:\n[ \t]{0,16}(?=: ))?(?:[ \t]{0,8}(?:\.{2,40}[ \t]?)?(?P<sign>=>|:=|<-|(?:\|\||\?\?|\?|\+)=|[=!]={0,2}"""
     r"""|%3D|%3A|:|\uff1a)"""
     r"""|(?P<element>(?:[ \t][^<>\n]{0,200})?>(?:\s{0,64}<!\[CDATA\[)?))"""
     r"""(?:(?:\*\*|__)(?=[ \t]{0,4}[^\s*_])"""
@@ -113,7 +114,8 @@ def read_quoted(assignment: Assignment) -> Range | None:
         is_chosen = variable["default"] is not None and looks_chosen(variable["default"])
         return variable.span("default") if is_chosen else assignment.nothing
     is_hidden = MARKER.fullmatch(text, quote.end(), end) is not None
-    is_plain = end == first_end and is_placeholder(text[quote.end() : end])
+    value = text[quote.end() : end]
+    is_plain = end == first_end and (is_placeholder(value) or is_prose(value))
     return assignment.nothing if is_hidden or is_plain else (quote.end(), end)
 
 

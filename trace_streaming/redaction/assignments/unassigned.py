@@ -9,6 +9,7 @@ from trace_streaming.redaction.judging import (
     MARKER,
     QUOTE,
     is_algorithm,
+    is_attribute,
     is_placeholder,
     is_uuid,
     looks_chosen,
@@ -34,7 +35,7 @@ _NEXT_ELEMENT: Final = re.compile(
     r"(?:</\w{1,12}>\s{0,16}){1,3}(?:<\w{1,12}[^<>]{0,100}>\s{0,16}){1,4}([^\s<>]{6,256})</"
 )
 _TOLD_LATER: Final = re.compile(
-    r"""[ \t][^\n:;.!?"'`|{}\[\]=,<>]{1,60}[^\n;!?"'`|{}\[\]=,<>:]:[ \t]+([^\s"'`,<>]{6,128})(?=\s|$|\\n)"""
+    r"""[ \t][^\n:;.!?"'`|{}\[\]=,<>]{1,60}[^\n;!?"'`|{}\[\]=,<>:](?::|[ \t]?=)[ \t]+([^\s"'`,<>]{6,128})(?=\s|$|\\n)"""
 )
 _SAID: Final = re.compile(r"(?i)(?:\w{0,24}[_\-])?(?:pass|pw|pin|pat|mdp)")
 """Keys that may name something else, and that people say what they are."""
@@ -48,8 +49,9 @@ _AFTER_OPTION: Final = frozenset(
 )
 _SPOKEN: Final = re.compile(
     r"(?:[ \t]+(?:for|of|to|on|f\u00fcr|pour|para"
-    r"|de)[ \t]+[\w@.\-]{1,40}(?:[ \t]+[\w@.\-]{1,40}){0,2})?(?:[ \t]+|(?=:))"
-    r"(?:(?:is|was|has been|have been)(?: now)?(?: changed| set| reset| updated)? to|set to|changed to|reset to"
+    r"|de|du|des|del|der|vom|von)[ \t]+[\w@.\-]{1,40}(?:[ \t]+[\w@.\-]{1,40}){0,2})?(?:[ \t]+|(?=:))"
+    r"(?:(?:should|must|has to|needs to|will) be(?: set to)?|(?:is|was|has been|have been)(?: now)?(?: changed"
+    r"| set| reset| updated)? to|set to|changed to|reset to"
     r"|provided"
     r"|is|was|are|to|as|ist|war|lautet|hei\u00dft|est|c'est|era|es|\u00e8|\u00e9|(?=:))(?:[ \t]+now)?[ \t]*:?[ \t\n]+"
 )
@@ -71,11 +73,13 @@ _PAIRED: Final = re.compile(
     r"""|secret\w{0,8})(?:\\*["'])?(?:[ \t]{0,8}(?::|=>?)|>)[ \t]{0,8}""",
     re.IGNORECASE,
 )
+_VALUE_BEFORE: Final = re.compile(r"""\bvalue=\\*["']([^"'<>\\]{1,256})\\*["'][^<>]{0,80}\btype=\\*["']\Z""")
 _MULTIPART: Final = re.compile(
     r"""\\*["'](?:;[^\r\n]{0,200})?(?:\r?\n|\\+r\\+n)(?:[\w\-]{1,40}:[^\r\n]{0,200}(?:\r?\n|\\+r\\+n)){0,4}(?:\r?\n|\\+r\\+n)"""
     r"""([^\r\n\\]{1,4096})(?:\r?\n|\\+r\\+n)"""
 )
 """A part of a form's body: behind its name a line without anything, then the value."""
+_WITHOUT_QUOTES: Final = re.compile(r"[^\s<>,;{}\"'\\]{2,256}")
 _NAMED_AGAIN: Final = re.compile(r"\b(?:name|key|variable|field)\b", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(
     r"""(?:\]?\\*["'`]\]?){1,2}[\])]{0,2}(?:[ \t\n]{0,8},[ \t\n]{0,16}(?:\w{1,16}[ \t]?[:=]>?[ \t]?)?"""
@@ -186,7 +190,10 @@ def _next_element(text: str, end: int) -> Range | None:
 def _told_later(text: str, end: int) -> Range | None:
     """``the password that was generated for root: value``."""
     told = _TOLD_LATER.match(text, end)
-    return told.span(1) if told and (looks_random(told[1]) or is_uuid(told[1])) else None
+    if told is None:
+        return None
+    is_phrase = text[:end].lower().endswith("phrase") and looks_secret(told[1])
+    return told.span(1) if is_phrase or looks_random(told[1]) or is_uuid(told[1]) else None
 
 
 def _phrase(text: str, start: int, end: int) -> Range | None:
@@ -203,6 +210,8 @@ def _paired(text: str, start: int, end: int) -> Range | None:
     naming = _NAMED_BACKWARDS.match(before(text, start, 96)[::-1])
     if naming is None or not _NAMING.fullmatch(naming[1][::-1]) or is_secret_key(naming[1][::-1]):
         return None
+    if before_it := _VALUE_BEFORE.search(text, max(0, start - 200), start):
+        return _unless_hidden(*before_it.span(1), text)
     if part := _MULTIPART.match(text, end):
         return _unless_hidden(*part.span(1), text)
     paired = _PAIRED.match(text, end)
@@ -212,8 +221,8 @@ def _paired(text: str, start: int, end: int) -> Range | None:
     at = paired.end()
     if quote := QUOTE.match(text, at):
         return _quoted(text, quote)
-    value = re.compile(r"[^\s<>,;{}\"'\\]{2,256}").match(text, at)
-    return _unless_hidden(value.start(), value.end(), text) if value else None
+    value = _WITHOUT_QUOTES.match(text, at)
+    return _unless_hidden(value.start(), value.end(), text) if value and not is_attribute(value[0]) else None
 
 
 def _next_argument(text: str, start: int, end: int) -> Range | None:

@@ -48,6 +48,7 @@ def _words(text: str) -> Iterator[str]:
             yield word.rstrip(".!?:")
             for piece in _PIECES.split(word) if _PIECES.search(word) else ():
                 yield piece
+                yield piece.rstrip(".!?")
                 yield word[word.index(piece) :]
             if _ENCODED.fullmatch(word):
                 yield from _decoded(word)

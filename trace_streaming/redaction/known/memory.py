@@ -5,8 +5,9 @@ Kept in the memory of this process alone, bounded; other processes are told keye
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import Final
 
@@ -25,7 +26,18 @@ MOST_TRACES: Final = 4_096
 project: Final = KnownValues(most=4_096)
 """What is hidden in all traces."""
 _traces: Final[OrderedDict[str, KnownValues]] = OrderedDict()
-_lock: Final = Lock()
+_lock = Lock()
+
+
+def _renew_locks() -> None:
+    """In a forked child: a thread that is not here may have held one."""
+    global _lock  # noqa: PLW0603  of this process
+    _lock = Lock()
+    for known in (project, *_traces.values()):
+        known.renew_lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 def of_trace(trace_id: str) -> KnownValues | None:
@@ -41,7 +53,7 @@ def remember(trace_id: str, values: Iterable[str]) -> list[str]:
             known = _traces[trace_id] = KnownValues()
         _traces.move_to_end(trace_id)
         while len(_traces) > MOST_TRACES:
-            _traces.popitem(last=False)
+            _untold.pop(_traces.popitem(last=False)[0], None)
     return known.add(values)
 
 
@@ -60,10 +72,9 @@ def without_known(details: dict[str, JSON], trace_id: str | None, hidden: list[H
 
     :param hidden: what was hidden now; it is remembered
     """
-    if trace_id is not None and hidden and (values := list(learnt(hidden))):
-        new = remember(trace_id, values)
-        for tell in tellers if new else ():
-            tell(trace_id, new)
+    values = list(learnt(hidden)) if hidden and trace_id is not None else []
+    if trace_id is not None and values and (new := remember(trace_id, values)):
+        _untold.setdefault(trace_id, []).extend(new)
     if trace_id is not None and trace_id in _looked_up:
         details = without_digested(details, trace_id) or details
     known = (project,) if trace_id is None or (here := of_trace(trace_id)) is None else (project, here)
@@ -73,8 +84,13 @@ def without_known(details: dict[str, JSON], trace_id: str | None, hidden: list[H
 
 _looked_up: Final[OrderedDict[str, tuple[list[str], list[bytes]]]] = OrderedDict()
 """Traces of which is known what other processes have hidden in them: digests, and the keys to try."""
-tellers: Final[list[Callable[[str, list[str]], None]]] = []
-"""Called with a trace's id and the values that are hidden in it from now on."""
+_untold: Final[dict[str, list[str]]] = {}
+"""Values that are hidden, and that no event has told other processes of yet, by trace."""
+
+
+def take_untold(trace_id: str) -> list[str]:
+    """The values of a trace that other processes are to be told of, once each."""
+    return _untold.pop(trace_id, []) if _untold else []
 
 
 def is_looked_up(trace_id: str) -> bool:
@@ -102,7 +118,8 @@ def without_digested(details: dict[str, JSON], trace_id: str) -> dict[str, JSON]
     if not values:
         return None
     remember(trace_id, values)
-    return masked(details, (_traces[trace_id],))
+    known = of_trace(trace_id)
+    return None if known is None else masked(details, (known,))
 
 
 def _texts(value: JSON) -> Iterator[str]:
@@ -122,3 +139,4 @@ def forget_traces() -> None:
     with _lock:
         _traces.clear()
         _looked_up.clear()
+        _untold.clear()

@@ -87,6 +87,10 @@ class KnownValues:
         self._recent: list[str] = []
         self._automata: tuple[Automaton, ...] = ()
 
+    def renew_lock(self) -> None:
+        """In a forked child."""
+        self._lock = Lock()
+
     def __contains__(self, value: str) -> bool:
         return value in self._values
 

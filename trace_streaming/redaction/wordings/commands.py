@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from trace_streaming.redaction.effort import COMMANDS, Effort
 from trace_streaming.redaction.hints import Place
 from trace_streaming.redaction.judging import MARKER, is_placeholder, is_uuid, looks_chosen, looks_random
+from trace_streaming.redaction.secret_keys import is_secret_key
 from trace_streaming.redaction.spans import Span
 
 from .shell_words import Word, words
@@ -261,7 +262,8 @@ def _kind(command: Command, option: str) -> str:
 def _behind(sign: str, word: Word) -> Word | None:
     """The password in ``user:password``, or in ``name=value``."""
     name, found, secret = word.text.partition(sign)
-    if not found or secret.startswith("//") or name.startswith(("[redacted", "http")):
+    is_example = name.lower() in {"user", "username"} and is_secret_key(secret)
+    if not found or is_example or secret.startswith("//") or name.startswith(("[redacted", "http")):
         return None
     return Word(secret, word.start + len(name) + 1, word.end)
 

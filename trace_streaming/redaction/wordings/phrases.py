@@ -87,8 +87,14 @@ PHRASES: Final = (
     ),
     Phrase(
         ("pass ",),
-        r"(?m)(?:(?<=\n)|(?<=\\n)|(?<=^)|(?<=> )|(?<=C: ))PASS ([^\s\"'\\]{3,256})",
+        r"(?:(?<=> )|(?<=C: ))PASS ([^\s\"'\\]{3,256})",
         Looks.ANY,
+        "C: PASS s3cr3tPw99x\r\n",
+    ),
+    Phrase(
+        ("pass ",),
+        r"(?m)(?:(?<=\n)|(?<=\\n)|(?<=^))PASS ([^\s\"'\\/]{3,256})(?=\s|\\|$)",
+        Looks.CHOSEN,
         "USER ada\r\nPASS s3cr3tPw99x\r\n",
     ),
     Phrase(
@@ -193,6 +199,9 @@ PHRASES: Final = (
             "getconnection(",
             "pymysql.connect(",
             "pyodbc.connect(",
+            "ftp(",
+            "ftp_tls(",
+            "telnet(",
             "ftp_login(",
         ),
         r"[\w.]{1,60}\(\s{0,16}[^,\n]{1,120},\s{0,16}[^,\n]{1,80},\s{0,16}QVQ",

@@ -118,6 +118,21 @@ export class DetailsPanel {
     );
   }
 
+  /**
+   * All that a model was sent, where its call holds but what is new.
+   *
+   * @param {string} word
+   */
+  #conversation(word) {
+    const row = this.#row;
+    if (row === null || row.kind !== "llm" || row.callId === null || row.details.history_call_id === undefined)
+      return null;
+    const messages = this.scene.conversations.messages(row.callId);
+    const tree = jsonTree(Object.fromEntries(messages.map((message, index) => [index + 1, message])), word);
+    const head = element("h3", {}, "All messages", copyButton(messages, "all messages"));
+    return { matches: tree.matches, element: element("section.event.conversation", {}, head, tree.element) };
+  }
+
   #fill() {
     const word = this.#search.value.trim().toLowerCase();
     let matches = 0;
@@ -139,6 +154,11 @@ export class DetailsPanel {
         isEmpty ? element("p.none", {}, "No details.") : tree.element,
       );
     });
+    const conversation = this.#conversation(word);
+    if (conversation !== null) {
+      matches += conversation.matches;
+      sections.push(conversation.element);
+    }
     this.#sections.replaceChildren(...sections);
     setText(this.#found, word === "" ? "" : counted(matches, "match").replace("matchs", "matches"));
   }

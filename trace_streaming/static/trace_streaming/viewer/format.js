@@ -2,6 +2,8 @@
 
 import { stringifyExact } from "../client/exact_json.js";
 
+export { parseTime, possibleDuration } from "../client/spans.js";
+
 const CLOCK = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
@@ -22,15 +24,6 @@ const NUMBER = new Intl.NumberFormat("en");
 
 /** @param {number} number */
 export const formatNumber = (number) => (Math.abs(number) < LONGEST ? NUMBER.format(number) : number.toExponential(2));
-
-/**
- * A duration as the server takes it, 0 to 10^15 ms; null for what cannot be one. A row of an earlier version's may say it.
- *
- * @param {unknown} milliseconds
- */
-export function possibleDuration(milliseconds) {
-  return typeof milliseconds === "number" && milliseconds >= 0 && milliseconds <= LONGEST ? milliseconds : null;
-}
 
 /**
  * The beginning of a text, without half of an emoji, of a flag or of a letter with its accents.
@@ -61,15 +54,6 @@ function isInside(text, at) {
  * @param {string} noun
  */
 export const counted = (count, noun) => `${NUMBER.format(count)} ${noun}${count === 1 ? "" : "s"}`;
-
-/**
- * Milliseconds since 1970, with microseconds as a fraction.
- *
- * @param {string} timestamp as the protocol has it, with six digits
- */
-export function parseTime(timestamp) {
-  return Date.parse(timestamp) + Number(timestamp.slice(23, 26)) / 1000;
-}
 
 /** @param {number} time */
 export const formatClock = (time) => (isTime(time) ? CLOCK.format(time) : UNKNOWN);

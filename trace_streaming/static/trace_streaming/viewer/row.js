@@ -1,64 +1,58 @@
 // One line of the timeline.
 
-import { possibleDuration } from "./format.js";
+import { OUTCOMES, SPAN_KINDS, Span, parseTime } from "../client/spans.js";
 
-/** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
-
-/** The events that begin what another one ends. */
-export const OPENING = new Set(["tool_call_start", "approval_requested"]);
-
-/** An event, or a call or approval with all of its events. */
-export class Row {
-  /** @type {TraceEvent[]} */
-  events = [];
-  /** @type {Row | null} */
-  parent = null;
-  depth = 0;
-  children = 0;
-  /** Milliseconds since 1970. */
-  start = 0;
-  /** @type {number | null} null while it is open. */
-  end = null;
-  /** Where it stands among all rows. */
-  index = 0;
+/** A span with all of its events, an event that is none, or a gap. */
+export class Row extends Span {
   /** Counts its changes, so that a view knows whether it is stale. */
   version = 0;
-  /** @type {{from: number, to: number, reason: string} | null} of the kind `gap` */
+  /** @type {{from: number, to: number, reason: string} | null} what is missing here */
   gap = null;
   /** @type {string | null} what a search looks at, made when it is needed. */
   searched = null;
+  /** @type {{kind: string, status: string, isOpen: boolean} | null} as what it was counted */
+  counted = null;
 
-  /** @param {string} kind `call`, `plan`, `route`, `budget`, `approval`, `event` or `gap` */
-  constructor(kind) {
-    this.kind = kind;
+  /** That of its span, or `gap`. */
+  get kind() {
+    return this.gap === null ? super.kind : "gap";
   }
 
+  /** Whether it is a call, an agent or a step: what lasts, and may hold others. */
+  get isSpan() {
+    return SPAN_KINDS.has(this.kind);
+  }
+
+  get index() {
+    return this.arrival;
+  }
+  get children() {
+    return this.inside.length;
+  }
   get first() {
-    return this.events[0];
+    return this.begun ?? this.events[0];
   }
   get last() {
-    return this.events[this.events.length - 1];
+    return this.ended ?? this.events[this.events.length - 1];
   }
   get isOpen() {
-    return this.end === null;
+    return this.begun !== null && this.ended === null;
   }
 
-  /** One of the protocol's statuses; `running` while a call is open. */
+  /** Milliseconds since 1970; null while it is open. Never before its start, where clocks differ. */
+  get end() {
+    if (this.isOpen) return null;
+    return this.ended === null ? this.start : Math.max(parseTime(this.ended.timestamp), this.start);
+  }
+
+  /** One of the protocol's statuses; `running` while a span is open, `warning` for what neither succeeded nor failed. */
   get status() {
-    if (this.kind === "gap") return "warning";
-    return this.isOpen && this.kind === "call" ? "running" : this.last.status;
+    if (this.gap !== null || OUTCOMES.has(this.outcome)) return "warning";
+    return this.isOpen && this.isSpan ? "running" : this.last.status;
   }
 
-  /** Milliseconds, as the event says or as the times say; null for what takes none. */
-  get duration() {
-    if (this.end === null || this.kind === "gap") return null;
-    const told = possibleDuration(this.last.duration_ms);
-    if (told !== null) return told;
-    return OPENING.has(this.first.event) ? this.end - this.start : null;
-  }
-
-  /** The details of all of its events; what came later wins. */
+  /** The details of all of its events; what the end says wins. */
   get details() {
-    return Object.assign({}, ...this.events.map(({ details }) => details));
+    return Object.assign({}, ...[...this.byWeight].reverse().map(({ details }) => details));
   }
 }

@@ -19,6 +19,7 @@ import { label, outcome, preview } from "./summary.js";
  * @property {boolean} canDecide whether approvals may be decided here
  * @property {Row | null} selected
  * @property {Set<Row>} folded
+ * @property {import("../client/conversations.js").Conversations} conversations
  */
 
 const INDENT_PX = 18;
@@ -59,7 +60,7 @@ export class RowView {
    */
   show(row, index) {
     const { hasEnded, selected, folded } = this.scene;
-    const key = `${row.index} ${row.version} ${index} ${hasEnded} ${row === selected} ${folded.has(row)}`;
+    const key = `${row.index} ${row.version} ${row.depth} ${row.children} ${index} ${hasEnded} ${row === selected} ${folded.has(row)}`;
     if (key !== this.#shown) {
       this.#shown = key;
       this.#describe(row, index);
@@ -119,7 +120,7 @@ export class RowView {
     if (row.kind === "gap") return;
     const end = row.end ?? (hasEnded ? row.start : Math.max(now, row.start));
     const [left, right] = [scale.place(row.start), scale.place(end)];
-    const isPoint = row.kind !== "call" && row.kind !== "approval";
+    const isPoint = !row.isSpan && row.kind !== "approval";
     this.#lane.classList.toggle("before", right < 0);
     this.#lane.classList.toggle("after", left > 1);
     this.#bar.classList.toggle("point", isPoint);

@@ -1,14 +1,19 @@
 // What a row says on one line.
 
-import { formatName, oneLine } from "./format.js";
+import { OUTCOMES } from "../client/spans.js";
+import { cut, formatName, formatNumber, oneLine } from "./format.js";
 
 /** @typedef {import("./row.js").Row} Row */
 
 /** What is shown elsewhere, or is of no use to a reader. */
 const APART = new Set([
   ...["tool", "tool_name", "duration_ms", "call_id", "parent_call_id", "args", "arguments", "result", "error"],
-  ...["agent_selected", "reasoning", "goal", "approval_id"],
+  ...["agent_selected", "reasoning", "goal", "approval_id", "name", "outcome", "error_type", "traceback"],
+  ...["gen_ai.agent.name", "gen_ai.conversation.id"],
 ]);
+
+/** As the server keeps of a tool's name. */
+const LONGEST_NAME = 200;
 
 const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approved with changes" };
 
@@ -18,9 +23,16 @@ const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approve
  */
 export function label(row) {
   const { details } = row;
+  const name = row.gap === null ? cut(row.name, LONGEST_NAME).replaceAll("\0", "\ufffd") : "";
   switch (row.kind) {
-    case "call":
-      return row.first.tool_name ?? "Tool call";
+    case "tool":
+      return name || "Tool call";
+    case "llm":
+      return name || "Model call";
+    case "agent":
+      return name || "Agent";
+    case "step":
+      return name || (typeof details.kind === "string" && details.kind !== "" ? formatName(details.kind) : "Step");
     case "plan":
       return "Plan";
     case "route":
@@ -41,6 +53,7 @@ export function label(row) {
 export function preview(row) {
   if (row.kind === "gap") return "";
   const { details } = row;
+  if (row.kind === "llm") return ofModel(details);
   const said = [];
   const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments;
   if (main !== undefined && !isEmpty(main)) said.push(oneLine(main));
@@ -55,6 +68,32 @@ export function preview(row) {
 }
 
 /**
+ * What a model's call has used, and what came of it.
+ *
+ * @param {Record<string, any>} details
+ */
+function ofModel(details) {
+  const [input, output, cost] = ["input_tokens", "output_tokens", "cost"].map(
+    (name) => details[`gen_ai.usage.${name}`],
+  );
+  const isNumber = (/** @type {unknown} */ value) => typeof value === "number" && Number.isFinite(value);
+  const said = [];
+  if (isNumber(input) || isNumber(output)) {
+    const [sent, got] = [input, output].map((tokens) => (isNumber(tokens) ? formatNumber(tokens) : "?"));
+    said.push(`${sent} → ${got} tokens`);
+  }
+  if (isNumber(cost)) said.push(`$${Number(cost.toPrecision(3))}`);
+  const answer = details.error ?? details["gen_ai.output.messages"]?.at?.(-1)?.parts?.map?.(textOf) ?? details.result;
+  const text =
+    answer === undefined ? "" : `→ ${oneLine(Array.isArray(answer) ? answer.filter(Boolean).join(" ") : answer)}`;
+  const used = said.join("  ·  ");
+  return text === "" || text === "→ " ? used : `${used}  ${text}`.trim();
+}
+
+/** @param {any} part of a message */
+const textOf = (part) => part?.content ?? part?.name ?? part?.type ?? "";
+
+/**
  * The status in words; of an approval what became of it, of a call that nothing ended that it is not known.
  *
  * @param {Row} row
@@ -63,9 +102,9 @@ export function preview(row) {
  */
 export function outcome(row, hasEnded) {
   if (row.kind === "gap") return { status: "warning", text: "Missing" };
-  if (row.isOpen && hasEnded) return { status: "warning", text: row.kind === "call" ? "Unfinished" : "Undecided" };
+  if (row.isOpen && hasEnded) return { status: "warning", text: row.isSpan ? "Unfinished" : "Undecided" };
   if (row.kind === "approval") return { status: row.isOpen ? "pending" : row.status, text: decision(row) };
-  return { status: row.status, text: formatName(row.status) };
+  return { status: row.status, text: formatName(OUTCOMES.has(row.outcome) ? row.outcome : row.status) };
 }
 
 /** @param {Row} row */

@@ -39,8 +39,9 @@ export class Timeline {
   /** The part that the timeline shows; null for all. */
   zoomed = /** @type {{from: number, to: number} | null} */ (null);
   #whole = new TimeScale(0, 1);
-  /** How many of the run's rows were looked at. */
+  /** How many of the run's rows were looked at, and how often they had changed their order then. */
   #taken = 0;
+  #reordered = 0;
   #lastScroll = 0;
   #heights = WIDE;
   /** @type {VirtualList<Row>} */
@@ -65,6 +66,7 @@ export class Timeline {
       canDecide: false,
       selected: null,
       folded: filter.folded,
+      conversations: run.conversations,
     };
     this.#list = new VirtualList(
       this.#grid,
@@ -85,6 +87,7 @@ export class Timeline {
   /** @param {Run} run */
   setRun(run) {
     this.run = run;
+    this.scene.conversations = run.conversations;
     this.zoomed = null;
     this.filter.folded.clear();
     this.refilter();
@@ -93,6 +96,7 @@ export class Timeline {
   /** The filter has changed. */
   refilter() {
     this.#taken = this.run.rows.length;
+    this.#reordered = this.run.reordered;
     this.#list.replace(this.run.rows.filter((row) => this.filter.shows(row)));
   }
 
@@ -205,7 +209,7 @@ export class Timeline {
   #takeRows() {
     const changed = this.run.takeChanges();
     const { rows } = this.run;
-    if (changed.size > 0 && this.filter.isActive) this.refilter();
+    if (this.run.reordered !== this.#reordered || (changed.size > 0 && this.filter.isActive)) this.refilter();
     if (this.#taken === rows.length) return;
     const fresh = this.#taken === 0 ? rows : rows.slice(this.#taken);
     this.#taken = rows.length;

@@ -15,7 +15,7 @@ export class Toolbar {
   #stateIcon = icon("pending");
   #stateText = element("span");
   #state = element("span.state", { role: "status" }, this.#stateIcon, this.#stateText);
-  #facts = ["events", "calls", "errors", "time"].map((name) => element(`span.fact.fact-${name}`));
+  #facts = ["events", "calls", "models", "tokens", "errors", "time"].map((name) => element(`span.fact.fact-${name}`));
   #fill = element("span");
   #meter = element(
     "span.meter",
@@ -117,6 +117,8 @@ export class Toolbar {
     const texts = [
       counted(run.events.length, "event"),
       run.calls > 0 ? counted(run.calls, "call") : "",
+      run.modelCalls > 0 ? counted(run.modelCalls, "model call") : "",
+      run.tokens > 0 ? counted(run.tokens, "token") : "",
       run.errors > 0 ? counted(run.errors, "error") : "",
       time,
     ];

@@ -1,0 +1,85 @@
+"""Messages of models, as OpenTelemetry's conventions have them: a role, and parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+
+def as_messages(messages: object) -> Any:
+    """Messages with a role and parts, of those, or of those of OpenAI's clients; a text is the user's.
+
+    What is neither is left as it is.
+    """
+    if isinstance(messages, str):
+        return [{"role": "user", "parts": [_text(messages)]}]
+    if isinstance(messages, Mapping):
+        return [as_message(messages)]
+    return [as_message(message) for message in messages] if isinstance(messages, Sequence) else messages
+
+
+def output_messages(result: object, told: Mapping[str, Any]) -> Any:
+    """A model's answer as messages; a text is the assistant's."""
+    if not isinstance(result, str):
+        return as_messages(result)
+    reasons = told.get("gen_ai.response.finish_reasons") or []
+    message: dict[str, Any] = {"role": "assistant", "parts": [_text(result)]}
+    return [{**message, "finish_reason": reasons[0]} if reasons else message]
+
+
+def as_message(message: Any) -> Any:
+    """One with a role and parts; see :func:`as_messages`."""
+    if isinstance(message, str):
+        return {"role": "user", "parts": [_text(message)]}
+    if not isinstance(message, Mapping) or "parts" in message or "role" not in message:
+        return message
+    role, content = message["role"], message.get("content")
+    if role == "tool":
+        response = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": content}
+        return {"role": role, "parts": [response]}
+    parts = [_text(content)] if isinstance(content, str) else _parts(content)
+    parts += [_tool_call(call) for call in message.get("tool_calls") or ()]
+    rest = {key: value for key, value in message.items() if key not in {"role", "content", "tool_calls"}}
+    return {"role": role, "parts": parts, **{key: value for key, value in rest.items() if value is not None}}
+
+
+def _parts(content: Any) -> list[Any]:
+    if content is None:
+        return []
+    if not isinstance(content, list | tuple):
+        return [content]
+    return [_text(str(part["text"])) if _is_text(part) else part for part in content]
+
+
+def _is_text(part: Any) -> bool:
+    return (
+        isinstance(part, Mapping) and isinstance(part.get("text"), str) and part.get("type") in {"text", "input_text"}
+    )
+
+
+def _tool_call(call: Any) -> Any:
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping):
+        return call
+    return {
+        "type": "tool_call",
+        "id": call.get("id"),
+        "name": function.get("name"),
+        "arguments": _arguments(function.get("arguments")),
+    }
+
+
+def _arguments(arguments: Any) -> Any:
+    """OpenAI's are JSON in a text."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return arguments
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "content": text}

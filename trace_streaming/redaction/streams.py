@@ -1,0 +1,113 @@
+"""Text that comes in pieces, redacted as it comes: what may still become a secret is held back."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .effort import Effort
+from .judging import looks_chosen, looks_random
+from .known.learning import noting_what_is_hidden
+from .known.memory import without_known
+from .secret_keys import is_secret_key
+from .spans import TOO_MUCH
+from .texts import redact_text
+
+MOST_CHARACTERS: Final = 1 << 20
+"""Of a stream; what is behind them is not shown."""
+_WINDOW: Final = 8_192
+"""Characters that are looked at again with each piece."""
+_CONTEXT: Final = 192
+"""As far behind a word it is told whether that was a secret: ``493817 is your code``."""
+_WORD: Final = re.compile(r"\S+")
+_PARAGRAPH: Final = re.compile(r"\n\s*\n")
+_DIGITS: Final = re.compile(r"[+(]{0,2}\d[\d\s.+\-()/]*\Z")
+"""A number, or the first of several groups of it."""
+_CODE: Final = re.compile(r"\W*(?:[A-Z]-)?\d{3}[ -]?\d{1,5}\W*|\W*[A-Z0-9]{3,4}-[A-Z0-9]{3,4}\W*")
+_ARMOUR: Final = "-----BEGIN"
+
+
+class StreamedText:
+    """One text in pieces.
+
+    A secret that is cut in two is held back until it is whole, and hidden then. Where a later piece shows that
+    something before it was one after all, nothing more is shown: the result follows as an event.
+
+    :param trace_id: whose hidden values are hidden here, too
+    """
+
+    def __init__(self, trace_id: str) -> None:
+        self._trace_id = trace_id
+        self._raw = ""
+        """From the beginning of the window on."""
+        self._taken = 0
+        """Characters of all pieces."""
+        self._shown = ""
+        """What was shown of the window."""
+        self.offset = 0
+        """How many characters were shown, of the redacted text."""
+        self._is_over = False
+
+    def add(self, pieces: str) -> str:
+        """What can be shown now, behind all that was; empty where everything is held back."""
+        self._taken += len(pieces)
+        if self._is_over or self._taken > MOST_CHARACTERS:
+            self._is_over = True
+            return ""
+        self._raw += pieces
+        redacted = self._redacted(self._raw[: _safe_end(self._raw)])
+        if not redacted.startswith(self._shown) or TOO_MUCH in redacted:
+            # It is shorter where nothing is safe that was: a word that was shown begins to look like a secret.
+            self._is_over = not self._shown.startswith(redacted)
+            return ""
+        new = redacted[len(self._shown) :]
+        self._shown = redacted
+        self.offset += len(new)
+        self._move_on()
+        return new
+
+    def _redacted(self, text: str) -> str:
+        with noting_what_is_hidden() as hidden:
+            effort = Effort()
+            effort.hidden = hidden
+            redacted = redact_text(text, effort)
+        return str(without_known({"text": redacted}, self._trace_id, hidden)["text"])
+
+    def _move_on(self) -> None:
+        """Let go of paragraphs that are shown: no rule looks from one into the next, but for armoured keys."""
+        if len(self._raw) <= _WINDOW or _ARMOUR in self._raw:
+            return
+        ends = [end.end() for end in _PARAGRAPH.finditer(self._raw, 0, len(self._raw) - _WINDOW // 2)]
+        for end in reversed(ends):
+            before = self._redacted(self._raw[:end])
+            if self._shown == before + self._redacted(self._raw[end:])[: len(self._shown) - len(before)]:
+                self._raw, self._shown = self._raw[end:], self._shown[len(before) :]
+                return
+
+
+def _safe_end(text: str) -> int:
+    """Up to where nothing can become a secret any more, whatever follows."""
+    end = _word_end(text, len(text))
+    for word in _WORD.finditer(text, max(0, end - _CONTEXT), end):
+        if _may_be_secret(word[0]):
+            return _word_end(text, word.start())
+    return end
+
+
+def _word_end(text: str, end: int) -> int:
+    """The end of the last word that is whole, and that no number goes on from."""
+    while end and not text[end - 1].isspace():
+        end -= 1
+    digits = _DIGITS.search(text, max(0, end - _CONTEXT), end)
+    if digits is None:
+        return end
+    end = digits.start()
+    while end and not text[end - 1].isspace():
+        end -= 1
+    return end
+
+
+def _may_be_secret(word: str) -> bool:
+    """Whether a word would be hidden if what follows says that it was one."""
+    plain = word.strip(".,;:!?\"'`()[]{}<>*")
+    return _CODE.fullmatch(word) is not None or looks_chosen(plain) or looks_random(plain) or is_secret_key(plain)

@@ -1,0 +1,126 @@
+"""What is known of calls of models when they end: told by the event, or by the start of the call.
+
+It is measured once, while the event is stored, and kept beside it (:class:`trace_streaming.models.ModelCall`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from trace_streaming.events import TraceEvent, possible_ms
+from trace_streaming.events.golden_signals import CALL_ENDS, MODEL_ENDS
+from trace_streaming.events.model_signals import Call, call_of, tokens
+from trace_streaming.events.pairs import first_text, id_text
+from trace_streaming.events.texts import cut
+from trace_streaming.models import ModelCall
+
+from .event_rows import Numbered
+from .pricing import price
+from .times import stored_time
+
+MAX_NAME: Final = 200
+MAX_REMEMBERED: Final = 10_000
+_TOLD: Final = MODEL_ENDS | {"llm_call_start", "step_start"}
+_MODEL: Final = '"gen_ai.request.model"'
+
+_asked: dict[tuple[str, str], _Asked] = {}
+"""What starts have said, by trace and call; the newest last."""
+
+
+class _Asked(NamedTuple):
+    model: str
+    provider: str
+
+
+class EndedCall(NamedTuple):
+    """One that ended."""
+
+    place: int
+    """Of its event among those that are stored with it."""
+    call: Call
+    """Its latency is what the event itself says."""
+
+
+def of(events: Sequence[TraceEvent]) -> list[EndedCall]:
+    """The calls among a trace's events that ended."""
+    ended = []
+    for index, event in enumerate(events):
+        if event.event not in _TOLD:  # most
+            continue
+        if event.event in MODEL_ENDS:
+            ended.append(_ended(index, event))
+        elif _MODEL in event.details:
+            _remember(event.trace_id, orjson.loads(event.details))
+    return ended
+
+
+def insert(
+    alias: str, numbered: Numbered, ended: Sequence[EndedCall], elapsed: Mapping[int, float | None]
+) -> list[Call]:
+    """Keep them beside their events; returns what is kept.
+
+    :param elapsed: by index, how long those took that do not say it; in milliseconds
+    """
+    rows, kept = [], []
+    for index, call in ended:
+        latency = elapsed.get(index) if call.latency_ms is None else call.latency_ms
+        at = stored_time(numbered.events[index].timestamp)
+        kept.append(call._replace(latency_ms=latency))
+        told = kept[-1]._asdict()
+        rows.append(ModelCall(trace_id=numbered.trace_pk, sequence=numbered.first + index, timestamp=at, **told))
+    ModelCall.objects.using(alias).bulk_create(rows)
+    return kept
+
+
+def _ended(index: int, event: TraceEvent) -> EndedCall:
+    details: dict[str, Any] = orjson.loads(event.details)
+    # Left there: a transaction that was rolled back asks again.
+    asked = _asked.get((event.trace_id, id_text(details.get("call_id")) or ""), _Asked("", ""))
+    call = call_of(event.event, details, asked.model, possible_ms(event.duration_ms))
+    call = call._replace(model=cut(call.model, MAX_NAME).replace("\x00", "\ufffd"))
+    if call.cost is None and (call.input_tokens is not None or call.output_tokens is not None):
+        provider = first_text(details, "gen_ai.provider.name") or asked.provider
+        models = (first_text(details, "gen_ai.response.model"), call.model)
+        sent, got = call.input_tokens or 0, call.output_tokens or 0
+        cached = min(tokens(details, "cache_read.input_tokens") or 0, sent)
+        call = call._replace(cost=price(models, provider, event.timestamp, sent, got, cached))
+    return EndedCall(index, call)
+
+
+def _remember(trace: str, details: Mapping[str, Any]) -> None:
+    call_id = id_text(details.get("call_id"))
+    if call_id is not None:
+        asked = _Asked(first_text(details, "gen_ai.request.model"), first_text(details, "gen_ai.provider.name"))
+        _asked[trace, call_id] = asked
+        while len(_asked) > MAX_REMEMBERED:
+            _asked.pop(next(iter(_asked)), None)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What is added to a trace's own."""
+
+    model_calls: int = 0
+    tool_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+
+    @classmethod
+    def of(cls, events: Sequence[TraceEvent], ended: Sequence[EndedCall]) -> Totals:
+        """Of events, and of the calls of models among them."""
+        tool_calls = sum(event.event in CALL_ENDS for event in events)
+        if not ended:
+            return cls(tool_calls=tool_calls)
+        costs = [call.cost for _, call in ended if call.cost is not None]
+        return cls(
+            len(ended),
+            tool_calls,
+            sum(call.input_tokens or 0 for _, call in ended),
+            sum(call.output_tokens or 0 for _, call in ended),
+            sum(costs) if costs else None,
+        )
