@@ -8,7 +8,7 @@ WORKERS ?= 4
 PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all soak fuzz flood check check-js bench coverage reliability wheel screenshots requirements clean
+.PHONY: help demo test test-all soak fuzz flood check check-js bench redaction coverage reliability wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ check-js: ## types and format of the browser's modules, with npm, which keeps it
 bench: .venv/checks ## measure everything beside its peers, and write bench/RESULTS.md
 	$(BIN)/python -m bench $(BENCH)
 
+redaction: .venv/checks .venv/peers/made ## hold the redactor against its peers, and write the table in docs/redaction.md
+	$(BIN)/python -m bench.redaction_peers
+
 coverage: .venv/checks ## run all tests and report the lines that none of them runs
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing
 
@@ -91,3 +94,8 @@ clean: ## remove what was made
 .venv/checks: requirements-dev.txt requirements.txt | .venv/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/site
+
+.venv/peers/made: bench/requirements-peers.txt | .venv/python
+	$(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/pip install --quiet --disable-pip-version-check -r bench/requirements-peers.txt
+	@touch $@
