@@ -224,7 +224,13 @@ def _paired(text: str, start: int, end: int) -> Range | None:
         return _unless_hidden(*part.span(1), text)
     paired = _PAIRED.match(text, end)
     is_of_type = naming[1][::-1].lower() == "type" and paired is not None and "\n" in paired[0]
-    if paired is None or is_of_type or _NAMED_AGAIN.search(paired[0], paired[0].find("\n") + 1 or len(paired[0])):
+    is_of_selector = paired is not None and ")" in paired[0]
+    if (
+        paired is None
+        or is_of_type
+        or is_of_selector
+        or _NAMED_AGAIN.search(paired[0], paired[0].find("\n") + 1 or len(paired[0]))
+    ):
         return None
     at = paired.end()
     if quote := QUOTE.match(text, at):
