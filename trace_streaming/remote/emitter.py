@@ -89,7 +89,8 @@ class RemoteTraceEmitter(Emitter):
 
     def _start(self, face: Face, metadata: str = "{}") -> None:
         told = face.redacted(lambda details: safe_details(details, self._redactor)[0])
-        self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), None, metadata, False, *told))  # noqa: FBT003
+        start = TraceStart(self.trace_id, datetime.now(UTC), None, metadata, False, *told)  # noqa: FBT003
+        self._sender.put(start, is_held=self.holds)
 
     @property
     def url(self) -> str:
@@ -124,7 +125,7 @@ class RemoteTraceEmitter(Emitter):
         )
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
-        self._sender.put(record)
+        self._sender.put(record, is_held=self.holds)
 
 
 def close() -> None:
