@@ -150,6 +150,20 @@ class Conf:
         """A trace that is silent for so long is taken for ``incomplete``; None: never."""
         return self._get("INCOMPLETE_AFTER_SECONDS", 86_400.0)  # type: ignore[no-any-return]
 
+    @property
+    def LEASE_SECONDS(self) -> float | None:
+        """How long a process that emits may be silent before its running traces are ``incomplete``; None: for ever.
+
+        Where nothing is set, a test run (``setup_test_environment()``) has none, and no thread that renews it.
+        """
+        if self._lease_seconds is _UNSET:
+            return None if "outbox" in vars(mail) else 30.0
+        return self._lease_seconds  # type: ignore[no-any-return]
+
+    @cached_property
+    def _lease_seconds(self) -> Any:
+        return self._get("LEASE_SECONDS", _UNSET)
+
     @cached_property
     def LIMITS(self) -> Mapping[str, Any]:
         """What differs from the defaults of :class:`Limits`."""

@@ -365,3 +365,50 @@ class StreamServer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+class EmitterLease(models.Model):
+    """Says that a process that emits is alive. Renewed every few seconds; once it has run out, it never is.
+
+    The process takes another then. The row stays for an hour: one that was stopped in the middle of a transaction may
+    still write what it holds.
+    """
+
+    sender = models.CharField(_("sender"), max_length=64, blank=True, help_text=_("Of a program elsewhere: its id."))
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveIntegerField(_("process id"), null=True)
+    started_at = models.DateTimeField(_("started"))
+    expires_at = models.DateTimeField(_("expires"), db_index=True, help_text=_("By the clock of the database."))
+
+    class Meta:
+        verbose_name = _("emitter's lease")
+        verbose_name_plural = _("emitters' leases")
+        indexes = [
+            models.Index(fields=["sender"], condition=~models.Q(sender=""), name="trace_streaming_sender"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sender or f"{self.host}:{self.pid}"
+
+
+class HeldTrace(models.Model):
+    """A trace that a process has open. Deleted by that process, with its lease, or with the trace, and by nobody else.
+
+    So what a process remembers of its own holds is true, and it asks for none of them again.
+    """
+
+    trace = models.ForeignKey(Trace, on_delete=models.CASCADE, related_name="holders", db_index=False)
+    lease = models.ForeignKey(
+        EmitterLease,
+        on_delete=models.CASCADE,
+        related_name="held",
+        db_constraint=False,  # an event must not be refused because its process was stopped for an hour
+    )
+
+    class Meta:
+        verbose_name = _("held trace")
+        verbose_name_plural = _("held traces")
+        constraints = [models.UniqueConstraint(fields=["trace", "lease"], name="trace_streaming_held")]
+
+    def __str__(self) -> str:
+        return f"{self.trace_id} {self.lease_id}"

@@ -12,14 +12,14 @@ from .recording.recorder import recorder
 from .signals import event_emitted, flush_requested, trace_ended, trace_started
 
 
-def record_start(sender: object, start: TraceStart, **kwargs: Any) -> None:
+def record_start(sender: object, start: TraceStart, *, is_held: bool = False, **kwargs: Any) -> None:
     """Receiver of ``trace_started``."""
-    recorder.record(start)
+    recorder.record(start, is_held=is_held)
 
 
-def record_event(sender: object, event: TraceEvent, **kwargs: Any) -> None:
+def record_event(sender: object, event: TraceEvent, *, is_held: bool = False, **kwargs: Any) -> None:
     """Receiver of ``event_emitted``."""
-    recorder.record(event)
+    recorder.record(event, is_held=is_held)
 
 
 def record_end(sender: object, end: TraceEnd, **kwargs: Any) -> None:

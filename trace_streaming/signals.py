@@ -1,9 +1,10 @@
 """Signals. A receiver that raises breaks nothing: all are sent with ``send_robust``.
 
-``event_emitted(sender, event)``
+``event_emitted(sender, event, is_held)``
     A :class:`~trace_streaming.events.TraceEvent` was emitted; nothing is stored yet. Sent in the emitting thread,
     on every emit: a receiver must be quick and synchronous. The recorder is the default receiver.
-``trace_started(sender, start)``
+    ``is_held``: an emitter of this process has the trace open; it has not what came from elsewhere.
+``trace_started(sender, start, is_held)``
     An emitter with an owner or metadata was made: a :class:`~trace_streaming.events.TraceStart`. Same rules.
 ``trace_ended(sender, end)``
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.

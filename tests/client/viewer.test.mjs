@@ -18,7 +18,7 @@ import {
   parseTime,
 } from "../../trace_streaming/static/trace_streaming/viewer/format.js";
 import { Run } from "../../trace_streaming/static/trace_streaming/viewer/run.js";
-import { label, outcome, preview } from "../../trace_streaming/static/trace_streaming/viewer/summary.js";
+import { isOver, label, outcome, preview } from "../../trace_streaming/static/trace_streaming/viewer/summary.js";
 import { TimeScale } from "../../trace_streaming/static/trace_streaming/viewer/timescale.js";
 
 /** A run of `[event, milliseconds, details, status]`. */
@@ -189,6 +189,15 @@ describe("approvals and budgets", () => {
     assert.deepEqual(outcome(run.rows[0], false), { status: "pending", text: "Waiting" });
     assert.deepEqual(outcome(run.rows[0], true), { status: "warning", text: "Undecided" });
     assert.deepEqual(outcome(run.rows[1], true), { status: "error", text: "Timed out" });
+  });
+
+  test("of a trace that was left unfinished, calls are over and approvals can still be decided", () => {
+    const run = runOf([START, 0, { call_id: "a" }], ["approval_requested", 1, { approval_id: "x" }, "pending"]);
+    const overIn = (scene) => run.rows.map((row) => isOver(row, scene));
+    assert.deepEqual(overIn({ hasEnded: true, isUnfinished: true }), [true, false]);
+    assert.deepEqual(overIn({ hasEnded: true, isUnfinished: false }), [true, true]);
+    assert.deepEqual(overIn({ hasEnded: false, isUnfinished: false }), [false, false]);
+    assert.deepEqual(outcome(run.rows[0], true), { status: "warning", text: "Unfinished" });
   });
 
   for (const [details, event, expected] of [

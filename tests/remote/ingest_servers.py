@@ -12,6 +12,7 @@ import orjson
 
 Scripted = tuple[int, dict[str, str], dict[str, Any]]
 STORED: Scripted = (200, {}, {"stored": True, "errors": []})
+HELD: Scripted = (200, {}, {"held": 1, "expires_in": 30.0})
 
 
 class ScriptedServer:
@@ -19,7 +20,9 @@ class ScriptedServer:
 
     def __init__(self, *answers: Scripted) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
-        """Path and body."""
+        """Path and body of all but beats."""
+        self.beats: list[dict[str, Any]] = []
+        self.beat_answer = HELD
         self.authorizations: list[str | None] = []
         self.gate = threading.Event()
         """Answers wait for it."""
@@ -32,10 +35,15 @@ class ScriptedServer:
 
             def do_POST(self) -> None:
                 body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path.endswith("/beat"):
+                    script.beats.append(body)
+                    return self.answer(*script.beat_answer)
                 script.requests.append((self.path, body))
                 script.authorizations.append(self.headers["Authorization"])
                 script.gate.wait(10)
-                status, headers, data = script._answers.pop(0) if script._answers else STORED
+                return self.answer(*(script._answers.pop(0) if script._answers else STORED))
+
+            def answer(self, status: int, headers: dict[str, str], data: dict[str, Any]) -> None:
                 text = orjson.dumps(data)
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(text))}.items():

@@ -144,12 +144,13 @@ def test_a_full_queue_gives_up_the_oldest_informational_events(monkeypatch: pyte
 
 
 def test_an_idle_thread_ends_and_the_next_event_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Emitters for many tokens hold no thread each."""
+    """Emitters for many tokens hold no thread each, once their traces have ended."""
     monkeypatch.setattr(sender, "IDLE_SECONDS", 0.01)
     with ScriptedServer().serving() as server:
-        emitter = RemoteTraceEmitter(server.url, "secret", "t")
         for n in range(2):
+            emitter = RemoteTraceEmitter(server.url, "secret", "t")
             emit(emitter, n)
+            emitter.end()
             assert emitter.flush(5)
             for thread in threading.enumerate():
                 if thread.name == "trace-sender":

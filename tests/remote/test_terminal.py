@@ -19,7 +19,7 @@ from trace_streaming import TraceEmitter
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote.sender import all_senders
-from trace_streaming.remote.terminal import MAX_REMEMBERED, Nesting, event_line, printable_json, rendered
+from trace_streaming.remote.terminal import MAX_REMEMBERED, Nesting, OpenSpans, event_line, printable_json, rendered
 
 EVENT = {
     "event": "tool_call_complete",
@@ -90,6 +90,30 @@ def test_what_is_remembered_of_a_trace_is_bounded() -> None:
     assert len(nesting._depths) == MAX_REMEMBERED
 
 
+def test_what_has_begun_and_not_ended_is_known() -> None:
+    """Whichever of the two came first, by id or by name; what is no span is neither."""
+    spans = OpenSpans()
+    for name, details in (
+        ("agent_start", {"call_id": "a", "name": "planner"}),
+        ("tool_call_complete", {"call_id": "early"}),
+        ("tool_call_start", {"call_id": "early", "tool": "search"}),
+        ("tool_call_start", {"tool": "mail"}),
+        ("tool_call_start", {"tool": "mail"}),
+        ("tool_call_complete", {"tool": "mail"}),
+        ("tool_call_error", {"tool": "never begun"}),
+        ("llm_call_start", {"call_id": "b"}),
+        ("step_complete", {"call_id": "b"}),
+        ("approval_requested", {"approval_id": "x"}),
+        ("tool_call_start", {"call_id": 7}),
+    ):
+        spans.see({"event": name, "details": details})
+    assert spans.names == ["planner", "mail", "tool"]
+    for number in range(MAX_REMEMBERED + 100):
+        spans.see({"event": "agent_start", "details": {"call_id": f"c-{number}"}})
+        spans.see({"event": "agent_complete", "details": {"call_id": f"d-{number}"}})
+    assert len(spans.names) == MAX_REMEMBERED
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("state", "code"), [("success", 0), ("error", 1), ("incomplete", 2)])
 def test_a_trace_is_followed_to_its_end_and_the_exit_code_is_its_state(state: str, code: int) -> None:
@@ -98,7 +122,7 @@ def test_a_trace_is_followed_to_its_end_and_the_exit_code_is_its_state(state: st
     exit_code, out, err = tail("t", "--since", "0", "--json")
     assert exit_code == code
     assert [orjson.loads(line)["sequence"] for line in out.splitlines()] == [1, 2]
-    assert err == f"The trace has ended: {state}\n"
+    assert err == f"The trace has ended: {state}\nUnfinished: search\n"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from trace_streaming.analytics.windows import trace_signals
 from trace_streaming.approvals.decisions import approvals
 from trace_streaming.models import Event, StreamServer, Trace, stored_now
+from trace_streaming.recording.recorder import recorder
 from trace_streaming.servers.presence import living, watchers_by_trace
 from trace_streaming.storage.retention import prune
 from trace_streaming.storage.times import local_time
@@ -64,6 +65,7 @@ class TraceAdmin(ExportAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """One whose date hierarchy takes no longer with a million traces."""
+        recorder.leases.watch()
         return TracesByPeriod(Trace).order_by(*self.get_ordering(request))
 
     def get_urls(self) -> list[URLPattern]:

@@ -135,9 +135,10 @@ def announced(event: TraceEvent) -> bool:
 
 
 class SendersEmitter(TraceEmitter):
-    """What it says of owner and metadata is the sender's word, and not the project's."""
+    """What it says of owner and metadata is the sender's word, and not the project's; its trace is not open here."""
 
     _is_by_sender = True
+    holds = False
 
 
 def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None, face: Face = NO_FACE) -> TraceEmitter:

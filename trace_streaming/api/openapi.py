@@ -18,10 +18,12 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from .approvals import ApprovalSerializer, DecisionSerializer
+from .beats import BeatSerializer
 from .events import NDJSON
 from .schemas import (
     ANY,
     BAD,
+    BEAT,
     END,
     ENDED,
     EVENTS,
@@ -121,6 +123,14 @@ _extension(
     "DeltasView",
     post=extend_schema(
         parameters=[PATH], responses={204: OpenApiResponse(description="Told to who watches; not stored."), **WRITING}
+    ),
+)
+_extension(
+    "api.beats.BeatView",
+    "BeatView",
+    post=extend_schema(
+        request={"application/json": BeatSerializer},
+        responses={200: OpenApiResponse(BEAT, "Of so many of the traces it is known that they are open."), **WRITING},
     ),
 )
 _extension(

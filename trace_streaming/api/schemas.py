@@ -115,6 +115,15 @@ END: Final = {
     },
 }
 ENDED: Final = inline_serializer("Ended", {"state": serializers.CharField(), "stored": serializers.BooleanField()})
+BEAT: Final = inline_serializer(
+    "BeatTaken",
+    {
+        "held": serializers.IntegerField(),
+        "expires_in": serializers.FloatField(
+            allow_null=True, help_text="Seconds until the traces are left unfinished; beat some times as often."
+        ),
+    },
+)
 MESSAGE: Final = {
     "type": "object",
     "description": "One message of the stream. Without a name it is a trace's event, and its id the sequence.",

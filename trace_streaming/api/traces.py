@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from trace_streaming.models import Event, Trace, TraceTag
+from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import stored_time
 
@@ -181,6 +182,7 @@ class TraceList(TraceView, ListAPIView[Trace]):
 
     def get_queryset(self) -> QuerySet[Trace]:
         """Of the database that holds the log."""
+        recorder.leases.watch()
         return Trace.objects.using(database()).select_related("owner")
 
 
@@ -189,4 +191,5 @@ class TraceDetail(TraceView):
 
     def get(self, request: Request, trace_id: str) -> Response:
         """What is known of it without its events."""
+        recorder.leases.watch()
         return Response(TraceSerializer(self.stored_trace()).data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from .approvals import ApprovalsView, ApprovalView, OpenApprovalsView
+from .beats import BeatView
 from .deltas import DeltasView
 from .events import EndView, EventsView, ExportView
 from .root import RootView
@@ -17,6 +18,7 @@ TRACE = r"^traces/(?P<trace_id>[^/]+)"
 
 urlpatterns = [
     path("", RootView.as_view(), name="api-root"),
+    re_path(r"^beat/?$", BeatView.as_view(), name="api-beat"),
     re_path(r"^signals/?$", WindowSignalsView.as_view(), name="signals"),
     re_path(r"^signals/series/?$", SeriesView.as_view(), name="signals-series"),
     re_path(r"^signals/tools/?$", ToolsView.as_view(), name="signals-tools"),

@@ -60,6 +60,8 @@ class Emitter(SpanEmitter, ABC):
     """
 
     CANONICAL_EVENTS: ClassVar[frozenset[str]] = frozenset(CANONICAL_EVENTS)
+    holds: bool = True
+    """Whether the trace is unfinished when this process is gone; False for who only adds to what others do."""
 
     def __init__(self, trace_id: str | None = None, max_events: int | None = MAX_EVENTS) -> None:
         self.trace_id = check_trace_id(trace_id or str(uuid.uuid4()))

@@ -77,7 +77,7 @@ class TraceEmitter(Emitter):
     def _start(self, face: Face, owner_id: Any = None, metadata: str = "{}") -> None:
         now, told = datetime.now(UTC), face.redacted(partial(redacted, trace_id=self.trace_id))
         start = TraceStart(self.trace_id, now, owner_id, metadata, self._is_by_sender, *told)
-        _send(trace_started, start=start)
+        _send(trace_started, start=start, is_held=self.holds)
 
     @property
     def tracebacks(self) -> bool:  # type: ignore[override]
@@ -107,7 +107,7 @@ class TraceEmitter(Emitter):
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
         if isinstance(record, TraceEvent):
-            announce(record)
+            announce(record, is_held=self.holds)
         else:
             _send(trace_ended, end=record)
 
@@ -203,9 +203,12 @@ class TraceEmitter(Emitter):
         return all(answer is True for _, answer in answers)
 
 
-def announce(event: TraceEvent) -> None:
-    """Hand an event to the receivers of ``event_emitted``, the recorder among them."""
-    _send(event_emitted, event=event)
+def announce(event: TraceEvent, *, is_held: bool = False) -> None:
+    """Hand an event to the receivers of ``event_emitted``, the recorder among them.
+
+    :param is_held: its trace is open in this process
+    """
+    _send(event_emitted, event=event, is_held=is_held)
 
 
 def tell(delta: TextDelta) -> None:

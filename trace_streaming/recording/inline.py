@@ -74,6 +74,8 @@ def after_commit(alias: str, announcement: Callable[[], None]) -> None:
 
 def announce_alone(batches: list[Batch]) -> None:
     """Like :func:`announce`, where nobody else publishes."""
+    if not batches:
+        return
     publisher = Publisher()
     try:
         announce(batches, publisher)

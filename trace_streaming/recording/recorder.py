@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from trace_streaming.conf import conf
-from trace_streaming.events import TraceEvent, TraceRecord
+from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord
 from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 
@@ -18,6 +18,7 @@ from .backlog import Backlog
 from .destinations import current_destination
 from .emission_limits import EmissionLimits
 from .inline import after_commit, announce_alone, run_blocking
+from .leases import Leases
 from .record_queue import Barrier, Destination
 from .writer import Writer
 
@@ -33,6 +34,7 @@ class Recorder:
     """Takes records from any thread; a writer stores them. The module has one, ``recorder``."""
 
     def __init__(self) -> None:
+        self.leases = Leases()
         self._reset()
 
     def _reset(self) -> None:
@@ -82,18 +84,22 @@ class Recorder:
         """The records that the database will never take, of those that it is given within, whoever sent them."""
         return self._backlog.refusals()
 
-    def record(self, record: TraceRecord) -> None:
-        """Take a record; never raises. Returns at once, unless ``TRACE_STREAMING_DURABILITY`` asks to wait."""
+    def record(self, record: TraceRecord, *, is_held: bool = False) -> None:
+        """Take a record; never raises. Returns at once, unless ``TRACE_STREAMING_DURABILITY`` asks to wait.
+
+        :param is_held: this process goes on with its trace, until that is ended here: when it dies, the trace does not
+            run any more
+        """
         rate, total = conf.limits.events_per_trace, conf.limits.total_events_per_trace
         if rate is None and total is None:
-            self._record(record)
+            self._record(record, is_held)
             return
         kept = self._limits_here().kept(record, rate, total)
         if record not in kept:
             metrics.counts.add("emitted")
             self._backlog.lose(1, "they are too many for their trace", record.trace_id)
         for each in kept:
-            self._record(each)
+            self._record(each, is_held)
 
     def has_room(self, trace_id: str) -> bool:
         """Whether the trace may have another event that is neither an error nor part of an approval, ever."""
@@ -105,7 +111,7 @@ class Recorder:
         destination = current_destination()
         return self._limits.get(destination) or self._limits.setdefault(destination, EmissionLimits())
 
-    def _record(self, record: TraceRecord) -> None:
+    def _record(self, record: TraceRecord, is_held: bool = False) -> None:
         if isinstance(record, TraceEvent):
             metrics.counts.add("emitted")
         if conf.RECORDER == "inline":
@@ -114,6 +120,10 @@ class Recorder:
             except TimeoutError:
                 self._backlog.lose(1, "its thread waits for the event loop", record.trace_id)
         else:
+            if isinstance(record, TraceEnd):
+                self.leases.closed(record.trace_id)
+            elif is_held:
+                self.leases.opened(record.trace_id)
             for trace_id, count in self._backlog.relieve().items():
                 self._backlog.lose(count, "the queue is full", trace_id)
             self._put(record, current_destination())
@@ -145,21 +155,21 @@ class Recorder:
     def close(self, timeout: float = EXIT_FLUSH_SECONDS) -> None:
         """Store what waits, for at most ``timeout`` seconds, and end the writer. The next emit starts another.
 
+        What this process has open is unfinished then, unless another goes on with it.
         What is not stored in time stays in the spool, if there is one, for the next process.
         """
         for destination, limits in list(self._limits.items()):
             if destination == current_destination():  # a test run's is gone, and no other is told
                 for marker in limits.remaining():
                     self._record(marker)
-        writer = self._writer
-        if writer is None:
-            return
-        self.flush(timeout)
-        self._writer = None
-        writer.end(timeout)
-        if unstored := self._backlog.close():
-            logger.error("%d events were not stored in time", unstored)
-        metrics.flush()
+        if (writer := self._writer) is not None:
+            self.flush(timeout)
+            self._writer = None
+            writer.end(timeout)
+            if unstored := self._backlog.close():
+                logger.error("%d events were not stored in time", unstored)
+            metrics.flush()
+        self.leases.close()
 
     def _put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
         self._backlog.put(item, destination)
@@ -174,7 +184,7 @@ class Recorder:
             if self._writer is None or not self._writer.is_alive():
                 process_exit.outlive_sigterm(self)
                 metrics.reporter.start()
-                writer = Writer(self._backlog)
+                writer = Writer(self._backlog, self.leases)
                 writer.start()
                 self._writer = writer
             return self._writer

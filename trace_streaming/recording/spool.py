@@ -109,6 +109,8 @@ class Segment:
     """To be resolved when it is stored."""
     destination: Destination | None = None
     """The one database that it is for."""
+    is_adopted: bool = False
+    """Whether a process that is dead has written it."""
 
     @property
     def name(self) -> str:
@@ -222,7 +224,7 @@ def _segments_for(destination: Destination, paths: Iterable[Path]) -> Iterator[S
     for path in paths:
         _, _, digest = path.stem.rpartition(".")[2].partition("-")
         if digest in ("", _digest(destination)):
-            yield Segment(path, read_file(path).count(b"\n"), destination=destination)
+            yield Segment(path, read_file(path).count(b"\n"), destination=destination, is_adopted=True)
 
 
 def _digest(destination: Destination) -> str:

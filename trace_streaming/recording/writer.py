@@ -21,6 +21,7 @@ from trace_streaming.wire.batches import Batch
 from .backlog import Backlog, Load
 from .destinations import is_there
 from .inline import announce
+from .leases import Leases
 from .record_queue import Destination
 from .spool import Segment, UnreadableSegmentError
 
@@ -34,7 +35,7 @@ _RETRY_SECONDS: Final = (0.05, 5.0)
 class Writer(threading.Thread):
     """Takes from a backlog until it is stopped."""
 
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, backlog: Backlog, leases: Leases) -> None:
         super().__init__(name="trace-recorder", daemon=True)
         self.wake = threading.Event()
         """Set by whoever puts something into the backlog."""
@@ -43,6 +44,7 @@ class Writer(threading.Thread):
         self.storing = threading.Lock()
         """Held during a transaction; whoever holds it keeps the next from beginning."""
         self._backlog = backlog
+        self._leases = leases
         self._in_hand: Load | None = None
         self._destination: Destination | None = None
         """The database that this thread is connected to."""
@@ -96,7 +98,7 @@ class Writer(threading.Thread):
             connections.close_all()  # a connection stays with the database that it was made for
             self._destination = load.destination
         records = load.records if load.segment is None else self._read(load.segment)
-        spooled = None if load.segment is None else store.Spooled(load.segment.name, 0)
+        spooled = _spooled(load)
         if records is None or (records and not self._store(records, spooled, load)):
             self._keep(load)
             return
@@ -147,7 +149,8 @@ class Writer(threading.Thread):
                 with self.storing:
                     if not self._has_its_database():
                         return False
-                    batches = store.append(records, spooled, in_doubt, self._alias)
+                    holder = self._leases.holder(self._destination, records)
+                    batches = store.append(records, spooled, in_doubt, self._alias, holder)
             except (*store.TRANSIENT_ERRORS, store.InDoubtError) as error:
                 if isinstance(error, store.InDoubtError):
                     in_doubt = error.batches
@@ -170,7 +173,7 @@ class Writer(threading.Thread):
         """Once later events are on the disk, these have to be, too: a kill would leave a hole before them."""
         if load.segment is None and self._backlog.has_spilled:
             self._backlog.keep(load)
-        return None if load.segment is None else store.Spooled(load.segment.name, 0)
+        return _spooled(load)
 
     def _give_up_on_the_poisoned(
         self, records: Sequence[TraceRecord], spooled: store.Spooled | None, error: Exception
@@ -189,3 +192,7 @@ class Writer(threading.Thread):
         if load.records and (is_gone or not self._backlog.keep(load)):
             reason = "their database is gone" if is_gone else "the process is ending"
             self._backlog.lose(len(load.records), reason, load.records[0].trace_id)
+
+
+def _spooled(load: Load) -> store.Spooled | None:
+    return None if load.segment is None else store.Spooled(load.segment.name, 0, load.segment.is_adopted)

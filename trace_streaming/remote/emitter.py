@@ -99,7 +99,8 @@ class RemoteTraceEmitter(Emitter):
 
     def _start(self, face: Face, metadata: str = "{}") -> None:
         told = face.redacted(lambda details: safe_details(details, self._redactor, self.trace_id)[0])
-        self._sender.put(TraceStart(self.trace_id, datetime.now(UTC), None, metadata, False, *told))  # noqa: FBT003
+        start = TraceStart(self.trace_id, datetime.now(UTC), None, metadata, False, *told)  # noqa: FBT003
+        self._sender.put(start, is_held=self.holds)
 
     @property
     def url(self) -> str:
@@ -142,7 +143,7 @@ class RemoteTraceEmitter(Emitter):
         )
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
-        self._sender.put(record)
+        self._sender.put(record, is_held=self.holds)
 
 
 @cache

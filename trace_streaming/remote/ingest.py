@@ -21,6 +21,10 @@ MAX_EVENTS: Final = 1_000
 MAX_SIZE: Final = 1024 * 1024
 """Characters of the details in one request; Django takes 2.5 MB of a request, unless a project says otherwise."""
 MAX_RETRY_AFTER: Final = 300.0
+BEAT_TIMEOUT: Final = 5.0
+"""Seconds: what waits to be sent waits for the answer to a beat."""
+MAX_OPEN: Final = 1_000
+"""Traces of one beat: what the server takes."""
 TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
 """The server answers when all is stored; it waits 10 seconds for that."""
 _TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -62,6 +66,16 @@ class Refused:
 Answer = Stored | NotYet | TooLarge | Refused
 
 
+@dataclass(frozen=True)
+class Beat:
+    """What the server has answered to a beat."""
+
+    is_heard: bool
+    """Whether it has; otherwise the same may work a moment later."""
+    expires_in: float | None = None
+    """Seconds until it takes the sender for dead; None: never, or it knows nothing of beats, or does not let us."""
+
+
 class IngestClient:
     """One server, and one connection to it.
 
@@ -71,6 +85,7 @@ class IngestClient:
 
     def __init__(self, base_url: str, authorization: str) -> None:
         self._traces = f"{base_url}/api/traces"
+        self._beat = f"{base_url}/api/beat"
         headers = {"Authorization": authorization, "Content-Type": "application/json", "Accept": "application/json"}
         self._http = httpx.Client(headers=headers, timeout=TIMEOUT)
 
@@ -88,6 +103,18 @@ class IngestClient:
                 told = {"name": record.name, "conversation": record.conversation, "tags": record.tags}
                 body |= {name: value for name, value in told.items() if value is not None}
         return self._post(f"{trace}/events", body)
+
+    def beat(self, sender: str, traces: Sequence[str], *, ends: bool = False) -> Beat:
+        """Say that a sender lives, or does no more, and which traces it has open, at most ``MAX_OPEN``."""
+        body = orjson.dumps({"sender": sender, "traces": traces, "ends": ends})
+        try:
+            response = self._http.post(self._beat, content=body, timeout=BEAT_TIMEOUT)
+        except Exception:  # whatever it is, the thread has to go on
+            return Beat(is_heard=False)
+        if not response.is_success:
+            return Beat(is_heard=not is_transient(response.status_code))
+        expires_in = _object(response).get("expires_in")
+        return Beat(is_heard=True, expires_in=expires_in if isinstance(expires_in, (int, float)) else None)
 
     def close(self) -> None:
         """Give the connection back."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
-from trace_streaming.events import TraceRecord
+from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.recording import process_exit
 from trace_streaming.recording.record_queue import Barrier, RecordQueue
 from trace_streaming.telemetry.logs import BurstLog
 
+from .beats import OpenTraces
 from .ingest import MAX_EVENTS, MAX_SIZE, Answer, IngestClient, NotYet, Refused, Sent, Stored, TooLarge, fitting, size
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ QUEUE_SIZE: Final = 100_000
 EXIT_FLUSH_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 """After this long without an event, the thread ends, and its connection with it."""
-END_SECONDS: Final = 0.5
+END_SECONDS: Final = 2.0
 """How long the end of the thread is waited for; a request may hang for longer."""
 _RETRY_SECONDS: Final = (0.05, 5.0)
 """First and longest wait between attempts, where the server asks for none."""
@@ -46,13 +47,21 @@ class Sender:
         self.lost = 0
         """Records that were given up: the server refused them, or the queue was full."""
         self._queue = RecordQueue()
+        self.open_traces = OpenTraces()
         self._lock = threading.Lock()
         """Held by whoever begins or ends the thread."""
         self._thread: _Thread | None = None
         self._log = BurstLog(logger, logging.ERROR)
 
-    def put(self, item: TraceRecord | Barrier) -> None:
-        """Take a record or a barrier; returns at once, and never raises."""
+    def put(self, item: TraceRecord | Barrier, *, is_held: bool = False) -> None:
+        """Take a record or a barrier; returns at once, and never raises.
+
+        :param is_held: this process goes on with its trace, until that is ended here
+        """
+        if isinstance(item, TraceEnd):
+            self.open_traces.closed(item.trace_id)
+        elif is_held and isinstance(item, TraceStart | TraceEvent):
+            self.open_traces.opened(item.trace_id)
         if len(self._queue) >= QUEUE_SIZE:
             for trace_id, count in self._queue.make_room(QUEUE_SIZE).items():
                 self.lose(count, "the queue is full", trace_id)
@@ -60,7 +69,8 @@ class Sender:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 process_exit.outlive_sigterm(all_senders)
-                self._thread = _Thread(self, IngestClient(self._server, self._authorization), self._queue, self._log)
+                client = IngestClient(self._server, self._authorization)
+                self._thread = _Thread(self, client, self._queue, self._log)
                 self._thread.start()
             self._thread.wake.set()
 
@@ -92,9 +102,9 @@ class Sender:
             logger.error("%d trace events were not sent to %s in time", unsent, self._server)
 
     def lets_go(self, thread: _Thread) -> bool:
-        """Whether a thread may end now: nothing waits, and the next record starts another."""
+        """Whether a thread may end now: nothing waits or is open, and the next record starts another."""
         with self._lock:
-            if self._queue:
+            if self._queue or self.open_traces.are_told:
                 return False
             if self._thread is thread:
                 self._thread = None
@@ -122,6 +132,7 @@ class _Thread(threading.Thread):
         self._client = client
         self._queue = queue
         self._log = log
+        self._open_traces = sender.open_traces
         self._most = MAX_EVENTS
         self._max_size = MAX_SIZE
 
@@ -131,10 +142,14 @@ class _Thread(threading.Thread):
             while not self._stop_asked.is_set():
                 while self._queue and not self._stop_asked.is_set():
                     self._send_load()
+                self._open_traces.tell(self._client)
                 self._log.works()
-                if not self.wake.wait(IDLE_SECONDS) and self._sender.lets_go(self):
+                wait = self._open_traces.wait if self._open_traces.are_told else IDLE_SECONDS
+                if not self.wake.wait(wait) and self._sender.lets_go(self):
                     return
                 self.wake.clear()  # before the queue is asked: a record put after this wakes us again
+            if not self.in_hand:  # otherwise the server is away
+                self._open_traces.leave(self._client)
         finally:
             self._client.close()
 
@@ -153,6 +168,8 @@ class _Thread(threading.Thread):
         self.in_hand = sum(map(len, by_trace.values()))
         for sent in by_trace.values():
             self._send(sent)
+        if not self._stop_asked.is_set():
+            self._open_traces.tell(self._client)  # whoever waits for what is stored may be killed behind that
         for barrier in barriers:
             if barrier.set_running_or_notify_cancel():  # whoever waited may have given up
                 if self.in_hand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trace_streaming.events import possible_ms
-from trace_streaming.events.pairs import SPAN_KINDS, id_text, part_of, span_name
+from trace_streaming.events.pairs import SPAN_KINDS, id_text, pair_key, part_of, span_name, waits
 
 _COLOURS: Final = {"pending": "cyan", "running": "blue", "success": "green", "warning": "yellow", "error": "bold red"}
 _NAMED: Final = ("tool", "tool_name", "duration_ms", "call_id", "parent_call_id")
@@ -43,6 +44,41 @@ class Nesting:
             if len(self._depths) > MAX_REMEMBERED:
                 del self._depths[next(iter(self._depths))]
         return depth
+
+
+class OpenSpans:
+    """Which spans of one trace have begun and not ended, of those that came."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[str]] = {}
+        """Names by what a start and its end have in common; oldest first."""
+        self._early: Counter[str] = Counter()
+        """Ends whose start has not come."""
+
+    @property
+    def names(self) -> list[str]:
+        """What they are called, the oldest first."""
+        return [name for names in self._open.values() for name in names]
+
+    def see(self, event: Mapping[str, Any]) -> None:
+        """Take the next event."""
+        part, details = part_of(event["event"]), event["details"]
+        if part.kind not in SPAN_KINDS:
+            return
+        key = pair_key(part, details)
+        if part.begins and key in self._early:
+            self._early -= Counter([key])
+        elif part.begins:
+            self._open.setdefault(key, []).append(span_name(event["event"], details) or part.kind)
+        elif key in self._open:
+            self._open[key].pop(0)
+            if not self._open[key]:
+                del self._open[key]
+        elif waits(key):
+            self._early[key] += 1
+        for remembered in (self._open, self._early):
+            if len(remembered) > MAX_REMEMBERED:
+                del remembered[next(iter(remembered))]
 
 
 def event_line(event: Mapping[str, Any], depth: int = 0) -> Text:

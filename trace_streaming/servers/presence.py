@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import secrets
 import socket
-import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -18,17 +15,15 @@ from django.db.models.functions import Now
 
 from trace_streaming.approvals.decisions import expire_overdue
 from trace_streaming.models import StreamServer
+from trace_streaming.recording import leases
+from trace_streaming.storage.heartbeat import Heartbeat
 from trace_streaming.storage.retention import mark_incomplete
-from trace_streaming.storage.store import database, with_fresh_connection
-from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.storage.store import database
 from trace_streaming.watching.hub import connections_by_trace
-
-logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 5.0
 DEAD_AFTER_SECONDS: Final = 20.0
 """A process that has not been seen for so long is dead."""
-END_SECONDS: Final = 2.0
 FIRST_TRACES: Final = 10
 MOST_TRACES: Final = 1000
 """Of so many traces others are told how many watch here: what a process says of itself stays small."""
@@ -42,48 +37,19 @@ class Fleet(NamedTuple):
     """The first ten, in order of name."""
 
 
-class Presence:
-    """The row of this process, and the thread that keeps it fresh."""
+class Presence(Heartbeat):
+    """The row of this process, and the thread that keeps it fresh; started with each socket of a real server."""
 
-    def __init__(self) -> None:
-        self.reset()
+    _thread_name = "trace-presence"
+    _fails = "Telling that this process serves fails (%s)"
 
     def reset(self) -> None:
         """Begin as another process, in a forked child."""
+        super().reset()
         self.name = secrets.token_hex(8)
-        self._thread: threading.Thread | None = None
-        self._start_lock = threading.Lock()
-        self._end = threading.Event()
-        self._log = BurstLog(logger)
 
-    def start(self) -> None:
-        """Called with each socket of a real server; the first one makes the thread."""
-        if self._thread is None:
-            with self._start_lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="trace-presence", daemon=True)
-                    self._thread.start()
-
-    def close(self) -> None:
-        """At the end of the process: its row goes, if the database answers soon."""
-        if self._thread is not None:
-            self._end.set()
-            self._thread.join(END_SECONDS)
-
-    def _run(self) -> None:
-        while True:
-            self._try(self._beat)
-            if self._end.wait(BEAT_SECONDS):
-                break
-        self._try(self._leave)
-
-    def _try(self, work: Callable[[], None]) -> None:
-        try:
-            with_fresh_connection(work)
-        except Exception as error:
-            self._log.failed("beat", "Telling that this process serves fails (%s)", type(error).__name__)
-        else:
-            self._log.works("beat")
+    def _seconds(self) -> float:
+        return BEAT_SECONDS
 
     def _beat(self) -> None:
         here = connections_by_trace()
@@ -99,6 +65,7 @@ class Presence:
         servers.update_or_create(name=self.name, defaults=now, create_defaults=once | now)
         servers.filter(seen_at__lt=Now() - timedelta(seconds=DEAD_AFTER_SECONDS)).delete()
         mark_incomplete()
+        leases.give_up_the_dead()
         expire_overdue()
 
     def _leave(self) -> None:
@@ -138,6 +105,4 @@ def watchers_by_trace() -> Counter[str]:
 
 
 presence = Presence()
-# A forked child is a process of its own.
-os.register_at_fork(after_in_child=presence.reset)
 atexit.register(presence.close)

@@ -35,6 +35,7 @@ from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
 from . import event_rows, hidden_values, model_calls, owners, signal_inputs, trace_rows
+from .leases import Holder
 from .trace_rows import Appended, TraceGoneError
 
 P = ParamSpec("P")
@@ -84,6 +85,8 @@ class Spooled(NamedTuple):
     segment: str
     first: int
     """Place of the first of them in the file."""
+    is_left: bool = False
+    """Whether a process that is dead has left them: no trace runs for that they are stored."""
 
 
 def append(
@@ -91,6 +94,7 @@ def append(
     spooled: Spooled | None = None,
     in_doubt: Sequence[Batch] = (),
     alias: str | None = None,
+    holder: Holder | None = None,
 ) -> list[Batch]:
     """Number the events and store them, all in one transaction; return what watchers are to be told.
 
@@ -101,23 +105,28 @@ def append(
     :param spooled: the file of the spool that holds them; how far it is stored is kept in the same transaction
     :param in_doubt: of the attempt before this, when it ended with :exc:`InDoubtError`
     :param alias: of the database that they were emitted under; that of the log now, when it is not given
+    :param holder: what this process has open there, of which it holds what is appended to; None: nothing is held
     :raises InDoubtError: the database went away in the commit; append again with what it holds
     """
     alias = alias or database()
     while True:
         with suppress(TraceGoneError):
-            return _append_in_a_transaction(alias, records, spooled, in_doubt)
+            return _append_in_a_transaction(alias, records, spooled, in_doubt, holder)
 
 
 def _append_in_a_transaction(
-    alias: str, records: Sequence[TraceRecord], spooled: Spooled | None, in_doubt: Sequence[Batch]
+    alias: str,
+    records: Sequence[TraceRecord],
+    spooled: Spooled | None,
+    in_doubt: Sequence[Batch],
+    holder: Holder | None,
 ) -> list[Batch]:
     is_committing = False
     try:
         with transaction.atomic(using=alias):
             if spooled is not None:
                 records = _not_stored(alias, records, spooled)
-            batches = _append(alias, records, in_doubt)
+            batches = _append(alias, records, in_doubt, holder, is_left=spooled is not None and spooled.is_left)
             is_committing = True
     except TRANSIENT_ERRORS as error:
         if is_committing:
@@ -126,11 +135,15 @@ def _append_in_a_transaction(
     return batches
 
 
-def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch]) -> list[Batch]:
+def _append(
+    alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch], holder: Holder | None, *, is_left: bool
+) -> list[Batch]:
     """Within the transaction."""
     if not records:
         return list(in_doubt)
     appended = _by_trace(records)
+    for new in appended.values():
+        new.is_left = is_left
     _leave_out_unknown_owners(alias, appended)
     trace_rows.begin_missing(alias, appended)
     _drop_repeated(alias, appended)
@@ -148,6 +161,8 @@ def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch
     owners.say(alias, [start for new in appended.values() for start in new.starts])
     hidden_values.say(alias, {heads[trace_id].pk: new.hidden for trace_id, new in appended.items() if new.hidden})
     hidden_values.hide(alias, appended, heads)
+    if holder is not None:
+        holder.stored(alias, appended, {trace_id: head.pk for trace_id, head in heads.items()})
     numbered = [
         event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
         for trace_id, new in appended.items()

@@ -33,6 +33,8 @@ class Appended:
     """Digests of values that were hidden."""
     calls: list[EndedCall] = field(default_factory=list)
     """Of models, that ended."""
+    is_left: bool = False
+    """Whether a process that is dead has left it."""
 
     @property
     def adds_something(self) -> bool:
@@ -52,7 +54,12 @@ class Appended:
     @property
     def goes_on(self) -> bool:
         """Whether the trace runs, even if it had ended: a decision that comes late does not make it."""
-        return any(event.event not in DECIDED_EVENTS for event in self.events)
+        return not self.is_left and any(event.event not in DECIDED_EVENTS for event in self.events)
+
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether the trace runs again that was left unfinished: by what its agent does, and not by what it is told."""
+        return self.goes_on or (not self.is_left and bool(self.starts or self.approvals))
 
 
 def _added(new: Appended) -> tuple[int | float, ...]:
@@ -116,6 +123,8 @@ def _new_trace(trace_id: str, new: Appended) -> Trace:
         last_event_at=stored_time(new.last_at),
         stored_at=stored_now(),
     )
+    if new.is_left:
+        trace.state, trace.ended_at = Trace.State.INCOMPLETE, trace.last_event_at
     if new.starts:
         start = new.starts[0]
         trace.owner_id = start.owner_id
@@ -132,13 +141,13 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
         f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
         # Before there is an event the times are those of a start. They are set first: MySQL counts from left to right.
         " started_at = CASE WHEN started_at > %s OR (event_count = 0 AND %s > 0) THEN %s ELSE started_at END,"
-        " last_event_at = CASE WHEN last_event_at < %s OR (event_count = 0 AND %s > 0) THEN %s ELSE last_event_at END,"
+        " last_event_at = CASE WHEN %s > 0 AND (event_count = 0 OR last_event_at < %s) THEN %s ELSE last_event_at END,"
         " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s, stored_at = %s,"
         " model_calls = model_calls + %s, tool_calls = tool_calls + %s,"
         " input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,"
         " cost = CASE WHEN %s = 1 THEN COALESCE(cost, 0) + %s ELSE cost END,"
-        " ended_at = CASE WHEN state = %s OR %s = 1 THEN NULL ELSE ended_at END,"
-        " state = CASE WHEN state = %s OR %s = 1 THEN %s ELSE state END WHERE trace_id = %s"
+        " ended_at = CASE WHEN %s = 1 OR (state = %s AND %s = 1) THEN NULL ELSE ended_at END,"
+        " state = CASE WHEN %s = 1 OR (state = %s AND %s = 1) THEN %s ELSE state END WHERE trace_id = %s"
     )
     incomplete, running = Trace.State.INCOMPLETE, Trace.State.RUNNING
 
@@ -153,12 +162,13 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
                 (
                     len(new.events),
                     *(column(new.first_at), len(new.events), column(new.first_at)),
-                    *(column(new.last_at), len(new.events), column(new.last_at)),
+                    *(len(new.events), column(new.last_at), column(new.last_at)),
                     len(new.events),
                     sum(event.status == "error" for event in new.events),
                     *(new.lost, now),
                     *_added(new),
-                    *(incomplete, int(new.goes_on), incomplete, int(new.goes_on), running),
+                    *(int(new.goes_on), incomplete, int(new.is_taken_up)) * 2,
+                    running,
                     trace_id,
                 )
                 for trace_id, new in appended.items()

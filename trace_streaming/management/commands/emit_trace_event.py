@@ -19,6 +19,12 @@ from trace_streaming.recording.recorder import recorder
 WAIT_SECONDS: Final = 30.0
 
 
+class _Addition(TraceEmitter):
+    """To a trace that is not over when this process is."""
+
+    holds = False
+
+
 class Command(BaseCommand):
     """Waits until the event is stored, here or, with ``--url``, on another server."""
 
@@ -54,13 +60,14 @@ class Command(BaseCommand):
         """And how many events were given up since."""
         if options["url"] is None:
             before = recorder.lost
-            return TraceEmitter(options["trace_id"]), lambda: recorder.lost - before
+            return _Addition(options["trace_id"]), lambda: recorder.lost - before
         from trace_streaming.remote import RemoteTraceEmitter
 
         token = options["token"] or os.environ.get("TRACE_STREAMING_TOKEN", "")
         emitter = RemoteTraceEmitter(
             options["url"], token, options["trace_id"], scheme=options["scheme"], extra_events=conf.EXTRA_EVENTS
         )
+        emitter.holds = False
         return emitter, lambda: emitter.lost
 
 

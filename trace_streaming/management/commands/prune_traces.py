@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trace_streaming.conf import conf
 from trace_streaming.models import stored_now
+from trace_streaming.recording.leases import give_up_the_dead
 from trace_streaming.recording.spool import remove_set_aside
 from trace_streaming.storage.retention import forget_leftovers, mark_incomplete, prune, silent_traces
 
@@ -81,6 +82,7 @@ class Command(BaseCommand):
             if conf.SPOOL_DIR is not None:
                 remove_set_aside(Path(conf.SPOOL_DIR), datetime.now(UTC) - older_than)
         mark_incomplete()
+        give_up_the_dead()
 
 
 def _user(name: str) -> Any:

@@ -21,10 +21,12 @@ from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import event_names
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.remote.resuming import Message, NotLetInError, Place, Source, follow
-from trace_streaming.remote.terminal import Nesting, event_line, printable, printable_json, rendered
+from trace_streaming.remote.terminal import Nesting, OpenSpans, event_line, printable, printable_json, rendered
 from trace_streaming.wire.protocol import parse_watch_request
 
 EXIT_CODES: Final = {"success": 0, "error": 1}
+SHOWN_NAMES: Final = 10
+"""Of spans that were left unfinished."""
 OTHERWISE: Final = 2
 """The trace is incomplete, or could not be followed to its end."""
 INTERRUPTED: Final = 130
@@ -59,6 +61,7 @@ class Command(BaseCommand):
         )
         self._as_json: bool = options["json"]
         self._nesting = Nesting()
+        self._spans = OpenSpans()
         try:
             code = asyncio.run(self._follow(_source(options), options["since"]))
         except (NotLetInError, ProtocolError, ValueError) as error:
@@ -76,6 +79,7 @@ class Command(BaseCommand):
             async for message in messages:
                 data = orjson.loads(message.data)
                 if message.name == "":
+                    self._spans.see(data)
                     self._say(message, data)
                 elif message.name == "gap":
                     self.stderr.write(printable(f"Events are missing: {data}"))
@@ -83,6 +87,8 @@ class Command(BaseCommand):
                     self.stderr.write(printable(f"{data['message']}; connecting again"))
                 elif message.name == "ended":
                     self.stderr.write(printable(f"The trace has ended: {data['state']}"))
+                    if names := self._spans.names:
+                        self.stderr.write(printable(f"Unfinished: {_listed(names)}"))
                     code = EXIT_CODES.get(data["state"], OTHERWISE)
                 is_away = message.name == "away"
         return code
@@ -95,6 +101,11 @@ class Command(BaseCommand):
             line = rendered(event_line(event, self._nesting.depth(event)), self._console)
             self.stdout.write(line.encode(encoding, "replace").decode(encoding))  # some terminals know few letters
         self.stdout.flush()
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - SHOWN_NAMES
+    return ", ".join(names[:SHOWN_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 class _HereSource(EventSource):

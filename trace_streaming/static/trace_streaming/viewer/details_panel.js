@@ -5,7 +5,7 @@ import { DecisionForm, canBeDecided } from "./decision_form.js";
 import { button, element, icon, setIcon, setText } from "./elements.js";
 import { counted, formatClock, formatDate, formatDuration, formatName, formatOffset, parseTime } from "./format.js";
 import { copy, copyButton, jsonTree } from "./json_tree.js";
-import { label, outcome } from "./summary.js";
+import { isOver, label, outcome } from "./summary.js";
 
 /** @typedef {import("./row.js").Row} Row */
 /** @typedef {import("./row_view.js").Scene} Scene */
@@ -87,14 +87,15 @@ export class DetailsPanel {
     this.#shown = key;
     this.#row = row;
     if (row === null) return;
-    const { status, text } = outcome(row, this.scene.hasEnded);
+    const hasEnded = isOver(row, this.scene);
+    const { status, text } = outcome(row, hasEnded);
     this.element.className = `panel kind-${row.kind} ${status}`;
     setIcon(this.#icon, row.kind);
     setIcon(this.#statusIcon, status);
     setText(this.#statusText, text);
     setText(this.#title, label(row));
-    this.#card.show(row.kind === "approval" ? row : null, this.scene.hasEnded);
-    const isOpen = !this.scene.hasEnded && canBeDecided(row);
+    this.#card.show(row.kind === "approval" ? row : null, hasEnded);
+    const isOpen = !hasEnded && canBeDecided(row);
     this.#decision.show(this.scene.canDecide && isOpen ? row : null);
     this.#waiting.hidden = this.scene.canDecide || !isOpen;
     this.#describe(row);

@@ -3,7 +3,7 @@
 import { ApprovalCard } from "./approval.js";
 import { element, icon, setIcon, setText } from "./elements.js";
 import { formatDuration, formatElapsed, formatOffset } from "./format.js";
-import { label, outcome, preview } from "./summary.js";
+import { isOver, label, outcome, preview } from "./summary.js";
 
 /** @typedef {import("./row.js").Row} Row */
 /** @typedef {import("./timescale.js").TimeScale} TimeScale */
@@ -16,6 +16,7 @@ import { label, outcome, preview } from "./summary.js";
  * @property {number} origin when the trace began
  * @property {number} now in the server's time
  * @property {boolean} hasEnded
+ * @property {boolean} isUnfinished whether it has, and nobody has said how
  * @property {boolean} canDecide whether approvals may be decided here
  * @property {Row | null} selected
  * @property {Set<Row>} folded
@@ -81,8 +82,8 @@ export class RowView {
    * @param {number} index
    */
   #describe(row, index) {
-    const { selected, folded, hasEnded, origin } = this.scene;
-    const { status, text } = outcome(row, hasEnded);
+    const { selected, folded, origin } = this.scene;
+    const { status, text } = outcome(row, isOver(row, this.scene));
     const { element } = this;
     element.className = `row kind-${row.kind} ${status}`;
     element.hidden = false;
@@ -103,7 +104,7 @@ export class RowView {
     setIcon(this.#icon, row.kind);
     this.#fold.hidden = row.children === 0;
     this.#main.style.paddingInlineStart = `${Math.min(row.depth, MAX_INDENTS) * INDENT_PX}px`;
-    this.#card.show(row.kind === "approval" ? row : null, hasEnded, this.scene.canDecide);
+    this.#card.show(row.kind === "approval" ? row : null, isOver(row, this.scene), this.scene.canDecide);
   }
 
   /**

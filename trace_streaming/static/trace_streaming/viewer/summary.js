@@ -107,6 +107,16 @@ export function outcome(row, hasEnded) {
   return { status: row.status, text: formatName(OUTCOMES.has(row.outcome) ? row.outcome : row.status) };
 }
 
+/**
+ * Whether nothing more becomes of a row. An approval of a trace that was left unfinished can still be decided.
+ *
+ * @param {Row} row
+ * @param {{hasEnded: boolean, isUnfinished: boolean}} scene
+ */
+export function isOver(row, { hasEnded, isUnfinished }) {
+  return hasEnded && !(row.kind === "approval" && isUnfinished);
+}
+
 /** @param {Row} row */
 function decision(row) {
   if (row.isOpen) return "Waiting";

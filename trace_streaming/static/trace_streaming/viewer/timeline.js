@@ -63,6 +63,7 @@ export class Timeline {
       origin: 0,
       now: 0,
       hasEnded: false,
+      isUnfinished: false,
       canDecide: false,
       selected: null,
       folded: filter.folded,
@@ -111,8 +112,8 @@ export class Timeline {
     this.told.changed();
   }
 
-  /** @param {{now: number, hasEnded: boolean, following: boolean, foot: string}} moment */
-  draw({ now, hasEnded, following, foot }) {
+  /** @param {{now: number, hasEnded: boolean, isUnfinished: boolean, following: boolean, foot: string}} moment */
+  draw({ now, hasEnded, isUnfinished, following, foot }) {
     setText(this.#foot, foot);
     this.#takeRows();
     const { run, scene } = this;
@@ -120,7 +121,7 @@ export class Timeline {
     const room = Math.max((end - run.start) * ROOM, 0.001);
     this.#whole = new TimeScale(run.start - room, end + room);
     scene.scale = this.zoomed === null ? this.#whole : new TimeScale(this.zoomed.from, this.zoomed.to);
-    Object.assign(scene, { origin: run.start, now, hasEnded });
+    Object.assign(scene, { origin: run.start, now, hasEnded, isUnfinished });
     this.#grid.setAttribute("aria-rowcount", String(this.shown + 1));
     this.element.classList.toggle("empty", run.events.length === 0);
     if (following) this.#grid.scrollTop = this.#grid.scrollHeight;

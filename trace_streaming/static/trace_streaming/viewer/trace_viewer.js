@@ -245,7 +245,8 @@ export class TraceViewer extends HTMLElement {
     const now = hasEnded ? this.#run.end : this.#now;
     if (this.#wanted !== null && this.#run.rowOf(this.#wanted) !== null) this.#openWanted();
     const foot = this.#run.rows.length > 0 ? whatFollows(stream, this.#endState) : "";
-    this.#timeline.draw({ now, hasEnded, following: this.following, foot });
+    const isUnfinished = this.#endState === "incomplete";
+    this.#timeline.draw({ now, hasEnded, isUnfinished, following: this.following, foot });
     this.#toolbar.draw(this.#run, connectionState(stream, this.#endState), {
       shown: this.#timeline.shown,
       elapsed: now - this.#run.start,

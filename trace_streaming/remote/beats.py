@@ -1,0 +1,75 @@
+"""What tells a server elsewhere that this process lives, and which traces it has open there."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from time import monotonic
+from typing import Final
+
+from .ingest import MAX_OPEN, IngestClient
+
+BEAT_SECONDS: Final = 10.0
+"""Between two beats, until the server says how long it believes one."""
+BEATS: Final = 3
+"""So many before it would believe none any more."""
+RETRY_SECONDS: Final = 2.0
+"""Until the next, where the server has not answered."""
+
+
+class OpenTraces:
+    """Of one process, at one server. What emitters open and end may come from any thread; one thread tells it."""
+
+    def __init__(self) -> None:
+        self._sender = uuid.uuid4().hex
+        self._open: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self._told: frozenset[str] = frozenset()
+        self._due_at = float("-inf")
+        self._is_asked = True
+        """Whether the server wants to know."""
+
+    @property
+    def are_told(self) -> bool:
+        """Whether there is something to be told again and again."""
+        return self._is_asked and bool(self._open)
+
+    @property
+    def wait(self) -> float:
+        """Seconds until it is to be told again."""
+        return max(self._due_at - monotonic(), 0.0)
+
+    def opened(self, trace_id: str) -> None:
+        """An emitter goes on with a trace. Of too many, the newest are told."""
+        if trace_id not in self._open:
+            with self._lock:
+                self._open[trace_id] = None
+                if len(self._open) > MAX_OPEN:
+                    del self._open[next(iter(self._open))]
+
+    def closed(self, trace_id: str) -> None:
+        """It was ended."""
+        with self._lock:
+            self._open.pop(trace_id, None)
+
+    def tell(self, client: IngestClient) -> None:
+        """Tell the server, if it is time, or if there is one that it does not know."""
+        with self._lock:
+            now_open = list(self._open)
+        if not (self._is_asked and now_open) or (self.wait and self._told.issuperset(now_open)):
+            return
+        answer = client.beat(self._sender, now_open)
+        self._told = frozenset(now_open)
+        if not answer.is_heard:
+            self._due_at = monotonic() + RETRY_SECONDS
+        elif answer.expires_in is None:
+            self._is_asked = False
+        else:
+            self._due_at = monotonic() + min(answer.expires_in / BEATS, BEAT_SECONDS)
+
+    def leave(self, client: IngestClient) -> None:
+        """Tell the server that this process goes on with none of them."""
+        with self._lock:
+            left, self._open = list(self._open), {}
+        if self._is_asked and left:
+            client.beat(self._sender, left, ends=True)
