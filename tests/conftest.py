@@ -21,6 +21,7 @@ from trace_streaming import TraceEmitter
 from trace_streaming.conf import conf
 from trace_streaming.models import Event
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.redaction.known import memory
 from trace_streaming.watching import hub
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
@@ -59,6 +60,16 @@ def _passwords_are_quick(settings: Settings) -> None:
 def _what_was_shed_is_forgotten() -> None:
     """How much was shed of a trace is told with its next event, or when the recorder closes, in whichever test."""
     recorder._limits.clear()
+
+
+@pytest.fixture(autouse=True)
+def _what_was_hidden_is_forgotten() -> Iterator[None]:
+    """What one test calls a secret is none to the next, which may use the same names of traces."""
+    before = list(memory.project.values)
+    yield
+    memory.forget_traces()
+    if new := [value for value in memory.project.values if value not in before]:
+        memory.project.forget(new)
 
 
 @pytest.fixture(autouse=True)

@@ -127,6 +127,7 @@ COMMON: Final[dict[str, dict[str, object]]] = {
     "signals-series": {"GET": "signals"},
     "signals-tools": {"GET": "signals"},
     "open-approvals": {"GET": "open approvals"},
+    "api-beat": {"POST": "beat"},
 }
 """Doors of all traces."""
 COMMANDS: Final = ("ping", "ack", "subscribe", "renew", "decide", "close")
@@ -268,10 +269,10 @@ def expected_of_all(policy: Policy, person: str, rule: object) -> int:
             return 403
         case "signals" | "open approvals":
             return 200 if is_known or is_open else 401
-        case "list":
+        case "list" | "beat":
             if is_known and person not in lets_in:
                 return 403
-            return 200 if is_known or is_open else 401
+            return 200 if is_known or (is_open and rule == "list") else 401
     raise AssertionError(rule)
 
 
@@ -290,6 +291,7 @@ def path_of(name: str) -> str:
         "signals-series": "/api/signals/series",
         "signals-tools": "/api/signals/tools",
         "open-approvals": "/api/approvals/",
+        "api-beat": "/api/beat",
     }.get(name) or f"/api/traces/{TRACE}/{name.removeprefix('api-')}"
 
 
@@ -299,6 +301,7 @@ BODIES: Final[dict[str, Any]] = {
     "api-deltas": {"call_id": "c1", "offset": 0, "text": "a word"},
     "approval": {"decision": "approved"},
     "ticket": {},
+    "api-beat": {"sender": "s1"},
 }
 
 

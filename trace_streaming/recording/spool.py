@@ -234,5 +234,7 @@ def _digest(destination: Destination) -> str:
 def _decode(line: bytes) -> TraceRecord:
     kind, fields = orjson.loads(line)
     fields["timestamp"] = parse_timestamp(fields["timestamp"])
+    if "hidden" in fields:
+        fields["hidden"] = tuple(fields["hidden"])
     record: TraceRecord = _KINDS[kind](**fields)
     return record

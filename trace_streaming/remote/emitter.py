@@ -24,7 +24,7 @@ from trace_streaming.events import AGENT_EVENTS, TraceEnd, TraceEvent, TraceStar
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.freezing import JSON
 from trace_streaming.redaction import Redactor, redact, register_secret
-from trace_streaming.redaction.known.encodings import SHORTEST
+from trace_streaming.redaction.known.learning import is_telling
 
 try:
     from .ingest import check_authorization, check_base_url
@@ -81,7 +81,7 @@ class RemoteTraceEmitter(Emitter):
     ) -> None:
         super().__init__(trace_id, max_events)
         _learn_once()
-        if len(token) >= SHORTEST:
+        if is_telling(token):
             register_secret(token)
         self.tracebacks = tracebacks
         self._extra_events = (*AGENT_EVENTS, *extra_events)

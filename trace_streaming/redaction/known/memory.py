@@ -115,11 +115,12 @@ def without_digested(details: dict[str, JSON], trace_id: str) -> dict[str, JSON]
     """Details without values that other processes have hidden; None where they hold none."""
     digested, keys = _looked_up.get(trace_id, ([], []))
     values = [value for text in _texts(details) for value in digests.found(text, digested, keys)] if digested else []
-    if not values:
-        return None
-    remember(trace_id, values)
+    if values:
+        remember(trace_id, values)
     known = of_trace(trace_id)
-    return None if known is None else masked(details, (known,))
+    if known is None or not known.is_in(orjson.dumps(details).decode()):
+        return None
+    return masked(details, (known,))
 
 
 def _texts(value: JSON) -> Iterator[str]:

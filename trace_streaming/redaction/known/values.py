@@ -13,6 +13,7 @@ from ahocorasick_rs import AhoCorasick, Implementation
 
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
+from trace_streaming.redaction.judging import MARKER as ANY_MARKER
 from trace_streaming.redaction.spans import Span, merged, without
 
 from .encodings import base64_parts, encodings
@@ -91,8 +92,23 @@ class KnownValues:
         """In a forked child."""
         self._lock = Lock()
 
+    def forget(self, values: Iterable[str]) -> None:
+        """Hide values no more."""
+        with self._lock:
+            for value in values:
+                if value in self._values:
+                    del self._values[value]
+                    self._characters -= len(value)
+            self._recent = []
+            self._automata = (Automaton(self._values, Implementation.ContiguousNFA),) if self._values else ()
+
     def __contains__(self, value: str) -> bool:
         return value in self._values
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Those that are hidden, oldest first."""
+        return tuple(self._values)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -141,7 +157,10 @@ class KnownValues:
                 for automaton in self._automata
                 for span in automaton.spans(joined)
             )
-        return merged(found)
+        markers = [marker.span() for marker in ANY_MARKER.finditer(text)] if found and "[redacted:" in text else []
+        return merged(
+            span for span in found if not any(start < span.end and span.start < end for start, end in markers)
+        )
 
 
 def _joined_quickly(text: str) -> str:
