@@ -24,12 +24,14 @@ class TraceStreamingConfig(AppConfig):
         from .emitting import surroundings
         from .servers import patches
         from .storage import retention
+        from .watching import deltas
 
         checks.register_checks()
         surroundings.learn_environment()
         surroundings.learn_settings(settings)
         recorder.connect()
         waiting.connect()
+        deltas.connect()
         post_delete.connect(
             retention.forget_approvals, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"
         )

@@ -9,6 +9,9 @@
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
 ``events_recorded(sender, batches)``
     A list of :class:`~trace_streaming.wire.batches.Batch` was committed and published. Sent in the recorder's thread.
+``text_streamed(sender, delta)``
+    A call says something while it says it: a :class:`~trace_streaming.events.deltas.TextDelta`, redacted. Sent in a
+    thread of the emitter, at most four times a second for each call; nothing of it is stored.
 ``decision_requested(sender, request)``
     An agent asks: an :class:`~trace_streaming.emitting.approval_requests.ApprovalRequest`, or an ``AskedBefore``.
     Whoever takes it returns a future of the :class:`~trace_streaming.emitting.approval_requests.Decision`.
@@ -27,6 +30,7 @@ event_emitted = Signal(use_caching=True)
 trace_started = Signal(use_caching=True)
 trace_ended = Signal(use_caching=True)
 events_recorded = Signal(use_caching=True)
+text_streamed = Signal(use_caching=True)
 decision_requested = Signal()
 approval_decided = Signal()
 flush_requested = Signal()

@@ -108,6 +108,7 @@ NAMED: Final[dict[str, dict[str, object]]] = {
     "api-events": {"GET": 200, "POST": "add"},
     "api-export": {"GET": 200},
     "api-end": {"POST": "add"},
+    "api-deltas": {"POST": "tell"},
     "api-stream": {"GET": 200},
     "ticket": {"POST": "ticket"},
     "trace-signals": {"GET": 200},
@@ -231,12 +232,13 @@ def expected(policy: Policy, person: str, rule: object) -> int | set[int]:
     match rule:
         case int():
             return rule if sees else no
-        case "add":
+        case "add" | "tell":
             if not is_known:
                 return 401
             if policy.lets_in is not None and person not in policy.lets_in:
                 return 403
-            return 200 if adds else (403 if sees else 404)
+            done = 204 if rule == "tell" else 200
+            return done if adds else (403 if sees else 404)
         case "decide":
             return (200 if person in policy.deciders else 403) if sees else no
         case "ticket":
@@ -294,6 +296,7 @@ def path_of(name: str) -> str:
 BODIES: Final[dict[str, Any]] = {
     "api-events": {"event": "plan_created"},
     "api-end": {"state": "success"},
+    "api-deltas": {"call_id": "c1", "offset": 0, "text": "a word"},
     "approval": {"decision": "approved"},
     "ticket": {},
 }

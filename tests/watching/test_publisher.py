@@ -113,7 +113,7 @@ def test_without_a_configured_layer_one_in_memory_is_used(settings: Settings) ->
 async def inbox() -> AsyncIterator[tuple[Inbox, asyncio.Queue[Batch]]]:
     """A hub's, as long as a test lasts."""
     delivered: asyncio.Queue[Batch] = asyncio.Queue()
-    inbox = Inbox(asyncio.get_running_loop(), delivered.put_nowait)
+    inbox = Inbox(asyncio.get_running_loop(), delivered.put_nowait, lambda delta: None)
     publisher.attach(inbox)
     yield inbox, delivered
     publisher.detach(inbox)
@@ -179,7 +179,7 @@ async def test_a_layer_in_memory_that_is_somebodys_own_is_told_on_the_hubs_loop(
 def test_news_for_a_loop_that_has_gone_disturb_nobody(caplog: pytest.LogCaptureFixture) -> None:
     """A hub's loop may be closed at any moment."""
     loop = asyncio.new_event_loop()
-    inbox = Inbox(loop, lambda batch: None)
+    inbox = Inbox(loop, lambda batch: None, lambda delta: None)
     publisher.attach(inbox)
     loop.close()
     try:

@@ -117,6 +117,13 @@ _extension(
     ),
 )
 _extension(
+    "api.deltas.DeltasView",
+    "DeltasView",
+    post=extend_schema(
+        parameters=[PATH], responses={204: OpenApiResponse(description="Told to who watches; not stored."), **WRITING}
+    ),
+)
+_extension(
     "api.stream.StreamView",
     "StreamView",
     get=extend_schema(

@@ -20,6 +20,7 @@ from trace_streaming.models import Trace
 from trace_streaming.servers.presence import presence
 from trace_streaming.servers.wires import SCOPE_KEY
 from trace_streaming.wire.protocol import WatchRequest, parse_since
+from trace_streaming.wire.server_sent_events import EVENT_STREAM, EVENT_STREAM_WITH_DELTAS, EventStreamProfile
 
 from .access import TextView
 
@@ -69,7 +70,7 @@ class StreamView(TextView):
         release_connections()
         content: Any = ()
         if request.method != "HEAD":
-            content = EventSource(watch, scope, credentials, request.user).parts()
+            content = EventSource(watch, scope, credentials, request.user, self._profile()).parts()
         return StreamingHttpResponse(
             content,
             content_type=EVENT_STREAM_TYPE,
@@ -79,6 +80,13 @@ class StreamView(TextView):
                 "Content-Encoding": "identity",  # Django's GZipMiddleware would hold events back
             },
         )
+
+    def _profile(self) -> EventStreamProfile:
+        """With ``deltas=1``, also what calls say while they say it."""
+        asked = self.request.query_params.get("deltas", "0")
+        if asked not in {"0", "1"}:
+            raise ValidationError({"deltas": ["Must be 0 or 1"]})
+        return EVENT_STREAM_WITH_DELTAS if asked == "1" else EVENT_STREAM
 
     def _credentials(self, scope: dict[str, Any]) -> Handshake:
         """What the request has shown, to be asked again; asked once now, while it is known to be good."""

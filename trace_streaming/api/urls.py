@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from .approvals import ApprovalsView, ApprovalView, OpenApprovalsView
+from .deltas import DeltasView
 from .events import EndView, EventsView, ExportView
 from .root import RootView
 from .signals import SeriesView, ToolsView, TraceSignalsView, WindowSignalsView
@@ -24,6 +25,7 @@ urlpatterns = [
     re_path(rf"{TRACE}/events/?$", EventsView.as_view(), name="api-events"),
     re_path(rf"{TRACE}/export/?$", ExportView.as_view(), name="api-export"),
     re_path(rf"{TRACE}/end/?$", EndView.as_view(), name="api-end"),
+    re_path(rf"{TRACE}/deltas/?$", DeltasView.as_view(), name="api-deltas"),
     re_path(rf"{TRACE}/stream/?$", StreamView.as_view(), name="api-stream"),
     re_path(rf"{TRACE}/ticket/?$", TicketView.as_view(), name="ticket"),
     re_path(rf"{TRACE}/signals/?$", TraceSignalsView.as_view(), name="trace-signals"),

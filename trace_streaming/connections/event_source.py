@@ -17,7 +17,7 @@ from trace_streaming.watching.hub import Hub, current_hub
 from trace_streaming.watching.subscription import STALLED, Subscription, run_pump
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.protocol import FAILED, GOING_AWAY, CloseCode, Ending, WatchRequest
-from trace_streaming.wire.server_sent_events import EVENT_STREAM
+from trace_streaming.wire.server_sent_events import EVENT_STREAM, EventStreamProfile
 
 CLOSE_SECONDS: Final = 1.0
 """How long streams are given to end with the server."""
@@ -31,14 +31,23 @@ class EventSource:
     :param scope: of the request
     :param credentials: what was shown with it, and is asked again
     :param user: whom they were found to be of
+    :param profile: with the texts of calls while they stream, or without
     """
 
-    def __init__(self, request: WatchRequest, scope: dict[str, Any], credentials: Credentials, user: Any) -> None:
+    def __init__(
+        self,
+        request: WatchRequest,
+        scope: dict[str, Any],
+        credentials: Credentials,
+        user: Any,
+        profile: EventStreamProfile = EVENT_STREAM,
+    ) -> None:
         self._request = request
         self._scope = scope
         self.trace_id = request.trace_id
         self.credentials = credentials
         self._user = user
+        self._profile = profile
         self.opened_at = 0.0
         self._place = Place()
         self._hub: Hub | None = None
@@ -64,7 +73,7 @@ class EventSource:
         self._response.add_done_callback(self._free)
         try:
             self._admit()
-            self._subscription = await self._hub.subscribe(self._request, EVENT_STREAM, self)
+            self._subscription = await self._hub.subscribe(self._request, self._profile, self)
             self._have_checked()
             greeting = self._greeting(self._subscription)
             self.pump()  # before anything is waited for: from here on a client that takes nothing is noticed

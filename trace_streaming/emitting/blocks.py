@@ -36,6 +36,9 @@ class Emits(Protocol):
     def conversation(self) -> str:
         """What the trace is a part of."""
 
+    def stream_text(self, call_id: str, text: str) -> None:
+        """See :meth:`.SpanEmitter.stream_text`."""
+
     def emit(
         self,
         event: str,

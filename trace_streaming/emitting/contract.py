@@ -73,6 +73,7 @@ class Emitter(SpanEmitter, ABC):
         self._ended_at: datetime | None = None
         self._has_told_times = False
         self._histories = Histories()
+        self._streams = {}
 
     def __bool__(self) -> bool:
         """Always true: callers write ``emitter or TraceEmitter()``."""
@@ -112,6 +113,7 @@ class Emitter(SpanEmitter, ABC):
         if timestamp is not None:
             timestamp = check_timestamp(timestamp)
             self._has_told_times = True
+        self._end_stream(event, details)
         details = placed(self, event, details)
         if event == "llm_call_start" and isinstance(details, Mapping):
             details = self._histories.without_known(details)
@@ -174,6 +176,8 @@ class Emitter(SpanEmitter, ABC):
         if state not in END_STATES:
             raise ValueError(f"Not an end state: {state}. Must be one of {', '.join(END_STATES)}")
         if self._ended is None:
+            for stream in list(self._streams.values()):
+                stream.close()
             self._ended = perf_counter()
             self._ended_at = timestamp or datetime.now(UTC)
             self._hand_over(TraceEnd(self.trace_id, state, self._ended_at))

@@ -13,14 +13,16 @@ import orjson
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
-from trace_streaming.signals import event_emitted, flush_requested, trace_ended, trace_started
+from trace_streaming.redaction import Redactor
+from trace_streaming.signals import event_emitted, flush_requested, text_streamed, trace_ended, trace_started
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
 from .contract import Emitter
 from .faces import Face
-from .project_events import make_event, redacted
+from .project_events import make_event, project_redactor, redacted
 
 try:
     from opentelemetry import trace as _trace
@@ -96,6 +98,12 @@ class TraceEmitter(Emitter):
         self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
     ) -> tuple[TraceEvent, dict[str, JSON]]:
         return make_event(self.trace_id, event, details, status, timestamp=timestamp)
+
+    def _stream_redactor(self) -> Redactor:
+        return project_redactor()
+
+    def _tell(self, delta: TextDelta) -> None:
+        tell(delta)
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:
         if isinstance(record, TraceEvent):
@@ -198,6 +206,11 @@ class TraceEmitter(Emitter):
 def announce(event: TraceEvent) -> None:
     """Hand an event to the receivers of ``event_emitted``, the recorder among them."""
     _send(event_emitted, event=event)
+
+
+def tell(delta: TextDelta) -> None:
+    """Hand a piece of text to the receivers of ``text_streamed``."""
+    _send(text_streamed, delta=delta)
 
 
 def _send(signal: Any, **record: object) -> None:

@@ -68,6 +68,15 @@ class ModelCall(Block):
         self._told.setdefault("gen_ai.response.time_to_first_chunk", round(perf_counter() - self._started, 6))
         return self
 
+    def stream(self, text: str) -> Self:
+        """A piece of the answer, as the model says it: shown at once to who watches, redacted, and not stored.
+
+        Returns at once. The answer as a whole is its ``result``.
+        """
+        self.first_chunk()
+        self._emitter.stream_text(self.call_id, text)
+        return self
+
     def _begun(self, above: Block | None) -> dict[str, Any]:
         begun: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.name}
         if self._provider:

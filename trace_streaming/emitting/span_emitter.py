@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.pairs import FAMILIES
+from trace_streaming.redaction import Redactor
 
 from .blocks import AgentRun, Step, ToolCall, completed, enclosing, outcome_of
 from .errors import error_details
 from .faces import FaceEmitter
 from .model_calls import ModelCall, request_details
+from .text_streams import TextStream
 
 
 class SpanEmitter(FaceEmitter, ABC):
@@ -21,6 +24,11 @@ class SpanEmitter(FaceEmitter, ABC):
 
     tracebacks: bool = True
     """Whether an error in a block is told with where it came from."""
+
+    trace_id: str
+    """The trace's id."""
+    _streams: dict[str, TextStream]
+    """Of calls that are saying something, by their ids."""
 
     @abstractmethod
     def emit(
@@ -65,6 +73,34 @@ class SpanEmitter(FaceEmitter, ABC):
         :param request: parameters of the request, such as ``temperature=0.2``: ``gen_ai.request.temperature``
         """
         return ModelCall(self, model, provider, messages, {**request_details(request), **(details or {})})
+
+    def stream_text(self, call_id: str, text: str) -> None:
+        """Tell who watches what a call says while it says it: the plain form of ``call.stream``, for adapters.
+
+        Nothing of it is stored; the text as a whole is told at the call's end. What of it is a secret, or may still
+        become one, is not told.
+        """
+        stream = self._streams.get(call_id)
+        if stream is None:
+            stream = self._streams.setdefault(
+                call_id, TextStream(self.trace_id, call_id, self._stream_redactor(), self._tell)
+            )
+        stream.put(text)
+
+    def _end_stream(self, event: str, details: Mapping[str, Any] | None) -> None:
+        """A call has ended, and what it was saying with it; with the trace, all have."""
+        if self._streams and details is not None and event.endswith(("_complete", "_error")):
+            stream = self._streams.pop(str(details.get("call_id")), None)
+            if stream is not None:
+                stream.close()
+
+    @abstractmethod
+    def _stream_redactor(self) -> Redactor:
+        """What redacts its texts."""
+
+    @abstractmethod
+    def _tell(self, delta: TextDelta) -> None:
+        """Hand a piece of text to whoever carries it."""
 
     def step(self, name: str, /, *, kind: str = "", **details: Any) -> Step:
         """A block that emits a step's start, and its completion or error.

@@ -50,7 +50,9 @@ _ALGORITHM: Final = re.compile(
 _BRACKETS: Final = re.compile(r"""[\[\]{}]|\\*["']""")
 _WORD_AND_NUMBER: Final = re.compile(r"[A-Za-z]{2,}[-_. ]?v?\d{1,4}[a-z]?|v?\d+(?:\.\d+)+\w*|\d+[A-Za-z]{1,4}")
 _CHOSEN: Final = re.compile(r"[^\W\d_]{2,}[-_.#!+ ]?\d{1,4}[^\W\d_]?")
-_SLUG: Final = re.compile(r"[a-z]+(?:[-_.:/ ](?:[a-z]+|\d{1,4}|v\d+))+|[A-Za-z]+(?:_[A-Za-z]+)+", re.ASCII)
+_SLUG: Final = re.compile(
+    r"[A-Z]{2,8}(?:[-_][A-Z0-9]{1,6})+|[a-z]+(?:[-_.:/ ](?:[a-z]+|\d{1,4}|v\d+))+|[A-Za-z]+(?:_[A-Za-z]+)+", re.ASCII
+)
 _RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+/=.~!@#$%^&*:()\-]{6,}", re.ASCII)
 _MIXED: Final = re.compile(r"(?=(?:[^A-Z]*[A-Z]){3})(?=(?:[^a-z]*[a-z]){3})[A-Za-z+/=]+")
 _CAMEL: Final = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,6}(?![a-z])|[A-Z](?=[A-Z][a-z]))+s?")
@@ -63,7 +65,7 @@ _WORD_OF_SENTENCE: Final = re.compile(r"[(\"']?[\w'\u2019\-/]+[)\"']?[,;:.!?]?")
 _LONG_WORD: Final = 16
 _FEWEST_WORDS: Final = 2
 _MOST_WORDS: Final = 64
-_LABEL: Final = re.compile(r"[^\W\d_]{3,32}(?:[ \-][^\W\d_]{2,32}){0,3}[:?*]?")
+_LABEL: Final = re.compile(r"[^\W\d_]{3,32}(?:[ \-][^\W\d_]{1,32}){0,5}[:?*]?")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 

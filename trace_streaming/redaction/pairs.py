@@ -59,7 +59,8 @@ def _in_table(details: dict[str, JSON]) -> Iterator[Place]:
         if heading in details and isinstance(headings := details[heading], list):
             for name in _ROWS:
                 if isinstance(rows := details.get(name), list):
-                    yield from _cells(rows, _secret_columns(headings), len(headings))
+                    is_row = len(rows) == len(headings) and not any(isinstance(cell, list | dict) for cell in rows)
+                    yield from _cells([rows] if is_row else rows, _secret_columns(headings), len(headings))
 
 
 def _named(details: dict[str, JSON]) -> Iterator[Place]:

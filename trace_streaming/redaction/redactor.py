@@ -49,6 +49,8 @@ _KEY_FILE: Final = re.compile(
     r"(?:[~.]{0,2}/|[A-Za-z]:\\)[\w./\\ \-]{1,250}\.(?:json|pem|key|crt|cer|p12|pfx|jks|txt|ya?ml|env|cfg|ini"
     r"|conf|kdbx?)"
 )
+_ACCOUNTS: Final = re.compile(r"[\w\-]+:[x*!]?:\d+:\d+:")
+"""As ``/etc/passwd`` has them, without any password."""
 _EMPTY_COOKIE: Final = re.compile(r"[\w.\-]+=(?:\"\"|deleted)?(?:;.*)?")
 _SCHEMA_WORDS: Final = frozenset(
     "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
@@ -204,6 +206,7 @@ def _tells_no_secret(key: str, value: JSON) -> bool:
             or is_placeholder(value)
             or is_prose(value)
             or _KEY_FILE.fullmatch(value) is not None
+            or _ACCOUNTS.match(value) is not None
             or ("ookie" in key and _EMPTY_COOKIE.fullmatch(value) is not None)
         )
     if isinstance(value, bool | float) or value in ([], {}):

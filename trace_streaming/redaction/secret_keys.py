@@ -62,6 +62,7 @@ _SECRET_PAIRS: Final = frozenset(
             "unseal key",
             "crypt key",
             "unseal keys",
+            "de api",
             "api schlüssel",
             "wlan schlüssel",
             "wlan key",
@@ -90,7 +91,7 @@ _ABOUT: Final = frozenset(
     "location algorithm alg param parameter var variable env set present configured valid ok match matches "
     "exists given provided missing saved encoder decoder java py js ts go "
     "rb php cs kt rs page screen form button tab modal section flow flag dir folder directory stdin prompt fd "
-    "timeout ttl seconds minutes hours days max "
+    "history question timeout ttl seconds minutes hours days max "
     "min attempts duration interval samesite secure httponly".split()
 )
 """As the last segment: the key tells something about a secret, and not the secret."""
@@ -100,7 +101,7 @@ _DONE_WITH: Final = frozenset(
     "password passwords passwd passphrase secret secrets cookie cookies credential credentials".split()
 )
 _VERBS: Final = frozenset(
-    "reset change update validate check verify show hide toggle use with without allow disable enable".split()
+    "load reset change update validate check verify show hide toggle use with without allow disable enable".split()
 )
 """As the first segment: the key may as well name what is done with a secret."""
 _TIMES: Final = [["changed", "at"], ["updated", "at"], ["expires", "at"], ["expires", "in"], ["expiry", "date"]]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .effort import Effort
 from .judging import looks_chosen, looks_random
 from .known.learning import noting_what_is_hidden
 from .known.memory import without_known
+from .redactor import Redactor, redact
 from .secret_keys import is_secret_key
 from .spans import TOO_MUCH
-from .texts import redact_text
 
 MOST_CHARACTERS: Final = 1 << 20
 """Of a stream; what is behind them is not shown."""
@@ -19,6 +18,9 @@ _WINDOW: Final = 8_192
 """Characters that are looked at again with each piece."""
 _CONTEXT: Final = 192
 """As far behind a word it is told whether that was a secret: ``493817 is your code``."""
+_BEHIND_KEY: Final = 64
+"""Characters behind a key that tell whether its value is one."""
+_AROUND: Final = ".,;:!?=\"'`()[]{}<>*"
 _WORD: Final = re.compile(r"\S+")
 _PARAGRAPH: Final = re.compile(r"\n\s*\n")
 _DIGITS: Final = re.compile(r"[+(]{0,2}\d[\d\s.+\-()/]*\Z")
@@ -34,10 +36,12 @@ class StreamedText:
     something before it was one after all, nothing more is shown: the result follows as an event.
 
     :param trace_id: whose hidden values are hidden here, too
+    :param redactor: a project's own is given whole lines
     """
 
-    def __init__(self, trace_id: str) -> None:
+    def __init__(self, trace_id: str, redactor: Redactor = redact) -> None:
         self._trace_id = trace_id
+        self._redactor = redactor
         self._raw = ""
         """From the beginning of the window on."""
         self._taken = 0
@@ -55,7 +59,11 @@ class StreamedText:
             self._is_over = True
             return ""
         self._raw += pieces
-        redacted = self._redacted(self._raw[: _safe_end(self._raw)])
+        end = _word_end(self._raw)
+        if self._redactor is not redact:
+            end = self._raw.rfind("\n", 0, end) + 1
+        redacted = self._redacted(self._raw[:end])
+        redacted = redacted[: _told_end(redacted)]
         if not redacted.startswith(self._shown) or TOO_MUCH in redacted:
             # It is shorter where nothing is safe that was: a word that was shown begins to look like a secret.
             self._is_over = not self._shown.startswith(redacted)
@@ -67,11 +75,9 @@ class StreamedText:
         return new
 
     def _redacted(self, text: str) -> str:
-        with noting_what_is_hidden() as hidden:
-            effort = Effort()
-            effort.hidden = hidden
-            redacted = redact_text(text, effort)
-        return str(without_known({"text": redacted}, self._trace_id, hidden)["text"])
+        with noting_what_is_hidden():  # not to be remembered: half a text may seem to hold what the whole does not
+            redacted = self._redactor({"text": text})
+        return str(without_known(redacted, self._trace_id, [])["text"])
 
     def _move_on(self) -> None:
         """Let go of paragraphs that are shown: no rule looks from one into the next, but for armoured keys."""
@@ -85,29 +91,31 @@ class StreamedText:
                 return
 
 
-def _safe_end(text: str) -> int:
-    """Up to where nothing can become a secret any more, whatever follows."""
-    end = _word_end(text, len(text))
-    for word in _WORD.finditer(text, max(0, end - _CONTEXT), end):
-        if _may_be_secret(word[0]):
-            return _word_end(text, word.start())
-    return end
-
-
-def _word_end(text: str, end: int) -> int:
+def _word_end(text: str) -> int:
     """The end of the last word that is whole, and that no number goes on from."""
-    while end and not text[end - 1].isspace():
-        end -= 1
+    end = _blank_before(text, len(text))
     digits = _DIGITS.search(text, max(0, end - _CONTEXT), end)
-    if digits is None:
-        return end
-    end = digits.start()
+    return end if digits is None else _blank_before(text, digits.start())
+
+
+def _blank_before(text: str, end: int) -> int:
     while end and not text[end - 1].isspace():
         end -= 1
     return end
+
+
+def _told_end(redacted: str) -> int:
+    """Up to where no word is left that would be hidden if what follows in its line says that it was a secret."""
+    line = max(redacted.rfind("\n") + 1, len(redacted) - _CONTEXT)
+    for word in _WORD.finditer(redacted, line):
+        is_near_key = len(redacted) - word.end() < _BEHIND_KEY and is_secret_key(word[0].strip(_AROUND))
+        if is_near_key or _may_be_secret(word[0]):
+            return _word_end(redacted[: word.start()])
+    return len(redacted)
 
 
 def _may_be_secret(word: str) -> bool:
-    """Whether a word would be hidden if what follows says that it was one."""
-    plain = word.strip(".,;:!?\"'`()[]{}<>*")
-    return _CODE.fullmatch(word) is not None or looks_chosen(plain) or looks_random(plain) or is_secret_key(plain)
+    if "[redacted:" in word:
+        return False
+    plain = word.strip(_AROUND)
+    return _CODE.fullmatch(word) is not None or looks_chosen(plain) or looks_random(plain)

@@ -21,6 +21,7 @@ from trace_streaming.emitting.event_factory import make_event, safe_details
 from trace_streaming.emitting.faces import Face
 from trace_streaming.emitting.surroundings import learn_environment
 from trace_streaming.events import AGENT_EVENTS, TraceEnd, TraceEvent, TraceStart
+from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.freezing import JSON
 from trace_streaming.redaction import Redactor, redact, register_secret
 from trace_streaming.redaction.known.encodings import SHORTEST
@@ -28,6 +29,7 @@ from trace_streaming.redaction.known.encodings import SHORTEST
 try:
     from .ingest import check_authorization, check_base_url
     from .sender import all_senders
+    from .telling import DeltaClient
 except ModuleNotFoundError as error:
     if error.name != "httpx":
         raise
@@ -85,7 +87,9 @@ class RemoteTraceEmitter(Emitter):
         self._extra_events = (*AGENT_EVENTS, *extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
-        self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
+        self._server = self._base_url, check_authorization(scheme, token)
+        self._sender = all_senders.to(*self._server)
+        self._deltas: DeltaClient | None = None
         self._face = face = Face.of(name, conversation, tags)
         if metadata is not None or face != Face():
             self._start(face, safe_details(metadata, redactor, self.trace_id)[1])
@@ -114,6 +118,14 @@ class RemoteTraceEmitter(Emitter):
         :returns: whether it has
         """
         return self._sender.flush(timeout)
+
+    def _stream_redactor(self) -> Redactor:
+        return self._redactor
+
+    def _tell(self, delta: TextDelta) -> None:
+        if self._deltas is None:
+            self._deltas = DeltaClient(*self._server)
+        self._deltas.tell(delta)
 
     def _make(
         self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers, get_channel_layer
 
 from trace_streaming.events import EncodedEvent
+from trace_streaming.events.deltas import TextDelta
 from trace_streaming.wire.batches import Batch
 
+DELTA: Final = "trace.delta"
+"""The type of its messages."""
 _fallback = InMemoryChannelLayer()
 
 
@@ -47,6 +50,16 @@ def to_message(batch: Batch) -> dict[str, Any]:
         "last_sequence": batch.last_sequence,
         "events": [list(event) for event in batch.events],
     }
+
+
+def to_delta_message(delta: TextDelta) -> dict[str, Any]:
+    """A piece of text as the channel layer carries it."""
+    return {"type": DELTA, **delta._asdict()}
+
+
+def from_delta_message(message: dict[str, Any]) -> TextDelta:
+    """The piece of a message."""
+    return TextDelta(message["trace_id"], message["call_id"], message["offset"], message["text"])
 
 
 def from_message(message: dict[str, Any]) -> Batch:

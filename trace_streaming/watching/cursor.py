@@ -18,6 +18,10 @@ MAX_WAITING_BYTES: Final = 1024 * 1024
 """What may wait for a slow socket before its cursor falls behind and reads from the store instead."""
 
 
+MAX_NEWS: Final = 16
+"""Texts that are kept for a client that takes nothing at the moment."""
+
+
 class Cursor(ABC):
     """LIVE: it stands at the head, and takes the hub's batches as they come. BEHIND: it reads pages of the log.
 
@@ -29,6 +33,7 @@ class Cursor(ABC):
         "_gap",
         "_heartbeat_due",
         "_log",
+        "_news",
         "_position",
         "_said_ended",
         "_said_live",
@@ -56,6 +61,8 @@ class Cursor(ABC):
         self._said_live = False
         self._said_ended: tuple[str | None, int] | None = None
         self._heartbeat_due = False
+        self._news: list[str] | None = None
+        """Texts of calls that stream, for as long as the client can be expected to take them soon."""
 
     @property
     def position(self) -> int:
@@ -113,6 +120,10 @@ class Cursor(ABC):
         self._position = 0
         self.fall_behind("epoch")
 
+    def keep_news(self, text: str) -> None:
+        """Keep what is no event until the client takes it; of too much, the oldest goes."""
+        self._news = [*(self._news or ())[1 - MAX_NEWS :], text]
+
     @abstractmethod
     def _wake(self) -> None:
         """There is something to send."""
@@ -159,6 +170,9 @@ class Cursor(ABC):
     def _notices(self) -> Packet | None:
         """What is said at the head of the log; None when there is nothing to say."""
         notices: list[str | None] = []
+        if self._news:
+            notices += self._news
+            self._news = None
         if not self._said_live:
             self._said_live = True
             notices.append(self.profile.live(self._position))

@@ -14,6 +14,7 @@ from django.db import Error as DatabaseError
 
 from trace_streaming.conf import conf
 from trace_streaming.events import emitted_at
+from trace_streaming.events.deltas import TextDelta
 from trace_streaming.exceptions import StorageUnavailableError
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
@@ -22,7 +23,7 @@ from trace_streaming.wire.profiles import Profile
 from trace_streaming.wire.protocol import WatchRequest
 
 from . import publisher
-from .channel_layer import from_message, group_name
+from .channel_layer import DELTA, from_delta_message, from_message, group_name
 from .contracts import Client
 from .listener import Listener
 from .reader import LogReader
@@ -48,7 +49,7 @@ class Hub:
         self._listener = Listener(self._spawn, self._deliver, self._rejoin)
         self._spawn(self._look())
         self._spawn(self._beat())
-        self._inbox = publisher.Inbox(loop, self._hand_out)
+        self._inbox = publisher.Inbox(loop, self._hand_out, self._hand_out_delta)
         publisher.attach(self._inbox)
 
     async def subscribe(self, request: WatchRequest, profile: Profile, client: Client) -> Subscription:
@@ -146,7 +147,10 @@ class Hub:
 
     def _deliver(self, message: dict[str, Any]) -> None:
         try:
-            self._hand_out(from_message(message))
+            if message["type"] == DELTA:
+                self._hand_out_delta(from_delta_message(message))
+            else:
+                self._hand_out(from_message(message))
         except Exception:  # from another version of this app, in a rolling update
             self._look_now.set()
 
@@ -158,6 +162,11 @@ class Hub:
             self._look_now.set()
         elif batch.events and metrics.IS_AVAILABLE:
             metrics.delivery_seconds.observe(max(time() - emitted_at(batch.events[-1]), 0))
+
+    def _hand_out_delta(self, delta: TextDelta) -> None:
+        if (topic := self.topics.get(delta.trace_id)) is not None:
+            for subscription in topic.subscriptions:
+                subscription.tell(delta)
 
     async def _look(self) -> None:
         """Ask the store from time to time where the watched logs end: the layer may have lost the last word."""

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
+from trace_streaming.events.deltas import TextDelta
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
 from trace_streaming.wire.batches import Batch, merge
 
-from .channel_layer import channel_layer, group_name, is_in_memory, to_message
+from .channel_layer import channel_layer, group_name, is_in_memory, to_delta_message, to_message
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,17 @@ RETRY_SECONDS: Final = 1.0
 class Inbox:
     """Where the hub of one loop is handed batches of its own process, from any thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Batch], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[Batch], None],
+        deliver_delta: Callable[[TextDelta], None],
+    ) -> None:
         self.channel: str | None = None
         """The hub's channel in the layer."""
         self._loop = loop
         self._deliver = deliver
+        self._deliver_delta = deliver_delta
         # The oldest go first: a hole is seen by the next number, and filled from the store.
         self._batches: deque[Batch] = deque(maxlen=MAX_WAITING_BATCHES)
         self._is_waking = False
@@ -47,6 +54,11 @@ class Inbox:
             self._is_waking = True
             with suppress(RuntimeError):  # the loop has just closed
                 self._loop.call_soon_threadsafe(self._empty)
+
+    def tell(self, delta: TextDelta) -> None:
+        """Hand over a piece of text, and return at once."""
+        with suppress(RuntimeError):  # the loop has just closed
+            self._loop.call_soon_threadsafe(self._deliver_delta, delta)
 
     def run(self, sending: Coroutine[Any, Any, None]) -> None:
         """Run on the hub's loop, and do not wait for it."""
@@ -107,6 +119,27 @@ class Publisher:
             self._failed_at = None
             self._log.works("publish")
 
+    def tell(self, delta: TextDelta) -> None:
+        """Tell whoever watches of a piece of text. Where that fails, it is lost: the result is an event."""
+        if self._failed_at is not None and monotonic() - self._failed_at < RETRY_SECONDS:
+            return
+        try:
+            layer = channel_layer()
+            if type(layer) is InMemoryChannelLayer:
+                for inbox in _inboxes:
+                    inbox.tell(delta)
+            elif is_in_memory(layer):
+                if _inboxes:
+                    _inboxes[-1].run(_send_delta(layer, delta))
+            else:
+                self._run(_send_delta(layer, delta))
+        except Exception as error:
+            self._log.failed("publish", "Telling of streamed text fails (%s)", type(error).__name__)
+            self._failed_at = monotonic()
+        else:
+            self._failed_at = None
+            self._log.works("publish")
+
     def close(self) -> None:
         """Close the loop and the connections it holds."""
         if self._runner is not None:
@@ -134,6 +167,11 @@ def _tell_this_process(layer: BaseChannelLayer, batches: Sequence[Batch]) -> Non
     if batches and inboxes:
         # The layer's queues belong to a loop: a put from another would be seen only when that next wakes.
         inboxes[-1].run(_send(layer, batches))
+
+
+async def _send_delta(layer: BaseChannelLayer, delta: TextDelta) -> None:
+    async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
+        await layer.group_send(group_name(delta.trace_id), to_delta_message(delta))
 
 
 async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:

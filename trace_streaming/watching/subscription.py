@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trace_streaming.events import END_STATES
+from trace_streaming.events.deltas import TextDelta
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import connection_name, describe
 from trace_streaming.wire.batches import Batch
@@ -83,6 +84,15 @@ class Subscription(Cursor):
         if text is None or (not self._is_pumping and self._client.send_now(Packet([Frame(text)]))):
             return
         self._heartbeat_due = True
+        self._wake()
+
+    def tell(self, delta: TextDelta) -> None:
+        """Tell a client that is live of a piece of text; who takes nothing at the moment does without."""
+        if self.is_behind or not self.filter.takes_calls or (text := self.profile.delta(delta)) is None:
+            return
+        if not self._is_pumping and self._client.send_now(Packet([Frame(text)])):
+            return
+        self.keep_news(text)
         self._wake()
 
     def give_up_if_stalled(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import orjson
 
 from trace_streaming.events import EncodedEvent, format_timestamp
+from trace_streaming.events.deltas import TextDelta
 
 from .frames import Frame, chunked
 
@@ -60,6 +61,7 @@ class Profile(Protocol):
     def live(self, sequence: int) -> str | None: ...  # noqa: D102
     def heartbeat(self, sequence: int) -> str | None: ...  # noqa: D102
     def ended(self, state: str, sequence: int) -> str | None: ...  # noqa: D102
+    def delta(self, delta: TextDelta) -> str | None: ...  # noqa: D102
 
 
 class PlainProfile:
@@ -99,6 +101,9 @@ class PlainProfile:
         """No such frame."""
 
     def ended(self, state: str, sequence: int) -> None:
+        """No such frame."""
+
+    def delta(self, delta: TextDelta) -> None:
         """No such frame."""
 
     @staticmethod
@@ -150,6 +155,10 @@ class V1Profile:
     def ended(self, state: str, sequence: int) -> str:
         """The trace is finished, and all of it was sent."""
         return _json(type="ended", state=state, sequence=sequence)
+
+    def delta(self, delta: TextDelta) -> str:
+        """A call's text while it streams."""
+        return _json(type="delta", call_id=delta.call_id, offset=delta.offset, text=delta.text)
 
     @staticmethod
     def pong() -> str:

@@ -58,6 +58,11 @@ class EventFilter:
         """Whether an event of this name and status is wanted."""
         return (self.events is None or event in self.events) and (self.statuses is None or status in self.statuses)
 
+    @property
+    def takes_calls(self) -> bool:
+        """Whether the calls of models are wanted, and so what they say while they say it."""
+        return self.events is None or any(name.startswith("llm_call_") for name in self.events)
+
 
 EVERYTHING: Final = EventFilter()
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from trace_streaming.events import EncodedEvent
+from trace_streaming.events.deltas import TextDelta
 
 from .frames import Frame, Packet
 from .profiles import Connected, Gap
@@ -66,13 +67,26 @@ class EventStreamProfile:
         """The trace is finished, and all of it was sent; the place is its end, whatever the filter left out."""
         return f"{_ENDED}id: {sequence}\ndata: {_json({'state': state, 'sequence': sequence})}\n\n"
 
+    def delta(self, delta: TextDelta) -> str | None:
+        """Only for those who ask for them."""
+        return None
+
     @staticmethod
     def is_end(packet: Packet) -> bool:
         """Whether nothing comes behind it."""
         return any(frame.text.startswith(_ENDED) for frame in packet.frames)
 
 
+class EventStreamWithDeltasProfile(EventStreamProfile):
+    """The same, and the texts of calls while they stream: messages without an ``id``, which move no place."""
+
+    def delta(self, delta: TextDelta) -> str:
+        """A call's text while it streams."""
+        return _message("delta", {"call_id": delta.call_id, "offset": delta.offset, "text": delta.text})
+
+
 EVENT_STREAM: Final = EventStreamProfile()
+EVENT_STREAM_WITH_DELTAS: Final = EventStreamWithDeltasProfile()
 
 
 def _message(name: str, fields: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ _NESTED: Final = re.compile(
 """What a schema or a form says of a key, in lines that are indented more."""
 _RESOURCE: Final = re.compile(r"\barn:[\w:\-]*:\Z")
 _BRACED: Final = re.compile(r"\{[^{}\n]{1,256}\}(?=;|$)")
+_FOLDERS: Final = re.compile(r"/[a-z]+(?:/[a-z][a-z_.\-]*)+")
+_ANOTHER_KEY: Final = re.compile(r"[A-Za-z_][\w.\-]{0,64}[ \t]?[=:](?!=)")
 _LEAST_OF_PIN: Final = 3
 _LEAST_OF_CODE: Final = 6
 """Digits."""
@@ -54,6 +56,8 @@ def read_bare(assignment: Assignment) -> Range | None:
 def _whole_line(text: str, at: int) -> Range | None:
     """What is compared, or stands on another line: only what looks like a secret, alone in its line."""
     word = _SHORT_WORD.match(text, at)
+    if _ANOTHER_KEY.match(text, at):
+        return None
     is_alone = word is not None and _LINE_END.match(text, word.end()) is not None
     return word.span() if word and is_alone and looks_random(word[0].strip("/.")) else None
 
@@ -81,6 +85,8 @@ def _is_no_value(assignment: Assignment, value: str, found: str, *, is_joined: b
         return True
     if found.isdecimal() and len(found) < (_LEAST_OF_CODE if is_joined else _LEAST_OF_PIN):
         return True
+    if _FOLDERS.fullmatch(found):
+        return True
     is_template = value[0] == "?" and assignment.text.endswith("{", 0, assignment.start)  # ``${TOKEN:?is missing}``
     return is_template or (assignment.key.lower() in {"pwd", "oldpwd"} and found[0] in "/~")
 
@@ -98,7 +104,7 @@ def _words_of_dotenv(text: str, start: int, at: int) -> Range | None:
     if line_end < 0 or not _DOTENV_LINE.match(text, line_start):
         return None
     value = text[at:line_end].rstrip()
-    if " " not in value or value[0] in "\"'$" or "#" in value or "=" in value:
+    if is_placeholder(value) or " " not in value or value[0] in "\"'$" or "#" in value or "=" in value:
         return None
     before = text.rfind("\n", 0, max(line_start - 1, 0)) + 1
     following = text[line_end + 1 : line_end + 80]

@@ -30,6 +30,9 @@ _MOST_OF_MANIFEST: Final = 8_192
 _HEADING: Final = re.compile(r"[\w .\-/()\"'#*]{0,40}")
 _RULE: Final = re.compile(r"[\s|:+\-=]*")
 _CROSSING: Final = re.compile(r"-[+|]-")
+_HTML_ROW: Final = re.compile(r"<tr[^>]{0,200}>(?:(?!</?tr|</table).){0,4000}", re.DOTALL)
+_HTML_CELL: Final = re.compile(r"<td[^>]{0,200}>(?:<\w{1,8}>)?([^<]{0,1000})")
+_MOST_OF_TABLE: Final = 65_536
 _QUOTED_CELL: Final = re.compile(r'[ \t]*"(?:[^"\n]|"")*"')
 _AROUND_CELL: Final = " \r\"'`*"
 _LONGEST_LINE: Final = 2_000
@@ -39,6 +42,8 @@ _SEPARATORS: Final = ("|", "\t", ",", ";")
 
 def column_below(text: str, start: int, end: int, most: int) -> list[Range]:
     """The cells below a heading, as far as the lines have as many as the first."""
+    if text.startswith("</th>", end):
+        return list(_below_th(text, start, end))[:most]
     line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
     if line_end < 0 or line_end - line_start > _LONGEST_LINE:
         return []
@@ -52,6 +57,19 @@ def column_below(text: str, start: int, end: int, most: int) -> list[Range]:
     if column is None or text[slice(*headings[column])].strip(_AROUND_CELL) != text[start:end]:
         return []
     return list(_below(text, line_end + 1, separator, column, len(headings)))[:most]
+
+
+def _below_th(text: str, start: int, end: int) -> Iterator[Range]:
+    """In HTML: of each row that follows, the cell under the heading."""
+    row_start = text.rfind("<tr", max(0, start - _LONGEST_LINE), start)
+    table_end = text.find("</table", end, end + _MOST_OF_TABLE)
+    if row_start < 0:
+        return
+    column = text.count("</th>", row_start, start)
+    for row in _HTML_ROW.finditer(text, end, table_end if table_end >= 0 else end + _MOST_OF_TABLE):
+        cells = list(_HTML_CELL.finditer(text, *row.span()))
+        if column < len(cells) and cells[column][1].strip():
+            yield cells[column].span(1)
 
 
 def _is_row(text: str, line_start: int, line_end: int, separator: str) -> bool:

@@ -15,7 +15,8 @@ Range = tuple[int, int]
 
 _JOINED: Final = re.compile(r"""(?:\\'(?=')|[ \t]*(?:[+.][ \t]*)?(?:\\\n\s*)?(?=["']))""")
 _WRAPPED: Final = re.compile(
-    r"""(?:new[ ])?(?:\[\])?[A-Za-z_][\w.:]{0,80}[(]{1,2}[ \t]{0,4}[bBrRfFuU]{0,2}(\\*["'`])"""
+    r"""(?:new[ ])?(?:\[\])?[A-Za-z_][\w.:]{0,80}[(]{1,2}[ \t]{0,4}(?:(?:default|value"""
+    r"""|fallback)[ ]?=[ ]?)?[bBrRfFuU]{0,2}(\\*["'`])"""
 )
 _MAKES_SECRET: Final = re.compile(
     r"(?i)(?:secret\w*|securestring|bytes|str|string|b64decode|decode|encode|quote|fromhex|buffer\.from)$"

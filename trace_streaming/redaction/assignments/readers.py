@@ -38,6 +38,8 @@ _VARIABLE: Final = re.compile(r"\$\{[\w.\-]*(?::?[-=+](?P<default>[^{}\"'\\]{1,2
 _JSON_SCHEMA: Final = re.compile(
     r"""\{\s{0,16}\\*["']type\\*["']\s{0,8}:\s{0,8}\\*["'](?:string|object|integer|number|boolean|array|null)\\*["']"""
 )
+_LONG_BRACKET: Final = re.compile(r"\[\[([^\[\]\"'\n,]{3,512})\]\]")
+"""Of Lua."""
 _OF_TEXTS: Final = re.compile(r"""[\[{]\s{0,16}\\*["']""")
 
 # How far a value without quotes reaches, by what stands before it.
@@ -151,6 +153,8 @@ def read_variable(assignment: Assignment) -> Range | None:
 def read_container(assignment: Assignment) -> Range | None:
     """An object or a list of secrets; in code, only of texts."""
     text, at, separator = assignment.text, assignment.at, assignment.separator
+    if long := _LONG_BRACKET.match(text, at):
+        return long.span(1)
     if not assignment.is_sure or text[at : at + 1] not in {"{", "["} or text.startswith("[]", at):
         return None
     is_of_texts = _OF_TEXTS.match(text, at) is not None

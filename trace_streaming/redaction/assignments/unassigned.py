@@ -31,6 +31,7 @@ _IN_BOOKS: Final = re.compile(
 _CELL: Final = re.compile(
     r"[ \t]*(?:[|\t]|,(?=[^\n,]+(?:\n|$)))[ \t]*[`\"']?([^\s|`\"',]{6,256})[`\"']?[ \t]*(?:\||\n|$)"
 )
+_REJECTED: Final = re.compile(r"""(?:\n|\\+n)[ \t]+[^\n]{0,200}?\binput_value=(\\*["'])""")
 _NEXT_ELEMENT: Final = re.compile(
     r"(?:</\w{1,12}>\s{0,16}){1,3}(?:<\w{1,12}[^<>]{0,100}>\s{0,16}){1,4}([^\s<>]{6,256})</"
 )
@@ -73,7 +74,7 @@ _PAIRED: Final = re.compile(
     r"""|secret\w{0,8})(?:\\*["'])?(?:[ \t]{0,8}(?::|=>?)|>)[ \t]{0,8}""",
     re.IGNORECASE,
 )
-_VALUE_BEFORE: Final = re.compile(r"""\bvalue=\\*["']([^"'<>\\]{1,256})\\*["'][^<>]{0,80}\btype=\\*["']\Z""")
+_VALUE_BEFORE: Final = re.compile(r"""\bvalue=\\*["']([^"'<>\\]{1,256})\\*["'][^<>]{0,80}\btype=(?:\\*["'])?\Z""")
 _MULTIPART: Final = re.compile(
     r"""\\*["'](?:;[^\r\n]{0,200})?(?:\r?\n|\\+r\\+n)(?:[\w\-]{1,40}:[^\r\n]{0,200}(?:\r?\n|\\+r\\+n)){0,4}(?:\r?\n|\\+r\\+n)"""
     r"""([^\r\n\\]{1,4096})(?:\r?\n|\\+r\\+n)"""
@@ -102,12 +103,12 @@ _BRACKETED: Final = re.compile(r"[ \t]\[([^\[\]\s]{6,256})\]")
 def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
     """The range of the value that belongs to the key at ``start:end``; None where there is none to hide."""
     if not is_secret:
-        named = _paired(text, start, end) or _next_argument(text, start, end)
+        named = _next_argument(text, start, end) or _paired(text, start, end)
         if named is None and _SAID.fullmatch(text, start, end):
             return _spoken(text, end) or _behind_blank(text, start, end)
         return named
     if text[start] == "-" or is_set(text, start):
-        return _option(text, start, end)
+        return _option(text, start, end) or _next_argument(text, start, end)
     if is_behind_env(text, start):
         option = _option(text, start, end)
         return option if option and _is_value_of_env(text, start, end, option) else None
@@ -115,8 +116,9 @@ def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> R
         _quoted_as_in_books(text, end)
         or _phrase(text, start, end)
         or _spoken(text, end)
-        or _paired(text, start, end)
         or _next_argument(text, start, end)
+        or _paired(text, start, end)
+        or _rejected(text, end)
         or literal_in_brackets(text, end)
         or literal_or(text, end)
         or literal_typed(text, end)
@@ -181,6 +183,12 @@ def _next_cell(text: str, end: int) -> Range | None:
     return cell.span(1) if cell and looks_chosen(cell[1]) else None
 
 
+def _rejected(text: str, end: int) -> Range | None:
+    """As pydantic tells of a field that has another value than it should: ``[…, input_value='value', …]``."""
+    rejected = _REJECTED.match(text, end)
+    return _quoted(text, rejected) if rejected else None
+
+
 def _next_element(text: str, end: int) -> Range | None:
     """``<dt>API key</dt><dd><code>value</code></dd>``."""
     element = _NEXT_ELEMENT.match(text, end)
@@ -216,7 +224,13 @@ def _paired(text: str, start: int, end: int) -> Range | None:
         return _unless_hidden(*part.span(1), text)
     paired = _PAIRED.match(text, end)
     is_of_type = naming[1][::-1].lower() == "type" and paired is not None and "\n" in paired[0]
-    if paired is None or is_of_type or _NAMED_AGAIN.search(paired[0], paired[0].find("\n") + 1 or len(paired[0])):
+    is_of_selector = paired is not None and ")" in paired[0]
+    if (
+        paired is None
+        or is_of_type
+        or is_of_selector
+        or _NAMED_AGAIN.search(paired[0], paired[0].find("\n") + 1 or len(paired[0]))
+    ):
         return None
     at = paired.end()
     if quote := QUOTE.match(text, at):

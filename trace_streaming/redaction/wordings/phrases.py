@@ -236,6 +236,7 @@ PHRASES: Final = (
                 "pin for",
                 "pin to",
                 "pin was",
+                "pin f\u00fcr",
                 "pin der",
                 "pin zur",
                 "pin ist",
@@ -251,6 +252,12 @@ PHRASES: Final = (
         r"(\d{3}[ -]?\d{3}|\d{4,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
         "Your verification code is 493817",
+    ),
+    Phrase(
+        ("one-time password ", "one time password ", "einmalpasswort ", "otp ", "mtan ", "smstan "),
+        r"(?i)[\w-]{3,16}(?: time)?(?: password)? (\d{3}[ -]?\d{3}|\d{4,8})(?![\w%/:]|\.\d|-\d)",
+        Looks.CODE,
+        "Use the one-time password 493817 to continue.",
     ),
     Phrase(
         ("is your ", "ist ihr ", "ist dein ", "est votre ", "es tu "),

@@ -1,0 +1,111 @@
+"""What calls say while they say it: gathered, redacted, and told four times a second by a thread of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from threading import Condition, Lock, Thread
+from time import monotonic
+from typing import Final
+
+from trace_streaming.events.deltas import TextDelta
+from trace_streaming.redaction import Redactor
+from trace_streaming.redaction.streams import StreamedText
+
+INTERVAL_SECONDS: Final = 0.25
+"""Between two deltas of one call, at the least."""
+IDLE_SECONDS: Final = 5.0
+"""After which a thread with nothing to do ends."""
+MOST_CHARACTERS: Final = 65_536
+"""In one delta."""
+
+Tell = Callable[[TextDelta], None]
+
+
+class TextStream:
+    """The text of one call.
+
+    :param redactor: of its emitter
+    :param tell: called with each delta, in the thread of the teller; what it raises ends the stream
+    """
+
+    def __init__(self, trace_id: str, call_id: str, redactor: Redactor, tell: Tell) -> None:
+        self._trace_id = trace_id
+        self._call_id = call_id
+        self._tell = tell
+        self._text = StreamedText(trace_id, redactor)
+        self._pieces: list[str] = []
+        self._is_closed = False
+        self.due = 0.0
+        """When it may tell again, by the monotonic clock."""
+
+    def put(self, text: str) -> None:
+        """Add a piece; returns at once."""
+        if self._is_closed or not text:
+            return
+        self._pieces.append(text)
+        if len(self._pieces) == 1:
+            teller.wake(self)
+
+    def close(self) -> None:
+        """The call has ended: its result follows as an event, and what was not told yet is not told."""
+        self._is_closed = True
+        self._pieces.clear()
+
+    def tell(self) -> None:
+        """Tell what can be told of what has gathered."""
+        self.due = monotonic() + INTERVAL_SECONDS
+        pieces, self._pieces = self._pieces, []
+        offset = self._text.offset
+        text = self._text.add("".join(pieces))
+        for start in range(0, len(text), MOST_CHARACTERS):
+            if self._is_closed:
+                return
+            self._tell(TextDelta(self._trace_id, self._call_id, offset + start, text[start : start + MOST_CHARACTERS]))
+
+
+class Teller:
+    """The thread that tells. It runs while there is something to tell."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: what waits is the parent's to tell."""
+        self._streams: dict[TextStream, None] = {}
+        self._changed = Condition(Lock())
+        self._thread: Thread | None = None
+
+    def wake(self, stream: TextStream) -> None:
+        """A stream has something to tell."""
+        with self._changed:
+            self._streams[stream] = None
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="trace-text", daemon=True)
+                self._thread.start()
+            else:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while (stream := self._next()) is not None:
+            try:
+                stream.tell()
+            except Exception:  # whoever is told, the agent goes on; the result is an event
+                stream.close()
+
+    def _next(self) -> TextStream | None:
+        """The next that may tell, as soon as it may; None when there was none for long."""
+        with self._changed:
+            while True:
+                stream = min(self._streams, key=lambda each: each.due, default=None)
+                wait = IDLE_SECONDS if stream is None else stream.due - monotonic()
+                if stream is not None and wait <= 0:
+                    del self._streams[stream]
+                    return stream
+                if not self._changed.wait(wait) and stream is None and not self._streams:
+                    self._thread = None
+                    return None
+
+
+teller: Final = Teller()
+os.register_at_fork(after_in_child=teller.forget)
