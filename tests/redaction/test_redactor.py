@@ -247,3 +247,10 @@ def test_a_marker_hides_nothing_that_is_written_beside_it() -> None:
     """Anybody may write one."""
     assert redact_text("password=[redacted:key]s3cr3tPw99x") == "password=[redacted:key]"
     assert redact_text("password: [redacted:key] s3cr3tPw99x") == "password: [redacted:key] [redacted:key]"
+
+
+@pytest.mark.parametrize("key", ["pass\x1b[0mword", "pass\u200bword", "p\u0430ssword"])
+def test_a_disguised_key_is_seen_beside_another_find(key: str) -> None:
+    """Torn by a colour, by an invisible sign, or with a letter that only looks like its own."""
+    text = redact_text(f"mail ada@example.com, {key}=s3cr3tPw99x then")
+    assert text == "mail [redacted:email], password=[redacted:key] then"

@@ -57,12 +57,12 @@ def redact_text(text: str, effort: Effort | None = None) -> str:
         return TOO_MUCH
     places, cut = _HINTS.places(in_small_letters(text))
     spans, cut = _found(text, places, cut, effort)
-    if not spans and cut is None:
-        if (places and places[_COLOURS]) or (not text.isascii() and _DISGUISED.search(text)):
-            return _as_it_reads(text, effort)
+    redacted = _without(text, spans, cut, effort) if spans or cut is not None else text
+    if cut is None and ((places and places[_COLOURS]) or (not text.isascii() and _DISGUISED.search(text))):
+        return _as_it_reads(redacted, effort)
+    if redacted is text:
         remember(text, innocent_texts)
-        return text
-    return _without(text, spans, cut, effort)
+    return redacted
 
 
 def redact_id(text: str, effort: Effort) -> str:
@@ -122,7 +122,7 @@ def _without_those_of_markers(text: str, found: list[Span]) -> list[Span]:
 
 
 def _as_it_reads(text: str, effort: Effort) -> str:
-    """A text in which nothing was found as it is written, without the signs that nobody sees."""
+    """A text without what was found as it is written; and without the signs that nobody sees, if that shows more."""
     plain = plain_letters(_CONTROLS.sub("", text))
     if plain == text or len(plain) > len(text):
         return text

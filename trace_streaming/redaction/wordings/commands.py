@@ -218,7 +218,7 @@ def find_in_commands(text: str, places: Sequence[Place], effort: Effort) -> Iter
 def secret_arguments(name: str, arguments: Sequence[Word]) -> Iterator[Word]:
     """Of a program's arguments, the parts that are secrets."""
     for command in _BY_NAME.get(name, ()):
-        if command.needs and all(word.text.lower() != command.needs for word in arguments):
+        if command.needs and all(word.text.lower() != command.needs.lower() for word in arguments):
             continue
         yield from _by_options(command, arguments)
         if command.positional is not None:
