@@ -305,6 +305,19 @@ describe("coming back", () => {
   });
 });
 
+describe("text that streams", () => {
+  test("a piece is handed on, and moves no cursor", async () => {
+    const { stream } = watch();
+    const heard = [];
+    stream.addEventListener("delta", ({ detail }) => heard.push(detail));
+    const socket = (await accepted()).say(connected());
+    const { position } = stream;
+    socket.say({ type: "delta", call_id: "1", offset: 0, text: "The weather" });
+    assert.deepEqual(heard, [{ call_id: "1", offset: 0, text: "The weather" }]);
+    assert.equal(stream.position, position);
+  });
+});
+
 describe("silence", () => {
   test("a connection that misses heartbeats is asked, and left when it does not answer", async () => {
     watch();

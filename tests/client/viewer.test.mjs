@@ -43,6 +43,46 @@ const sequences = (run) => run.rows.map((row) => row.events.map(({ sequence }) =
 const START = "tool_call_start";
 const COMPLETE = "tool_call_complete";
 
+describe("what a call says while it says it", () => {
+  const begun = () => runOf(["llm_call_start", 0, { "gen_ai.request.model": "m", call_id: "1" }, "pending"]);
+  const said = (run) => preview(run.rows[0]);
+
+  test("it grows in its row until the result is there", () => {
+    const run = begun();
+    run.takeChanges();
+    run.hear({ call_id: "1", offset: 0, text: "The weather " });
+    run.hear({ call_id: "1", offset: 12, text: "is fine" });
+    assert.equal(said(run), "\u2192 The weather is fine");
+    assert.equal(run.takeChanges().size, 1);
+    run.add([
+      {
+        event: "llm_call_complete",
+        trace_id: "t",
+        timestamp: "2026-01-05T12:00:01.000000+00:00",
+        details: { call_id: "1", result: "The weather is fine today." },
+        status: "success",
+        sequence: 2,
+      },
+    ]);
+    run.hear({ call_id: "1", offset: 19, text: " late" });
+    assert.equal(said(run), "\u2192 The weather is fine today.");
+  });
+
+  test("a piece that was missed is seen by the offset, and one that comes again changes nothing", () => {
+    const run = begun();
+    run.hear({ call_id: "1", offset: 30, text: "and so on" });
+    run.hear({ call_id: "1", offset: 30, text: "and so on" });
+    run.hear({ call_id: "another", offset: 0, text: "of a call that is not known" });
+    assert.equal(said(run), "\u2192 \u2026 and so on");
+  });
+
+  test("a row keeps the end of it", () => {
+    const run = begun();
+    for (let at = 0; at < 10_000; at += 10) run.hear({ call_id: "1", offset: at, text: "ten signs " });
+    assert.ok(run.rows[0].said.length <= 2000);
+  });
+});
+
 describe("calls", () => {
   test("a start is paired with its end by call_id, whatever ends between", () => {
     const run = runOf(

@@ -259,6 +259,11 @@ export class Spans {
     this.#place(span);
   }
 
+  /** @param {string} callId */
+  ofCall(callId) {
+    return this.#byId.get(callId)?.at(-1) ?? null;
+  }
+
   /** @param {number} sequence */
   of(sequence) {
     return this.#bySequence.get(sequence) ?? null;

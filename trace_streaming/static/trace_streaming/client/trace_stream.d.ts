@@ -51,6 +51,8 @@ export interface TraceStreamEventMap {
   /** The replay is done; once for each connection. */
   live: CustomEvent<{ sequence: number }>;
   gap: CustomEvent<TraceGap>;
+  /** A call's text while it streams, from `offset` on; only while live, and never in the plain profile. */
+  delta: CustomEvent<{ call_id: string; offset: number; text: string }>;
   /** The trace has ended and all of it was received; never in the plain profile. */
   ended: CustomEvent<{ state: "success" | "error" | "incomplete"; sequence: number }>;
   /** What the server complains of, or a ticket that could not be had; the stream goes on by its own rules. */

@@ -331,6 +331,8 @@ export class TraceStream extends EventTarget {
         return this.#dispatch("live", { sequence: frame.sequence });
       case "gap":
         return this.#skip(frame);
+      case "delta":
+        return this.#dispatch("delta", { call_id: frame.call_id, offset: frame.offset, text: frame.text });
       case "heartbeat":
         this.#head = frame.sequence;
         return undefined;

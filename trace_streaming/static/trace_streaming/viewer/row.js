@@ -13,6 +13,11 @@ export class Row extends Span {
   /** @type {{kind: string, status: string, isOpen: boolean} | null} as what it was counted */
   counted = null;
 
+  /** What its call has said up to now, as far as it was heard; the result follows. */
+  said = "";
+  /** How many characters of that were told before, and by now. */
+  saidUntil = 0;
+
   /** That of its span, or `gap`. */
   get kind() {
     return this.gap === null ? super.kind : "gap";

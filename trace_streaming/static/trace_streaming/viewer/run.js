@@ -8,6 +8,9 @@ import { Row } from "./row.js";
 
 /** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
 
+/** Characters that a row keeps of what a call says. */
+const MOST_SAID = 2000;
+
 /** All that is known of one trace. */
 export class Run {
   /** @type {Spans<Row>} */
@@ -38,6 +41,21 @@ export class Run {
   /** @param {TraceEvent[]} events in order */
   add(events) {
     for (const event of events) this.#add(event);
+  }
+
+  /**
+   * Takes a piece of what an open call says. Who has missed one reads on from the next.
+   *
+   * @param {{call_id: string, offset: number, text: string}} delta
+   */
+  hear({ call_id, offset, text }) {
+    const row = this.#spans.ofCall(call_id);
+    if (row === null || !row.isOpen || offset < row.saidUntil) return;
+    row.said = (offset > row.saidUntil ? "\u2026 " : row.said) + text;
+    row.said = row.said.slice(-MOST_SAID);
+    row.saidUntil = offset + text.length;
+    row.version += 1;
+    this.#changed.add(row);
   }
 
   /** @param {{from: number, to: number, reason: string}} gap */

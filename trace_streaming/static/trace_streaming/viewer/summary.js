@@ -15,6 +15,9 @@ const APART = new Set([
 /** As the server keeps of a tool's name. */
 const LONGEST_NAME = 200;
 
+/** Of what a call says: its end is what is new. */
+const LONGEST_SAID = 160;
+
 const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approved with changes" };
 
 /**
@@ -53,6 +56,7 @@ export function label(row) {
 export function preview(row) {
   if (row.kind === "gap") return "";
   const { details } = row;
+  if (row.isOpen && row.said !== "") return `\u2192 ${oneLine(row.said.slice(-LONGEST_SAID))}`;
   if (row.kind === "llm") return ofModel(details);
   const said = [];
   const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments;

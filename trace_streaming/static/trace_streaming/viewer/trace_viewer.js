@@ -160,6 +160,10 @@ export class TraceViewer extends HTMLElement {
     const stream = (this.#stream = new TraceStream(url, { since: 0, exactIntegers: true }));
     stream.addEventListener("connected", ({ detail }) => this.#connected(detail.state));
     stream.addEventListener("events", ({ detail }) => this.#take(detail));
+    stream.addEventListener("delta", ({ detail }) => {
+      this.#run.hear(detail);
+      this.#schedule();
+    });
     stream.addEventListener("live", () => this.following && this.#schedule());
     stream.addEventListener("gap", ({ detail }) => {
       if (detail.reason === "epoch") this.#reset();
