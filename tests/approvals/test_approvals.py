@@ -654,6 +654,23 @@ def test_an_edit_that_cannot_be_read_keeps_nobody_else_waiting(alice: User, sett
         decisions.decide(unreadable, "edited", user=alice, channel="api", edited={"n": 2})
 
 
+def test_who_asks_while_others_are_looked_for_is_looked_for_next(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told that there is no such approval, which the database had not been asked for."""
+    for approval_id in ("first", "second"):
+        decisions.decide(stored_approval(approval_id=approval_id), "approved", user=alice, channel="api")
+    second: list[Future[Decision]] = []
+
+    def read(approval_ids: set[str]) -> list[Approval]:
+        rows = decisions.with_timeouts(approval_ids)
+        if not second:
+            second.append(ask(AskedBefore("t", "second", None)))
+        return rows
+
+    monkeypatch.setattr(approval_waiting, "with_timeouts", read)
+    assert ask(AskedBefore("t", "first", None)).result(5).is_approved
+    assert second[0].result(5).is_approved
+
+
 def test_an_edit_of_an_earlier_version_is_not_lost() -> None:
     """It was kept in clear, and its agent may still come for it."""
     stored_approval(arguments={"n": 1}, decision="edited", edited_arguments={"n": 2}, decided_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Text that streams, on real servers: from one process to the watchers of another, beside a log that does not change."""
+"""Text that streams, on real servers: to the watchers of every process, beside a log that does not change."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def speak(url: str, token: str, trace_id: str) -> None:
 
 async def words(socket: ClientConnection) -> tuple[str, list[int]]:
     """What is told until the call's result, and the numbers of the events beside."""
-    text, sequences = "", []
+    text, sequences = "", list[int]()
     while len(sequences) < 2:
         frame = orjson.loads(await socket.recv())
         if frame["type"] == "delta":

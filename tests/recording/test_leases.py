@@ -39,7 +39,21 @@ def leases(settings: Settings, transactional_db: None) -> Iterator[Leases]:
     recorder.close()
     yield recorder.leases
     recorder.close()
+    assert recorder.leases._leases == {}
     assert "trace-leases" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.fixture(autouse=True)
+def first_beat(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The thread beats as soon as it starts, and then not within a test."""
+    beat, beaten = Leases._beat, threading.Event()
+
+    def beat_and_say(self: Leases) -> None:
+        beat(self)
+        beaten.set()
+
+    monkeypatch.setattr(Leases, "_beat", beat_and_say)
+    return beaten
 
 
 @pytest.fixture
@@ -70,8 +84,9 @@ def state(trace_id: str = "t") -> str:
     return Trace.objects.get(trace_id=trace_id).state
 
 
-def falls_asleep() -> None:
+def falls_asleep(first_beat: threading.Event) -> None:
     """For longer than its lease lasts."""
+    assert first_beat.wait(10)
     EmitterLease.objects.update(expires_at=UtcNow() - timedelta(seconds=1))
 
 
@@ -114,10 +129,12 @@ def test_a_process_that_ends_leaves_its_traces_incomplete_at_once(leases: Leases
     assert (state(), held()) == ("running", ["t"])
 
 
-def test_a_process_that_was_asleep_takes_its_traces_back(leases: Leases, told: list[Batch]) -> None:
+def test_a_process_that_was_asleep_takes_its_traces_back(
+    leases: Leases, first_beat: threading.Event, told: list[Batch]
+) -> None:
     """Others gave them up meanwhile; they run again without an event, and are held."""
     emitter = emitted()
-    falls_asleep()
+    falls_asleep(first_beat)
     assert give_up_the_dead() == 1
     assert (state(), held()) == ("incomplete", [])
     leases._beat()
@@ -130,11 +147,11 @@ def test_a_process_that_was_asleep_takes_its_traces_back(leases: Leases, told: l
 
 
 def test_an_event_of_a_process_that_was_asleep_holds_its_trace_again(
-    leases: Leases, monkeypatch: pytest.MonkeyPatch
+    leases: Leases, first_beat: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever comes first, the event or the beat."""
     emitter = emitted()
-    falls_asleep()
+    falls_asleep(first_beat)
     give_up_the_dead()
     monkeypatch.setattr(module, "monotonic", lambda: float("inf"))
     emitter.emit("plan_created")
@@ -143,7 +160,7 @@ def test_an_event_of_a_process_that_was_asleep_holds_its_trace_again(
 
 
 def test_a_database_that_was_away_finds_the_traces_as_they_were(
-    leases: Leases, monkeypatch: pytest.MonkeyPatch
+    leases: Leases, first_beat: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The beats fail, and are logged once; what is emitted waits; then all of it is held."""
     emitter = emitted()
@@ -157,7 +174,7 @@ def test_a_database_that_was_away_finds_the_traces_as_they_were(
         patch.setattr(stored, "renew", fail)
         emitter.emit("plan_created")
         assert not emitter.flush(0.1)
-        falls_asleep()
+        falls_asleep(first_beat)
         give_up_the_dead()
     assert emitter.flush(10)
     assert (state(), held(), Event.objects.count()) == ("running", ["t"], 2)
@@ -210,15 +227,15 @@ def test_what_comes_from_elsewhere_is_not_held(leases: Leases) -> None:
     assert state() == "running"
 
 
-def test_whoever_serves_or_prunes_finds_what_others_have_left(leases: Leases) -> None:
+def test_whoever_serves_or_prunes_finds_what_others_have_left(leases: Leases, first_beat: threading.Event) -> None:
     """No scheduler is needed."""
     emitted()
-    falls_asleep()
+    falls_asleep(first_beat)
     presence = Presence()
     presence._beat()
     assert state() == "incomplete"
     emitter = emitted("u")
-    falls_asleep()
+    falls_asleep(first_beat)
     call_command("prune_traces", "--older-than", "30d", stdout=StringIO())
     assert state("u") == "incomplete"
     emitter.end()

@@ -90,8 +90,9 @@ class Desk:
             self.wake.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
-        rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in self._waiting})}
-        for waiting in list(self._waiting):
+        looked_for = list(self._waiting)  # who asks while the database is read is looked for the next time
+        rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in looked_for})}
+        for waiting in looked_for:
             row = rows.get(waiting.asked.approval_id)
             answer = _missing(waiting.asked) if row is None else _answer_in(row, waiting.asked)
             if answer is not None:

@@ -92,6 +92,7 @@ class Teller:
                 stream.tell()
             except Exception:  # whoever is told, the agent goes on; the result is an event
                 stream.close()
+            del stream  # while it waits for the next it keeps no emitter
 
     def _next(self) -> TextStream | None:
         """The next that may tell, as soon as it may; None when there was none for long."""

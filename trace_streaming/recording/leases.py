@@ -118,6 +118,7 @@ class Leases(Heartbeat):
         """At the end of the process: what it has open is unfinished, unless another goes on with it."""
         super().close()
         self._open.clear()
+        self._leases.clear()  # one that was never given has started no thread that would let it go
 
     def watch(self) -> None:
         """Look from now on, every few seconds, for processes that are gone: somebody reads the traces here."""

@@ -29,7 +29,6 @@ from trace_streaming.redaction.known.learning import is_telling
 try:
     from .ingest import check_authorization, check_base_url
     from .sender import all_senders
-    from .telling import DeltaClient
 except ModuleNotFoundError as error:
     if error.name != "httpx":
         raise
@@ -87,9 +86,7 @@ class RemoteTraceEmitter(Emitter):
         self._extra_events = (*AGENT_EVENTS, *extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
-        self._server = self._base_url, check_authorization(scheme, token)
-        self._sender = all_senders.to(*self._server)
-        self._deltas: DeltaClient | None = None
+        self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
         self._face = face = Face.of(name, conversation, tags)
         if metadata is not None or face != Face():
             self._start(face, safe_details(metadata, redactor, self.trace_id)[1])
@@ -124,9 +121,7 @@ class RemoteTraceEmitter(Emitter):
         return self._redactor
 
     def _tell(self, delta: TextDelta) -> None:
-        if self._deltas is None:
-            self._deltas = DeltaClient(*self._server)
-        self._deltas.tell(delta)
+        self._sender.deltas.tell(delta)
 
     def _make(
         self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None

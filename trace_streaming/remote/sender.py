@@ -16,6 +16,7 @@ from trace_streaming.telemetry.logs import BurstLog
 
 from .beats import OpenTraces
 from .ingest import MAX_EVENTS, MAX_SIZE, Answer, IngestClient, NotYet, Refused, Sent, Stored, TooLarge, fitting, size
+from .telling import DeltaClient
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Sender:
         """Records that were given up: the server refused them, or the queue was full."""
         self._queue = RecordQueue()
         self.open_traces = OpenTraces()
+        self.deltas = DeltaClient(self._server, self._authorization)
         self._lock = threading.Lock()
         """Held by whoever begins or ends the thread."""
         self._thread: _Thread | None = None
