@@ -152,12 +152,10 @@ def _append(alias: str, records: Sequence[TraceRecord], in_doubt: Sequence[Batch
         event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
         for trace_id, new in appended.items()
     ]
-    measured = [signal_inputs.of(alias, batch) for batch in numbered]
+    measured = signal_inputs.of(alias, numbered)
     encoded = event_rows.insert(connections[alias], numbered, [each.measures for each in measured])
-    for batch, new, each in zip(numbered, appended.values(), measured, strict=True):
-        if new.calls:
-            told = model_calls.insert(alias, batch, new.calls, each.model_ms)
-            transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
+    if told := model_calls.insert(alias, numbered, [new.calls for new in appended.values()], measured):
+        transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
     trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return [
         batch
