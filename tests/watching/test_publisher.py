@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from trace_streaming.events import EncodedEvent
 from trace_streaming.watching import channel_layer, publisher
-from trace_streaming.watching.publisher import MAX_WAITING_BATCHES, RETRY_SECONDS, Inbox, Publisher
+from trace_streaming.watching.publisher import BATCH_BYTES, MAX_WAITING_BYTES, RETRY_SECONDS, Inbox, Publisher
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import MAX_FRAME_BYTES
 
@@ -130,15 +130,35 @@ async def test_hubs_of_this_process_are_handed_the_batches_themselves(
 
 async def test_a_loop_that_is_busy_is_handed_the_newest(inbox: tuple[Inbox, asyncio.Queue[Batch]]) -> None:
     """Joined where they follow each other, and bounded: what is left out is seen by the number."""
+    most = MAX_WAITING_BYTES // (MAX_FRAME_BYTES + BATCH_BYTES)
     events = [EncodedEvent(n, "plan_created", "success", "x" * MAX_FRAME_BYTES) for n in range(1, 1001)]
     for event in events:
         inbox[0].put([Batch("t", "e", "running", event.sequence, (event,))])
-    batches = [await asyncio.wait_for(inbox[1].get(), 5) for _ in range(MAX_WAITING_BATCHES)]
-    assert [batch.last_sequence for batch in batches] == list(range(1001 - MAX_WAITING_BATCHES, 1001))
+    batches = [await asyncio.wait_for(inbox[1].get(), 5) for _ in range(most)]
+    assert [batch.last_sequence for batch in batches] == list(range(1001 - most, 1001))
     for event in events[:10]:
         inbox[0].put([Batch("t", "e", "running", event.sequence, (event._replace(text="{}"),))])
     assert len((await asyncio.wait_for(inbox[1].get(), 5)).events) == 10
     assert inbox[1].empty()
+
+
+async def test_a_busy_loop_is_handed_a_batch_of_each_of_many_traces(
+    inbox: tuple[Inbox, asyncio.Queue[Batch]],
+) -> None:
+    """They are small: none is left out, and so none is read again from the store."""
+    event = EncodedEvent(1, "plan_created", "success", "x" * 300)
+    traces = [f"t-{number}" for number in range(5000)]
+    inbox[0].put([Batch(trace, "e", "running", 1, (event,)) for trace in traces])
+    assert [(await asyncio.wait_for(inbox[1].get(), 5)).trace_id for _ in traces] == traces
+
+
+async def test_an_event_that_is_larger_than_all_that_may_wait_is_handed_over(
+    inbox: tuple[Inbox, asyncio.Queue[Batch]],
+) -> None:
+    """The newest always is."""
+    event = EncodedEvent(1, "plan_created", "success", "x" * MAX_WAITING_BYTES)
+    inbox[0].put([Batch("t", "e", "running", 1, (event,))])
+    assert (await asyncio.wait_for(inbox[1].get(), 5)).events == (event,)
 
 
 async def test_whoever_else_is_in_the_group_hears_of_it_through_the_layer(
