@@ -18,6 +18,7 @@ from pytest_django import Settings
 from trace_streaming.events import EncodedEvent
 from trace_streaming.watching import channel_layer, publisher
 from trace_streaming.watching.publisher import BATCH_BYTES, MAX_WAITING_BYTES, RETRY_SECONDS, Inbox, Publisher
+from trace_streaming.watching.sending import MAX_IN_FLIGHT
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import MAX_FRAME_BYTES
 
@@ -71,6 +72,31 @@ def test_batches_are_sent_to_their_traces_groups(layer: SilentLayer) -> None:
     sender.close()
     assert [group for group, _ in layer.sent] == [channel_layer.group_name("t"), channel_layer.group_name("u")]
     assert channel_layer.from_message(layer.sent[0][1]) == BATCH
+
+
+def test_batches_of_many_traces_are_in_flight_together_and_those_of_one_in_order(
+    layer: SilentLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the answer to another trace's message; and never more are sent at once than may be."""
+    in_flight: set[str] = set()
+    most, order = 0, []
+
+    async def group_send(group: str, message: dict[str, Any]) -> None:
+        nonlocal most
+        assert group not in in_flight
+        in_flight.add(group)
+        most = max(most, len(in_flight))
+        await asyncio.sleep(0)  # what the network takes
+        in_flight.remove(group)
+        order.append((message["trace_id"], message["last_sequence"]))
+
+    monkeypatch.setattr(layer, "group_send", group_send)
+    traces = [f"t-{number}" for number in range(100)]
+    sender = Publisher()
+    sender.publish([Batch(trace, "e", "running", sequence) for sequence in (1, 2, 3) for trace in traces])
+    sender.close()
+    assert most == MAX_IN_FLIGHT
+    assert [[n for name, n in order if name == trace] for trace in traces] == [[1, 2, 3]] * 100
 
 
 def test_a_layer_that_fails_is_logged_once_left_alone_for_a_second_and_used_again(

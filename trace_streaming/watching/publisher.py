@@ -18,7 +18,8 @@ from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
 from trace_streaming.wire.batches import Batch, merge
 
-from .channel_layer import channel_layer, group_name, is_in_memory, to_message
+from .channel_layer import channel_layer, group_name, is_in_memory
+from .sending import send
 
 logger = logging.getLogger(__name__)
 
@@ -154,5 +155,4 @@ def _tell_this_process(layer: BaseChannelLayer, batches: Sequence[Batch]) -> Non
 
 async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:
     async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
-        for batch in batches:
-            await layer.group_send(group_name(batch.trace_id), to_message(batch))
+        await send(layer, batches)
