@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -332,6 +332,25 @@ async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> 
             await until(lambda: len(lossy.groups) == 2)
             channels = {channel for members in lossy.groups.values() for channel in members}
             assert channels == {hub.current_hub()._listener.channel} != {lost}
+
+
+async def test_those_who_come_together_are_asked_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart all sockets come at once: those who come during one query get the next, all the same one."""
+    for number in range(20):
+        await emit(f"t-{number}", number + 1)
+    asked = []
+    read_heads = store.read_heads
+
+    def counted(trace_ids: Any) -> Any:
+        asked.append(len(trace_ids))
+        return read_heads(trace_ids)
+
+    monkeypatch.setattr(store, "read_heads", counted)
+    async with AsyncExitStack() as stack:
+        come = (stack.enter_async_context(watching(f"t-{number}", since=0)) for number in range(20))
+        for number, watcher in enumerate(await asyncio.gather(*come)):
+            assert await watcher.sequences(number + 1) == list(range(1, number + 2))
+    assert len(asked) <= 3  # the first, all others, and the hub's own look at all of them
 
 
 async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
