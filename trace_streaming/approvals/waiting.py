@@ -90,8 +90,9 @@ class Desk:
             self.wake.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
-        rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in self._waiting})}
-        for waiting in list(self._waiting):
+        asked = list(self._waiting)  # whoever comes meanwhile is not in the answer
+        rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in asked})}
+        for waiting in asked:
             row = rows.get(waiting.asked.approval_id)
             answer = _missing(waiting.asked) if row is None else _answer_in(row, waiting.asked)
             if answer is not None:
