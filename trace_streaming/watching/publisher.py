@@ -143,7 +143,7 @@ class Publisher:
         try:
             layer = channel_layer()
             if type(layer) is InMemoryChannelLayer:
-                for inbox in list(_inboxes):
+                for inbox in _inboxes:
                     inbox.tell(delta)
             elif is_in_memory(layer):
                 if _inboxes:
