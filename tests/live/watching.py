@@ -40,7 +40,7 @@ async def watch(stack: AsyncExitStack, url: str, profile: str | None = None, **o
 
 
 async def frames(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
-    """The events of a socket of either profile, acknowledged, text that streams, and what says that something is wrong."""
+    """The events of either profile, acknowledged, text that streams, and what says that something is wrong."""
     async for message in socket:
         frame = orjson.loads(message)
         if frame.get("type") == "events":
