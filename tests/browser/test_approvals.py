@@ -24,7 +24,7 @@ async def asked(site: Site, page: Page, trace_id: str) -> tuple[Locator, Any]:
         stdout=PIPE,
         stderr=PIPE,
     )
-    await page.goto(site.url(f"/traces/{trace_id}"))
+    await page.goto(site.url(f"/dashboard/traces/{trace_id}"))
     await expect(row(page, 2).get_by_text("Decide", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     await row(page, 2).click()
     form = page.get_by_role("form", name="Decide")

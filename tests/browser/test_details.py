@@ -42,7 +42,7 @@ PNG = (
 async def shown(site: Site, page: Page, folder: Path, *events: dict[str, Any]) -> None:
     """The page of a trace with these events."""
     await site.play(write_lines(folder / "made.jsonl", events), "details")
-    await page.goto(site.url("/traces/details"))
+    await page.goto(site.url("/dashboard/traces/details"))
     await expect_events(page, len(events))
 
 
@@ -208,7 +208,7 @@ async def test_details_are_as_wide_as_their_reader_wants(site: Site, page: Page,
 async def test_what_a_model_says_grows_in_its_row_and_its_details(site: Site, page: Page) -> None:
     """Before any of it is stored."""
     run = await site.begin_run("speaking")
-    await page.goto(site.url("/traces/speaking"))
+    await page.goto(site.url("/dashboard/traces/speaking"))
     await run.emit(lines(made("llm_call_start", "pending", call_id="m1", name="m")))
     await open_event(page, 1)
     await page.evaluate(
@@ -227,7 +227,7 @@ async def test_details_are_searched_and_copied(site: Site, page: Page) -> None:
     """What is looked for is opened and marked, in all that is known."""
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await site.play(RECORDINGS / "swe-agent-marshmallow-1867.jsonl", "details")
-    await page.goto(site.url("/traces/details"))
+    await page.goto(site.url("/dashboard/traces/details"))
     await expect_state(page, "Ended: success")
     expected = json.loads((RECORDINGS / "swe-agent-marshmallow-1867.jsonl").read_bytes().splitlines()[-1])["details"]
     panel = await open_event(page, 34)
@@ -244,7 +244,7 @@ async def test_details_are_searched_and_copied(site: Site, page: Page) -> None:
     copied = json.loads(await page.evaluate("navigator.clipboard.readText()"))
     assert copied["details"] == expected
     await panel.get_by_role("button", name="Copy link").click()
-    assert await page.evaluate("navigator.clipboard.readText()") == site.url("/traces/details#e=33")
+    assert await page.evaluate("navigator.clipboard.readText()") == site.url("/dashboard/traces/details#e=33")
 
 
 HOSTILE = (
