@@ -37,7 +37,8 @@ async def test_text_reaches_live_watchers_and_is_not_stored(settings: Any) -> No
         emitter = TraceEmitter("t")
         with emitter.llm_call("m") as call:
             await frame(watcher, "events")  # who still reads the log does without
-            assert (subscription := watcher.subscription) is not None
+            subscription = watcher.subscription
+            assert subscription is not None
             await until(lambda: not subscription.is_behind)
             call.stream("The weather ").stream("is fine ")
             first = await frame(watcher, "delta")
