@@ -41,11 +41,13 @@ from .schemas import (
     SERIES,
     SINCE,
     STATUS,
+    STOP,
     TAKEN,
     TOOLS,
     WRITING,
 )
 from .signals import SeriesSerializer, ToolsSerializer, WindowSerializer
+from .stop import StopRequestSerializer, StopSerializer
 from .stream import EVENT_STREAM_TYPE
 from .traces import TraceSerializer
 
@@ -190,6 +192,20 @@ _extension(
         responses={
             200: OpenApiResponse(ApprovalSerializer, "It is decided so, now or before."),
             409: OpenApiResponse(ANY, "It is decided otherwise, or the time is over."),
+            **WRITING,
+        },
+    ),
+)
+_extension(
+    "api.stop.StopView",
+    "StopView",
+    get=extend_schema(parameters=[PATH], responses={200: STOP, **READING}),
+    post=extend_schema(
+        parameters=[PATH],
+        request={"application/json": StopSerializer},
+        responses={
+            200: OpenApiResponse(StopRequestSerializer, "It is asked, now or before."),
+            409: OpenApiResponse(ANY, "The trace does not run."),
             **WRITING,
         },
     ),

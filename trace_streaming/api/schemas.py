@@ -11,6 +11,7 @@ from rest_framework import serializers
 from trace_streaming.events import END_STATES, STATUSES
 
 from .approvals import OpenApprovalSerializer
+from .stop import StopRequestSerializer
 
 PATH: Final = OpenApiParameter(
     "trace_id",
@@ -95,6 +96,10 @@ PAGE: Final = inline_serializer(
         "events": serializers.ListField(child=_EVENT),
     },
 )
+_STOP: Final[dict[str, serializers.Field[Any, Any, Any, Any]]] = {
+    "requested_by": serializers.CharField(),
+    "comment": serializers.CharField(),
+}
 TAKEN: Final = inline_serializer(
     "Taken",
     {
@@ -105,6 +110,16 @@ TAKEN: Final = inline_serializer(
             {"index": serializers.IntegerField(allow_null=True), "error": serializers.CharField()},
             many=True,
         ),
+        "stop": inline_serializer(
+            "AskedToStop", _STOP, required=False, help_text="Where somebody asks the trace's run to stop."
+        ),
+    },
+)
+STOP: Final = inline_serializer(
+    "StopState",
+    {
+        "stop": StopRequestSerializer(allow_null=True, help_text="The newest request."),
+        "can_stop": serializers.BooleanField(help_text="Whether the requester may ask, now."),
     },
 )
 END: Final = {
@@ -122,6 +137,7 @@ BEAT: Final = inline_serializer(
         "expires_in": serializers.FloatField(
             allow_null=True, help_text="Seconds until the traces are left unfinished; beat some times as often."
         ),
+        "stops": serializers.DictField(help_text="By trace id: what somebody asks of a run, to stop."),
     },
 )
 MESSAGE: Final = {

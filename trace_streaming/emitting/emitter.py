@@ -17,7 +17,14 @@ from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import Redactor
-from trace_streaming.signals import event_emitted, flush_requested, text_streamed, trace_ended, trace_started
+from trace_streaming.signals import (
+    event_emitted,
+    flush_requested,
+    stop_looked_for,
+    text_streamed,
+    trace_ended,
+    trace_started,
+)
 
 from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
 from .contract import Emitter
@@ -192,6 +199,9 @@ class TraceEmitter(Emitter):
     async def await_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
         """Like :meth:`wait_for`, without blocking the event loop."""
         return self._decided(await asyncio.wrap_future(ask(AskedBefore(self.trace_id, approval_id, arguments))))
+
+    def _listen_for_stop(self) -> None:
+        _send(stop_looked_for, emitter=self)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that this process has emitted is stored.
