@@ -36,6 +36,8 @@ from .span_emitter import SpanEmitter
 MAX_EVENTS: Final = 10_000
 """That an emitter remembers, unless it is told otherwise."""
 
+_MODEL_EVENTS: Final = ("llm_call_start", "llm_call_complete", "llm_call_error")
+"""What says which messages a model was sent: some sources know it at the end alone."""
 _entered: ContextVar[tuple[Emitter, ...]] = ContextVar("trace_streaming.emitters", default=())
 
 
@@ -117,7 +119,7 @@ class Emitter(SpanEmitter, ABC):
             self._has_told_times = True
         self._end_stream(event, details)
         details = placed(self, event, details)
-        if event == "llm_call_start" and isinstance(details, Mapping):
+        if event in _MODEL_EVENTS and isinstance(details, Mapping):
             details = self._histories.without_known(details)
         emitted, frozen = self._make(event, details, status, timestamp)
         self._remember(emitted, frozen)
