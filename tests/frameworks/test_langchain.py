@@ -20,9 +20,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
-from tests.frameworks.scenarios.langgraph import ask, broken, lookup, model, says, search, send_mail
+from tests.frameworks.scenarios.langgraph import ask, broken, lookup, model, says, search, send_mail, weather
 from tests.frameworks.trees import parsed, shown, tree
-from trace_streaming import TraceEmitter
+from trace_streaming import TraceEmitter, event_emitted
 from trace_streaming.integrations.langchain import TraceCallbackHandler
 from trace_streaming.testing import capture_events
 
@@ -409,3 +409,40 @@ def test_one_handler_may_be_handed_on_again() -> None:
             agent inner ok
               llm fake-1 ok
           llm fake-1 ok"""), shown(found)
+
+
+async def test_asynchronous_runs_are_told_in_their_own_thread_and_order() -> None:
+    """Not from a pool of threads, in whatever order."""
+    told: list[tuple[str, int]] = []
+
+    def note(sender: object, event: Any, **kwargs: Any) -> None:
+        told.append((event.event, threading.get_ident()))
+
+    event_emitted.connect(note)
+    agent = create_agent(model(says("", ("weather", {"city": "a"}, "c1")), says("done")), [weather])
+    await agent.ainvoke(ask("go"), config(TraceCallbackHandler(TraceEmitter())))
+    event_emitted.disconnect(note)
+    assert [name for name, _ in told] == [
+        *("agent_start", "llm_call_start", "llm_call_complete", "tool_call_start", "tool_call_complete"),
+        *("llm_call_start", "llm_call_complete", "agent_complete"),
+    ]
+    assert {thread for _, thread in told} == {threading.get_ident()}
+
+
+def test_a_graph_goes_on_from_its_own_question() -> None:
+    """Others have asked in a thread of the same id, with a checkpointer of their own."""
+    handler = TraceCallbackHandler(emitter := TraceEmitter())
+    thread = config(handler, configurable={"thread_id": "same"})
+    agents = [
+        create_agent(
+            model(says("", ("send_mail", {"to": to}, "c1")), says("sent")), [send_mail], checkpointer=InMemorySaver()
+        )
+        for to in ("bob", "al")
+    ]
+    for agent in agents:
+        agent.invoke(ask("mail"), thread)
+    agents[1].invoke(Command(resume="yes"), thread)
+    asked = [e["details"] for e in emitter.events if e["event"] == "approval_requested"]
+    (answered,) = [e["details"] for e in emitter.events if e["event"] == "approval_received"]
+    assert answered["approval_id"] == asked[1]["approval_id"]
+    assert [each["arguments"] for each in asked] == [{"to": "bob"}, {"to": "al"}]
