@@ -114,6 +114,7 @@ clean: ## remove what was made
 	$(@D)/bin/pip install --quiet --disable-pip-version-check '.[langchain,openai-agents,pydantic-ai,remote]' \
 	-r tests/frameworks/requirements.in
 	$(@D)/bin/pip uninstall --quiet --yes django-trace-streaming
+	rm -rf build *.egg-info
 	@touch $@
 
 FORCE:

@@ -36,6 +36,13 @@ def _project(settings: Settings) -> None:
     settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS
 
 
+def let_in(settings: Settings) -> None:
+    """The token ``writer`` may add events."""
+    settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = ["tests.remote.test_emitter.NameIsToken"]
+    user = User.objects.create_user("writer")
+    user.user_permissions.add(Permission.objects.get(codename="add_event"))
+
+
 NewEmitter = Callable[..., Emitter]
 
 
@@ -47,9 +54,7 @@ def new_emitter(request: pytest.FixtureRequest, transactional_db: None, settings
     else:
         live_server: LiveServer = request.getfixturevalue("live_server")
         settings.ALLOWED_HOSTS = ["localhost"]
-        settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = ["tests.remote.test_emitter.NameIsToken"]
-        user = User.objects.create_user("writer")
-        user.user_permissions.add(Permission.objects.get(codename="add_event"))
+        let_in(settings)
 
         def make(*args: Any, **options: Any) -> RemoteTraceEmitter:
             return RemoteTraceEmitter(str(live_server.url), "writer", *args, **options)
