@@ -52,7 +52,7 @@ check-js: ## types and format of the browser's modules, with npm, which keeps it
 	npm exec --yes --package=prettier@3.6.2 -- prettier --check --print-width 120 \
 	'trace_streaming/static/**/*.{js,ts}' '!**/vendor/**' 'tests/client/*.mjs'
 
-bench: .venv/checks ## measure everything beside its peers, and write bench/RESULTS.md
+bench: .venv/checks .venv/frameworks/pinned/made ## measure everything beside its peers, and write bench/RESULTS.md
 	$(BIN)/python -m bench $(BENCH)
 
 redaction: .venv/checks .venv/peers/made ## hold the redactor against its peers, and write the table in docs/redaction.md
