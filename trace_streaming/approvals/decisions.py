@@ -185,10 +185,15 @@ def _check(
         raise InvalidDecisionError("A decision holds no half of a character, and no number of more than 64 bits")
     if len(comment) > MAX_COMMENT_LENGTH:
         raise InvalidDecisionError(f"A comment has at most {MAX_COMMENT_LENGTH} characters")
+    if decision == "responded" and not comment.strip():
+        raise InvalidDecisionError("An answer in place of what is asked for is a comment that says something")
     if (decision == "edited") != (edited is not None):
         raise InvalidDecisionError('Edited arguments, all of them, belong to the decision "edited" and to no other')
-    if edited is None:
-        return
+    if edited is not None:
+        _check_edited(approval, edited)
+
+
+def _check_edited(approval: Approval, edited: Mapping[str, Any]) -> None:
     if (marker := moved_marker(dict(edited), approval.arguments)) is not None:
         raise InvalidDecisionError(
             f"A redacted value stays where it was, or goes with the whole list: {marker:.100} cannot be put back"

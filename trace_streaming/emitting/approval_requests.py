@@ -17,7 +17,9 @@ from trace_streaming.events import TraceApproval, TraceEvent
 from trace_streaming.events.freezing import JSON, encode, freeze_details
 from trace_streaming.signals import decision_requested
 
-DECISIONS: Final = ("approved", "rejected", "edited")
+DECISIONS: Final = ("approved", "rejected", "edited", "responded")
+ALLOWED: Final = ("approved", "rejected", "edited")
+"""Where an agent says nothing else: it has to know what to do with a text."""
 TIMEOUT: Final = "timeout"
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 MAX_ACTION_LENGTH: Final = 200
@@ -31,10 +33,11 @@ class Decision:
 
     approval_id: str
     decision: str
-    """``approved``, ``rejected``, ``edited``, or ``timeout`` when nobody answered in time."""
+    """``approved``, ``rejected``, ``edited``, ``responded``, or ``timeout`` when nobody answered in time."""
     arguments: Mapping[str, Any]
     """With what to go on: the arguments that were asked for, or, where a human edited them, his."""
     comment: str = ""
+    """What the human says of it; with ``responded``, his answer, in place of what was asked for."""
     decided_by: str = ""
     """User name; empty for a timeout."""
     decided_at: datetime | None = None
@@ -43,7 +46,7 @@ class Decision:
 
     @property
     def is_approved(self) -> bool:
-        """Whether to go on, with ``arguments``. A timeout is a no."""
+        """Whether to go on, with ``arguments``. A timeout is a no, and so is an answer in place of it."""
         return self.decision in ("approved", "edited")
 
 
@@ -59,6 +62,8 @@ class ApprovalRequest:
     """What is stored."""
     announce: Callable[[], None] = field(repr=False)
     """Emits ``approval_requested``; called when ``record`` is recorded."""
+    is_waited_for: bool = True
+    """Whether this process waits for the decision, or goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class AskedBefore:
     approval_id: str
     arguments: Mapping[str, Any] | None
     """As the agent has them, if it still has them."""
+    is_waited_for: bool = True
+    """Whether to wait for the decision, or to tell at once what there is."""
 
 
 def new_request(
@@ -82,6 +89,8 @@ def new_request(
     timeout: float,
     allowed: Sequence[str],
     schema: Mapping[str, Any] | None,
+    call_id: str = "",
+    parent_call_id: str = "",
 ) -> ApprovalRequest:
     """Check what an agent asks; raise :exc:`ValueError` with what is wrong."""
     if not action or len(action) > MAX_ACTION_LENGTH:
@@ -104,13 +113,16 @@ def new_request(
         "allowed": list(allowed),
         "expires_at": (now + timedelta(seconds=timeout)).isoformat(),
     }
+    placed = {"call_id": call_id, "parent_call_id": parent_call_id}
     stored = {**asked, "schema": _shown_schema(redact, schema), "requested_at": now.isoformat()}
     return ApprovalRequest(
         approval_id=str(asked["approval_id"]),
         arguments=dict(arguments or {}),
         expires_at=now + timedelta(seconds=timeout),
         record=TraceApproval(trace_id, now, encode(freeze_details(stored))),
-        announce=lambda: emit("approval_requested", {key: value for key, value in asked.items() if value != ""}),
+        announce=lambda: emit(
+            "approval_requested", {key: value for key, value in {**asked, **placed}.items() if value != ""}
+        ),
     )
 
 
@@ -138,12 +150,14 @@ def has_hash(arguments: Mapping[str, Any] | None, expected: str) -> bool:
     return any(constant_time_compare(arguments_hash(arguments, key=key), expected) for key in keys)
 
 
-def ask(request: ApprovalRequest | AskedBefore) -> Future[Decision]:
-    """Hand a request to whoever stores approvals; what becomes of it."""
+def ask(request: ApprovalRequest | AskedBefore) -> Future[Any]:
+    """Hand a request to whoever stores approvals; its :class:`Decision`, or None where it is not waited for."""
     answers = decision_requested.send_robust(sender=ApprovalRequest, request=request)
     for _, answer in answers:
         if isinstance(answer, Future):
             return answer
+        if isinstance(answer, Exception):
+            raise answer
     raise RuntimeError("Nobody takes approvals: is trace_streaming in INSTALLED_APPS, and are the apps loaded?")
 
 

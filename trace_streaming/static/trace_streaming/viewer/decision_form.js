@@ -34,6 +34,7 @@ export class DecisionForm {
     classes: "approve",
   });
   #reject = button("error", "Reject", () => this.#decide("rejected"), { classes: "reject" });
+  #respond = button("warning", "Answer", () => this.#decide("responded"), { classes: "respond" });
   #complaint = element("p.complaint", { role: "alert", hidden: true });
   #askedText = "";
   /** @type {Asked | null} */
@@ -48,7 +49,7 @@ export class DecisionForm {
     this.#arguments,
     this.#comment,
     this.#complaint,
-    element("span.buttons", {}, this.#approve, this.#reject),
+    element("span.buttons", {}, this.#approve, this.#reject, this.#respond),
   );
 
   /**
@@ -101,6 +102,7 @@ export class DecisionForm {
     this.#approve.hidden = asked !== null && !allowed.includes("approved") && !allowed.includes("edited");
     this.#reject.hidden = asked !== null && !allowed.includes("rejected");
     this.#reject.disabled = asked === null;
+    this.#respond.hidden = !allowed.includes("responded");
     this.#name();
   }
 
