@@ -27,6 +27,12 @@ class Counted(Protocol):
     bytes: int
 
 
+def sent_at(payload: bytes) -> int:
+    """When the last event of a frame was sent, in nanoseconds."""
+    start = payload.rfind(b'"sent":')
+    return int(payload[start + 7 : payload.find(b",", start)])
+
+
 class Client(WSListener):
     """Counts what one socket receives."""
 
@@ -58,11 +64,12 @@ class Client(WSListener):
         self.disordered += first != self.last + 1
         self.received += count
         self.last = first + count - 1
-        if self.run.is_timed:
+        if self.run.timed == "last":
             self.run.times[self.last] = time.time_ns()
             if self.last not in self.run.sent:
-                start = payload.rfind(b'"sent":')
-                self.run.sent[self.last] = int(payload[start + 7 : payload.find(b",", start)])
+                self.run.sent[self.last] = sent_at(payload)
+        elif self.run.timed == "each":
+            self.run.delays.append(time.time_ns() - sent_at(payload))
         if is_batch:
             self.unacknowledged += len(payload)
             if self.unacknowledged > ACKNOWLEDGE_BYTES:
@@ -111,7 +118,8 @@ class Run:
         self.expected = 1 << 60
         self.complete: set[Counted] = set()
         self.done = asyncio.Event()
-        self.is_timed = False
+        self.timed = ""
+        self.delays: list[int] = []
         self.times: dict[int, int] = {}
         self.sent: dict[int, int] = {}
 
@@ -170,12 +178,16 @@ class Run:
         return {"seconds": time.perf_counter() - started, "received": self.clients[-1].received}
 
     async def expect(self, count: str, patience: str, timed: str = "") -> dict[str, Any]:
-        """Wait until each socket has so many more events, or nothing new has come for so many seconds."""
+        """Wait until each socket has so many more events, or nothing new has come for so many seconds.
+
+        ``timed``: ``last`` measures from the sending of each event to the last socket, ``each`` to each one's own.
+        """
         self.complete.clear()
         self.done.clear()
         self.times.clear()
         self.sent.clear()
-        self.is_timed = bool(timed)
+        self.delays.clear()
+        self.timed = timed
         for client in self.clients:
             client.received = client.last = client.disordered = client.bytes = 0
         self.expected = int(count)
@@ -191,7 +203,7 @@ class Run:
                     break
                 seen = received
         received = sum(client.received for client in self.clients)
-        delays = sorted(self.times[n] - self.sent[n] for n in self.times)
+        delays = sorted(self.delays or (self.times[n] - self.sent[n] for n in self.times))
         return {
             "seconds": time.perf_counter() - started,
             "received": received,

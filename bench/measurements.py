@@ -16,6 +16,7 @@ from bench.processes import Client, Server
 
 OURS = "bench.peers.ours:application"
 FASTAPI = "bench.peers.fastapi_registry:app"
+FASTAPI_TRACES = "bench.peers.fastapi_traces:app"
 TUTORIAL = "bench.peers.channels_tutorial:application"
 EVENTSTREAM = "bench.peers.eventstream:application"
 BROADCAST = "bench.peers.websockets_broadcast"
@@ -95,7 +96,7 @@ def paced(kind: str, application: str, sockets: int, events: int, pause_ms: floa
         client.expect(20)
         server.emit(20, pause_ms=pause_ms)
         client.answer()
-        client.expect(events, timed=True)
+        client.expect(events, timed="last")
         server.emit(events, pause_ms=pause_ms)
         answer = client.answer()
     return {"p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"], "lost": answer["lost"]}
@@ -123,19 +124,29 @@ def script(name: str, *arguments: object, python: str | Path = sys.executable, *
     return values
 
 
-def many_traces(kind: str, traces: int) -> Values:
-    """Ten events for each of many traces, in turn, each watched by one socket."""
-    with Server(kind, OURS) as server, Client() as client:
+def many_traces(
+    kind: str, application: str, traces: int, events: int, pause_ms: float = 0, **environment: str
+) -> Values:
+    """Events for each of many traces, in turn, each trace watched by one socket.
+
+    :param pause_ms: behind each round of all traces
+    """
+    with Server(kind, application, **environment) as server, Client() as client:
         client.connect(server.url("/ws/traces/t-{n}"), traces, greets=server.greets)
         client.expect(1)
         server.emit(1, traces=traces)
         client.answer()
         used = server.cpu_seconds()
-        client.expect(10)
-        server.emit(10, traces=traces)
+        client.expect(events, timed="each")
+        server.emit(events, pause_ms=pause_ms, traces=traces)
         answer = client.answer()
         used = max(server.cpu_seconds() - used, 0.01)
-    return {"cpu_us": used / answer["received"] * 1e6, "lost": answer["lost"]}
+    return {
+        "cpu_us": used / max(answer["received"], 1) * 1e6,
+        "p50_ms": answer["p50_ms"],
+        "p99_ms": answer["p99_ms"],
+        "lost": answer["lost"] + answer["disordered"],
+    }
 
 
 def replay(kind: str, events: int, subprotocol: str) -> Values:

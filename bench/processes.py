@@ -120,9 +120,12 @@ class Client:
         self._send("connect", url, count, subprotocol or "-", extensions or "-", "greets" if greets else "")
         self.answer()
 
-    def expect(self, count: int, patience: float = 5, *, timed: bool = False) -> None:
-        """From now on, count; ``answer`` waits until each socket has so many events, or nothing comes any more."""
-        self._send("expect", count, patience, "timed" if timed else "")
+    def expect(self, count: int, patience: float = 5, timed: str = "") -> None:
+        """From now on, count; ``answer`` waits until each socket has so many events, or nothing comes any more.
+
+        :param timed: ``last`` to measure how long an event takes to the last socket, ``each`` to each
+        """
+        self._send("expect", count, patience, timed)
         self.answer()
 
     def replay(self, url: str, count: int, subprotocol: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from bench.recording import adapting, emitting, replaying, storing
 from bench.row import Row, Scale
-from bench.serving import deliveries, latency, memory, scaling
+from bench.serving import deliveries, latency, many, memory, scaling
 
 GROUPS: Final[Mapping[str, Callable[[Scale], AbstractContextManager[list[Row]]]]] = {
     "deliveries": deliveries,
@@ -19,4 +19,5 @@ GROUPS: Final[Mapping[str, Callable[[Scale], AbstractContextManager[list[Row]]]]
     "replaying": replaying,
     "memory": memory,
     "scaling": scaling,
+    "many": many,
 }

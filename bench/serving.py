@@ -10,6 +10,7 @@ from bench.measurements import (
     BROADCAST,
     EVENTSTREAM,
     FASTAPI,
+    FASTAPI_TRACES,
     OURS,
     TUTORIAL,
     V1,
@@ -164,11 +165,6 @@ def scaling(scale: Scale) -> Iterator[list[Row]]:
                 ),
             ),
             Row(
-                "one event for each of many traces with one socket each, uvicorn",
-                microseconds,
-                (Peer(f"ours, {scale.of(1000, 50):,} traces", lambda: many_traces("uvicorn", scale.of(1000, 50))),),
-            ),
-            Row(
                 "one per frame, uvicorn, on Redis pubsub",
                 (Measure("cpu_us", "us of CPU per delivery", {one: 1.15}, less_is_better=True),),
                 (
@@ -181,6 +177,38 @@ def scaling(scale: Scale) -> Iterator[list[Row]]:
                         f"ours, two processes, {several // 2} sockets each",
                         lambda: spread(2, several, events, REDIS_URL=url),
                     ),
+                ),
+            ),
+        ]
+
+
+@contextmanager
+def many(scale: Scale) -> Iterator[list[Row]]:
+    """Many agents, each watched by its own user."""
+    traces, rounds = scale.of(1000, 50), scale.of(20, 2)
+    registry = "FastAPI registry by trace (stores nothing)"
+    measures = (
+        Measure("cpu_us", "us of CPU per event", {registry: 3}, less_is_better=True),
+        Measure("p50_ms", "ms from emit to the socket, p50", less_is_better=True),
+        Measure("p99_ms", "ms from emit to the socket, p99", less_is_better=True),
+    )
+
+    def peers(events: int, pause_ms: float) -> tuple[Peer, ...]:
+        return (
+            Peer("ours", lambda: many_traces("uvicorn", OURS, traces, events, pause_ms)),
+            Peer(registry, lambda: many_traces("uvicorn", FASTAPI_TRACES, traces, events, pause_ms)),
+        )
+
+    with redis() as url:
+        yield [
+            Row(f"{traces:,} traces, one socket each, an event per trace and second", measures, peers(rounds, 1000)),
+            Row(f"{traces:,} traces, one socket each, bursts of ten events", measures, peers(10, 0)),
+            Row(
+                f"{traces:,} traces, one socket each, an event per trace and second, on Redis pubsub",
+                measures,
+                (
+                    Peer("ours", lambda: many_traces("uvicorn", OURS, traces, rounds, 1000, REDIS_URL=url)),
+                    Peer(registry, lambda: many_traces("uvicorn", FASTAPI_TRACES, traces, rounds, 1000)),
                 ),
             ),
         ]

@@ -1,8 +1,8 @@
 """What is measured: each an ASGI application or a script, written in the plainest way that its documentation teaches.
 
 All of them serve a WebSocket at any path but ``/emit``; ``/emit?count=&size=&pause_ms=`` makes them send events to
-every client, and answers when they have been handed over. An event is the text of ``event_text`` wherever the peer has
-no format of its own.
+every client, and answers when they have been handed over; those that know traces send each to ``traces=`` of them. An
+event is the text of ``event_text`` wherever the peer has no format of its own.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def details(number: int, size: int) -> dict[str, Any]:
     return {"n": number, "sent": time.time_ns(), "text": PADDING[: max(size - 200, 0)]}
 
 
-def event_text(number: int, size: int) -> str:
+def event_text(number: int, size: int, trace: str = "t") -> str:
     """An event as ours looks on the wire."""
     event = {
         "event": "tool_call_complete",
-        "trace_id": "t",
+        "trace_id": trace,
         "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
         "details": details(number, size),
         "status": "success",

@@ -11,7 +11,8 @@ import hypothesis
 import orjson
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,6 +216,22 @@ def test_a_trace_without_calls_has_no_steps() -> None:
     """Events that no signal is made of make a task all the same, as the emitter has it."""
     store.append([event("a", "route_decision")])
     assert trace_signals(Trace.objects.get())["mean_steps_per_task"] == 0.0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_others_have_begun_in_many_traces_is_asked_for_at_once() -> None:
+    """Another process goes on with a hundred traces: one query for the calls that are open in them all."""
+    names = [f"t-{number}" for number in range(100)]
+    store.append([event(name, "tool_call_start", number) for number, name in enumerate(names)])
+    signal_inputs._starts.clear()
+    with CaptureQueriesContext(connection) as queries:
+        store.append([event(name, "tool_call_complete", 100) for name in names])
+    assert len([query for query in queries if "approval_requested" in query["sql"]]) == 1
+    measured = Event.objects.filter(measure__gte=0).order_by("measure").values_list("measure", flat=True)
+    assert list(measured) == [*range(1, 101)]
+    with CaptureQueriesContext(connection) as queries:
+        store.append([event(name, "tool_call_complete", 100) for name in names])
+    assert [query for query in queries if "approval_requested" in query["sql"]] == []  # nothing was stored in between
 
 
 @pytest.mark.django_db(transaction=True)

@@ -458,6 +458,7 @@ async def test_inline_recording_never_hangs(settings: Settings, monkeypatch: pyt
     TraceEmitter("t").emit("plan_created")
     assert recorder.lost == lost + 1
     await blocked
+    assert not await Event.objects.aexists()
 
 
 def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from trace_streaming.emitting import event_factory
 from trace_streaming.events import AGENT_EVENTS, TraceEvent
@@ -90,6 +93,16 @@ def test_a_call_is_kept_with_what_its_start_said() -> None:
         *((False, False), (True, False), (False, True))
     ]
     assert list(ModelCall.objects.order_by("sequence").values_list("sequence", flat=True)) == [2, 4, 5]
+
+
+def test_the_calls_of_many_traces_are_kept_at_once() -> None:
+    """One statement for a batch, whatever number of traces it has; each call is of its own trace and event."""
+    ends = [replace(event("llm_call_complete", name="m", duration_ms=n), trace_id=f"t-{n}") for n in range(1, 6)]
+    with CaptureQueriesContext(connection) as queries:
+        store.append([event("plan_created"), *ends])
+    assert len([query for query in queries if ModelCall._meta.db_table in query["sql"]]) == 1
+    rows = ModelCall.objects.order_by("latency_ms").values_list("trace__trace_id", "sequence", "latency_ms")
+    assert list(rows) == [(f"t-{n}", 1, n) for n in range(1, 6)]
 
 
 def test_what_a_call_costs_is_looked_up_where_nobody_has_said_it() -> None:

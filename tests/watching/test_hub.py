@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -17,6 +17,8 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter
+from trace_streaming.emitting.project_events import make_event
+from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import StorageUnavailableError
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
@@ -89,6 +91,10 @@ async def _nothing_stays() -> AsyncIterator[None]:
     assert not publisher._inboxes
     assert hub.connections_by_trace() == {}
     await until(lambda: not any(thread.name.startswith("trace-reader") for thread in threading.enumerate()))
+
+
+def event_of(trace_id: str) -> TraceEvent:
+    return make_event(trace_id, "plan_created", {}, "success")[0]
 
 
 async def emit(trace_id: str, count: int = 1) -> None:
@@ -326,6 +332,59 @@ async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> 
             await until(lambda: len(lossy.groups) == 2)
             channels = {channel for members in lossy.groups.values() for channel in members}
             assert channels == {hub.current_hub()._listener.channel} != {lost}
+
+
+async def test_those_who_come_together_are_asked_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart all sockets come at once: those who come during one query get the next, all the same one."""
+    for number in range(20):
+        await emit(f"t-{number}", number + 1)
+    asked = []
+    read_heads = store.read_heads
+
+    def counted(trace_ids: Any) -> Any:
+        asked.append(len(trace_ids))
+        return read_heads(trace_ids)
+
+    monkeypatch.setattr(store, "read_heads", counted)
+    async with AsyncExitStack() as stack:
+        come = (stack.enter_async_context(watching(f"t-{number}", since=0)) for number in range(20))
+        for number, watcher in enumerate(await asyncio.gather(*come)):
+            assert await watcher.sequences(number + 1) == list(range(1, number + 2))
+    assert len(asked) <= 3  # the first, all others, and the hub's own look at all of them
+
+
+async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look may see a commit before its news have come: many traces would then all read what they are about to get."""
+    async with watching("t") as watcher:
+        await emit("t")
+        assert await watcher.sequences(1) == [1]
+        current = hub.current_hub()
+        looked, read = asyncio.Event(), []
+        heads = current._reader.heads
+
+        async def look(trace_ids: Any) -> Any:
+            found = await heads(trace_ids)
+            looked.set()
+            return found
+
+        async def page(*asked: Any) -> Any:
+            read.append(asked)
+            return await real_page(*asked)
+
+        real_page = current.topics["t"]._read_page
+        monkeypatch.setattr(current._reader, "heads", look)
+        monkeypatch.setattr(current.topics["t"], "_read_page", page)
+        batches = await asyncio.to_thread(store.with_fresh_connection, store.append, [event_of("t")])
+        current._look_now.set()
+        async with asyncio.timeout(10):
+            await looked.wait()
+        await asyncio.to_thread(publisher.Publisher().publish, batches)
+        assert await watcher.sequences(1) == [2]
+        looked.clear()
+        current._look_now.set()
+        async with asyncio.timeout(10):
+            await looked.wait()  # the look before is over
+        assert read == []
 
 
 async def test_the_last_watcher_leaves_in_the_moment_of_a_look() -> None:

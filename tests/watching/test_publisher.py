@@ -17,7 +17,8 @@ from pytest_django import Settings
 
 from trace_streaming.events import EncodedEvent
 from trace_streaming.watching import channel_layer, publisher
-from trace_streaming.watching.publisher import MAX_WAITING_BATCHES, RETRY_SECONDS, Inbox, Publisher
+from trace_streaming.watching.publisher import BATCH_BYTES, MAX_WAITING_BYTES, RETRY_SECONDS, Inbox, Publisher
+from trace_streaming.watching.sending import MAX_IN_FLIGHT
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import MAX_FRAME_BYTES
 
@@ -71,6 +72,31 @@ def test_batches_are_sent_to_their_traces_groups(layer: SilentLayer) -> None:
     sender.close()
     assert [group for group, _ in layer.sent] == [channel_layer.group_name("t"), channel_layer.group_name("u")]
     assert channel_layer.from_message(layer.sent[0][1]) == BATCH
+
+
+def test_batches_of_many_traces_are_in_flight_together_and_those_of_one_in_order(
+    layer: SilentLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the answer to another trace's message; and never more are sent at once than may be."""
+    in_flight: set[str] = set()
+    most, order = 0, []
+
+    async def group_send(group: str, message: dict[str, Any]) -> None:
+        nonlocal most
+        assert group not in in_flight
+        in_flight.add(group)
+        most = max(most, len(in_flight))
+        await asyncio.sleep(0)  # what the network takes
+        in_flight.remove(group)
+        order.append((message["trace_id"], message["last_sequence"]))
+
+    monkeypatch.setattr(layer, "group_send", group_send)
+    traces = [f"t-{number}" for number in range(100)]
+    sender = Publisher()
+    sender.publish([Batch(trace, "e", "running", sequence) for sequence in (1, 2, 3) for trace in traces])
+    sender.close()
+    assert most == MAX_IN_FLIGHT
+    assert [[n for name, n in order if name == trace] for trace in traces] == [[1, 2, 3]] * 100
 
 
 def test_a_layer_that_fails_is_logged_once_left_alone_for_a_second_and_used_again(
@@ -130,15 +156,35 @@ async def test_hubs_of_this_process_are_handed_the_batches_themselves(
 
 async def test_a_loop_that_is_busy_is_handed_the_newest(inbox: tuple[Inbox, asyncio.Queue[Batch]]) -> None:
     """Joined where they follow each other, and bounded: what is left out is seen by the number."""
+    most = MAX_WAITING_BYTES // (MAX_FRAME_BYTES + BATCH_BYTES)
     events = [EncodedEvent(n, "plan_created", "success", "x" * MAX_FRAME_BYTES) for n in range(1, 1001)]
     for event in events:
         inbox[0].put([Batch("t", "e", "running", event.sequence, (event,))])
-    batches = [await asyncio.wait_for(inbox[1].get(), 5) for _ in range(MAX_WAITING_BATCHES)]
-    assert [batch.last_sequence for batch in batches] == list(range(1001 - MAX_WAITING_BATCHES, 1001))
+    batches = [await asyncio.wait_for(inbox[1].get(), 5) for _ in range(most)]
+    assert [batch.last_sequence for batch in batches] == list(range(1001 - most, 1001))
     for event in events[:10]:
         inbox[0].put([Batch("t", "e", "running", event.sequence, (event._replace(text="{}"),))])
     assert len((await asyncio.wait_for(inbox[1].get(), 5)).events) == 10
     assert inbox[1].empty()
+
+
+async def test_a_busy_loop_is_handed_a_batch_of_each_of_many_traces(
+    inbox: tuple[Inbox, asyncio.Queue[Batch]],
+) -> None:
+    """They are small: none is left out, and so none is read again from the store."""
+    event = EncodedEvent(1, "plan_created", "success", "x" * 300)
+    traces = [f"t-{number}" for number in range(5000)]
+    inbox[0].put([Batch(trace, "e", "running", 1, (event,)) for trace in traces])
+    assert [(await asyncio.wait_for(inbox[1].get(), 5)).trace_id for _ in traces] == traces
+
+
+async def test_an_event_that_is_larger_than_all_that_may_wait_is_handed_over(
+    inbox: tuple[Inbox, asyncio.Queue[Batch]],
+) -> None:
+    """The newest always is."""
+    event = EncodedEvent(1, "plan_created", "success", "x" * MAX_WAITING_BYTES)
+    inbox[0].put([Batch("t", "e", "running", 1, (event,))])
+    assert (await asyncio.wait_for(inbox[1].get(), 5)).events == (event,)
 
 
 async def test_whoever_else_is_in_the_group_hears_of_it_through_the_layer(

@@ -36,6 +36,8 @@ def run_blocking(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs)
     done = Future[None]()
 
     def call() -> None:
+        if not done.set_running_or_notify_cancel():
+            return
         try:
             function(*args, **kwargs)
         finally:
@@ -46,6 +48,7 @@ def run_blocking(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs)
     try:
         done.result(TIMEOUT_SECONDS)
     finally:
+        done.cancel()  # what is given up is not done later, when the test that emitted it is over
         call_elsewhere.close()
 
 

@@ -15,8 +15,9 @@ _SECRET: Final = frozenset(
     "password passwords passwd pwd passphrase passphrases passcode passkey secret secrets psk bindpw rootpw userpw "
     "authorization cookie cookies credential credentials sessionid sessid phpsessid jsessionid sshpass "
     "cvv cvv2 cvc cvc2 ssn otp totp mnemonic dockerconfigjson dockercfg "
-    "passwort kennwort contraseña contrasena clave_secreta senha motdepasse wachtwoord lösenord losenord adgangskode "
-    "salasana hasło haslo heslo jelszó parola şifre sifre пароль пароля 密码 密碼 口令 パスワード 비밀번호 암호".split()
+    "passwort kennwort geheimnis contraseña contrasena clave_secreta senha motdepasse wachtwoord lösenord losenord "
+    "adgangskode salasana hasło haslo heslo jelszó parola şifre sifre пароль пароля "
+    "密码 密碼 口令 パスワード 비밀번호 암호".split()
 )
 """These name a secret wherever they stand: ``db.password``, ``passwordHash``."""
 _SECRET_ENDINGS: Final = (

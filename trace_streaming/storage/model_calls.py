@@ -20,6 +20,7 @@ from trace_streaming.models import ModelCall
 
 from .event_rows import Numbered
 from .pricing import price
+from .signal_inputs import Measured
 from .times import stored_time
 
 MAX_NAME: Final = 200
@@ -59,20 +60,23 @@ def of(events: Sequence[TraceEvent]) -> list[EndedCall]:
 
 
 def insert(
-    alias: str, numbered: Numbered, ended: Sequence[EndedCall], elapsed: Mapping[int, float | None]
+    alias: str, batches: Sequence[Numbered], ended: Sequence[Sequence[EndedCall]], measured: Sequence[Measured]
 ) -> list[Call]:
-    """Keep them beside their events; returns what is kept.
+    """Keep them beside their events, those of all traces at once; returns what is kept.
 
-    :param elapsed: by index, how long those took that do not say it; in milliseconds
+    :param ended: of each of the batches
+    :param measured: of each of the batches: how long those took that do not say it
     """
     rows, kept = [], []
-    for index, call in ended:
-        latency = elapsed.get(index) if call.latency_ms is None else call.latency_ms
-        at = stored_time(numbered.events[index].timestamp)
-        kept.append(call._replace(latency_ms=latency))
-        told = kept[-1]._asdict()
-        rows.append(ModelCall(trace_id=numbered.trace_pk, sequence=numbered.first + index, timestamp=at, **told))
-    ModelCall.objects.using(alias).bulk_create(rows)
+    for numbered, calls, (_, model_ms) in zip(batches, ended, measured, strict=True):
+        for index, call in calls:
+            latency = model_ms.get(index) if call.latency_ms is None else call.latency_ms
+            at = stored_time(numbered.events[index].timestamp)
+            kept.append(call._replace(latency_ms=latency))
+            told = kept[-1]._asdict()
+            rows.append(ModelCall(trace_id=numbered.trace_pk, sequence=numbered.first + index, timestamp=at, **told))
+    if rows:
+        ModelCall.objects.using(alias).bulk_create(rows)
     return kept
 
 

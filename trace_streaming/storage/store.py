@@ -153,8 +153,7 @@ def _append(
         return []
     for new in appended.values():
         new.calls = model_calls.of(new.events)
-    trace_rows.raise_heads(alias, appended)
-    heads = read_heads(appended, alias)
+    heads = {trace_id: Head(*head) for trace_id, head in trace_rows.raise_heads(alias, appended).items()}
     if _are_stored(alias, in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
         transaction.set_rollback(True, using=alias)
         return list(in_doubt)
@@ -167,12 +166,10 @@ def _append(
         event_rows.Numbered(heads[trace_id].pk, heads[trace_id].sequence - len(new.events) + 1, new.events)
         for trace_id, new in appended.items()
     ]
-    measured = [signal_inputs.of(alias, batch) for batch in numbered]
+    measured = signal_inputs.of(alias, numbered)
     encoded = event_rows.insert(connections[alias], numbered, [each.measures for each in measured])
-    for batch, new, each in zip(numbered, appended.values(), measured, strict=True):
-        if new.calls:
-            told = model_calls.insert(alias, batch, new.calls, each.model_ms)
-            transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
+    if told := model_calls.insert(alias, numbered, [new.calls for new in appended.values()], measured):
+        transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
     trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
     return [
         batch
@@ -266,17 +263,8 @@ def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[
 
 def read_heads(trace_ids: Collection[str], alias: str | None = None) -> dict[str, Head]:
     """Where the logs end, by trace id, in one query per 500; traces that have not begun are absent."""
-    ids = list(trace_ids)
-    alias = alias or database()
-    heads: dict[str, Head] = {}
-    for start in range(0, len(ids), 500):  # SQLite may allow as few as 999 parameters
-        rows = (
-            Trace.objects.using(alias)
-            .filter(trace_id__in=ids[start : start + 500])
-            .values_list("trace_id", "pk", "epoch", "last_sequence", "state")
-        )
-        heads.update({row[0]: Head(*row[1:]) for row in rows})
-    return heads
+    rows = trace_rows.read_heads(alias or database(), list(trace_ids))
+    return {trace_id: Head(*head) for trace_id, head in rows.items()}
 
 
 def read_page(trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:

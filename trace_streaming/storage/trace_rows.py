@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart, parse_timestamp
+from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart, format_timestamp, parse_timestamp
 from trace_streaming.models import Approval, Trace, stored_now
 
 from .json_columns import storable
 from .model_calls import EndedCall, Totals
-from .times import stored_time
+from .times import as_utc, stored_time, time_column
+
+HeadRow = tuple[int, str, int, str]
+"""Primary key, epoch, last sequence and state of a trace."""
+_HEAD: Final = "trace_id, id, epoch, last_sequence, state"
 
 
 @dataclass(slots=True)
@@ -62,12 +67,6 @@ class Appended:
         return self.goes_on or (not self.is_left and bool(self.starts or self.approvals))
 
 
-def _added(new: Appended) -> tuple[int | float, ...]:
-    totals = Totals.of(new.events, new.calls)
-    counts = (totals.model_calls, totals.tool_calls, totals.input_tokens, totals.output_tokens)
-    return (*counts, int(totals.cost is not None), totals.cost or 0.0)
-
-
 class TraceGoneError(Exception):
     """A trace was deleted while something was appended to it."""
 
@@ -86,20 +85,35 @@ def begin_missing(alias: str, appended: dict[str, Appended]) -> None:
     Trace.objects.using(alias).bulk_create(missing, ignore_conflicts=True)
 
 
-def raise_heads(alias: str, appended: dict[str, Appended]) -> None:
-    """Raise the heads of all traces, and end those that end; :exc:`TraceGoneError`."""
-    if _update_heads(connections[alias], appended) != len(appended):
+def raise_heads(alias: str, appended: dict[str, Appended]) -> dict[str, HeadRow]:
+    """Raise the heads of all traces, and end those that end; returns where they are now; :exc:`TraceGoneError`."""
+    connection = connections[alias]
+    heads = _returned_heads(connection, appended) if connection.vendor == "postgresql" else None
+    if (_update_heads(connection, appended) if heads is None else len(heads)) != len(appended):
         for trace_id in appended:
             _begun.pop(trace_id, None)
         raise TraceGoneError
     for trace_id, new in appended.items():
         _begun[trace_id] = None
-        if new.end is not None:
-            Trace.objects.using(alias).filter(trace_id=trace_id).update(
-                state=new.end.state, ended_at=stored_time(new.end.timestamp)
-            )
+        if new.end is not None and heads is not None:
+            heads[trace_id] = (*heads[trace_id][:3], new.end.state)
+    _end(connection, appended)
     while len(_begun) > MAX_BEGUN:
         del _begun[next(iter(_begun))]
+    return read_heads(alias, list(appended)) if heads is None else heads
+
+
+def read_heads(alias: str, trace_ids: Sequence[str]) -> dict[str, HeadRow]:
+    """Where the logs end, by trace id, in one query per 500; without the ORM, which takes ten times as long for one."""
+    connection = connections[alias]
+    heads: dict[str, HeadRow] = {}
+    with connection.cursor() as cursor:
+        for start in range(0, len(trace_ids), 500):  # SQLite may allow as few as 999 parameters
+            asked = trace_ids[start : start + 500]
+            holders = ", ".join(["%s"] * len(asked))
+            cursor.execute(f"SELECT {_HEAD} FROM {_table(connection)} WHERE trace_id IN ({holders})", asked)  # noqa: S608  our own names  # nosec B608
+            heads.update((row[0], row[1:]) for row in cursor.fetchall())
+    return heads
 
 
 def insert_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
@@ -133,45 +147,106 @@ def _new_trace(trace_id: str, new: Appended) -> Trace:
     return trace
 
 
+_RUNS: Final = f"{{goes_on}} = 1 OR (state = '{Trace.State.INCOMPLETE}' AND {{is_taken_up}} = 1)"
+# Before there is an event the times are those of a start. They are set first: MySQL counts from left to right.
+_RAISED: Final = (
+    "last_sequence = last_sequence + {events},"
+    " started_at = CASE WHEN started_at > {first_at} OR (event_count = 0 AND {events} > 0) THEN {first_at}"
+    " ELSE started_at END,"
+    " last_event_at = CASE WHEN {events} > 0 AND (event_count = 0 OR last_event_at < {last_at}) THEN {last_at}"
+    " ELSE last_event_at END,"
+    " event_count = event_count + {events}, error_count = error_count + {errors}, lost_count = lost_count + {lost},"
+    " stored_at = {now}, model_calls = model_calls + {calls}, tool_calls = tool_calls + {tools},"
+    " input_tokens = input_tokens + {sent}, output_tokens = output_tokens + {got},"
+    " cost = CASE WHEN {is_paid} = 1 THEN COALESCE(cost, 0) + {paid} ELSE cost END,"
+    f" ended_at = CASE WHEN {_RUNS} THEN NULL ELSE ended_at END,"
+    f" state = CASE WHEN {_RUNS} THEN '{Trace.State.RUNNING}' ELSE state END"
+)
+_TYPES: Final = {
+    "named": "text",
+    **dict.fromkeys(("first_at", "last_at", "now"), "timestamptz"),
+    **dict.fromkeys(("events", "errors", "lost", "calls", "tools", "sent", "got", "is_paid"), "bigint"),
+    **dict.fromkeys(("goes_on", "is_taken_up"), "bigint"),
+    "paid": "double precision",
+}
+"""Of what :func:`_raises` says, in PostgreSQL."""
+
+
+def _raises(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> list[dict[str, Any]]:
+    """What is added to each of the traces."""
+    as_column = time_column(connection)
+    now = as_column(format_timestamp(as_utc(stored_now())))
+    raises = []
+    for trace_id, new in appended.items():
+        totals = Totals.of(new.events, new.calls)
+        raises.append(
+            {
+                "named": trace_id,
+                "first_at": as_column(format_timestamp(new.first_at)),
+                "last_at": as_column(format_timestamp(new.last_at)),
+                "now": now,
+                "events": len(new.events),
+                "errors": sum(event.status == "error" for event in new.events),
+                "lost": new.lost,
+                "calls": totals.model_calls,
+                "tools": totals.tool_calls,
+                "sent": totals.input_tokens,
+                "got": totals.output_tokens,
+                "is_paid": int(totals.cost is not None),
+                "paid": totals.cost or 0.0,
+                "goes_on": int(new.goes_on),
+                "is_taken_up": int(new.is_taken_up),
+            }
+        )
+    return raises
+
+
 def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> int:
-    """Returns how many of the traces there are."""
-    quote = connection.ops.quote_name
-    # One statement for all traces of the batch; the ORM would need one each.
-    sql = (
-        f"UPDATE {quote(Trace._meta.db_table)} SET last_sequence = last_sequence + %s,"  # noqa: S608  quoted names only  # nosec B608
-        # Before there is an event the times are those of a start. They are set first: MySQL counts from left to right.
-        " started_at = CASE WHEN started_at > %s OR (event_count = 0 AND %s > 0) THEN %s ELSE started_at END,"
-        " last_event_at = CASE WHEN %s > 0 AND (event_count = 0 OR last_event_at < %s) THEN %s ELSE last_event_at END,"
-        " event_count = event_count + %s, error_count = error_count + %s, lost_count = lost_count + %s, stored_at = %s,"
-        " model_calls = model_calls + %s, tool_calls = tool_calls + %s,"
-        " input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,"
-        " cost = CASE WHEN %s = 1 THEN COALESCE(cost, 0) + %s ELSE cost END,"
-        " ended_at = CASE WHEN %s = 1 OR (state = %s AND %s = 1) THEN NULL ELSE ended_at END,"
-        " state = CASE WHEN %s = 1 OR (state = %s AND %s = 1) THEN %s ELSE state END WHERE trace_id = %s"
-    )
-    incomplete, running = Trace.State.INCOMPLETE, Trace.State.RUNNING
+    """Returns how many of the traces there are.
 
-    def column(time: datetime) -> Any:
-        return connection.ops.adapt_datetimefield_value(stored_time(time))
-
-    now = connection.ops.adapt_datetimefield_value(stored_now())
+    One statement, prepared once: with all values in one, SQLite takes 5 us for each of 1,000 traces instead of 6, and
+    39 us for a single one instead of 14.
+    """
+    raised = _RAISED.format_map({name: f"%({name})s" for name in _TYPES})
     with connection.cursor() as cursor:
         cursor.executemany(
-            sql,
-            [
-                (
-                    len(new.events),
-                    *(column(new.first_at), len(new.events), column(new.first_at)),
-                    *(len(new.events), column(new.last_at), column(new.last_at)),
-                    len(new.events),
-                    sum(event.status == "error" for event in new.events),
-                    *(new.lost, now),
-                    *_added(new),
-                    *(int(new.goes_on), incomplete, int(new.is_taken_up)) * 2,
-                    running,
-                    trace_id,
-                )
-                for trace_id, new in appended.items()
-            ],
+            f"UPDATE {_table(connection)} SET {raised} WHERE trace_id = %(named)s",  # noqa: S608  our own names  # nosec B608
+            _raises(connection, appended),
         )
         return int(cursor.rowcount)
+
+
+def _end(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> None:
+    """Those that end."""
+    as_column = time_column(connection)
+    ends = [
+        (new.end.state, as_column(format_timestamp(new.end.timestamp)), trace_id)
+        for trace_id, new in appended.items()
+        if new.end is not None
+    ]
+    if ends:
+        sql = f"UPDATE {_table(connection)} SET state = %s, ended_at = %s WHERE trace_id = %s"  # noqa: S608  our own names  # nosec B608
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, ends)
+
+
+def _returned_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> dict[str, HeadRow]:
+    """In PostgreSQL, of the traces that are there: all in one statement, which says where they are then.
+
+    Rows are locked by their order first: an ``UPDATE`` with a join takes them in any.
+    """
+    columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
+    table = _table(connection)
+    raised = _RAISED.format_map({name: f"new.{name}" for name in _TYPES})
+    sql = (
+        f"WITH new AS (SELECT trace.id AS pk, told.* FROM json_to_recordset(%s::json) AS told ({columns})"  # noqa: S608  our own names  # nosec B608
+        f" JOIN {table} AS trace ON trace.trace_id = told.named ORDER BY trace.trace_id FOR UPDATE OF trace)"
+        f" UPDATE {table} SET {raised} FROM new WHERE id = new.pk RETURNING {_HEAD}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [orjson.dumps(_raises(connection, appended)).decode()])
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _table(connection: BaseDatabaseWrapper) -> str:
+    return connection.ops.quote_name(Trace._meta.db_table)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from time import monotonic, time
-from typing import Any
+from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
@@ -31,6 +31,9 @@ from .subscription import Subscription
 from .topics import Topic
 
 logger = logging.getLogger(__name__)
+
+NEWS_SECONDS: Final = 0.25
+"""How long news of a commit may take to come: what a look sees sooner is being handed over, and need not be read."""
 
 
 class Hub:
@@ -84,11 +87,21 @@ class Hub:
         if not topic.subscriptions:
             self._spawn(self._leave(topic))
 
-    async def _look_at(self, topics: Iterable[Topic]) -> list[Topic]:
-        """Ask the store where logs end; return the topics that had missed something."""
+    async def _look_at(self, topics: Iterable[Topic], patience: float = 0) -> list[Topic]:
+        """Ask the store where logs end; return the topics that had missed something.
+
+        :param patience: seconds that news may still be on their way; who has not got them then is asked for once more
+        """
         watched = {topic.trace_id: topic for topic in topics}
         heads = await self._reader.heads(list(watched))
-        return [topic for trace_id, topic in watched.items() if topic.look(heads.get(trace_id))]
+        early = {topic for trace_id, topic in watched.items() if patience and topic.lags(heads.get(trace_id))}
+        others = {trace_id: topic for trace_id, topic in watched.items() if topic not in early}
+        missed = [topic for trace_id, topic in others.items() if topic.look(heads.get(trace_id))]
+        if early:
+            await asyncio.sleep(patience)
+            late = [topic for topic in early if topic.lags(heads.get(topic.trace_id))]
+            missed += await self._look_at(late) if late else []
+        return missed
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -180,7 +193,7 @@ class Hub:
                 joined_at = self._loop.time()
                 await self._rejoin()
             try:
-                missed = await self._look_at(list(self.topics.values()))
+                missed = await self._look_at(list(self.topics.values()), NEWS_SECONDS)
             except Exception as error:
                 self._log_failing("Looking at the heads of the watched traces", error)
                 continue

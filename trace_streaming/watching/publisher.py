@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from threading import Lock
 from time import monotonic
 from typing import Any, Final
 
@@ -18,13 +19,16 @@ from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
 from trace_streaming.wire.batches import Batch, merge
 
-from .channel_layer import channel_layer, group_name, is_in_memory, to_delta_message, to_message
+from .channel_layer import channel_layer, group_name, is_in_memory, to_delta_message
+from .sending import send
 
 logger = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT_SECONDS: Final = 2.0
-MAX_WAITING_BATCHES: Final = 256
-"""What a loop that is busy with something else is handed at most."""
+MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
+"""What a loop that is busy with something else is handed at most: bytes, as many traces have a small batch each."""
+BATCH_BYTES: Final = 1024
+"""What a batch holds besides its events."""
 RETRY_SECONDS: Final = 1.0
 """Between attempts while the channel layer fails."""
 
@@ -43,17 +47,24 @@ class Inbox:
         self._loop = loop
         self._deliver = deliver
         self._deliver_delta = deliver_delta
-        # The oldest go first: a hole is seen by the next number, and filled from the store.
-        self._batches: deque[Batch] = deque(maxlen=MAX_WAITING_BATCHES)
+        self._batches: deque[Batch] = deque()
+        self._bytes = 0
+        self._lock = Lock()
         self._is_waking = False
 
     def put(self, batches: Sequence[Batch]) -> None:
         """Hand over, and return at once."""
-        self._batches.extend(batches)
-        if not self._is_waking:
+        with self._lock:
+            self._batches.extend(batches)
+            self._bytes += sum(map(_held, batches))
+            # The oldest go first: a hole is seen by the next number, and filled from the store.
+            while self._bytes > MAX_WAITING_BYTES and len(self._batches) > 1:
+                self._bytes -= _held(self._batches.popleft())
+            if self._is_waking:
+                return
             self._is_waking = True
-            with suppress(RuntimeError):  # the loop has just closed
-                self._loop.call_soon_threadsafe(self._empty)
+        with suppress(RuntimeError):  # the loop has just closed
+            self._loop.call_soon_threadsafe(self._empty)
 
     def tell(self, delta: TextDelta) -> None:
         """Hand over a piece of text, and return at once."""
@@ -68,10 +79,16 @@ class Inbox:
             sending.close()
 
     def _empty(self) -> None:
-        self._is_waking = False  # before the first is taken: what is put after the last wakes the loop again
-        waiting = [self._batches.popleft() for _ in range(len(self._batches))]
+        with self._lock:
+            self._is_waking = False
+            waiting, self._batches = self._batches, deque()
+            self._bytes = 0
         for batch in merge(waiting):
             self._deliver(batch)
+
+
+def _held(batch: Batch) -> int:
+    return batch.size + BATCH_BYTES
 
 
 _inboxes: list[Inbox] = []
@@ -176,5 +193,4 @@ async def _send_delta(layer: BaseChannelLayer, delta: TextDelta) -> None:
 
 async def _send(layer: BaseChannelLayer, batches: Sequence[Batch]) -> None:
     async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
-        for batch in batches:
-            await layer.group_send(group_name(batch.trace_id), to_message(batch))
+        await send(layer, batches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
@@ -31,6 +31,11 @@ class LogReader:
         self._loop = loop
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="trace-reader")
         self._log = BurstLog(logger)
+        self._asked: set[str] = set()
+        """Traces whose heads the next query is for."""
+        self._answer: asyncio.Future[Mapping[str, store.Head]] | None = None
+        """To the next query."""
+        self._asking: asyncio.Task[None] | None = None
 
     async def page(self, trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
         """A page of the log; waits while the database is away."""
@@ -45,13 +50,41 @@ class LogReader:
                 self._log.works("page")
                 return page
 
-    async def heads(self, trace_ids: Sequence[str]) -> Mapping[str, store.Head]:
-        """Where logs end; raises what the database raises."""
-        return await self._in_thread(store.read_heads, trace_ids)
+    async def heads(self, trace_ids: Collection[str]) -> Mapping[str, store.Head]:
+        """Where logs end, of these traces and maybe of others; raises what the database raises.
+
+        The query begins after this is called. Those who ask while it waits for the one before get it together: after a
+        restart all sockets come at once.
+        """
+        self._asked.update(trace_ids)
+        if self._answer is None:
+            self._answer = self._loop.create_future()
+        answer = self._answer
+        if self._asking is None:
+            self._asking = self._loop.create_task(self._ask())
+        return await asyncio.shield(answer)
+
+    async def _ask(self) -> None:
+        """Until nobody waits any more."""
+        try:
+            while (answer := self._answer) is not None:
+                asked, self._asked, self._answer = self._asked, set(), None
+                try:
+                    answer.set_result(await self._in_thread(store.read_heads, asked))
+                except Exception as error:
+                    answer.set_exception(error)
+                    answer.exception()  # whoever asked may have gone
+                except asyncio.CancelledError:
+                    answer.cancel()
+                    raise
+        finally:
+            self._asking = None
 
     def close(self) -> None:
         """Let the threads go, without waiting for them."""
         self._threads.shutdown(wait=False)
+        if self._asking is not None:
+            self._asking.cancel()
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         work = partial(store.with_fresh_connection, function, *args, **kwargs)

@@ -95,6 +95,10 @@ class Topic:
         metrics.counts.filtered += filtered
         return True
 
+    def lags(self, head: store.Head | None) -> bool:
+        """Whether the store has more of the log that this knows."""
+        return head is not None and head.epoch == self.epoch and head.sequence > self.head
+
     def look(self, head: store.Head | None) -> bool:
         """Take what the store says; True when it knew more than the channel layer had told."""
         self.is_gone = head is None and self.epoch is not None

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 BREAK: Final = "¦"
 """Stands in the files alone, and nowhere else in them."""
-NAMES: Final = ("given", "blind_1", "blind_2", "blind_3", "blind_4", "blind_5", "blind_6")
+NAMES: Final = ("given", "blind_1", "blind_2", "blind_3", "blind_4", "blind_5", "blind_6", "blind_7")
 
 
 class Corpus(NamedTuple):
@@ -61,6 +61,11 @@ DECIDED_AGAINST: Final = (
     Decision("name: stripe", "The list below `secrets:` tells values that are none as often."),
     Decision("MSW¦AgG9c08zNmYO07Z5ibhcoGv".replace(BREAK, ""), "No token of Discord begins with what is no number."),
     Decision("646ESGQRmwg8NB", "An attribute without quotes, which names the field behind its value."),
-    Decision("Zugriffsschl\u00fcssel", "One word behind `login.token`; a label is told by words that are known.", True),
+    Decision(
+        '"login.token": "Zugriffsschl\u00fcssel"',
+        "One word behind `login.token`; a label is told by words that are known.",
+        True,
+    ),
+    Decision("theme=dark; Path=/", "What a cookie is for is not asked: the header goes whole.", True),
 )
 """At most fifteen. ``docs/redaction.md`` shows them."""

@@ -31,6 +31,9 @@ SEPARATOR: Final = re.compile(
     r"""(?:(?:\*\*|__)(?=[ \t]{0,4}[^\s*_])"""
     r"""|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})(?:(?:&[\w\-]{1,32}|!!\w{1,16})[ \t]{1,8}(?!=))?"""
 )
+_HIDDEN: Final = re.compile(rf"(?:[A-Za-z]{{1,16}} )?{MARKER.pattern}")
+"""Also as ``Bearer [redacted:bearer header]``."""
+_PSQL_VARIABLE: Final = re.compile(r" :'[a-z_]+'")
 _AFTER_PROMPT: Final = re.compile(r"[),;\]}]|\s*$|\s*[\r\n]")
 _REDACTED: Final = re.compile(MARKER.pattern + r"(?!\w)")
 _TEMPLATES: Final = ("$(", "{{", "<%", "%(", "!Ref", "!Sub", "!GetAtt", "!Join", "{%")
@@ -112,10 +115,12 @@ def read_quoted(assignment: Assignment) -> Range | None:
         return assignment.nothing
     first_end = quote_end(text, quote.end(), quote[1])
     end = literal_end(text, first_end, quote[1])
+    if _PSQL_VARIABLE.fullmatch(text, assignment.end, first_end + 1):
+        return assignment.nothing
     if variable := _VARIABLE.fullmatch(text, quote.end(), end):
         is_chosen = variable["default"] is not None and looks_chosen(variable["default"])
         return variable.span("default") if is_chosen else assignment.nothing
-    is_hidden = MARKER.fullmatch(text, quote.end(), end) is not None
+    is_hidden = _HIDDEN.fullmatch(text, quote.end(), end) is not None
     value = text[quote.end() : end]
     is_plain = end == first_end and (is_placeholder(value) or is_prose(value))
     return assignment.nothing if is_hidden or is_plain else (quote.end(), end)

@@ -24,6 +24,7 @@ _SPELT: Final = re.compile(
     re.IGNORECASE,
 )
 """As it is written where programs that collect addresses may read it: ``ada [at] example [dot] com``."""
+_SPELT_SIGN: Final = re.compile(r"[\[(] ?at ?[\])]", re.IGNORECASE)
 
 
 def find_addresses(text: str, effort: Effort) -> Iterator[Span]:
@@ -40,8 +41,14 @@ def find_addresses(text: str, effort: Effort) -> Iterator[Span]:
             continue
         yield Span(start, domain.end(), "email")
         done = domain.end()
-    for spelt in _SPELT.finditer(text) if "at]" in text.lower() or "at)" in text.lower() else ():
-        yield Span(*spelt.span(), "email")
+    done = 0
+    for sign in _SPELT_SIGN.finditer(text):
+        if not effort.spend(VALUES, 4):
+            yield Span(sign.start(), sign.start(), "")
+            return
+        if spelt := _SPELT.search(text, max(done, sign.start() - 65), sign.end() + 400):
+            yield Span(*spelt.span(), "email")
+            done = spelt.end()
 
 
 def _name_start(text: str, least: int, at: int) -> int:

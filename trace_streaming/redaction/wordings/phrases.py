@@ -229,7 +229,18 @@ PHRASES: Final = (
     # Sentences
     Phrase(
         (
-            *("code is", "code:", "code was", "code to", "code for", "code =", "code lautet", "code est"),
+            *(
+                "code is",
+                "code:",
+                "code was",
+                "code to",
+                "code for",
+                "code =",
+                "code lautet",
+                "code est",
+                "code f\u00fcr",
+                "code zum",
+            ),
             *(
                 "pin is",
                 "pin:",
@@ -247,7 +258,7 @@ PHRASES: Final = (
                 "c\u00f3digo:",
             ),
         ),
-        r"(?i)[\w\u00f3]{1,60}(?: (?:for|to|of|der|f\u00fcr|de|du|zur) [\w' ]{1,40}?)?\s{0,2}(?:is|was|ist"
+        r"(?i)[\w\u00f3]{1,60}(?: (?:for|to|of|der|f\u00fcr|de|du|zur|zum) [\w' ]{1,40}?)?\s{0,2}(?:is|was|ist"
         r"|lautet|est|es|to|:|=)[ :]{0,2}"
         r"(\d{3}[ -]?\d{3}|\d{4,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
@@ -303,6 +314,20 @@ PHRASES: Final = (
         r"(?i)Q([^\"'`\n]{6,128})Q as (?:the |my |your )?(?:pass\w*|secret|key)\b",
         Looks.ANY,
         'use "s3cr3tPw99x" as the passphrase',
+        is_before=True,
+    ),
+    Phrase(
+        ("password for ",),
+        r"(?i)password for [^\n:]{1,120}:[ \t]{0,4}\n[ \t]{0,8}(\S{6,128})(?=\s|$)",
+        Looks.CHOSEN,
+        "Password for the [elastic] user (reset with `bin/reset`):\n  s3cr3tPw99x\n",
+    ),
+    Phrase(
+        ("it is `", "it's `", 'it is "', "it is '"),
+        r"(?i)(?:token|secret|\bkey|passw\w{2,4}|passphrase|credential)[^\n`]{0,80}?\bit(?: is|'s) "
+        r"Q([^\s\"'`\\]{6,256})Q",
+        Looks.RANDOM,
+        "I found the token in the file; it is `s3cr3tPw99x`.",
         is_before=True,
     ),
     Phrase(
