@@ -12,7 +12,7 @@ from django.utils import timezone
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals.decisions import decide
 from trace_streaming.exceptions import ApprovalNotFoundError, InvalidDecisionError, OtherArgumentsError
-from trace_streaming.models import Approval, Event
+from trace_streaming.models import Approval, Event, Trace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,3 +91,40 @@ def test_what_is_asked_says_of_which_call(alice: User) -> None:
     details = Event.objects.get(event="approval_requested").details
     assert '"call_id":"c1"' in details
     assert '"parent_call_id":"agent-1"' in details
+
+
+def test_several_are_asked_at_once(alice: User) -> None:
+    """And waited for one after the other."""
+    emitter = TraceEmitter("t")
+    pending = [emitter.submit_approval("send_mail", arguments={"to": to}) for to in ("bob", "carol")]
+    assert emitter.flush(10)
+    for number, said in enumerate(["approved", "rejected"]):
+        decide(Approval.objects.get(approval_id=pending[number].approval_id), said, user=alice, channel="api")
+    assert [each.result().decision for each in pending] == ["approved", "rejected"]
+    assert [each["event"] for each in emitter.events].count("approval_received") == 2
+
+
+def test_an_id_that_the_caller_knows_before_is_asked_for_once(alice: User) -> None:
+    """Whoever asks again under it finds what was decided."""
+    decide(asked(TraceEmitter("t"), approval_id="mine"), "approved", user=alice, channel="api")
+    assert asked(TraceEmitter("t"), approval_id="mine").decision == "approved"
+    assert Approval.objects.count() == 1
+    with pytest.raises(ValueError, match="64 characters"):
+        TraceEmitter("t").ask_approval("send_mail", approval_id="x" * 65)
+
+
+def test_a_trace_whose_question_is_open_is_unfinished(alice: User) -> None:
+    """Until whoever goes on has the decision: until then a human may decide in the viewer."""
+    with TraceEmitter("t") as emitter:
+        approval_id = emitter.ask_approval("send_mail")
+    assert emitter.flush(10)
+    assert Trace.objects.get().state == "incomplete"
+    with TraceEmitter("t") as emitter:
+        assert emitter.find_decision(approval_id) is None
+    assert emitter.flush(10)
+    assert Trace.objects.get().state == "incomplete"
+    decide(Approval.objects.get(), "approved", user=alice, channel="api")
+    with TraceEmitter("t") as emitter:
+        assert emitter.find_decision(approval_id) is not None
+    assert emitter.flush(10)
+    assert Trace.objects.get().state == "success"

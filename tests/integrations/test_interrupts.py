@@ -54,6 +54,7 @@ def test_interrupts_are_found_in_their_exception() -> None:
         ("sure?", [("mail", "sure?")]),
         ({"action": "send", "to": "bob"}, [("send", {"to": "bob"})]),
         ({"text": "sure?"}, [("mail", {"text": "sure?"})]),
+        ({"type": "tool_approval", "name": "send", "args": {"to": "bob"}}, [("send", {"to": "bob"})]),
         (
             {"action_requests": [{"name": "a", "args": {"x": 1}}, {"action": "b"}]},
             [("a", {"x": 1}), ("b", None)],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,10 +20,29 @@ from .approval_requests import ALLOWED, ApprovalRequest, AskedBefore, Decision, 
 from .project_events import redacted
 
 
+@dataclass(frozen=True, slots=True)
+class PendingApproval:
+    """What a human was asked; the asking process goes on until it needs the decision."""
+
+    approval_id: str
+    _future: Future[Decision] = field(repr=False)
+    _take: Callable[[Decision], Decision] = field(repr=False)
+
+    def result(self) -> Decision:
+        """Wait until somebody decides or the time is over."""
+        return self._take(self._future.result())
+
+    async def aresult(self) -> Decision:
+        """Like :meth:`result`, without blocking the event loop."""
+        return self._take(await asyncio.wrap_future(self._future))
+
+
 class ApprovalEmitter(ABC):
     """The part of :class:`.TraceEmitter` that asks."""
 
     trace_id: str
+    _undecided: set[str]
+    """What it or another has asked without waiting, and it has found no decision of."""
 
     @abstractmethod
     def emit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
@@ -61,10 +81,8 @@ class ApprovalEmitter(ABC):
         :param parent_call_id: of the span that it is inside of; empty: of the block that this code runs in, if any
         :raises ValueError: for another risk level, decision or timeout, or a schema that is none or refers to others
         """
-        request = self._approval_request(
-            action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id
-        )
-        return self._decided(ask(request).result())
+        question = (action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id)
+        return self._submit(question).result()
 
     async def arequest_approval(
         self,
@@ -80,10 +98,8 @@ class ApprovalEmitter(ABC):
         parent_call_id: str = "",
     ) -> Decision:
         """Like :meth:`request_approval`, without blocking the event loop."""
-        request = self._approval_request(
-            action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id
-        )
-        return self._decided(await asyncio.wrap_future(ask(request)))
+        question = (action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id)
+        return await self._submit(question).aresult()
 
     def ask_approval(
         self,
@@ -97,23 +113,53 @@ class ApprovalEmitter(ABC):
         schema: Mapping[str, Any] | None = None,
         call_id: str = "",
         parent_call_id: str = "",
+        approval_id: str = "",
     ) -> str:
         """Ask a human, and go: returns at once, with the id for :meth:`find_decision` and :meth:`wait_for`.
 
-        What is asked is stored like an event; ``flush()`` waits for it. Parameters and errors are those of
+        What is asked is stored like an event; ``flush()`` waits for it. A ``with`` block of this emitter that ends
+        before it has found the decision leaves the trace ``incomplete``. Parameters and errors are those of
         :meth:`request_approval`.
+
+        :param approval_id: 1 to 64 characters, where the caller has to know it before; one that is there stays as it is
         """
-        request = self._approval_request(
-            action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id
-        )
-        ask(replace(request, is_waited_for=False))
+        question = (action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id)
+        request = replace(self._approval_request(*question, approval_id), is_waited_for=False)
+        ask(request)
+        self._undecided.add(request.approval_id)
         return request.approval_id
+
+    def submit_approval(
+        self,
+        action: str,
+        *,
+        tool_name: str = "",
+        risk_level: str = "medium",
+        arguments: Mapping[str, Any] | None = None,
+        timeout: float = 300.0,
+        allowed: Sequence[str] = ALLOWED,
+        schema: Mapping[str, Any] | None = None,
+        call_id: str = "",
+        parent_call_id: str = "",
+        approval_id: str = "",
+    ) -> PendingApproval:
+        """Ask a human, and wait later: several may be asked at the same time.
+
+        Parameters and errors are those of :meth:`ask_approval`.
+        """
+        question = (action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id)
+        return self._submit(question, approval_id)
+
+    def _submit(self, question: tuple[Any, ...], approval_id: str = "") -> PendingApproval:
+        request = self._approval_request(*question, approval_id)
+        return PendingApproval(request.approval_id, ask(request), self._decided)
 
     def _approval_request(self, *question: Any) -> ApprovalRequest:
         return new_request(partial(redacted, trace_id=self.trace_id), self.emit, self.trace_id, *question)
 
     def _decided(self, decision: Decision) -> Decision:
         """Its event was recorded by whoever decided."""
+        self._undecided.discard(decision.approval_id)
         if decision.event is not None:
             self._remember(decision.event, orjson.loads(decision.event.details))
         return decision
@@ -126,11 +172,15 @@ class ApprovalEmitter(ABC):
         :raises OtherArgumentsError: a ``ValueError``; it was asked for with others: what was decided is not for these
         :raises ValueError: a human's edit was sealed with a ``SECRET_KEY`` that is not among the fallbacks any more
         """
-        return self._decided(ask(AskedBefore(self.trace_id, approval_id, arguments)).result())
+        return self.pending_approval(approval_id, arguments).result()
 
     async def await_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
         """Like :meth:`wait_for`, without blocking the event loop."""
-        return self._decided(await asyncio.wrap_future(ask(AskedBefore(self.trace_id, approval_id, arguments))))
+        return await self.pending_approval(approval_id, arguments).aresult()
+
+    def pending_approval(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> PendingApproval:
+        """What was asked for before, to be waited for later; its result raises what :meth:`wait_for` does."""
+        return PendingApproval(approval_id, ask(AskedBefore(self.trace_id, approval_id, arguments)), self._decided)
 
     def find_decision(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision | None:
         """What was decided of an approval of this trace, in whatever process; None while nobody has, and there is time.
@@ -139,7 +189,10 @@ class ApprovalEmitter(ABC):
         """
         asked = AskedBefore(self.trace_id, approval_id, arguments, is_waited_for=False)
         found: Decision | None = ask(asked).result()
-        return None if found is None else self._decided(found)
+        if found is None:
+            self._undecided.add(approval_id)
+            return None
+        return self._decided(found)
 
     async def afind_decision(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision | None:
         """Like :meth:`find_decision`, without blocking the event loop."""

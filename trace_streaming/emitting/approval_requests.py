@@ -23,6 +23,7 @@ ALLOWED: Final = ("approved", "rejected", "edited")
 TIMEOUT: Final = "timeout"
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 MAX_ACTION_LENGTH: Final = 200
+MAX_ID_LENGTH: Final = 64
 REDACTED: Final = "[redacted:"
 """What every marker begins with."""
 
@@ -91,6 +92,7 @@ def new_request(
     schema: Mapping[str, Any] | None,
     call_id: str = "",
     parent_call_id: str = "",
+    approval_id: str = "",
 ) -> ApprovalRequest:
     """Check what an agent asks; raise :exc:`ValueError` with what is wrong."""
     if not action or len(action) > MAX_ACTION_LENGTH:
@@ -101,10 +103,12 @@ def new_request(
         raise ValueError(f"Not decisions: {allowed!r}. Must be some of {', '.join(DECISIONS)}")
     if not 0 < timeout <= timedelta(days=365).total_seconds():
         raise ValueError("A timeout is a number of seconds above 0, and at most a year")
+    if len(approval_id) > MAX_ID_LENGTH:
+        raise ValueError(f"An approval's id has at most {MAX_ID_LENGTH} characters")
     now = datetime.now(UTC)
     shown = redact({"action": action, "tool_name": tool_name})
     asked = {
-        "approval_id": str(uuid.uuid4()),
+        "approval_id": approval_id or str(uuid.uuid4()),
         "action": str(shown["action"])[:MAX_ACTION_LENGTH],
         "tool_name": str(shown["tool_name"])[:MAX_ACTION_LENGTH],
         "risk_level": risk_level,

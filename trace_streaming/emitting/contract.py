@@ -238,8 +238,14 @@ class Emitter(SpanEmitter, ABC):
         _entered.set(tuple(emitter for emitter in _entered.get() if emitter is not self))
         if error is not None and outcome_of(error) == "cancelled":
             self.end("incomplete")
-        else:  # a generator that is closed early has not failed
-            self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
+        elif kind is None or issubclass(kind, GeneratorExit):  # a generator that is closed early has not failed
+            self.end("incomplete" if self._has_open_questions() else "success")
+        else:
+            self.end("error")
+
+    def _has_open_questions(self) -> bool:
+        """Whether a human was asked for what somebody goes on with, perhaps in another process."""
+        return False
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

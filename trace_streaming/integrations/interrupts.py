@@ -37,6 +37,8 @@ def questions(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and isinstance(value.get("action_requests"), list):
         for request in value["action_requests"]:
             yield str(request.get("name") or request.get("action") or name), request.get("args")
+    elif isinstance(value, Mapping) and value.get("type") == "tool_approval":
+        yield str(value.get("name") or name), value.get("args")
     elif isinstance(value, Mapping) and isinstance(value.get("action"), str):
         yield value["action"], {key: item for key, item in value.items() if key != "action"}
     else:

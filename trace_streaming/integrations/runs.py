@@ -89,3 +89,5 @@ class Asked:
     action: str
     key: Any = None
     """What the framework knows it by."""
+    parent_call_id: str = ""
+    """Of what asks, where that is shown."""

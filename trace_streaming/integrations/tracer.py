@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 from uuid import uuid4
@@ -24,6 +26,8 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
+questions_taken: ContextVar[list[Asked] | None] = ContextVar("trace_streaming.questions", default=None)
+"""Where somebody asks a human himself: what frameworks ask for goes there, and is not told as an approval."""
 NewEmitter = Callable[..., Emitter]
 """Makes an emitter: called with ``name`` and ``conversation``, or, to go on with a trace, with ``trace_id``."""
 _STATES: Final = {None: "success", "error": "error"}
@@ -59,10 +63,10 @@ class Tracer:
     def __init__(
         self,
         framework: str,
-        emitter: Emitter | None,
-        owner: Callable[[], Any] | None,
-        new_emitter: NewEmitter | None,
-        contents: bool,
+        emitter: Emitter | None = None,
+        owner: Callable[[], Any] | None = None,
+        new_emitter: NewEmitter | None = None,
+        contents: bool = True,
     ) -> None:
         self._framework = framework
         self._emitter = emitter
@@ -80,6 +84,30 @@ class Tracer:
                 raise
             self._failed(error)
             return None
+
+    async def asafely(self, asks: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """What is awaited of what asks humans; None where that fails, which is logged once. Cancelling it does not."""
+        try:
+            return await asks(*args, **kwargs)
+        except Exception as error:
+            self._not_asked(error)
+            return None
+
+    def ask_safely(self, asks: Callable[[], object]) -> None:
+        """Like :meth:`asafely`, for what asks and goes."""
+        try:
+            asks()
+        except Exception as error:
+            self._not_asked(error)
+
+    def _not_asked(self, error: Exception) -> None:
+        kind = type(error).__name__
+        message = (
+            "Nobody is asked for the tools of %s (%s). Ask in the project, with a TraceEmitter, and see that its "
+            "database can be reached"
+        )
+        self._log.failed(f"asking {kind}", message, self._framework, kind)
+        logger.debug("%s", describe(error))
 
     def _failed(self, error: BaseException) -> None:
         kind = type(error).__name__
@@ -127,11 +155,15 @@ class Tracer:
 
     def _trace(self, name: str, conversation: object) -> Trace:
         told = "" if conversation is None else str(conversation)
+        emitter, is_own = self.safely(self.emitter_for, name, told) or (None, True)
+        return Trace(emitter, is_own=is_own, conversation=told)
+
+    def emitter_for(self, name: str, conversation: str) -> tuple[Emitter, bool]:
+        """Where something that begins here is told, and whether that was made for it."""
         found = self._emitter or current_emitter()
         if found is not None:
-            return Trace(found, conversation=told)
-        made = self.safely(self._new_emitter, name=name, conversation=told or None)
-        return Trace(made, is_own=True, conversation=told)
+            return found, False
+        return self._new_emitter(name=name, conversation=conversation or None), True
 
     def show(self, run: Run, details: Mapping[str, Any] | None = None) -> None:
         """Tell of a run that has not been shown."""
@@ -223,8 +255,12 @@ class Tracer:
             run.trace.emitter.emit(event, {**details, **inside}, status)
 
     def ask(self, run: Run, action: str, arguments: Any = None, key: Any = None) -> Asked:
-        """A framework asks a human, and ends the run; who decides, and how, is its own matter."""
-        asked = Asked(run.trace, str(uuid4()), action, key)
+        """A framework asks a human, and ends the run; who decides, and how, is its own matter, or of :mod:`.asking`."""
+        above = run.nearest()
+        asked = Asked(run.trace, str(uuid4()), action, key, "" if above is None else above.call_id)
+        if (taken := questions_taken.get()) is not None:
+            taken.append(asked)
+            return replace(asked, approval_id="")
         told = {"approval_id": asked.approval_id, "action": action, **self.content("arguments", arguments)}
         self.safely(self.emit, run, "approval_requested", told)
         return asked
@@ -235,7 +271,7 @@ class Tracer:
 
     def _answer(self, asked: Asked, decision: str) -> None:
         trace = asked.trace
-        if trace.emitter is None:
+        if trace.emitter is None or not asked.approval_id:
             return
         # A trace that was ended goes on with what is emitted, until it is ended again: by another emitter.
         is_over = trace.is_own and trace.emitter.ended
