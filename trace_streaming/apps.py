@@ -20,7 +20,7 @@ class TraceStreamingConfig(AppConfig):
     def ready(self) -> None:
         """Run once, when all models are loaded."""
         from . import checks, recorder
-        from .approvals import waiting
+        from .approvals import calling, waiting
         from .emitting import surroundings
         from .servers import patches
         from .storage import retention
@@ -31,6 +31,7 @@ class TraceStreamingConfig(AppConfig):
         surroundings.learn_settings(settings)
         recorder.connect()
         waiting.connect()
+        calling.connect()
         deltas.connect()
         post_delete.connect(
             retention.forget_approvals, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"

@@ -144,11 +144,15 @@ def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bo
     now = stored_now()
     with transaction.atomic(using=database()):
         undecided = approvals().filter(pk=approval.pk, decision="", **in_time)
-        if not undecided.update(**changes, decided_at=now):
+        changes = {**changes, "decided_at": now, **({"call_at": now} if approval.on_decision else {})}
+        if not undecided.update(**changes):
             return False
-        for name, value in {**changes, "decided_at": now}.items():
+        for name, value in changes.items():
             setattr(approval, name, value)
         batches = append([event_of(approval)])
+        if approval.group:  # under the trace's lock: of those that are decided at the same time the last one calls
+            others = approvals().filter(trace_id=approval.trace_id, group=approval.group, call_at__isnull=False)
+            others.exclude(pk=approval.pk).update(call_at=None)
     after_commit(database(), partial(_announce, approval, batches))
     return True
 

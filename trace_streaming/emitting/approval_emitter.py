@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from trace_streaming.events import TraceEvent
 from trace_streaming.events.kinds import JSON
 
-from .approval_requests import ALLOWED, ApprovalRequest, AskedBefore, Decision, ask, new_request
+from .approval_requests import ALLOWED, ApprovalRequest, AskedBefore, Decision, FollowUp, ask, new_request
 from .project_events import redacted
 
 
@@ -114,6 +114,8 @@ class ApprovalEmitter(ABC):
         call_id: str = "",
         parent_call_id: str = "",
         approval_id: str = "",
+        on_decision: str = "",
+        group: str = "",
     ) -> str:
         """Ask a human, and go: returns at once, with the id for :meth:`find_decision` and :meth:`wait_for`.
 
@@ -122,9 +124,15 @@ class ApprovalEmitter(ABC):
         :meth:`request_approval`.
 
         :param approval_id: 1 to 64 characters, where the caller has to know it before; one that is there stays as it is
+        :param on_decision: dotted path of what is called with the approval's id and the trace's once it is decided, or
+            timed out: at least once, in whichever process; a Celery task is sent. It has to be quick otherwise
+        :param group: in up to 64 characters, what others of this trace are asked with: ``on_decision`` is called behind
+            the last decision of these, for all of them
+        :raises ValueError: also where ``on_decision`` names nothing that can be called
         """
         question = (action, tool_name, risk_level, arguments, timeout, allowed, schema, call_id, parent_call_id)
-        request = replace(self._approval_request(*question, approval_id), is_waited_for=False)
+        followed = FollowUp(on_decision, group)
+        request = replace(self._approval_request(*question, approval_id, followed), is_waited_for=False)
         ask(request)
         self._undecided.add(request.approval_id)
         return request.approval_id

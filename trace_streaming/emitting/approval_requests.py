@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import orjson
 from django.conf import settings
+from django.core.signing import Signer
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.module_loading import import_string
 
 from trace_streaming.events import TraceApproval, TraceEvent
 from trace_streaming.events.freezing import JSON, encode, freeze_details
@@ -68,6 +70,36 @@ class ApprovalRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What is called when something is decided for which nobody waits."""
+
+    path: str = ""
+    """Dotted."""
+    group: str = ""
+    """Of what was asked together."""
+
+    def fields(self, approval_id: str) -> dict[str, str]:
+        """As they are stored: signed, as whatever is written there is imported.
+
+        :raises ValueError: the path names nothing that can be called, or one of them is too long
+        """
+        if not self.path:
+            return {}
+        try:
+            usable = callable(import_string(self.path))
+        except ImportError:
+            usable = False
+        if not usable or len(self.path) > MAX_ACTION_LENGTH or len(self.group) > MAX_ID_LENGTH:
+            raise ValueError(f"Not a dotted path of something that can be called, or too long: {self.path:.200}")
+        return {"on_decision": signer(approval_id).sign(self.path), "group": self.group}
+
+
+def signer(approval_id: str) -> Signer:
+    """Of what is called on the decision of this approval."""
+    return Signer(salt=f"trace_streaming.on_decision {approval_id}")
+
+
+@dataclass(frozen=True, slots=True)
 class AskedBefore:
     """What was asked for already, by whomever."""
 
@@ -93,6 +125,7 @@ def new_request(
     call_id: str = "",
     parent_call_id: str = "",
     approval_id: str = "",
+    followed: FollowUp = FollowUp(),
 ) -> ApprovalRequest:
     """Check what an agent asks; raise :exc:`ValueError` with what is wrong."""
     if not action or len(action) > MAX_ACTION_LENGTH:
@@ -118,7 +151,12 @@ def new_request(
         "expires_at": (now + timedelta(seconds=timeout)).isoformat(),
     }
     placed = {"call_id": call_id, "parent_call_id": parent_call_id}
-    stored = {**asked, "schema": _shown_schema(redact, schema), "requested_at": now.isoformat()}
+    stored = {
+        **asked,
+        "schema": _shown_schema(redact, schema),
+        "requested_at": now.isoformat(),
+        **followed.fields(str(asked["approval_id"])),
+    }
     return ApprovalRequest(
         approval_id=str(asked["approval_id"]),
         arguments=dict(arguments or {}),

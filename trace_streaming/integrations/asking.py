@@ -51,6 +51,8 @@ class Asker:
     timeout: float
     risk_level: str
     waits: bool = True
+    on_decision: str = ""
+    """Called behind the last decision, where nobody waits: as :meth:`.ApprovalEmitter.ask_approval` has it."""
     taken: Sequence[Asked] = ()
     """What the framework has asked for inside of the block, oldest first."""
 
@@ -78,10 +80,11 @@ class Asker:
         return next((each.parent_call_id for each in reversed(self.taken) if each.key == key), "")
 
     def _ask_all(self, questions: Sequence[Question], is_new: bool) -> list[PendingApproval | Decision | None]:
-        return [self._ask(question, is_new) for question in questions]
+        ids = [self._approval_id(question) for question in questions]
+        group = str(uuid5(_NAMESPACE, " ".join(ids)))
+        return [self._ask(each, id_, group, is_new) for each, id_ in zip(questions, ids, strict=True)]
 
-    def _ask(self, question: Question, is_new: bool) -> PendingApproval | Decision | None:
-        approval_id = self._approval_id(question)
+    def _ask(self, question: Question, approval_id: str, group: str, is_new: bool) -> PendingApproval | Decision | None:
         if not is_new:
             try:
                 found = self.emitter.find_decision(approval_id, question.arguments)
@@ -103,7 +106,7 @@ class Asker:
         }
         if self.waits:
             return self.emitter.submit_approval(question.action, **asked)
-        self.emitter.ask_approval(question.action, **asked)
+        self.emitter.ask_approval(question.action, **asked, on_decision=self.on_decision, group=group)
         return None
 
     def _approval_id(self, question: Question) -> str:
@@ -121,7 +124,14 @@ def _all_of(asked: Sequence[PendingApproval | Decision | None]) -> list[Decision
 
 @contextmanager
 def asking(
-    tracer: Tracer, *, name: str, conversation: object, timeout: float, risk_level: str, waits: bool
+    tracer: Tracer,
+    *,
+    name: str,
+    conversation: object,
+    timeout: float,
+    risk_level: str,
+    waits: bool,
+    on_decision: str,
 ) -> Iterator[Asker]:
     """Ask for what a framework stops at inside of the block, in the trace of the tracer; a new one ends with the block.
 
@@ -133,7 +143,7 @@ def asking(
     token = questions_taken.set(taken)
     try:
         with emitter if is_own else nullcontext():
-            yield Asker(found, timeout, risk_level, waits, taken)
+            yield Asker(found, timeout, risk_level, waits, on_decision, taken)
     finally:
         questions_taken.reset(token)
 

@@ -43,6 +43,7 @@ def run_with_approvals(
     timeout: float = 300.0,
     risk_level: str = "medium",
     wait: bool = True,
+    on_decision: str = "",
     answer: Answer = as_answer,
     **options: Any,
 ) -> Any:
@@ -57,6 +58,7 @@ def run_with_approvals(
     :param timeout: seconds for each decision; then it is a no
     :param risk_level: as :meth:`.TraceEmitter.request_approval` has it
     :param wait: False: ask and return, with ``__interrupt__`` in the result, while a decision is open
+    :param on_decision: with ``wait=False``, what is called when all of them are taken: see :meth:`.ask_approval`
     :param answer: makes of a decision what an ``interrupt()`` of one's own returns
     :param options: of ``invoke``
     :returns: what ``invoke`` does; still interrupted, too, where a timeout could not be told as a no
@@ -64,7 +66,9 @@ def run_with_approvals(
     :raises TypeError: for an emitter that cannot ask
     """
     loop = _Loop(graph, config, answer)
-    with asking(loop.tracer, **loop.of, timeout=timeout, risk_level=risk_level, waits=wait) as asker:
+    with asking(
+        loop.tracer, **loop.of, timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
+    ) as asker:
         state = graph.get_state(loop.config) if inputs is None else None
         if state is not None and not state.next:
             return state.values
@@ -86,12 +90,15 @@ async def arun_with_approvals(
     timeout: float = 300.0,  # noqa: ASYNC109  of the human
     risk_level: str = "medium",
     wait: bool = True,
+    on_decision: str = "",
     answer: Answer = as_answer,
     **options: Any,
 ) -> Any:
     """Like :func:`run_with_approvals`, with ``ainvoke``."""
     loop = _Loop(graph, config, answer)
-    with asking(loop.tracer, **loop.of, timeout=timeout, risk_level=risk_level, waits=wait) as asker:
+    with asking(
+        loop.tracer, **loop.of, timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
+    ) as asker:
         state = await graph.aget_state(loop.config) if inputs is None else None
         if state is not None and not state.next:
             return state.values

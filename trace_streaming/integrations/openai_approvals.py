@@ -27,6 +27,7 @@ def run_with_approvals(
     timeout: float = 300.0,
     risk_level: str = "medium",
     wait: bool = True,
+    on_decision: str = "",
     **options: Any,
 ) -> Any:
     """``Runner.run_sync(agent, inputs, **options)``; for each tool that needs approval a human is asked.
@@ -38,11 +39,14 @@ def run_with_approvals(
     :param timeout: seconds for each decision; then it is a no
     :param risk_level: as :meth:`.TraceEmitter.request_approval` has it
     :param wait: False: ask and return, with ``interruptions``, while a decision is open
+    :param on_decision: with ``wait=False``, what is called when all of them are taken: see :meth:`.ask_approval`
     :param options: of ``Runner.run_sync``
     :returns: the ``RunResult``; None of a ``RunState`` of which a decision is open still
     :raises TypeError: for an emitter that cannot ask
     """
-    with asking(**_of(agent, options), timeout=timeout, risk_level=risk_level, waits=wait) as asker:
+    with asking(
+        **_of(agent, options), timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
+    ) as asker:
         result, is_new = None, not isinstance(inputs, RunState)
         if is_new:
             result = Runner.run_sync(agent, inputs, **options)
@@ -60,10 +64,13 @@ async def arun_with_approvals(
     timeout: float = 300.0,  # noqa: ASYNC109  of the human
     risk_level: str = "medium",
     wait: bool = True,
+    on_decision: str = "",
     **options: Any,
 ) -> Any:
     """Like :func:`run_with_approvals`, with ``Runner.run``."""
-    with asking(**_of(agent, options), timeout=timeout, risk_level=risk_level, waits=wait) as asker:
+    with asking(
+        **_of(agent, options), timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
+    ) as asker:
         result, is_new = None, not isinstance(inputs, RunState)
         if is_new:
             result = await Runner.run(agent, inputs, **options)

@@ -23,6 +23,7 @@ async def adeferred_results(
     timeout: float = 300.0,  # noqa: ASYNC109  of the human
     risk_level: str = "medium",
     wait: bool = True,
+    on_decision: str = "",
 ) -> DeferredToolResults | None:
     """What humans decide of a run's deferred tools, for ``agent.run(message_history=…, deferred_tool_results=…)``.
 
@@ -34,10 +35,11 @@ async def adeferred_results(
     :param timeout: seconds for each decision; then it is a no
     :param risk_level: as :meth:`.TraceEmitter.request_approval` has it
     :param wait: False: ask, and return at once
+    :param on_decision: with ``wait=False``, what is called when all of them are taken: see :meth:`.ask_approval`
     :returns: None while a decision is open, where nobody waits
     :raises TypeError: for an emitter that cannot ask
     """
-    with _asking(timeout, risk_level, wait) as asker:
+    with _asking(timeout, risk_level, wait, on_decision) as asker:
         questions = questions_of(requests, place_of(messages))
         return results_of(requests, await asker.adecide(questions, is_new=False))
 
@@ -49,15 +51,24 @@ def deferred_results(
     timeout: float = 300.0,
     risk_level: str = "medium",
     wait: bool = True,
+    on_decision: str = "",
 ) -> DeferredToolResults | None:
     """Like :func:`adeferred_results`, where there is no event loop."""
-    with _asking(timeout, risk_level, wait) as asker:
+    with _asking(timeout, risk_level, wait, on_decision) as asker:
         return results_of(requests, asker.decide(questions_of(requests, place_of(messages)), is_new=False))
 
 
-def _asking(timeout: float, risk_level: str, wait: bool) -> AbstractContextManager[Asker]:
+def _asking(timeout: float, risk_level: str, wait: bool, on_decision: str) -> AbstractContextManager[Asker]:
     tracer = Tracer("Pydantic AI")
-    return asking(tracer, name="agent", conversation=None, timeout=timeout, risk_level=risk_level, waits=wait)
+    return asking(
+        tracer,
+        name="agent",
+        conversation=None,
+        timeout=timeout,
+        risk_level=risk_level,
+        waits=wait,
+        on_decision=on_decision,
+    )
 
 
 def place_of(messages: Sequence[ModelMessage]) -> list[str]:

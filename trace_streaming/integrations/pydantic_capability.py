@@ -44,6 +44,7 @@ class TraceCapability(AbstractCapability[Any]):
         run waits, and goes on with what they decide. An emitter that cannot ask leaves them to others
     :param wait: False: the run ends with its ``DeferredToolRequests``, for which humans are asked;
         :func:`.deferred_results` has what they decide, in whatever process
+    :param on_decision: with ``wait=False``, what is called when all of it is decided: see :meth:`.ask_approval`
     :param timeout: seconds for each decision; then it is a no
     :param risk_level: as :meth:`.TraceEmitter.request_approval` has it
     """
@@ -57,11 +58,13 @@ class TraceCapability(AbstractCapability[Any]):
         contents: bool = True,
         approvals: bool = False,
         wait: bool = True,
+        on_decision: str = "",
         timeout: float = 300.0,
         risk_level: str = "medium",
     ) -> None:
         self._given = emitter
-        self._approvals, self._waits, self._timeout, self._risk_level = approvals, wait, timeout, risk_level
+        self._approvals, self._waits, self._on_decision = approvals, wait, on_decision
+        self._timeout, self._risk_level = timeout, risk_level
         self._tracer = Tracer("Pydantic AI", emitter, owner, new_emitter, contents)
         self._agents: dict[str, Run] = {}
         self._models: dict[str, Run] = {}
@@ -244,7 +247,7 @@ class TraceCapability(AbstractCapability[Any]):
         return results_of(requests, await self._asker(run).adecide(questions)) if questions else None
 
     def _asker(self, run: Run) -> Asker:
-        return Asker(as_asking(run.trace.emitter), self._timeout, self._risk_level, self._waits)
+        return Asker(as_asking(run.trace.emitter), self._timeout, self._risk_level, self._waits, self._on_decision)
 
     def _decided(self, agent: Run, tool_call_id: str, decision: str) -> None:
         for asked in list(self._asked):
