@@ -20,7 +20,7 @@ class TraceStreamingConfig(AppConfig):
     def ready(self) -> None:
         """Run once, when all models are loaded."""
         from . import checks, recorder
-        from .approvals import waiting
+        from .approvals import calling, waiting
         from .emitting import surroundings
         from .servers import patches
         from .stopping import listening
@@ -33,6 +33,7 @@ class TraceStreamingConfig(AppConfig):
         recorder.connect()
         waiting.connect()
         listening.connect()
+        calling.connect()
         deltas.connect()
         post_delete.connect(
             retention.forget_approvals, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +15,11 @@ from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from .conf import PREFIX, SETTING_NAMES, Limits, conf
-from .events import EVENT_NAME_PATTERN
+from .events import AGENT_EVENTS, EVENT_NAME_PATTERN, unknown_names
 from .models import Trace
 from .recording.spool_files import spool_dir_problem
 
@@ -37,7 +40,10 @@ E012 = "trace_streaming.E012"
 W003 = "trace_streaming.W003"
 W004 = "trace_streaming.W004"
 W005 = "trace_streaming.W005"
+W006 = "trace_streaming.W006"
 
+ADAPTERS: Final = ("langchain", "openai_agents", "pydantic_ai")
+"""Of frameworks: modules of ``trace_streaming.integrations``."""
 _MAY_BE_NONE: Final = ("EMITTER_EVENTS", "HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AGE_SECONDS")
 
 
@@ -47,6 +53,7 @@ def register_checks() -> None:
     register(check_databases)
     register(check_sqlite)
     register(check_redis_hosts)
+    register(check_agent_events)
     register(check_open_doors, Tags.security, deploy=True)
 
 
@@ -214,3 +221,16 @@ def check_redis_hosts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         return []
     hint = 'Write each of CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] as {"address": url, "socket_timeout": None}.'
     return [checks.Warning("A Redis host of the channel layer has a read timeout.", hint=hint, id=W003)]
+
+
+def check_agent_events(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A project that has imported an adapter of a framework has declared what it tells."""
+    with suppress(Exception):  # agents are imported with the views that run them; other checks tell what is wrong there
+        _ = get_resolver().url_patterns
+    used = [name for name in ADAPTERS if f"trace_streaming.integrations.{name}" in sys.modules]
+    missing = unknown_names(AGENT_EVENTS, conf.EXTRA_EVENTS)
+    if not used or not missing:
+        return []
+    hint = "Set TRACE_STREAMING_EXTRA_EVENTS = trace_streaming.AGENT_EVENTS, or add them to your own names."
+    text = f"The adapter {used[0]} shows tools alone: {', '.join(missing)} are not declared."
+    return [checks.Warning(text, hint=hint, id=W006)]

@@ -271,6 +271,15 @@ class Approval(models.Model):
         blank=True,
         help_text=_("As they were written, for the agent alone: encrypted with SECRET_KEY."),
     )
+    on_decision = models.CharField(
+        _("called when it is decided"), max_length=300, blank=True, help_text=_("A dotted path, signed.")
+    )
+    group = models.CharField(
+        _("asked with"), max_length=64, blank=True, help_text=_("What is asked together is called for once.")
+    )
+    call_at = models.DateTimeField(
+        _("to be called"), null=True, help_text=_("Of what is decided; empty when it was called.")
+    )
 
     class Meta:
         verbose_name = _("approval")
@@ -279,6 +288,7 @@ class Approval(models.Model):
         indexes = [
             models.Index(fields=["decision", "expires_at"], name="trace_streaming_undecided"),
             models.Index(fields=["-requested_at", "-id"], name="trace_streaming_asked"),
+            models.Index(fields=["call_at"], name="trace_streaming_uncalled"),
         ]
         permissions = [("decide_approval", _("Can decide approvals"))]
 

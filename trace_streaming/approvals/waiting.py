@@ -170,12 +170,29 @@ desk = Desk()
 os.register_at_fork(after_in_child=desk.reset)
 
 
-def take_request(sender: object, request: ApprovalRequest | AskedBefore, **kwargs: Any) -> Future[Decision]:
+def take_request(sender: object, request: ApprovalRequest | AskedBefore, **kwargs: Any) -> Future[Any]:
     """Receiver of ``decision_requested``."""
     if isinstance(request, ApprovalRequest):
         recorder.record(request.record)
         request.announce()
-    return desk.wait(request)
+    if request.is_waited_for:
+        return desk.wait(request)
+    told = Future[Decision | None]()
+    found = _found(request) if isinstance(request, AskedBefore) else None
+    if isinstance(found, Exception):
+        told.set_exception(found)
+    else:
+        told.set_result(found)
+    return told
+
+
+def _found(asked: AskedBefore) -> Decision | Exception | None:
+    """What there is in the database; what this process has just asked may not be in it yet."""
+    rows = with_timeouts([asked.approval_id])
+    if not rows:
+        recorder.flush(LOST_AFTER_SECONDS)
+        rows = with_timeouts([asked.approval_id])
+    return _answer_in(rows[0], asked) if rows else ApprovalNotFoundError("There is no such approval")
 
 
 def look_now(sender: object, **kwargs: Any) -> None:

@@ -11,16 +11,21 @@ from typing import Any, Final
 
 import orjson
 from django.conf import settings
+from django.core.signing import Signer
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.module_loading import import_string
 
 from trace_streaming.events import TraceApproval, TraceEvent
 from trace_streaming.events.freezing import JSON, encode, freeze_details
 from trace_streaming.signals import decision_requested
 
-DECISIONS: Final = ("approved", "rejected", "edited")
+DECISIONS: Final = ("approved", "rejected", "edited", "responded")
+ALLOWED: Final = ("approved", "rejected", "edited")
+"""Where an agent says nothing else: it has to know what to do with a text."""
 TIMEOUT: Final = "timeout"
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 MAX_ACTION_LENGTH: Final = 200
+MAX_ID_LENGTH: Final = 64
 REDACTED: Final = "[redacted:"
 """What every marker begins with."""
 
@@ -31,10 +36,11 @@ class Decision:
 
     approval_id: str
     decision: str
-    """``approved``, ``rejected``, ``edited``, or ``timeout`` when nobody answered in time."""
+    """``approved``, ``rejected``, ``edited``, ``responded``, or ``timeout`` when nobody answered in time."""
     arguments: Mapping[str, Any]
     """With what to go on: the arguments that were asked for, or, where a human edited them, his."""
     comment: str = ""
+    """What the human says of it; with ``responded``, his answer, in place of what was asked for."""
     decided_by: str = ""
     """User name; empty for a timeout."""
     decided_at: datetime | None = None
@@ -43,7 +49,7 @@ class Decision:
 
     @property
     def is_approved(self) -> bool:
-        """Whether to go on, with ``arguments``. A timeout is a no."""
+        """Whether to go on, with ``arguments``. A timeout is a no, and so is an answer in place of it."""
         return self.decision in ("approved", "edited")
 
 
@@ -59,6 +65,38 @@ class ApprovalRequest:
     """What is stored."""
     announce: Callable[[], None] = field(repr=False)
     """Emits ``approval_requested``; called when ``record`` is recorded."""
+    is_waited_for: bool = True
+    """Whether this process waits for the decision, or goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What is called when something is decided for which nobody waits."""
+
+    path: str = ""
+    """Dotted."""
+    group: str = ""
+    """Of what was asked together."""
+
+    def fields(self, approval_id: str) -> dict[str, str]:
+        """As they are stored: signed, as whatever is written there is imported.
+
+        :raises ValueError: the path names nothing that can be called, or one of them is too long
+        """
+        if not self.path:
+            return {}
+        try:
+            usable = callable(import_string(self.path))
+        except ImportError:
+            usable = False
+        if not usable or len(self.path) > MAX_ACTION_LENGTH or len(self.group) > MAX_ID_LENGTH:
+            raise ValueError(f"Not a dotted path of something that can be called, or too long: {self.path:.200}")
+        return {"on_decision": signer(approval_id).sign(self.path), "group": self.group}
+
+
+def signer(approval_id: str) -> Signer:
+    """Of what is called on the decision of this approval."""
+    return Signer(salt=f"trace_streaming.on_decision {approval_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +107,8 @@ class AskedBefore:
     approval_id: str
     arguments: Mapping[str, Any] | None
     """As the agent has them, if it still has them."""
+    is_waited_for: bool = True
+    """Whether to wait for the decision, or to tell at once what there is."""
 
 
 def new_request(
@@ -82,6 +122,10 @@ def new_request(
     timeout: float,
     allowed: Sequence[str],
     schema: Mapping[str, Any] | None,
+    call_id: str = "",
+    parent_call_id: str = "",
+    approval_id: str = "",
+    followed: FollowUp = FollowUp(),
 ) -> ApprovalRequest:
     """Check what an agent asks; raise :exc:`ValueError` with what is wrong."""
     if not action or len(action) > MAX_ACTION_LENGTH:
@@ -92,10 +136,12 @@ def new_request(
         raise ValueError(f"Not decisions: {allowed!r}. Must be some of {', '.join(DECISIONS)}")
     if not 0 < timeout <= timedelta(days=365).total_seconds():
         raise ValueError("A timeout is a number of seconds above 0, and at most a year")
+    if len(approval_id) > MAX_ID_LENGTH:
+        raise ValueError(f"An approval's id has at most {MAX_ID_LENGTH} characters")
     now = datetime.now(UTC)
     shown = redact({"action": action, "tool_name": tool_name})
     asked = {
-        "approval_id": str(uuid.uuid4()),
+        "approval_id": approval_id or str(uuid.uuid4()),
         "action": str(shown["action"])[:MAX_ACTION_LENGTH],
         "tool_name": str(shown["tool_name"])[:MAX_ACTION_LENGTH],
         "risk_level": risk_level,
@@ -104,13 +150,21 @@ def new_request(
         "allowed": list(allowed),
         "expires_at": (now + timedelta(seconds=timeout)).isoformat(),
     }
-    stored = {**asked, "schema": _shown_schema(redact, schema), "requested_at": now.isoformat()}
+    placed = {"call_id": call_id, "parent_call_id": parent_call_id}
+    stored = {
+        **asked,
+        "schema": _shown_schema(redact, schema),
+        "requested_at": now.isoformat(),
+        **followed.fields(str(asked["approval_id"])),
+    }
     return ApprovalRequest(
         approval_id=str(asked["approval_id"]),
         arguments=dict(arguments or {}),
         expires_at=now + timedelta(seconds=timeout),
         record=TraceApproval(trace_id, now, encode(freeze_details(stored))),
-        announce=lambda: emit("approval_requested", {key: value for key, value in asked.items() if value != ""}),
+        announce=lambda: emit(
+            "approval_requested", {key: value for key, value in {**asked, **placed}.items() if value != ""}
+        ),
     )
 
 
@@ -138,12 +192,14 @@ def has_hash(arguments: Mapping[str, Any] | None, expected: str) -> bool:
     return any(constant_time_compare(arguments_hash(arguments, key=key), expected) for key in keys)
 
 
-def ask(request: ApprovalRequest | AskedBefore) -> Future[Decision]:
-    """Hand a request to whoever stores approvals; what becomes of it."""
+def ask(request: ApprovalRequest | AskedBefore) -> Future[Any]:
+    """Hand a request to whoever stores approvals; its :class:`Decision`, or None where it is not waited for."""
     answers = decision_requested.send_robust(sender=ApprovalRequest, request=request)
     for _, answer in answers:
         if isinstance(answer, Future):
             return answer
+        if isinstance(answer, Exception):
+            raise answer
     raise RuntimeError("Nobody takes approvals: is trace_streaming in INSTALLED_APPS, and are the apps loaded?")
 
 

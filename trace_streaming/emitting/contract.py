@@ -37,6 +37,8 @@ from .stopping import StoppableEmitter
 MAX_EVENTS: Final = 10_000
 """That an emitter remembers, unless it is told otherwise."""
 
+_MODEL_EVENTS: Final = ("llm_call_start", "llm_call_complete", "llm_call_error")
+"""What says which messages a model was sent: some sources know it at the end alone."""
 _entered: ContextVar[tuple[Emitter, ...]] = ContextVar("trace_streaming.emitters", default=())
 
 
@@ -118,7 +120,7 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
             self._has_told_times = True
         self._end_stream(event, details)
         details = placed(self, event, details)
-        if event == "llm_call_start" and isinstance(details, Mapping):
+        if event in _MODEL_EVENTS and isinstance(details, Mapping):
             details = self._histories.without_known(details)
         emitted, frozen = self._make(event, details, status, timestamp)
         self._remember(emitted, frozen)
@@ -237,8 +239,14 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         _entered.set(tuple(emitter for emitter in _entered.get() if emitter is not self))
         if error is not None and outcome_of(error) == "cancelled":
             self.end("incomplete")
-        else:  # a generator that is closed early has not failed
-            self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
+        elif kind is None or issubclass(kind, GeneratorExit):  # a generator that is closed early has not failed
+            self.end("incomplete" if self._has_open_questions() else "success")
+        else:
+            self.end("error")
+
+    def _has_open_questions(self) -> bool:
+        """Whether a human was asked for what somebody goes on with, perhaps in another process."""
+        return False
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

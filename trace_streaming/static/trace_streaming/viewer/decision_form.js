@@ -33,6 +33,7 @@ export class DecisionForm {
     classes: "approve",
   });
   #reject = button("error", "Reject", () => this.#decide("rejected"), { classes: "reject" });
+  #respond = button("warning", "Answer", () => this.#decide("responded"), { classes: "respond" });
   #complaint = element("p.complaint", { role: "alert", hidden: true });
   /** @type {Asked | null} */
   #asked = null;
@@ -46,7 +47,7 @@ export class DecisionForm {
     this.#arguments.element,
     this.#comment,
     this.#complaint,
-    element("span.buttons", {}, this.#approve, this.#reject),
+    element("span.buttons", {}, this.#approve, this.#reject, this.#respond),
   );
 
   /**
@@ -96,6 +97,7 @@ export class DecisionForm {
     this.#approve.hidden = asked !== null && !allowed.includes("approved") && !allowed.includes("edited");
     this.#reject.hidden = asked !== null && !allowed.includes("rejected");
     this.#reject.disabled = asked === null;
+    this.#respond.hidden = !allowed.includes("responded");
     this.#name();
   }
 

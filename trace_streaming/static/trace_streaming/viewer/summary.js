@@ -44,7 +44,12 @@ const LONGEST_NAME = 200;
 /** Of what a call says: its end is what is new. */
 const LONGEST_SAID = 160;
 
-const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approved with changes" };
+const DECISIONS = {
+  approved: "Approved",
+  rejected: "Rejected",
+  edited: "Approved with changes",
+  responded: "Answered",
+};
 
 /**
  * @param {Row} row

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trace_streaming', '0010_leases'),
+        ('trace_streaming', '0011_decisions_called'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

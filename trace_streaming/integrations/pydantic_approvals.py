@@ -1,0 +1,122 @@
+"""Deferred tools of Pydantic AI: a human is asked, and what he has decided is what a run goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pydantic_ai.exceptions import ToolFailed
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
+from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
+
+from trace_streaming.emitting.approval_requests import DECISIONS, Decision
+
+from .asking import Asker, Question, asking, reason
+from .tracer import Tracer
+
+
+async def adeferred_results(
+    requests: DeferredToolRequests,
+    messages: Sequence[ModelMessage],
+    *,
+    timeout: float = 300.0,  # noqa: ASYNC109  of the human
+    risk_level: str = "medium",
+    wait: bool = True,
+    on_decision: str = "",
+) -> DeferredToolResults | None:
+    """What humans decide of a run's deferred tools, for ``agent.run(message_history=…, deferred_tool_results=…)``.
+
+    Asked in the trace of the ``with TraceEmitter(…)`` around; what was asked and decided there before counts, in
+    whatever process that was.
+
+    :param requests: what a run has ended with: ``result.output``
+    :param messages: of this run: ``result.all_messages()``
+    :param timeout: seconds for each decision; then it is a no
+    :param risk_level: as :meth:`.TraceEmitter.request_approval` has it
+    :param wait: False: ask, and return at once
+    :param on_decision: with ``wait=False``, what is called when all of them are taken: see :meth:`.ask_approval`
+    :returns: None while a decision is open, where nobody waits
+    :raises TypeError: for an emitter that cannot ask
+    """
+    with _asking(timeout, risk_level, wait, on_decision) as asker:
+        questions = questions_of(requests, place_of(messages))
+        return results_of(requests, await asker.adecide(questions, is_new=False))
+
+
+def deferred_results(
+    requests: DeferredToolRequests,
+    messages: Sequence[ModelMessage],
+    *,
+    timeout: float = 300.0,
+    risk_level: str = "medium",
+    wait: bool = True,
+    on_decision: str = "",
+) -> DeferredToolResults | None:
+    """Like :func:`adeferred_results`, where there is no event loop."""
+    with _asking(timeout, risk_level, wait, on_decision) as asker:
+        return results_of(requests, asker.decide(questions_of(requests, place_of(messages)), is_new=False))
+
+
+def _asking(timeout: float, risk_level: str, wait: bool, on_decision: str) -> AbstractContextManager[Asker]:
+    tracer = Tracer("Pydantic AI")
+    return asking(
+        tracer,
+        name="agent",
+        conversation=None,
+        timeout=timeout,
+        risk_level=risk_level,
+        waits=wait,
+        on_decision=on_decision,
+    )
+
+
+def place_of(messages: Sequence[ModelMessage]) -> list[str]:
+    """Names the run, and where in it: a model may give its calls the same ids again."""
+    said = [each for each in messages if isinstance(each, ModelResponse)]
+    return [str(said[-1].run_id if said else ""), str(len(said))]
+
+
+def questions_of(requests: DeferredToolRequests, place: Sequence[str] = (), parent: str = "") -> list[Question]:
+    """One for each tool that needs approval, and each that asks a question."""
+    asked = [*requests.approvals, *_asking_calls(requests)]
+    answers = {each.tool_call_id for each in asked[len(requests.approvals) :]}
+    return [
+        Question(
+            call.tool_name,
+            call.args_as_dict(),
+            [*place, call.tool_call_id] if place else (),
+            ("responded",) if call.tool_call_id in answers else DECISIONS,
+            call.tool_call_id,
+            parent,
+        )
+        for call in asked
+    ]
+
+
+def _asking_calls(requests: DeferredToolRequests) -> list[ToolCallPart]:
+    return [call for call in requests.calls if requests.kind(call.tool_call_id) == "question"]
+
+
+def results_of(requests: DeferredToolRequests, decisions: Sequence[Decision] | None) -> DeferredToolResults | None:
+    """The decisions on :func:`questions_of`, in Pydantic AI's form."""
+    if decisions is None:
+        return None
+    asked = [*requests.approvals, *_asking_calls(requests)]
+    decided = {call.tool_call_id: decision for call, decision in zip(asked, decisions, strict=True)}
+    ids = [call.tool_call_id for call in requests.approvals]
+    return DeferredToolResults(
+        approvals={each: _approval(decided[each]) for each in ids},
+        calls={each: _call(decision) for each, decision in decided.items() if each not in ids},
+        answered_by={each: decision.decided_by for each, decision in decided.items() if decision.decided_by},
+    )
+
+
+def _approval(decision: Decision) -> ToolApproved | ToolDenied:
+    if decision.is_approved:
+        return ToolApproved(override_args=dict(decision.arguments) if decision.decision == "edited" else None)
+    return ToolDenied(said) if (said := reason(decision)) else ToolDenied()
+
+
+def _call(decision: Decision) -> Any:
+    return decision.comment if decision.decision == "responded" else ToolFailed(reason(decision))
