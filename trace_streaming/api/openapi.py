@@ -17,13 +17,14 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from .approvals import ApprovalSerializer, DecisionSerializer
+from .approvals import ApprovalSerializer, DecisionSerializer, StateSerializer
 from .beats import BeatSerializer
 from .events import NDJSON
 from .schemas import (
     ANY,
     BAD,
     BEAT,
+    DECIDED,
     END,
     ENDED,
     EVENTS,
@@ -228,7 +229,10 @@ _extension(
 _extension(
     "api.approvals.OpenApprovalsView",
     "OpenApprovalsView",
-    get=extend_schema(responses={200: OPEN, **READING}),
+    get=extend_schema(
+        parameters=[StateSerializer],
+        responses={200: PolymorphicProxySerializer("Approvals", [OPEN, DECIDED], None), **READING},
+    ),
 )
 _extension(
     "api.signals.TraceSignalsView",

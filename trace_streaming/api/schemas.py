@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from trace_streaming.events import END_STATES, STATUSES
 
-from .approvals import OpenApprovalSerializer
+from .approvals import DecidedApprovalSerializer, OpenApprovalSerializer
 from .stop import StopRequestSerializer
 
 PATH: Final = OpenApiParameter(
@@ -179,6 +179,15 @@ OPEN: Final = inline_serializer(
             help_text="The server's time, which those of the approvals are to be held to."
         ),
         "approvals": OpenApprovalSerializer(many=True),
+        "more": serializers.BooleanField(help_text="Whether there may be others."),
+    },
+)
+DECIDED: Final = inline_serializer(
+    "DecidedApprovals",
+    {
+        "now": serializers.DateTimeField(),
+        "approvals": DecidedApprovalSerializer(many=True),
+        "more": serializers.BooleanField(help_text="Whether there may be others."),
     },
 )
 _MODELS: Final = inline_serializer(

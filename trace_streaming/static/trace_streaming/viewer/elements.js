@@ -22,6 +22,26 @@ export function element(name, properties = {}, ...children) {
   return node;
 }
 
+/**
+ * Loads sheets into a shadow tree, each for itself: where a policy asks for a nonce, one that a sheet imports has none.
+ *
+ * @param {ShadowRoot} root
+ * @param {string[]} urls in the order of the cascade
+ * @param {string | undefined} nonce of the element
+ * @param {() => void} loaded when all are there
+ */
+export function loadStyles(root, urls, nonce, loaded) {
+  let waiting = urls.length;
+  for (const href of urls) {
+    const sheet = element("link", { rel: "stylesheet", href, nonce });
+    sheet.addEventListener("load", () => {
+      waiting -= 1;
+      if (waiting === 0) loaded();
+    });
+    root.append(sheet);
+  }
+}
+
 /** Drawn on 16 × 16 with a line of 1.5. */
 const PATHS = {
   success: "M3.5 8.5 6.5 11.5 12.5 4.5",

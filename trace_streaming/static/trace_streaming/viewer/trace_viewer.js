@@ -6,7 +6,7 @@ import { connectionState, replayed, whatFollows } from "./connection.js";
 import { Clock } from "./clock.js";
 import { DeepLink } from "./deep_link.js";
 import { DetailsPanel } from "./details_panel.js";
-import { element, setText } from "./elements.js";
+import { element, loadStyles, setText } from "./elements.js";
 import { Filter } from "./filter.js";
 import { Follow } from "./follow.js";
 import { helpDialog } from "./help.js";
@@ -17,7 +17,10 @@ import { StopMenu, stopState } from "./stop.js";
 import { Timeline } from "./timeline.js";
 import { Toolbar } from "./toolbar.js";
 
-const STYLES = new URL("./trace_viewer.css", import.meta.url).href;
+const STYLES = [
+  new URL("./decision_form.css", import.meta.url).href,
+  new URL("./trace_viewer.css", import.meta.url).href,
+];
 const TICK_MS = 100;
 
 export class TraceViewer extends HTMLElement {
@@ -102,14 +105,13 @@ export class TraceViewer extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
-    const styles = element("link", { rel: "stylesheet", href: STYLES, nonce: this.nonce });
-    styles.addEventListener("load", () => {
+    loadStyles(root, STYLES, this.nonce, () => {
       this.#isStyled = true;
       this.#frameOf.hidden = false;
       this.#timeline.resize();
       this.#schedule();
     });
-    root.append(styles, this.#frameOf);
+    root.append(this.#frameOf);
     root.addEventListener("keydown", (event) =>
       press(/** @type {KeyboardEvent} */ (event), this.#timeline, this.#actions, (isSearch) => this.#escape(isSearch)),
     );
