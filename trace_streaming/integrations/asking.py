@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from trace_streaming.emitting.approval_emitter import ApprovalEmitter, PendingApproval
 from trace_streaming.emitting.approval_requests import DECISIONS, Decision, arguments_hash
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.emitting.policies import Policy, policy_for
 from trace_streaming.exceptions import ApprovalNotFoundError
 
 from .runs import Asked
@@ -43,7 +44,7 @@ class Question:
 class Asker:
     """Asks in one trace.
 
-    :param timeout: seconds for each decision
+    :param timeout: seconds for each decision; this and the risk level, where the project's settings say nothing else
     :param waits: whether to wait for decisions, or to ask and go
     """
 
@@ -93,12 +94,13 @@ class Asker:
             else:
                 is_open = found is None and self.waits
                 return self.emitter.pending_approval(approval_id, question.arguments) if is_open else found
+        policy = policy_for(question.action) or Policy(self.risk_level, self.timeout)
         asked: dict[str, Any] = {
             "tool_name": question.action,
-            "risk_level": self.risk_level,
+            "risk_level": policy.risk_level,
             "arguments": question.arguments,
-            "timeout": self.timeout,
-            "allowed": question.allowed,
+            "timeout": policy.timeout,
+            "allowed": [each for each in question.allowed if each in policy.allowed] or question.allowed,
             "schema": question.schema,
             "call_id": question.call_id,
             "parent_call_id": question.parent_call_id,

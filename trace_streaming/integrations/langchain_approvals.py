@@ -11,6 +11,7 @@ from langchain_core.callbacks import BaseCallbackManager
 from trace_streaming.emitting.approval_requests import DECISIONS, Decision
 
 from .asking import Asker, Question, as_arguments, asking, reason
+from .holding import remember
 from .langchain_handler import TraceCallbackHandler
 
 WORDS: Final = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
@@ -178,6 +179,8 @@ class _Loop:
         if decisions is None:
             return None
         left, answers = iter(decisions), {}
+        for question in _questions_of(stops):
+            remember(question.call_id)
         for stop in stops:
             decided = [(question, next(left)) for question in stop.questions]
             if any(each.decision == "timeout" and "rejected" not in asked.allowed for asked, each in decided):

@@ -11,8 +11,10 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 
 from trace_streaming.emitting.approval_requests import DECISIONS, Decision
+from trace_streaming.emitting.policies import policy_for
 
 from .asking import Asker, Question, asking, reason
+from .holding import REFUSED
 from .tracer import Tracer
 
 
@@ -110,6 +112,16 @@ def results_of(requests: DeferredToolRequests, decisions: Sequence[Decision] | N
         calls={each: _call(decision) for each, decision in decided.items() if each not in ids},
         answered_by={each: decision.decided_by for each, decision in decided.items() if decision.decided_by},
     )
+
+
+def named_by_policies(requests: DeferredToolRequests) -> DeferredToolRequests:
+    """Those of the tools that the project's settings hold back."""
+    return DeferredToolRequests(approvals=[each for each in requests.approvals if policy_for(each.tool_name)])
+
+
+def refusals(requests: DeferredToolRequests) -> DeferredToolResults:
+    """Where nobody could be asked for what a project holds back."""
+    return DeferredToolResults(approvals={each.tool_call_id: ToolDenied(REFUSED) for each in requests.approvals})
 
 
 def _approval(decision: Decision) -> ToolApproved | ToolDenied:

@@ -17,10 +17,11 @@ from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
 
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.emitting.policies import policy_for
 
 from . import pydantic_values as values
 from .asking import Asker, as_asking
-from .pydantic_approvals import place_of, questions_of, results_of
+from .pydantic_approvals import named_by_policies, place_of, questions_of, refusals, results_of
 from .runs import Asked, Run
 from .tracer import NewEmitter, Tracer
 
@@ -206,7 +207,9 @@ class TraceCapability(AbstractCapability[Any]):
     async def wrap_tool_execute(
         self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], handler: Any
     ) -> Any:
-        """A tool runs; agents that begin in it are inside of it."""
+        """A tool runs; agents that begin in it are inside of it. One that the settings name is deferred first."""
+        if not ctx.tool_call_approved and policy_for(call.tool_name) is not None:
+            raise ApprovalRequired
         run = self._tracer.safely(self._begin_tool, ctx, call, args)
         token = _inside.set(_inside.get() if run is None else run)
         try:
@@ -239,15 +242,20 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, requests: DeferredToolRequests
     ) -> DeferredToolResults | None:
         """Tools need approval: humans are asked, where they are to be."""
-        run = self._agents.get(ctx.run_id or "") if self._approvals and self._waits else None
-        return None if run is None else await self._tracer.asafely(self._ask, run, requests)
+        if self._approvals and not self._waits:
+            return None
+        held_back = named_by_policies(requests)
+        asked = requests if self._approvals else held_back
+        results = await self._tracer.asafely(self._ask, self._agents.get(ctx.run_id or ""), asked)
+        return refusals(held_back) if results is None and held_back.approvals else results
 
-    async def _ask(self, run: Run, requests: DeferredToolRequests) -> DeferredToolResults | None:
-        questions = questions_of(requests, parent=run.call_id if run.is_shown else "")
+    async def _ask(self, run: Run | None, requests: DeferredToolRequests) -> DeferredToolResults | None:
+        questions = questions_of(requests, parent=run.call_id if run is not None and run.is_shown else "")
         return results_of(requests, await self._asker(run).adecide(questions)) if questions else None
 
-    def _asker(self, run: Run) -> Asker:
-        return Asker(as_asking(run.trace.emitter), self._timeout, self._risk_level, self._waits, self._on_decision)
+    def _asker(self, run: Run | None) -> Asker:
+        emitter = None if run is None else run.trace.emitter
+        return Asker(as_asking(emitter), self._timeout, self._risk_level, self._waits, self._on_decision)
 
     def _decided(self, agent: Run, tool_call_id: str, decision: str) -> None:
         for asked in list(self._asked):
