@@ -65,14 +65,19 @@ def _the_one(decisions: Sequence[Decision] | None) -> Decision:
 
 
 def _failed(question: Question, error: Exception) -> Decision:
+    log_failure(question.action, error)
+    return Decision("", "rejected", question.arguments, REFUSED)
+
+
+def log_failure(what: str, error: Exception) -> None:
+    """Say once that nobody could be asked."""
     kind = type(error).__name__
     message = (
-        "%s needs a human, and nobody could be asked (%s): it has not run. Ask in the project, with a TraceEmitter, "
-        "and see that its database can be reached"
+        "%s: a human is needed, and nobody could be asked (%s). Ask in the project, with a TraceEmitter, and see that "
+        "its database can be reached"
     )
-    _log.failed(f"{question.action} {kind}", message, question.action, kind)
+    _log.failed(f"{what} {kind}", message, what, kind)
     logger.debug("%s", describe(error))
-    return Decision("", "rejected", question.arguments, REFUSED)
 
 
 def remember(call_id: str) -> None:
