@@ -18,11 +18,13 @@ from langgraph.types import interrupt
 from pydantic_ai import Agent, CallDeferred
 from pydantic_ai.messages import ModelRequest, ToolReturnPart
 from pydantic_ai.tools import DeferredToolRequests
+from pytest_django import Settings
 
 from tests.frameworks.conftest import stored, stored_of
 from tests.frameworks.humans import Human, human
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
+from tests.test_consumers import connect, receive
 from trace_streaming import TraceEmitter
 from trace_streaming.emitting.approval_requests import Decision, arguments_hash
 from trace_streaming.exceptions import OtherArgumentsError
@@ -31,6 +33,7 @@ from trace_streaming.integrations import openai_agents as ours_openai
 from trace_streaming.integrations import pydantic_ai as ours_pydantic
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.wire.protocol import SUBPROTOCOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -298,18 +301,57 @@ def test_a_loop_is_one_trace_of_two_runs() -> None:
     assert not emitter.ended
 
 
-def test_each_call_of_a_turn_is_asked_for() -> None:
+@pytest.mark.parametrize("mode", ["batched", "per_call"])
+def test_each_call_of_a_turn_is_asked_for(mode: str) -> None:
     """At the same time, each with the id of its call, whichever of them are alike."""
     more = ("send_mail", {"to": "carol"}, "c2"), ("send_mail", {"to": "bob"}, "c3")
-    graph = graph_with_middleware("batched", sent := Sent(), *more)
+    graph = graph_with_middleware(mode, sent := Sent(), *more)
     with human(send_mail={"decision": "approved"}) as someone:
         ours_langchain.run_with_approvals(graph, langgraph.ask("mail all"), THREAD)
     assert sorted(sent) == ["bob", "bob", "carol"]
-    assert [(each["call_id"], each["arguments"]["to"]) for each in someone.asked] == [
+    assert sorted((each["call_id"], each["arguments"]["to"]) for each in someone.asked) == [
         ("c1", "bob"),
         ("c2", "carol"),
         ("c3", "bob"),
     ]
+
+
+def test_what_an_agent_inside_of_a_tool_asks_is_asked_too() -> None:
+    """And the outer one goes on."""
+    inner = graph_with_middleware("batched", sent := Sent())
+
+    @tool
+    def delegate(text: str) -> str:
+        """Delegate."""
+        return str(inner.invoke(langgraph.ask(text))["messages"][-1].text)
+
+    script = langgraph.model(langgraph.says("", ("delegate", {"text": "go"}, "o1")), langgraph.says("all done"))
+    inner.checkpointer = None  # the outer one's
+    outer = create_agent(script, [delegate], checkpointer=InMemorySaver(), name="outer")
+    with human(send_mail={"decision": "approved"}):
+        done = ours_langchain.run_with_approvals(outer, langgraph.ask("go"), THREAD)
+    assert (sent, told_by(done), done["messages"][-1].text) == (["bob"], "done", "all done")
+
+
+async def test_a_decision_over_a_socket_goes_on_too(settings: Settings) -> None:
+    """As the viewer decides: it shows what was asked, and sends the hash of that."""
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    emitter = TraceEmitter("live")
+    graph = graph_with_middleware("batched", sent := Sent())
+    config = {**THREAD, "callbacks": [ours_langchain.TraceCallbackHandler(emitter)]}
+    async with connect("live?since=0", SUBPROTOCOL) as socket:
+        running = asyncio.create_task(ours_langchain.arun_with_approvals(graph, langgraph.ask("mail bob"), config))
+        async with asyncio.timeout(20):
+            asked: dict[str, Any] = {}
+            while not asked:
+                frame = await receive(socket)
+                found = [each for each in frame.get("events", ()) if each["event"] == "approval_requested"]
+                asked = found[0]["details"] if found else {}
+            said = {"approval_id": asked["approval_id"], "arguments_hash": asked["arguments_hash"]}
+            await socket.send_json_to({"type": "decide", "id": 1, "decision": "approved", **said})
+            done = await running
+    assert (sent, told_by(done)) == (["bob"], "sent to bob")
 
 
 def test_a_graph_asks_in_its_own_words() -> None:
