@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trace_streaming import TraceEmitter
+from trace_streaming.exceptions import StopRequestedError
 
 Wait = Callable[[float], bool]
 """Takes seconds; returns whether to stop."""
@@ -191,16 +192,18 @@ class ScriptedRun:
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
             raise Stopped
+        self._emitter.check_stop()
 
 
 def play_scripted_run(wait: Wait) -> None:
-    """One run, under a trace id of its own.
+    """One run, under a trace id of its own; it ends early where somebody asks it to stop.
 
     :raises Stopped: when ``wait`` says that it is over
     """
     suffix = datetime.now().strftime("%H%M%S")  # noqa: DTZ005  for people to read
     name, conversation, tags = "Mend the flaky checkout test", "shop-4711", ["demonstration"]
-    with TraceEmitter(f"checkout-{suffix}", name=name, conversation=conversation, tags=tags) as emitter:
+    emitter = TraceEmitter(f"checkout-{suffix}", name=name, conversation=conversation, tags=tags)
+    with suppress(StopRequestedError), emitter:
         ScriptedRun(emitter, wait).play()
 
 

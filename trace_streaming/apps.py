@@ -23,6 +23,7 @@ class TraceStreamingConfig(AppConfig):
         from .approvals import calling, waiting
         from .emitting import surroundings
         from .servers import patches
+        from .stopping import listening
         from .storage import retention
         from .watching import deltas
 
@@ -31,6 +32,7 @@ class TraceStreamingConfig(AppConfig):
         surroundings.learn_settings(settings)
         recorder.connect()
         waiting.connect()
+        listening.connect()
         calling.connect()
         deltas.connect()
         post_delete.connect(

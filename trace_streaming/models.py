@@ -296,6 +296,27 @@ class Approval(models.Model):
         return f"{self.action} ({self.trace_id})"
 
 
+class StopRequest(models.Model):
+    """That somebody has asked a trace's run to stop."""
+
+    trace_id = models.CharField(_("trace id"), max_length=128, db_index=True)
+    requested_at = models.DateTimeField(_("requested"))
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("requested by"), on_delete=models.SET_NULL, related_name="+", null=True
+    )
+    requested_by_name = models.CharField(_("name of who requested it"), max_length=254, blank=True)
+    channel = models.CharField(_("requested through"), max_length=16)
+    comment = models.TextField(_("comment"), blank=True)
+    is_standing = models.BooleanField(_("stands"), default=True, help_text=_("Until the trace ends."))
+
+    class Meta:
+        verbose_name = _("request to stop")
+        verbose_name_plural = _("requests to stop")
+
+    def __str__(self) -> str:
+        return self.trace_id
+
+
 class HiddenValue(models.Model):
     """That a value was hidden in a trace, for the process that goes on with it: a keyed digest, nothing else of it."""
 

@@ -18,6 +18,11 @@
     Whoever takes it returns a future of the :class:`~trace_streaming.emitting.approval_requests.Decision`.
 ``approval_decided(sender, approval)``
     An :class:`~trace_streaming.models.Approval` was decided in this process, or its time is over.
+``stop_requested(sender, stop)``
+    Somebody has asked a run to stop, in this process: the :class:`~trace_streaming.models.StopRequest`.
+``stop_looked_for(sender, emitter)``
+    An agent looks whether it is asked to stop: its :class:`~trace_streaming.emitting.stopping.StoppableEmitter`
+    wants to be told.
 ``flush_requested(sender, timeout)``
     Somebody waits, at most ``timeout`` seconds, until all that was emitted is stored. A receiver returns whether
     it is.
@@ -34,4 +39,6 @@ events_recorded = Signal(use_caching=True)
 text_streamed = Signal(use_caching=True)
 decision_requested = Signal()
 approval_decided = Signal()
+stop_requested = Signal()
+stop_looked_for = Signal(use_caching=True)
 flush_requested = Signal()

@@ -132,7 +132,7 @@ def test_agents_models_and_steps_need_no_names_of_the_sender(site: str, settings
     """They are taken by themselves; the site must have declared them, and names the setting where it has not."""
     settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS[:3]
     emitter = RemoteTraceEmitter(site, "writer", "t")
-    for name in AGENT_EVENTS:
+    for name in AGENT_EVENTS[:9]:
         emitter.emit(name)
     assert emitter.flush(20)
     assert [event["event"] for event in stored("t")] == ["agent_start", "agent_complete", "agent_error"]

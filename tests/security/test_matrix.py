@@ -107,6 +107,7 @@ NAMED: Final[dict[str, dict[str, object]]] = {
     "api-trace": {"GET": 200},
     "api-events": {"GET": 200, "POST": "add"},
     "api-export": {"GET": 200},
+    "api-stop": {"GET": 200, "POST": "decide"},
     "api-end": {"POST": "add"},
     "api-deltas": {"POST": "tell"},
     "api-stream": {"GET": 200},
@@ -121,6 +122,7 @@ COMMON: Final[dict[str, dict[str, object]]] = {
     "health": {"GET": "health"},
     "metrics": {"GET": "staff"},
     "dashboard": {"GET": "page of all"},
+    "dashboard-approvals": {"GET": "page of all"},
     "dashboard-traces": {"GET": "page of all"},
     "api-root": {"GET": "open"},
     "api-traces": {"GET": "list"},
@@ -131,7 +133,7 @@ COMMON: Final[dict[str, dict[str, object]]] = {
     "api-beat": {"POST": "beat"},
 }
 """Doors of all traces."""
-COMMANDS: Final = ("ping", "ack", "subscribe", "renew", "decide", "close")
+COMMANDS: Final = ("ping", "ack", "subscribe", "renew", "decide", "stop", "close")
 
 
 def routes(patterns: Any) -> Iterator[URLPattern]:
@@ -282,6 +284,7 @@ def path_of(name: str) -> str:
         "health": "/ws/health",
         "metrics": "/metrics",
         "dashboard": "/dashboard/",
+        "dashboard-approvals": "/dashboard/approvals/",
         "dashboard-traces": "/dashboard/traces/",
         "dashboard-trace": f"/dashboard/traces/{TRACE}",
         "api-root": "/api/",
@@ -302,6 +305,7 @@ BODIES: Final[dict[str, Any]] = {
     "api-end": {"state": "success"},
     "api-deltas": {"call_id": "c1", "offset": 0, "text": "a word"},
     "approval": {"decision": "approved"},
+    "api-stop": {},
     "ticket": {},
     "api-beat": {"sender": "s1"},
 }
@@ -373,6 +377,7 @@ async def sockets(policy: Policy, person: Person) -> dict[str, object]:
         got["subscribe"] = await answer(socket, {"type": "subscribe", "events": ["plan_created"]})
         got["renew"] = await answer(socket, {"type": "renew", "ticket": "forged"})
         got["decide"] = await answer(socket, {"type": "decide", "approval_id": ASKED, "decision": "approved"})
+        got["stop"] = await answer(socket, {"type": "stop"})
         await socket.send_to('{"type":"ack","sequence":1}')  # which is not answered
         await socket.send_to('{"type":"close"}')
         while (said := await socket.receive_output(timeout=5))["type"] != "websocket.close":
@@ -384,6 +389,7 @@ async def sockets(policy: Policy, person: Person) -> dict[str, object]:
 def expected_at_sockets(policy: Policy, person: str) -> dict[str, object]:
     is_owner = person in OWNERS
     sees = person in policy.watchers and (person != "inactive owner" or policy is POLICIES["AllowAny"])
+    adds = person not in NOBODY and (is_owner or person == "superuser")  # and has ended the trace at another door
     if person == "owner's ticket" and not sees:
         return {"socket": 4401}  # nobody gave him one
     if not sees:
@@ -394,6 +400,7 @@ def expected_at_sockets(policy: Policy, person: str) -> dict[str, object]:
         "subscribe": 0,
         "renew": 4401,
         "decide": 0 if person in policy.deciders else 4403,
+        "stop": (4409 if adds else 0) if person in policy.deciders else 4403,
         "close": 1000,
     }
 

@@ -17,13 +17,14 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from .approvals import ApprovalSerializer, DecisionSerializer
+from .approvals import ApprovalSerializer, DecisionSerializer, StateSerializer
 from .beats import BeatSerializer
 from .events import NDJSON
 from .schemas import (
     ANY,
     BAD,
     BEAT,
+    DECIDED,
     END,
     ENDED,
     EVENTS,
@@ -41,11 +42,13 @@ from .schemas import (
     SERIES,
     SINCE,
     STATUS,
+    STOP,
     TAKEN,
     TOOLS,
     WRITING,
 )
 from .signals import SeriesSerializer, ToolsSerializer, WindowSerializer
+from .stop import StopRequestSerializer, StopSerializer
 from .stream import EVENT_STREAM_TYPE
 from .traces import TraceSerializer
 
@@ -195,6 +198,20 @@ _extension(
     ),
 )
 _extension(
+    "api.stop.StopView",
+    "StopView",
+    get=extend_schema(parameters=[PATH], responses={200: STOP, **READING}),
+    post=extend_schema(
+        parameters=[PATH],
+        request={"application/json": StopSerializer},
+        responses={
+            200: OpenApiResponse(StopRequestSerializer, "It is asked, now or before."),
+            409: OpenApiResponse(ANY, "The trace does not run."),
+            **WRITING,
+        },
+    ),
+)
+_extension(
     "api.signals.WindowSignalsView",
     "WindowSignalsView",
     get=extend_schema(parameters=[WindowSerializer], responses={200: ANY, **READING}),
@@ -212,7 +229,10 @@ _extension(
 _extension(
     "api.approvals.OpenApprovalsView",
     "OpenApprovalsView",
-    get=extend_schema(responses={200: OPEN, **READING}),
+    get=extend_schema(
+        parameters=[StateSerializer],
+        responses={200: PolymorphicProxySerializer("Approvals", [OPEN, DECIDED], None), **READING},
+    ),
 )
 _extension(
     "api.signals.TraceSignalsView",

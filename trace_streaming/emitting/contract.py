@@ -32,6 +32,7 @@ from .blocks import outcome_of, placed
 from .budgets import WARN_AT, Budget
 from .histories import Histories
 from .span_emitter import SpanEmitter
+from .stopping import StoppableEmitter
 
 MAX_EVENTS: Final = 10_000
 """That an emitter remembers, unless it is told otherwise."""
@@ -49,7 +50,7 @@ def current_emitter() -> Emitter | None:
     return next((emitter for emitter in reversed(_entered.get()) if not emitter.ended), None)
 
 
-class Emitter(SpanEmitter, ABC):
+class Emitter(SpanEmitter, StoppableEmitter, ABC):
     """Emits the events of one trace: what :class:`.TraceEmitter` and :class:`.RemoteTraceEmitter` have in common.
 
     Plain synchronous Python: callable from an async task, a sync view, a thread, a Celery worker or a script. As a

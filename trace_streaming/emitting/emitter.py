@@ -15,7 +15,14 @@ from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import Redactor
-from trace_streaming.signals import event_emitted, flush_requested, text_streamed, trace_ended, trace_started
+from trace_streaming.signals import (
+    event_emitted,
+    flush_requested,
+    stop_looked_for,
+    text_streamed,
+    trace_ended,
+    trace_started,
+)
 
 from .approval_emitter import ApprovalEmitter
 from .contract import Emitter
@@ -129,6 +136,9 @@ class TraceEmitter(Emitter, ApprovalEmitter):
             await asyncio.to_thread(self.emit, event, details, status, timestamp=timestamp)
         else:
             await super().aemit(event, details, status, timestamp=timestamp)
+
+    def _listen_for_stop(self) -> None:
+        _send(stop_looked_for, emitter=self)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that this process has emitted is stored.

@@ -117,6 +117,9 @@ class RemoteTraceEmitter(Emitter):
         """
         return self._sender.flush(timeout)
 
+    def _listen_for_stop(self) -> None:
+        self._sender.listeners.add(self)
+
     def _stream_redactor(self) -> Redactor:
         return self._redactor
 

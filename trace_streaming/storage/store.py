@@ -190,7 +190,7 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
                 if record.event not in trace_rows.DECIDED_EVENTS:
                     new.end = None  # it goes on
             case TraceEnd():
-                new.end = record
+                new.end, new.has_ended = record, True
             case TraceStart():
                 new.starts.append(record)
             case TraceApproval():

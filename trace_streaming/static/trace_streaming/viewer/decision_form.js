@@ -37,8 +37,8 @@ export class DecisionForm {
   #complaint = element("p.complaint", { role: "alert", hidden: true });
   /** @type {Asked | null} */
   #asked = null;
-  /** @type {Row | null} */
-  #row = null;
+  /** @type {string | null} */
+  #approvalId = null;
 
   element = element(
     "form.decision",
@@ -60,25 +60,26 @@ export class DecisionForm {
     this.element.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
   }
 
-  /** @param {Row | null} row an approval to decide, or none */
-  show(row) {
-    this.element.hidden = row === null;
-    if (row === this.#row) return;
-    this.#row = row;
-    if (row === null) return;
+  /** @param {string | null} approvalId of one to decide, or none */
+  show(approvalId) {
+    this.element.hidden = approvalId === null;
+    if (approvalId === this.#approvalId) return;
+    this.#approvalId = approvalId;
+    if (approvalId === null) return;
     this.#comment.value = "";
     this.#complain(null);
     this.#fill(null);
-    this.#load(row);
+    this.#load(approvalId);
   }
 
-  /** @param {Row} row */
-  async #load(row) {
+  /** @param {string} approvalId */
+  async #load(approvalId) {
     try {
-      const asked = await this.read(String(row.first.details.approval_id));
-      if (row === this.#row) this.#fill(asked);
+      const asked = await this.read(approvalId);
+      if (approvalId === this.#approvalId) this.#fill(asked);
     } catch (error) {
-      if (row === this.#row) this.#complain(`What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
+      if (approvalId === this.#approvalId)
+        this.#complain(`What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
     }
   }
 
@@ -113,11 +114,11 @@ export class DecisionForm {
 
   /** @param {string} decision */
   async #decide(decision) {
-    const row = this.#row;
-    if (row === null || this.#asked === null) return;
+    const approvalId = this.#approvalId;
+    if (approvalId === null || this.#asked === null) return;
     /** @type {Record<string, unknown>} */
     const fields = {
-      approval_id: row.first.details.approval_id,
+      approval_id: approvalId,
       arguments_hash: this.#asked.arguments_hash,
       decision,
       comment: this.#comment.value,
@@ -127,7 +128,7 @@ export class DecisionForm {
       if (decision === "edited") fields.edited = this.#arguments.value;
       await this.decide(fields);
     } catch (error) {
-      if (row === this.#row) this.#complain(/** @type {Error} */ (error).message);
+      if (approvalId === this.#approvalId) this.#complain(/** @type {Error} */ (error).message);
     }
   }
 

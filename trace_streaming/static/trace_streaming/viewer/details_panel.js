@@ -113,7 +113,7 @@ export class DetailsPanel {
     setText(this.#title, label(row));
     this.#card.show(row.kind === "approval" ? row : null, hasEnded);
     const isOpen = !hasEnded && canBeDecided(row);
-    this.#decision.show(this.scene.canDecide && isOpen ? row : null);
+    this.#decision.show(this.scene.canDecide && isOpen ? String(row.first.details.approval_id) : null);
     this.#waiting.hidden = this.scene.canDecide || !isOpen;
     this.#describe(row);
     this.#fill();

@@ -5,6 +5,7 @@ import { SPAN_KINDS, Spans } from "../client/spans.js";
 import { budgetOf } from "./budgets.js";
 import { parseTime, possibleDuration } from "./format.js";
 import { Row, TIMEOUT } from "./row.js";
+import { stopAfter } from "./stop.js";
 
 /** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
 
@@ -24,6 +25,8 @@ export class Run {
   /** What the models were sent. */
   conversations = new Conversations();
   errors = 0;
+  /** What somebody has asked of it. @type {import("./stop.js").Stop | null} */
+  stop = null;
   /** Of all calls of models, in and out. */
   tokens = 0;
   /** How many calls, agents and steps are open. */
@@ -117,7 +120,9 @@ export class Run {
     row.searched = null;
     this.#count(row);
     this.start = this.start === 0 ? row.start : Math.min(this.start, row.start);
-    this.end = Math.max(this.end, parseTime(event.timestamp));
+    const at = parseTime(event.timestamp);
+    this.end = Math.max(this.end, at);
+    this.stop = stopAfter(this.stop, event, at);
     if (row.kind === "llm" && row.ended === event) this.tokens += tokensOf(event);
     const budget = row.kind === "budget" ? budgetOf(event) : null;
     if (budget !== null) this.budgets.set(budget.label, budget);

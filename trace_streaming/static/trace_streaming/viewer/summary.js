@@ -92,7 +92,11 @@ export function preview(row) {
   const failure = failureOf(details);
   if (failure !== "") return joined([failure, row.kind === "llm" ? "" : mainOf(details)]);
   if (row.isOpen && row.said !== "") return `\u2192 ${oneLine(asRead(row.said.slice(-LONGEST_SAID)))}`;
-  if (row.kind === "llm") return answerOf(details);
+  if (row.kind === "llm") return answerOf(details) || (row.said && `\u2192 ${oneLine(asRead(row.said))}`);
+  if (row.first.event.startsWith("stop_")) {
+    const { requested_by: by, comment } = details;
+    return joined([by ? `by ${oneLine(by, 80)}` : "", comment ? oneLine(comment) : ""]);
+  }
   const said = [mainOf(details)];
   if (row.kind === "approval") said.unshift(oneLine(details.action ?? details.tool_name ?? details.tool ?? ""));
   for (const [key, value] of Object.entries(details)) {

@@ -45,8 +45,9 @@ export class Toolbar {
   /**
    * @param {Filter} filter changed here
    * @param {{filter: () => void, error: () => void, follow: () => void, help: () => void, reset: () => void}} told
+   * @param {HTMLElement} stop
    */
-  constructor(filter, told) {
+  constructor(filter, told, stop) {
     this.filter = filter;
     this.told = told;
     this.follow = button("down", "Follow", told.follow, { classes: "toggle follow", key: "f" });
@@ -66,7 +67,7 @@ export class Toolbar {
           {},
           element("span.chips", { role: "group", "aria-label": "Status" }, ...this.#statuses.values()),
           this.#menu,
-          element("span.tools", {}, this.zoom, this.error, this.follow, help),
+          element("span.tools", {}, this.zoom, stop, this.error, this.follow, help),
         ),
       ),
     );

@@ -6,17 +6,21 @@ import { connectionState, replayed, whatFollows } from "./connection.js";
 import { Clock } from "./clock.js";
 import { DeepLink } from "./deep_link.js";
 import { DetailsPanel } from "./details_panel.js";
-import { element, setText } from "./elements.js";
+import { element, loadStyles, setText } from "./elements.js";
 import { Filter } from "./filter.js";
 import { Follow } from "./follow.js";
 import { helpDialog } from "./help.js";
 import { Placeholder } from "./placeholder.js";
 import { Run } from "./run.js";
 import { press } from "./shortcuts.js";
+import { StopMenu, stopState } from "./stop.js";
 import { Timeline } from "./timeline.js";
 import { Toolbar } from "./toolbar.js";
 
-const STYLES = new URL("./trace_viewer.css", import.meta.url).href;
+const STYLES = [
+  new URL("./decision_form.css", import.meta.url).href,
+  new URL("./trace_viewer.css", import.meta.url).href,
+];
 const TICK_MS = 100;
 
 export class TraceViewer extends HTMLElement {
@@ -40,13 +44,18 @@ export class TraceViewer extends HTMLElement {
   #isStyled = false;
 
   #link = new DeepLink(this);
-  #toolbar = new Toolbar(this.#filter, {
-    filter: () => this.#refilter(),
-    error: () => this.#goToError(1),
-    follow: () => this.#setFollowing(!this.following),
-    help: () => this.#help.showModal(),
-    reset: () => this.#zoomTo(null),
-  });
+  #stopMenu = new StopMenu((fields) => this.#command("stop", fields));
+  #toolbar = new Toolbar(
+    this.#filter,
+    {
+      filter: () => this.#refilter(),
+      error: () => this.#goToError(1),
+      follow: () => this.#setFollowing(!this.following),
+      help: () => this.#help.showModal(),
+      reset: () => this.#zoomTo(null),
+    },
+    this.#stopMenu.element,
+  );
   #follow = new Follow(this.#toolbar.follow, () => this.#setFollowing(true));
   #timeline = new Timeline(this.#run, this.#filter, {
     select: (row) => this.#select(row?.first?.sequence ?? null),
@@ -58,7 +67,7 @@ export class TraceViewer extends HTMLElement {
     () => this.#close(),
     (step) => this.#timeline.move(step),
     (sequence) => this.#link.urlOf(sequence),
-    (fields) => this.#stream?.command("decide", fields) ?? Promise.reject(new Error("Not connected")),
+    (fields) => this.#command("decide", fields),
     (approvalId) => readApproval(this.#url, approvalId),
     { toCall: (callId) => this.#wayTo(callId) },
   );
@@ -96,14 +105,13 @@ export class TraceViewer extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
-    const styles = element("link", { rel: "stylesheet", href: STYLES, nonce: this.nonce });
-    styles.addEventListener("load", () => {
+    loadStyles(root, STYLES, this.nonce, () => {
       this.#isStyled = true;
       this.#frameOf.hidden = false;
       this.#timeline.resize();
       this.#schedule();
     });
-    root.append(styles, this.#frameOf);
+    root.append(this.#frameOf);
     root.addEventListener("keydown", (event) =>
       press(/** @type {KeyboardEvent} */ (event), this.#timeline, this.#actions, (isSearch) => this.#escape(isSearch)),
     );
@@ -180,11 +188,17 @@ export class TraceViewer extends HTMLElement {
     stream.addEventListener("statechange", () => {
       if (stream.state !== "ended") this.#endState = null;
       if (stream.state === "ended" || stream.state === "refused") this.#isRunning = false;
+      if (stream.state === "ended") this.#stopMenu.reset();
       if (stream.state === "live") this.#isRunning = true;
       this.#schedule();
       this.dispatchEvent(new CustomEvent("statechange", { detail: { state: stream.state } }));
     });
     this.#schedule();
+  }
+
+  /** @param {string} type @param {Record<string, unknown>} fields */
+  #command(type, fields) {
+    return this.#stream?.command(type, fields) ?? Promise.reject(new Error("Not connected"));
   }
 
   /** Of the socket; empty where nothing is to be watched. */
@@ -210,6 +224,7 @@ export class TraceViewer extends HTMLElement {
     this.#follow.see(0);
     this.#selected = null;
     this.#timeline.scene.selected = null;
+    this.#stopMenu.reset();
     this.#say(null);
     this.#schedule();
   }
@@ -253,7 +268,13 @@ export class TraceViewer extends HTMLElement {
     const foot = this.#run.rows.length > 0 ? whatFollows(stream, this.#endState) : "";
     const isUnfinished = this.#endState === "incomplete";
     this.#timeline.draw({ now, hasEnded, isUnfinished, following: this.following, foot });
-    this.#toolbar.draw(this.#run, connectionState(stream, this.#endState), {
+    const isLive = stream?.state === "live";
+    const stop = this.#stopMenu.known(this.#run.stop, now);
+    this.#stopMenu.draw(
+      isLive && this.#isRunning && stop === null && this.#run.events.length > 0 && this.#timeline.scene.canDecide,
+    );
+    const state = stopState(stop, { endState: this.#endState, isLive, now }) ?? connectionState(stream, this.#endState);
+    this.#toolbar.draw(this.#run, state, {
       shown: this.#timeline.shown,
       elapsed: now - this.#run.start,
       isGrowing,
