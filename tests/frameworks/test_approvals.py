@@ -26,7 +26,8 @@ from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
 from tests.test_consumers import connect, receive
 from trace_streaming import TraceEmitter
-from trace_streaming.emitting.approval_requests import Decision, arguments_hash
+from trace_streaming.emitting.approval_requests import arguments_hash
+from trace_streaming.emitting.decision import Decision
 from trace_streaming.exceptions import OtherArgumentsError
 from trace_streaming.integrations import langchain as ours_langchain
 from trace_streaming.integrations import openai_agents as ours_openai

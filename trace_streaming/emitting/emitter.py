@@ -24,7 +24,7 @@ from trace_streaming.signals import (
     trace_started,
 )
 
-from .approval_emitter import ApprovalEmitter
+from .approval_emitter import ProjectApprovals
 from .contract import Emitter
 from .faces import Face
 from .project_events import make_event, project_redactor, redacted
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class TraceEmitter(Emitter, ApprovalEmitter):
+class TraceEmitter(Emitter, ProjectApprovals):
     """Emits the events of one trace; they are stored in this project's database.
 
     See :class:`.Emitter` for what it shares with the one that works elsewhere.

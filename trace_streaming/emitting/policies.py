@@ -12,7 +12,7 @@ from django.conf import settings
 
 from trace_streaming.conf import conf
 
-from .approval_requests import DECISIONS, RISK_LEVELS
+from .decision import DECISIONS, RISK_LEVELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from uuid import UUID, uuid5
 import orjson
 from asgiref.sync import sync_to_async
 
-from trace_streaming.emitting.approval_emitter import ApprovalEmitter, PendingApproval
-from trace_streaming.emitting.approval_requests import DECISIONS, Decision, arguments_hash
+from trace_streaming.emitting.approval_contract import PendingApproval
+from trace_streaming.emitting.approval_emitter import ProjectApprovals
+from trace_streaming.emitting.approval_requests import arguments_hash
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.emitting.decision import DECISIONS, Decision
 from trace_streaming.emitting.policies import Policy, policy_for
 from trace_streaming.exceptions import ApprovalNotFoundError
 
@@ -48,12 +50,12 @@ class Asker:
     :param waits: whether to wait for decisions, or to ask and go
     """
 
-    emitter: ApprovalEmitter
+    emitter: ProjectApprovals
     timeout: float
     risk_level: str
     waits: bool = True
     on_decision: str = ""
-    """Called behind the last decision, where nobody waits: as :meth:`.ApprovalEmitter.ask_approval` has it."""
+    """Called behind the last decision, where nobody waits: as :meth:`.ProjectApprovals.ask_approval` has it."""
     taken: Sequence[Asked] = ()
     """What the framework has asked for inside of the block, oldest first."""
 
@@ -150,12 +152,12 @@ def asking(
         questions_taken.reset(token)
 
 
-def as_asking(emitter: Emitter | None) -> ApprovalEmitter:
+def as_asking(emitter: Emitter | None) -> ProjectApprovals:
     """One that can ask.
 
     :raises TypeError: where it cannot
     """
-    if not isinstance(emitter, ApprovalEmitter):
+    if not isinstance(emitter, ProjectApprovals):
         name = type(emitter).__name__
         raise TypeError(f"A {name} cannot ask for approvals: ask in the project, with a TraceEmitter")
     return emitter

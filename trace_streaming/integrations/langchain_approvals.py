@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from langchain_core.callbacks import BaseCallbackManager
 
-from trace_streaming.emitting.approval_requests import DECISIONS, Decision
+from trace_streaming.emitting.decision import DECISIONS, Decision
 
 from .asking import Asker, Question, as_arguments, asking, reason
 from .holding import remember
@@ -17,7 +17,7 @@ from .langchain_handler import TraceCallbackHandler
 
 WORDS: Final = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
 """LangChain's, and ours."""
-_THEIRS: Final = {ours: theirs for theirs, ours in WORDS.items()} | {"timeout": "reject"}
+_THEIRS: Final = {ours: theirs for theirs, ours in WORDS.items()} | {"timeout": "reject", "withdrawn": "reject"}
 _MOST: Final = 200
 """Characters of an action."""
 
@@ -184,8 +184,8 @@ class _Loop:
             remember(question.call_id)
         for stop in stops:
             decided = [(question, next(left)) for question in stop.questions]
-            if any(each.decision == "timeout" and "rejected" not in asked.allowed for asked, each in decided):
-                return None
+            if any(each.decision not in DECISIONS and "rejected" not in asked.allowed for asked, each in decided):
+                return None  # nobody's no: it cannot be told as a human's
             value = stop.interrupt.value
             if is_review(value):
                 answers[stop.interrupt.id] = {"decisions": [_decision(asked, each) for asked, each in decided]}

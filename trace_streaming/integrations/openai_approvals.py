@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from agents import Runner, RunState
 from agents.items import ToolApprovalItem
 
-from trace_streaming.emitting.approval_requests import Decision
+from trace_streaming.emitting.decision import Decision
 
 from . import openai_values as values
 from .asking import Asker, Question, as_arguments, asking, reason

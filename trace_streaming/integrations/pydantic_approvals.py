@@ -11,7 +11,7 @@ from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 
-from trace_streaming.emitting.approval_requests import DECISIONS, Decision
+from trace_streaming.emitting.decision import DECISIONS, Decision
 from trace_streaming.emitting.policies import policy_for
 
 from .asking import Asker, Question, as_asking, asking, reason
