@@ -19,11 +19,14 @@ from pydantic_ai import Agent, CallDeferred
 from pydantic_ai.messages import ModelRequest, ToolReturnPart
 from pydantic_ai.tools import DeferredToolRequests
 from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+from rest_framework.authentication import SessionAuthentication
 
-from tests.frameworks.conftest import stored, stored_of
+from tests.frameworks.conftest import let_in, stored, stored_of
 from tests.frameworks.humans import Human, human
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
+from tests.remote.test_emitter import NameIsToken
 from tests.test_consumers import connect, receive
 from trace_streaming import TraceEmitter
 from trace_streaming.emitting.approval_requests import arguments_hash
@@ -34,9 +37,22 @@ from trace_streaming.integrations import openai_agents as ours_openai
 from trace_streaming.integrations import pydantic_ai as ours_pydantic
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.remote import RemoteTraceEmitter
+from trace_streaming.remote import approvals as remote_approvals
+from trace_streaming.remote.sender import all_senders
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class SessionOrToken(NameIsToken):
+    """The human has a session, and the program a token."""
+
+    def authenticate(self, request: Any) -> Any:
+        if "Authorization" in request.headers:
+            return super().authenticate(request)
+        return SessionAuthentication().authenticate(request)
+
 
 Sent = list[str]
 Outcome = tuple[Sent, str]
@@ -267,6 +283,24 @@ def test_where_nobody_decides_it_is_a_no(loop: Callable[..., Outcome], is_async:
     check_the_trace("timeout")
 
 
+@pytest.mark.parametrize("loop", [loop for loop in LOOPS if loop is not with_pydantic_ai_deferred])
+def test_a_program_elsewhere_asks_too(
+    loop: Callable[..., Outcome], live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the API: the same human, the same decisions."""
+    monkeypatch.setattr(remote_approvals, "LOOK_SECONDS", 0.02)
+    let_in(settings)
+    token = SessionOrToken.__module__ + "." + SessionOrToken.__name__
+    settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [token]
+    try:
+        with human(send_mail={"decision": "approved"}), RemoteTraceEmitter(str(live_server.url), "writer", name="solo"):
+            sent, told = loop(is_async=True)
+    finally:
+        all_senders.close()
+    assert (sent, told) == (["bob"], "sent to bob")
+    check_the_trace("approved")
+
+
 def test_the_agents_sdk_cannot_edit() -> None:
     """It runs what the model has asked for, or nothing: a human is not offered it."""
     with human(send_mail={"decision": "edited", "edited": {"to": "carol"}}) as someone:
@@ -425,7 +459,7 @@ async def test_where_nobody_can_be_asked_pydantic_ai_goes_on_as_without(caplog: 
     agent = pydantic_agent([], capability, output_type=[str, DeferredToolRequests])
     assert isinstance((await agent.run("mail bob")).output, DeferredToolRequests)
     (line,) = [each.getMessage() for each in caplog.records if "nobody could be asked" in each.getMessage()]
-    assert "with a TraceEmitter" in line
+    assert "can ask" in line
 
 
 def interrupted(graph: Any) -> Any:

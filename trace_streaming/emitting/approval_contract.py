@@ -58,6 +58,7 @@ class PendingApproval(ABC):
 class ApprovalEmitter(ABC):
     """The part of :class:`.TraceEmitter` and of :class:`.RemoteTraceEmitter` that asks."""
 
+    trace_id: str
     _undecided: set[str]
     """What it or another has asked without waiting, and it has found no decision of."""
 
@@ -72,6 +73,27 @@ class ApprovalEmitter(ABC):
     @abstractmethod
     def _find(self, approval_id: str, arguments: Mapping[str, Any] | None) -> Decision | None:
         """What there is now."""
+
+    @abstractmethod
+    def digest(self, arguments: Mapping[str, Any] | None) -> str:
+        """Of arguments as the agent has them, keyed, so that nobody can guess them by trying."""
+
+    @abstractmethod
+    def ask_approval(
+        self,
+        action: str,
+        *,
+        tool_name: str = "",
+        risk_level: str = "medium",
+        arguments: Mapping[str, Any] | None = None,
+        timeout: float = 300.0,
+        allowed: Sequence[str] = ALLOWED,
+        schema: Mapping[str, Any] | None = None,
+        call_id: str = "",
+        parent_call_id: str = "",
+        approval_id: str = "",
+    ) -> str:
+        """Ask a human, and go: returns the id for :meth:`find_decision` and :meth:`wait_for`."""
 
     @abstractmethod
     def withdraw_approval(self, approval_id: str) -> bool:

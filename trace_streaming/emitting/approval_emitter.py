@@ -17,7 +17,7 @@ from trace_streaming.events import TraceEvent
 from trace_streaming.events.kinds import JSON
 
 from .approval_contract import ApprovalEmitter, PendingApproval, Question
-from .approval_requests import ApprovalRequest, AskedBefore, FollowUp, Withdrawal, ask, new_request
+from .approval_requests import ApprovalRequest, AskedBefore, FollowUp, Withdrawal, arguments_hash, ask, new_request
 from .decision import ALLOWED, Decision
 from .project_events import redacted
 
@@ -37,8 +37,6 @@ class _Pending(PendingApproval):
 
 class ProjectApprovals(ApprovalEmitter):
     """The part of :class:`.TraceEmitter` that asks."""
-
-    trace_id: str
 
     @abstractmethod
     def emit(self, event: str, details: Mapping[str, Any] | None = None, status: str = "pending") -> None:
@@ -111,6 +109,10 @@ class ProjectApprovals(ApprovalEmitter):
     async def afind_decision(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision | None:
         """Like :meth:`find_decision`, without blocking the event loop: where Django's own database code runs."""
         return await sync_to_async(self.find_decision)(approval_id, arguments)
+
+    def digest(self, arguments: Mapping[str, Any] | None) -> str:
+        """See :meth:`.ApprovalEmitter.digest`."""
+        return arguments_hash(arguments)
 
     def withdraw_approval(self, approval_id: str) -> bool:
         """See :meth:`.ApprovalEmitter.withdraw_approval`."""

@@ -82,6 +82,21 @@ class AskedBefore:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Who asks from outside of the project."""
+
+    asked_by: Any
+    """Primary key of the user whose token has asked: he alone is told what a human has written for the agent."""
+    binding: str
+    """What that program makes of the arguments as it has them; they do not leave it as they are."""
+
+    @property
+    def bound(self) -> dict[str, str]:
+        """What stands for the arguments where their hash is made."""
+        return {"binding": self.binding}
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawal:
     """What is not asked any more."""
 
@@ -95,6 +110,7 @@ def new_request(
     trace_id: str,
     question: Question,
     followed: FollowUp,
+    elsewhere: Elsewhere | None = None,
 ) -> ApprovalRequest:
     """Check what an agent asks; raise :exc:`ValueError` with what is wrong."""
     question.check()
@@ -106,7 +122,7 @@ def new_request(
         "tool_name": str(shown["tool_name"])[:MAX_ACTION_LENGTH],
         "risk_level": question.risk_level,
         "arguments": redact(question.arguments),
-        "arguments_hash": arguments_hash(question.arguments),
+        "arguments_hash": arguments_hash(question.arguments if elsewhere is None else elsewhere.bound),
         "allowed": list(question.allowed),
         "expires_at": (now + timedelta(seconds=question.timeout)).isoformat(),
     }
@@ -116,6 +132,7 @@ def new_request(
         "schema": _shown_schema(redact, question.schema),
         "requested_at": now.isoformat(),
         **followed.fields(str(asked["approval_id"])),
+        **({} if elsewhere is None else {"asked_by_id": elsewhere.asked_by}),
     }
     return ApprovalRequest(
         approval_id=str(asked["approval_id"]),

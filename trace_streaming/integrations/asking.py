@@ -11,9 +11,8 @@ from uuid import UUID, uuid5
 import orjson
 from asgiref.sync import sync_to_async
 
-from trace_streaming.emitting.approval_contract import PendingApproval
+from trace_streaming.emitting.approval_contract import ApprovalEmitter, PendingApproval
 from trace_streaming.emitting.approval_emitter import ProjectApprovals
-from trace_streaming.emitting.approval_requests import arguments_hash
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.decision import DECISIONS, Decision
 from trace_streaming.emitting.policies import Policy, policy_for
@@ -50,12 +49,12 @@ class Asker:
     :param waits: whether to wait for decisions, or to ask and go
     """
 
-    emitter: ProjectApprovals
+    emitter: ApprovalEmitter
     timeout: float
     risk_level: str
     waits: bool = True
     on_decision: str = ""
-    """Called behind the last decision, where nobody waits: as :meth:`.ProjectApprovals.ask_approval` has it."""
+    """Called behind the last decision, where nobody waits: as :meth:`.TraceEmitter.ask_approval` has it."""
     taken: Sequence[Asked] = ()
     """What the framework has asked for inside of the block, oldest first."""
 
@@ -110,14 +109,16 @@ class Asker:
         }
         if self.waits:
             return self.emitter.submit_approval(question.action, **asked)
-        self.emitter.ask_approval(question.action, **asked, on_decision=self.on_decision, group=group)
+        if self.on_decision:
+            asked |= {"on_decision": self.on_decision, "group": group}
+        self.emitter.ask_approval(question.action, **asked)
         return None
 
     def _approval_id(self, question: Question) -> str:
         """The same in every process, for the same arguments of the same question alone."""
         if not question.key:
             return ""
-        named = [self.emitter.trace_id, *question.key, arguments_hash(question.arguments)]
+        named = [self.emitter.trace_id, *question.key, self.emitter.digest(question.arguments)]
         return str(uuid5(_NAMESPACE, orjson.dumps(named).decode()))
 
 
@@ -142,7 +143,7 @@ def asking(
     :raises TypeError: for an emitter that cannot ask
     """
     emitter, is_own = tracer.emitter_for(name, "" if conversation is None else str(conversation))
-    found = as_asking(emitter)
+    found = as_asking(emitter, on_decision)
     taken: list[Asked] = []
     token = questions_taken.set(taken)
     try:
@@ -152,14 +153,15 @@ def asking(
         questions_taken.reset(token)
 
 
-def as_asking(emitter: Emitter | None) -> ProjectApprovals:
+def as_asking(emitter: Emitter | None, on_decision: str = "") -> ApprovalEmitter:
     """One that can ask.
 
     :raises TypeError: where it cannot
     """
-    if not isinstance(emitter, ProjectApprovals):
-        name = type(emitter).__name__
-        raise TypeError(f"A {name} cannot ask for approvals: ask in the project, with a TraceEmitter")
+    if not isinstance(emitter, ApprovalEmitter):
+        raise TypeError(f"A {type(emitter).__name__} cannot ask for approvals; a TraceEmitter can, and a remote one")
+    if on_decision and not isinstance(emitter, ProjectApprovals):
+        raise TypeError("What is called on a decision is called in the project: ask there, with a TraceEmitter")
     return emitter
 
 

@@ -73,8 +73,8 @@ def log_failure(what: str, error: Exception) -> None:
     """Say once that nobody could be asked."""
     kind = type(error).__name__
     message = (
-        "%s: a human is needed, and nobody could be asked (%s). Ask in the project, with a TraceEmitter, and see that "
-        "its database can be reached"
+        "%s: a human is needed, and nobody could be asked (%s). See that its emitter can ask, and that its database, "
+        "or the server, can be reached"
     )
     _log.failed(f"{what} {kind}", message, what, kind)
     logger.debug("%s", describe(error))

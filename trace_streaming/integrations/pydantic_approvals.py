@@ -154,7 +154,7 @@ class Approvals:
         return True
 
     def _asker(self, run: Run | None) -> Asker:
-        emitter = as_asking(None if run is None else run.trace.emitter)
+        emitter = as_asking(None if run is None else run.trace.emitter, self.on_decision)
         return Asker(emitter, self.timeout, self.risk_level, self.waits, self.on_decision)
 
 
