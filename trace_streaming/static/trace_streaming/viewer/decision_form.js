@@ -39,6 +39,8 @@ export class DecisionForm {
   #asked = null;
   /** @type {string | null} */
   #approvalId = null;
+  /** The button that is to have the focus. @type {"approve" | "reject" | null} */
+  #wanted = null;
 
   element = element(
     "form.decision",
@@ -63,7 +65,7 @@ export class DecisionForm {
   /** @param {string | null} approvalId of one to decide, or none */
   show(approvalId) {
     this.element.hidden = approvalId === null;
-    if (approvalId === this.#approvalId) return;
+    if (approvalId === this.#approvalId) return this.#focusWanted();
     this.#approvalId = approvalId;
     if (approvalId === null) return;
     this.#comment.value = "";
@@ -100,6 +102,23 @@ export class DecisionForm {
     this.#reject.disabled = asked === null;
     this.#respond.hidden = !allowed.includes("responded");
     this.#name();
+    this.#focusWanted();
+  }
+
+  /**
+   * @param {string} approvalId that is shown, or will be
+   * @param {"approve" | "reject"} what the button that is to have the focus once it can be pressed
+   */
+  focusSoon(approvalId, what) {
+    this.#wanted = what;
+    if (approvalId === this.#approvalId) this.#focusWanted();
+  }
+
+  #focusWanted() {
+    const isSeen = this.element.offsetParent !== null;
+    if (this.#wanted === null || this.#asked === null || !isSeen) return;
+    (this.#wanted === "approve" ? this.#approve : this.#reject).focus();
+    this.#wanted = null;
   }
 
   get #isEdited() {

@@ -120,6 +120,16 @@ export class DetailsPanel {
     if (isOther) /** @type {Element} */ (this.#sections.parentElement).scrollTop = 0;
   }
 
+  /**
+   * To the button that decides, as soon as it is known what is asked.
+   *
+   * @param {Row} row that is shown, or will be
+   * @param {"approve" | "reject"} what
+   */
+  focusDecision(row, what) {
+    this.#decision.focusSoon(String(row.first.details.approval_id), what);
+  }
+
   /** @param {Row} row */
   #describe(row) {
     const facts = factsOf(row);

@@ -34,7 +34,7 @@ const MAIN_ARGUMENTS = [
 ];
 
 /** Bold, and code. */
-const STRESS = /(?:\*\*|`)([^*`\n]+)(?:\*\*|`)/g;
+const STRESS = /(\*\*|\*|`)(?=\S)([^*`\n]*[^\s*`])\1/g;
 /** Characters, of what a line shows. */
 const LOOKED_AT = 1000;
 
@@ -113,7 +113,7 @@ export function preview(row) {
 function asRead(value) {
   if (typeof value !== "string") return value;
   const text = withoutControls(cut(value, LOOKED_AT));
-  return text.replace(STRESS, "$1").replace(/^ {0,3}(?:#{1,6} |> |```\w*)/gm, "");
+  return text.replace(STRESS, "$2").replace(/^ {0,3}(?:#{1,6} |> |```\w*)/gm, "");
 }
 
 /** @param {string[]} said */

@@ -5,6 +5,7 @@ import { readApproval } from "./asked_approval.js";
 import { connectionState, replayed, whatFollows } from "./connection.js";
 import { Clock } from "./clock.js";
 import { DeepLink } from "./deep_link.js";
+import { canBeDecided } from "./decision_form.js";
 import { DetailsPanel } from "./details_panel.js";
 import { element, loadStyles, setText } from "./elements.js";
 import { Filter } from "./filter.js";
@@ -53,6 +54,8 @@ export class TraceViewer extends HTMLElement {
       follow: () => this.#setFollowing(!this.following),
       help: () => this.#help.showModal(),
       reset: () => this.#zoomTo(null),
+      waits: () => this.#squeeze(!this.#timeline.squeezes),
+      changed: () => this.#schedule(),
     },
     this.#stopMenu.element,
   );
@@ -84,6 +87,8 @@ export class TraceViewer extends HTMLElement {
     0: () => this.#zoomTo(null),
     "+": () => this.#timeline.zoomBy(0.5),
     "-": () => this.#timeline.zoomBy(2),
+    a: () => this.#decide("approve"),
+    r: () => this.#decide("reject"),
     m: () => this.#selected !== null && this.#panel.width.toggle(),
     "?": () => this.#help.showModal(),
   };
@@ -112,9 +117,7 @@ export class TraceViewer extends HTMLElement {
       this.#schedule();
     });
     root.append(this.#frameOf);
-    root.addEventListener("keydown", (event) =>
-      press(/** @type {KeyboardEvent} */ (event), this.#timeline, this.#actions, (isSearch) => this.#escape(isSearch)),
-    );
+    root.addEventListener("keydown", (event) => this.#press(/** @type {KeyboardEvent} */ (event)));
     root.addEventListener("pointerdown", (event) => {
       if (!(/** @type {Element} */ (event.target).closest(".menu"))) this.#toolbar.closeMenu();
     });
@@ -146,12 +149,14 @@ export class TraceViewer extends HTMLElement {
 
   connectedCallback() {
     globalThis.addEventListener("hashchange", this.#readHash);
+    document.addEventListener("keydown", this.#pressOnPage);
     this.#readHash();
     this.#watch();
   }
 
   disconnectedCallback() {
     globalThis.removeEventListener("hashchange", this.#readHash);
+    document.removeEventListener("keydown", this.#pressOnPage);
     this.#stop();
   }
 
@@ -282,6 +287,8 @@ export class TraceViewer extends HTMLElement {
     const { length } = this.#run.events;
     this.#follow.draw(this.#isRunning && length > 0, length);
     this.#toolbar.zoom.hidden = this.#timeline.zoomed === null;
+    this.#toolbar.waits.hidden = !this.#timeline.hasWaits;
+    this.#toolbar.waits.setAttribute("aria-pressed", String(this.#timeline.squeezes));
     const part = replayed(stream);
     this.#progress.hidden = part >= 1;
     this.#progress.style.width = `${part * 100}%`;
@@ -330,6 +337,12 @@ export class TraceViewer extends HTMLElement {
     this.#schedule();
   }
 
+  /** @param {boolean} squeezes */
+  #squeeze(squeezes) {
+    this.#timeline.squeezes = squeezes;
+    this.#schedule();
+  }
+
   /** @param {number | null} sequence */
   #select(sequence) {
     const row = sequence === null ? null : this.#run.rowOf(sequence);
@@ -350,11 +363,31 @@ export class TraceViewer extends HTMLElement {
     this.#timeline.focus();
   }
 
+  /** Goes to what waits for a decision, and to the button: who presses that decides. @param {"approve" | "reject"} what */
+  #decide(what) {
+    const row = this.#run.rows.find(canBeDecided);
+    if (row === undefined || !this.#timeline.scene.canDecide) return;
+    this.#select(row.first.sequence);
+    this.#panel.focusDecision(row, what);
+  }
+
   /** @param {number} step */
   #goToError(step) {
     const row = this.#timeline.nextError(step);
     if (row !== null) this.#select(row.last.sequence);
   }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    press(event, this.#timeline, this.#actions, (isSearch) => this.#escape(isSearch));
+  }
+
+  /** Keys work as soon as the page is there; of several viewers, for the first. @param {KeyboardEvent} event */
+  #pressOnPage = (event) => {
+    const isNobodys = document.activeElement === null || document.activeElement === document.body;
+    if (isNobodys && event.target === document.body && document.querySelector("trace-viewer") === this)
+      this.#press(event);
+  };
 
   #readHash = () => {
     const sequence = this.#link.read();
