@@ -138,6 +138,11 @@ class Conf:
         return self._get("ALLOWED_ORIGINS", ())  # type: ignore[no-any-return]
 
     @cached_property
+    def APPROVALS(self) -> Mapping[str, Mapping[str, Any] | None]:
+        """Tools that need a human, by patterns of their names, with what is asked; the first that fits counts."""
+        return self._get("APPROVALS", {})  # type: ignore[no-any-return]
+
+    @cached_property
     def APPROVAL_PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide who may decide an approval."""
         return self._get(  # type: ignore[no-any-return]

@@ -277,6 +277,14 @@ class Approval(models.Model):
     group = models.CharField(
         _("asked with"), max_length=64, blank=True, help_text=_("What is asked together is called for once.")
     )
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("asked by"),
+        on_delete=models.SET_NULL,
+        related_name="+",
+        null=True,
+        help_text=_("From a program elsewhere: whose token it has."),
+    )
     call_at = models.DateTimeField(
         _("to be called"), null=True, help_text=_("Of what is decided; empty when it was called.")
     )

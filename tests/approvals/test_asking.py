@@ -11,7 +11,12 @@ from django.utils import timezone
 
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals.decisions import decide
-from trace_streaming.exceptions import ApprovalNotFoundError, InvalidDecisionError, OtherArgumentsError
+from trace_streaming.exceptions import (
+    ApprovalConflictError,
+    ApprovalNotFoundError,
+    InvalidDecisionError,
+    OtherArgumentsError,
+)
 from trace_streaming.models import Approval, Event, Trace
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,3 +133,32 @@ def test_a_trace_whose_question_is_open_is_unfinished(alice: User) -> None:
         assert emitter.find_decision(approval_id) is not None
     assert emitter.flush(10)
     assert Trace.objects.get().state == "success"
+
+
+def test_what_is_withdrawn_is_not_asked_any_more(alice: User) -> None:
+    """Nobody can decide it, and who waits for it is told so: no human has said no."""
+    emitter = TraceEmitter("t")
+    pending = emitter.submit_approval("send_mail")
+    assert emitter.flush(10)
+    assert TraceEmitter("t").withdraw_approval(pending.approval_id)
+    decision = pending.result()
+    assert (decision.decision, decision.is_approved, decision.decided_by) == ("withdrawn", False, "")
+    with pytest.raises(ApprovalConflictError):
+        decide(Approval.objects.get(), "approved", user=alice, channel="api")
+    received = Event.objects.get(event="approval_received")
+    assert (received.status, '"withdrawn"' in received.details) == ("warning", True)
+
+
+def test_what_is_decided_cannot_be_withdrawn(alice: User) -> None:
+    """What was asked a moment ago can; and of a trace's own alone."""
+    approval = asked(TraceEmitter("t"))
+    decide(approval, "approved", user=alice, channel="api")
+    assert not TraceEmitter("t").withdraw_approval(approval.approval_id)
+    with pytest.raises(ApprovalNotFoundError):
+        TraceEmitter("other").withdraw_approval(approval.approval_id)
+    emitter = TraceEmitter("u")
+    assert emitter.withdraw_approval(emitter.ask_approval("send_mail"))
+    with TraceEmitter("v") as emitter:
+        assert emitter.withdraw_approval(emitter.ask_approval("send_mail"))
+    assert emitter.flush(10)
+    assert Trace.objects.get(trace_id="v").state == "success"

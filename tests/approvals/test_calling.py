@@ -128,6 +128,17 @@ def test_what_did_not_come_back_is_called_again() -> None:
     assert len(called.calls) == 2
 
 
+def test_a_function_that_ends_its_thread_ends_not_ours() -> None:
+    """The next decision is told all the same."""
+    called.fails[:] = [SystemExit()]
+    decide(asked(), "approved", user=None, channel="api")
+    while (thread := calling.caller._thread) is not None:
+        thread.join(10)
+    second = asked("u")
+    decide(second, "approved", user=None, channel="api")
+    assert called.arrived.get(timeout=10) == (second.approval_id, "u")
+
+
 def test_a_celery_task_is_sent_to_its_queue() -> None:
     """And not run by whoever decides."""
     approval = asked(on_decision="tests.approvals.called.task")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,3 +81,15 @@ def stored_of(trace_id: str) -> list[dict[str, Any]]:
         }
         for row in Event.objects.filter(trace__trace_id=trace_id).order_by("sequence")
     ]
+
+
+def _stay_here(event: str, args: tuple[Any, ...]) -> None:
+    """Frameworks send what they are told to their makers, unless they are told not to."""
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in {"127.0.0.1", "::1"}:
+        raise RuntimeError(f"A test connects to {args[1][0]}")
+    if event == "socket.getaddrinfo" and args[0] not in {"127.0.0.1", "::1", "localhost", None, ""}:
+        raise RuntimeError(f"A test looks for {args[0]}")
+
+
+if not MISSING:
+    sys.addaudithook(_stay_here)

@@ -18,21 +18,41 @@ from langgraph.types import interrupt
 from pydantic_ai import Agent, CallDeferred
 from pydantic_ai.messages import ModelRequest, ToolReturnPart
 from pydantic_ai.tools import DeferredToolRequests
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+from rest_framework.authentication import SessionAuthentication
 
-from tests.frameworks.conftest import stored, stored_of
+from tests.frameworks.conftest import let_in, stored, stored_of
 from tests.frameworks.humans import Human, human
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
+from tests.remote.test_emitter import NameIsToken
+from tests.test_consumers import connect, receive
 from trace_streaming import TraceEmitter
-from trace_streaming.emitting.approval_requests import Decision, arguments_hash
+from trace_streaming.emitting.approval_requests import arguments_hash
+from trace_streaming.emitting.decision import Decision
 from trace_streaming.exceptions import OtherArgumentsError
 from trace_streaming.integrations import langchain as ours_langchain
 from trace_streaming.integrations import openai_agents as ours_openai
 from trace_streaming.integrations import pydantic_ai as ours_pydantic
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.remote import RemoteTraceEmitter
+from trace_streaming.remote import approvals as remote_approvals
+from trace_streaming.remote.sender import all_senders
+from trace_streaming.wire.protocol import SUBPROTOCOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class SessionOrToken(NameIsToken):
+    """The human has a session, and the program a token."""
+
+    def authenticate(self, request: Any) -> Any:
+        if "Authorization" in request.headers:
+            return super().authenticate(request)
+        return SessionAuthentication().authenticate(request)
+
 
 Sent = list[str]
 Outcome = tuple[Sent, str]
@@ -263,6 +283,24 @@ def test_where_nobody_decides_it_is_a_no(loop: Callable[..., Outcome], is_async:
     check_the_trace("timeout")
 
 
+@pytest.mark.parametrize("loop", [loop for loop in LOOPS if loop is not with_pydantic_ai_deferred])
+def test_a_program_elsewhere_asks_too(
+    loop: Callable[..., Outcome], live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the API: the same human, the same decisions."""
+    monkeypatch.setattr(remote_approvals, "LOOK_SECONDS", 0.02)
+    let_in(settings)
+    token = SessionOrToken.__module__ + "." + SessionOrToken.__name__
+    settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [token]
+    try:
+        with human(send_mail={"decision": "approved"}), RemoteTraceEmitter(str(live_server.url), "writer", name="solo"):
+            sent, told = loop(is_async=True)
+    finally:
+        all_senders.close()
+    assert (sent, told) == (["bob"], "sent to bob")
+    check_the_trace("approved")
+
+
 def test_the_agents_sdk_cannot_edit() -> None:
     """It runs what the model has asked for, or nothing: a human is not offered it."""
     with human(send_mail={"decision": "edited", "edited": {"to": "carol"}}) as someone:
@@ -298,18 +336,57 @@ def test_a_loop_is_one_trace_of_two_runs() -> None:
     assert not emitter.ended
 
 
-def test_each_call_of_a_turn_is_asked_for() -> None:
+@pytest.mark.parametrize("mode", ["batched", "per_call"])
+def test_each_call_of_a_turn_is_asked_for(mode: str) -> None:
     """At the same time, each with the id of its call, whichever of them are alike."""
     more = ("send_mail", {"to": "carol"}, "c2"), ("send_mail", {"to": "bob"}, "c3")
-    graph = graph_with_middleware("batched", sent := Sent(), *more)
+    graph = graph_with_middleware(mode, sent := Sent(), *more)
     with human(send_mail={"decision": "approved"}) as someone:
         ours_langchain.run_with_approvals(graph, langgraph.ask("mail all"), THREAD)
     assert sorted(sent) == ["bob", "bob", "carol"]
-    assert [(each["call_id"], each["arguments"]["to"]) for each in someone.asked] == [
+    assert sorted((each["call_id"], each["arguments"]["to"]) for each in someone.asked) == [
         ("c1", "bob"),
         ("c2", "carol"),
         ("c3", "bob"),
     ]
+
+
+def test_what_an_agent_inside_of_a_tool_asks_is_asked_too() -> None:
+    """And the outer one goes on."""
+    inner = graph_with_middleware("batched", sent := Sent())
+
+    @tool
+    def delegate(text: str) -> str:
+        """Delegate."""
+        return str(inner.invoke(langgraph.ask(text))["messages"][-1].text)
+
+    script = langgraph.model(langgraph.says("", ("delegate", {"text": "go"}, "o1")), langgraph.says("all done"))
+    inner.checkpointer = None  # the outer one's
+    outer = create_agent(script, [delegate], checkpointer=InMemorySaver(), name="outer")
+    with human(send_mail={"decision": "approved"}):
+        done = ours_langchain.run_with_approvals(outer, langgraph.ask("go"), THREAD)
+    assert (sent, told_by(done), done["messages"][-1].text) == (["bob"], "done", "all done")
+
+
+async def test_a_decision_over_a_socket_goes_on_too(settings: Settings) -> None:
+    """As the viewer decides: it shows what was asked, and sends the hash of that."""
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
+    emitter = TraceEmitter("live")
+    graph = graph_with_middleware("batched", sent := Sent())
+    config = {**THREAD, "callbacks": [ours_langchain.TraceCallbackHandler(emitter)]}
+    async with connect("live?since=0", SUBPROTOCOL) as socket:
+        running = asyncio.create_task(ours_langchain.arun_with_approvals(graph, langgraph.ask("mail bob"), config))
+        async with asyncio.timeout(20):
+            asked: dict[str, Any] = {}
+            while not asked:
+                frame = await receive(socket)
+                found = [each for each in frame.get("events", ()) if each["event"] == "approval_requested"]
+                asked = found[0]["details"] if found else {}
+            said = {"approval_id": asked["approval_id"], "arguments_hash": asked["arguments_hash"]}
+            await socket.send_json_to({"type": "decide", "id": 1, "decision": "approved", **said})
+            done = await running
+    assert (sent, told_by(done)) == (["bob"], "sent to bob")
 
 
 def test_a_graph_asks_in_its_own_words() -> None:
@@ -381,8 +458,8 @@ async def test_where_nobody_can_be_asked_pydantic_ai_goes_on_as_without(caplog: 
     capability = ours_pydantic.TraceCapability(approvals=True, new_emitter=lambda **_: no_emitter)
     agent = pydantic_agent([], capability, output_type=[str, DeferredToolRequests])
     assert isinstance((await agent.run("mail bob")).output, DeferredToolRequests)
-    (line,) = [each.getMessage() for each in caplog.records if "Nobody is asked" in each.getMessage()]
-    assert "with a TraceEmitter" in line
+    (line,) = [each.getMessage() for each in caplog.records if "nobody could be asked" in each.getMessage()]
+    assert "can ask" in line
 
 
 def interrupted(graph: Any) -> Any:

@@ -108,13 +108,14 @@ NAMED: Final[dict[str, dict[str, object]]] = {
     "api-events": {"GET": 200, "POST": "add"},
     "api-export": {"GET": 200},
     "api-stop": {"GET": 200, "POST": "decide"},
+    "approvals": {"GET": 200, "POST": "ask"},
     "api-end": {"POST": "add"},
     "api-deltas": {"POST": "tell"},
     "api-stream": {"GET": 200},
     "ticket": {"POST": "ticket"},
     "trace-signals": {"GET": 200},
-    "approvals": {"GET": 200},
     "approval": {"GET": 200, "POST": "decide"},
+    "asked-approval": {"GET": "asked", "DELETE": "asked"},
     "dashboard-trace": {"GET": "page"},
 }
 """Doors of one trace."""
@@ -197,6 +198,7 @@ def prepare() -> None:
         arguments={"of": MARK},
         arguments_hash="h",
         allowed=["approved", "rejected"],
+        asked_by=owner,
         requested_at=now,
         expires_at=now + timedelta(hours=1),
     )
@@ -236,12 +238,12 @@ def expected(policy: Policy, person: str, rule: object) -> int | set[int]:
     match rule:
         case int():
             return rule if sees else no
-        case "add" | "tell":
+        case "add" | "tell" | "ask" | "asked":
             if not is_known:
                 return 401
             if policy.lets_in is not None and person not in policy.lets_in:
                 return 403
-            done = 204 if rule == "tell" else 200
+            done = {"add": 200, "tell": 204, "ask": 201, "asked": 200 if person in OWNERS else 404}[rule]
             return done if adds else (403 if sees else 404)
         case "decide":
             return (200 if person in policy.deciders else 403) if sees else no
@@ -292,6 +294,7 @@ def path_of(name: str) -> str:
         "api-trace": f"/api/traces/{TRACE}/",
         "trace-signals": f"/api/traces/{TRACE}/signals",
         "approval": f"/api/traces/{TRACE}/approvals/{ASKED}",
+        "asked-approval": f"/api/traces/{TRACE}/approvals/{ASKED}/decision",
         "signals": "/api/signals/",
         "signals-series": "/api/signals/series",
         "signals-tools": "/api/signals/tools",
@@ -305,6 +308,7 @@ BODIES: Final[dict[str, Any]] = {
     "api-end": {"state": "success"},
     "api-deltas": {"call_id": "c1", "offset": 0, "text": "a word"},
     "approval": {"decision": "approved"},
+    "approvals": {"approval_id": "asked-by-somebody", "binding": "0" * 64, "action": "look"},
     "api-stop": {},
     "ticket": {},
     "api-beat": {"sender": "s1"},
@@ -321,7 +325,7 @@ async def knock(person: Person, name: str, method: str) -> tuple[int, str]:
         body = orjson.dumps(BODIES[name])
         response: Any = await client.post(path, body, content_type="application/json", headers=headers)
     else:
-        response = await client.get(path, headers=headers)
+        response = await (client.delete if method == "DELETE" else client.get)(path, headers=headers)
     if not response.streaming:
         return response.status_code, response.content.decode()
     chunks = aiter(response)
@@ -424,6 +428,7 @@ async def test_who_gets_what(settings: Settings, policy_name: str, name: str) ->
             sees = expected(policy, name, 200) == 200
             counts = rule == "signals" and name in (OWNERS | STAFF)  # staff may count, and so may owners their own
             page = rule == "page of all" or door == "health"
+            counts |= rule == "asked"  # whoever has asked knows what
             if not sees and not counts and not page and status < 400:
                 assert MARK not in said, (door, said)
             if status >= 400:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,9 +18,11 @@ from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundEr
 from trace_streaming.models import Approval, Trace
 from trace_streaming.permissions import MaySeeSignals, find_trace, may_decide, may_watch, may_watch_all, traces_to_watch
 from trace_streaming.storage.store import database
-from trace_streaming.storage.times import UtcNow
+from trace_streaming.storage.times import UtcNow, as_utc
 
 from .access import TraceView
+from .asking import ask_for, question_of, refused
+from .conflicts import Conflict
 from .fields import UtcModelSerializer
 
 MAX_OPEN: Final = 100
@@ -60,12 +62,6 @@ class DecisionSerializer(serializers.Serializer[Any]):
     edited = serializers.DictField(required=False, help_text="With `edited`: all arguments, as they are to be.")
 
 
-class Conflict(APIException):
-    """Somebody has decided differently, or the time is over."""
-
-    status_code = status.HTTP_409_CONFLICT
-
-
 class ApprovalsView(TraceView, ListAPIView[Approval]):
     """The approvals of a trace, newest first, for those who may watch it."""
 
@@ -77,6 +73,16 @@ class ApprovalsView(TraceView, ListAPIView[Approval]):
     def get_queryset(self) -> QuerySet[Approval]:
         """Of the trace that the URL names."""
         return approvals().filter(trace_id=self.watched_trace().trace_id)
+
+    def post(self, request: Request, trace_id: str) -> Response:
+        """Ask for one, from a program elsewhere that may add events: 201; again, 200."""
+        trace = self.writable_trace()
+        try:
+            approval, is_new = ask_for(trace, request.user, question_of(request))
+        except ValueError as error:
+            raise refused(error) from None
+        told = {"approval_id": approval.approval_id, "expires_at": as_utc(approval.expires_at)}
+        return Response(told, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 
 class OpenApprovalSerializer(UtcModelSerializer[Approval]):

@@ -18,6 +18,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from .approvals import ApprovalSerializer, DecisionSerializer, StateSerializer
+from .asking import AskedSerializer, QuestionSerializer
 from .beats import BeatSerializer
 from .events import NDJSON
 from .schemas import (
@@ -182,6 +183,26 @@ _extension(
     "api.approvals.ApprovalsView",
     "ApprovalsView",
     get=extend_schema(parameters=[PATH], responses={200: ApprovalSerializer(many=True), **READING}),
+    post=extend_schema(
+        parameters=[PATH],
+        operation_id="api_traces_approvals_ask",
+        request={"application/json": QuestionSerializer},
+        responses={
+            200: OpenApiResponse(ANY, "It was asked before."),
+            201: OpenApiResponse(ANY, "It is asked, and stored: its `approval_id`, and when it `expires_at`."),
+            409: OpenApiResponse(ANY, "Another approval has this id."),
+            **WRITING,
+        },
+    ),
+)
+_extension(
+    "api.asking.AskedView",
+    "AskedView",
+    get=extend_schema(
+        parameters=[PATH, OpenApiParameter("binding", description="As it was asked with; another is a conflict.")],
+        responses={200: AskedSerializer, 409: OpenApiResponse(ANY, "It is of other arguments."), **READING},
+    ),
+    delete=extend_schema(parameters=[PATH], responses={200: ANY, **READING}),
 )
 _extension(
     "api.approvals.ApprovalView",

@@ -14,7 +14,7 @@ from trace_streaming.models import StopRequest, Trace
 from trace_streaming.stopping.requests import may_stop, request_stop_as, standing
 
 from .access import TraceView
-from .approvals import Conflict
+from .conflicts import Conflict
 from .fields import UtcModelSerializer
 
 

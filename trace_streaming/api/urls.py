@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from .approvals import ApprovalsView, ApprovalView, OpenApprovalsView
+from .asking import AskedView
 from .beats import BeatView
 from .deltas import DeltasView
 from .events import EndView, EventsView, ExportView
@@ -34,6 +35,7 @@ urlpatterns = [
     re_path(rf"{TRACE}/ticket/?$", TicketView.as_view(), name="ticket"),
     re_path(rf"{TRACE}/signals/?$", TraceSignalsView.as_view(), name="trace-signals"),
     re_path(rf"{TRACE}/approvals/?$", ApprovalsView.as_view(), name="approvals"),
+    re_path(rf"{TRACE}/approvals/(?P<approval_id>[^/]+)/decision/?$", AskedView.as_view(), name="asked-approval"),
     re_path(rf"{TRACE}/approvals/(?P<approval_id>[^/]+)/?$", ApprovalView.as_view(), name="approval"),
     re_path(rf"{TRACE}/?$", TraceDetail.as_view(), name="api-trace"),
 ]

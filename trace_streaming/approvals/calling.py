@@ -24,7 +24,7 @@ from trace_streaming.conf import conf
 from trace_streaming.emitting.approval_requests import signer
 from trace_streaming.models import Approval, stored_now
 from trace_streaming.signals import approval_decided
-from trace_streaming.storage.store import database, with_fresh_connection
+from trace_streaming.storage.store import with_fresh_connection
 from trace_streaming.storage.times import UtcNow
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -109,12 +109,12 @@ class Caller:
                 self._is_asked = False
             try:
                 with_fresh_connection(call_due)
-            except Exception as error:
+            except BaseException as error:  # the thread goes on, whatever somebody's code does
                 _log.failed("look", "Calling what decisions wait for fails (%s)", type(error).__name__)
             else:
                 _log.works("look")
             finally:
-                connections[database()].close()
+                connections.close_all()
 
 
 caller = Caller()

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 
-from trace_streaming.emitting.approval_requests import TIMEOUT, moved_marker
+from trace_streaming.emitting.decision import TIMEOUT, WITHDRAWN, moved_marker
 from trace_streaming.emitting.project_events import make_event, redacted
 from trace_streaming.emitting.schemas import first_error
 from trace_streaming.emitting.sealing import seal, unseal
@@ -104,6 +104,11 @@ def expire(approval: Approval) -> bool:
     return _settle(approval, {"decision": TIMEOUT}, is_late=True)
 
 
+def withdraw(approval: Approval) -> bool:
+    """Take it back for whoever has asked; False when it is decided, or its time is over."""
+    return _settle(approval, {"decision": WITHDRAWN}, is_late=False)
+
+
 def expire_overdue() -> int:
     """Expire what nobody waits for any more, because its process has died. Returns how many there were."""
     overdue = approvals().filter(decision="", expires_at__lte=UtcNow()).order_by("pk")[:1000]
@@ -125,6 +130,9 @@ def event_of(approval: Approval) -> TraceEvent:
     timestamp = datetime.now(UTC) if approval.decided_at is None else as_utc(approval.decided_at)
     if approval.decision == TIMEOUT:
         name, status = "approval_timeout", "error"
+    elif approval.decision == WITHDRAWN:
+        name, status = "approval_received", "warning"
+        details["decision"] = WITHDRAWN
     else:
         name, status = "approval_received", "error" if approval.decision == "rejected" else "success"
         details |= {

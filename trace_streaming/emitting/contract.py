@@ -79,6 +79,8 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         self._has_told_times = False
         self._histories = Histories()
         self._streams = {}
+        self._undecided: set[str] = set()
+        """Approvals that somebody goes on with, perhaps in another process."""
 
     def __bool__(self) -> bool:
         """Always true: callers write ``emitter or TraceEmitter()``."""
@@ -240,13 +242,9 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         if error is not None and outcome_of(error) == "cancelled":
             self.end("incomplete")
         elif kind is None or issubclass(kind, GeneratorExit):  # a generator that is closed early has not failed
-            self.end("incomplete" if self._has_open_questions() else "success")
+            self.end("incomplete" if self._undecided else "success")
         else:
             self.end("error")
-
-    def _has_open_questions(self) -> bool:
-        """Whether a human was asked for what somebody goes on with, perhaps in another process."""
-        return False
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

@@ -24,7 +24,7 @@ from trace_streaming.signals import (
     trace_started,
 )
 
-from .approval_emitter import ApprovalEmitter
+from .approval_emitter import ProjectApprovals
 from .contract import Emitter
 from .faces import Face
 from .project_events import make_event, project_redactor, redacted
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class TraceEmitter(Emitter, ApprovalEmitter):
+class TraceEmitter(Emitter, ProjectApprovals):
     """Emits the events of one trace; they are stored in this project's database.
 
     See :class:`.Emitter` for what it shares with the one that works elsewhere.
@@ -69,16 +69,12 @@ class TraceEmitter(Emitter, ApprovalEmitter):
         tags: Iterable[str] | None = None,
     ) -> None:
         super().__init__(trace_id, conf.EMITTER_EVENTS)
-        self._undecided = set()
         span = span_ids()
         self._face = face = Face.of(name, conversation, tags)
         if owner is not None or metadata is not None or span or face != Face():
             owner_id = None if owner is None else owner.pk
             # Added to what is redacted: a span's digits may look like an account's.
             self._start(face, owner_id, encode_details({**redacted(metadata, self.trace_id), **span})[1])
-
-    def _has_open_questions(self) -> bool:
-        return bool(self._undecided)
 
     def _hand_over_face(self, face: Face) -> None:
         self._start(face)

@@ -11,9 +11,11 @@ from uuid import UUID, uuid5
 import orjson
 from asgiref.sync import sync_to_async
 
-from trace_streaming.emitting.approval_emitter import ApprovalEmitter, PendingApproval
-from trace_streaming.emitting.approval_requests import DECISIONS, Decision, arguments_hash
+from trace_streaming.emitting.approval_contract import ApprovalEmitter, PendingApproval
+from trace_streaming.emitting.approval_emitter import ProjectApprovals
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.emitting.decision import DECISIONS, Decision
+from trace_streaming.emitting.policies import Policy, policy_for
 from trace_streaming.exceptions import ApprovalNotFoundError
 
 from .runs import Asked
@@ -43,7 +45,7 @@ class Question:
 class Asker:
     """Asks in one trace.
 
-    :param timeout: seconds for each decision
+    :param timeout: seconds for each decision; this and the risk level, where the project's settings say nothing else
     :param waits: whether to wait for decisions, or to ask and go
     """
 
@@ -52,7 +54,7 @@ class Asker:
     risk_level: str
     waits: bool = True
     on_decision: str = ""
-    """Called behind the last decision, where nobody waits: as :meth:`.ApprovalEmitter.ask_approval` has it."""
+    """Called behind the last decision, where nobody waits: as :meth:`.TraceEmitter.ask_approval` has it."""
     taken: Sequence[Asked] = ()
     """What the framework has asked for inside of the block, oldest first."""
 
@@ -93,12 +95,13 @@ class Asker:
             else:
                 is_open = found is None and self.waits
                 return self.emitter.pending_approval(approval_id, question.arguments) if is_open else found
+        policy = policy_for(question.action) or Policy(self.risk_level, self.timeout)
         asked: dict[str, Any] = {
             "tool_name": question.action,
-            "risk_level": self.risk_level,
+            "risk_level": policy.risk_level,
             "arguments": question.arguments,
-            "timeout": self.timeout,
-            "allowed": question.allowed,
+            "timeout": policy.timeout,
+            "allowed": [each for each in question.allowed if each in policy.allowed] or question.allowed,
             "schema": question.schema,
             "call_id": question.call_id,
             "parent_call_id": question.parent_call_id,
@@ -106,14 +109,16 @@ class Asker:
         }
         if self.waits:
             return self.emitter.submit_approval(question.action, **asked)
-        self.emitter.ask_approval(question.action, **asked, on_decision=self.on_decision, group=group)
+        if self.on_decision:
+            asked |= {"on_decision": self.on_decision, "group": group}
+        self.emitter.ask_approval(question.action, **asked)
         return None
 
     def _approval_id(self, question: Question) -> str:
         """The same in every process, for the same arguments of the same question alone."""
         if not question.key:
             return ""
-        named = [self.emitter.trace_id, *question.key, arguments_hash(question.arguments)]
+        named = [self.emitter.trace_id, *question.key, self.emitter.digest(question.arguments)]
         return str(uuid5(_NAMESPACE, orjson.dumps(named).decode()))
 
 
@@ -138,7 +143,7 @@ def asking(
     :raises TypeError: for an emitter that cannot ask
     """
     emitter, is_own = tracer.emitter_for(name, "" if conversation is None else str(conversation))
-    found = as_asking(emitter)
+    found = as_asking(emitter, on_decision)
     taken: list[Asked] = []
     token = questions_taken.set(taken)
     try:
@@ -148,14 +153,15 @@ def asking(
         questions_taken.reset(token)
 
 
-def as_asking(emitter: Emitter | None) -> ApprovalEmitter:
+def as_asking(emitter: Emitter | None, on_decision: str = "") -> ApprovalEmitter:
     """One that can ask.
 
     :raises TypeError: where it cannot
     """
     if not isinstance(emitter, ApprovalEmitter):
-        name = type(emitter).__name__
-        raise TypeError(f"A {name} cannot ask for approvals: ask in the project, with a TraceEmitter")
+        raise TypeError(f"A {type(emitter).__name__} cannot ask for approvals; a TraceEmitter can, and a remote one")
+    if on_decision and not isinstance(emitter, ProjectApprovals):
+        raise TypeError("What is called on a decision is called in the project: ask there, with a TraceEmitter")
     return emitter
 
 

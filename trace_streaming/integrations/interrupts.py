@@ -60,3 +60,42 @@ def resumes(inputs: Any, interrupt_id: str) -> bool:
 
 def _is_id(key: object) -> bool:
     return isinstance(key, str) and _INTERRUPT_ID.fullmatch(key) is not None
+
+
+def is_review(value: Any) -> bool:
+    """Whether ``HumanInTheLoopMiddleware`` asks for all calls of a turn."""
+    return isinstance(value, Mapping) and {"action_requests", "review_configs"} <= value.keys()
+
+
+def is_call(value: Any) -> bool:
+    """Whether it asks for one call, as that begins."""
+    return isinstance(value, Mapping) and value.get("type") == "tool_approval"
+
+
+def words(schema: Any) -> Iterator[str]:
+    """The decisions of a JSON schema: of each of its objects the constant ``type``."""
+    if isinstance(schema, Mapping):
+        kind = (schema.get("properties") or {}).get("type")
+        if isinstance(kind, Mapping):
+            yield from (kind["const"],) if "const" in kind else kind.get("enum") or ()
+        for each in schema.values():
+            yield from words(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from words(each)
+
+
+def edit_schema(schema: Any) -> dict[str, Any] | None:
+    """Of the arguments of a tool, where a human may edit them: LangGraph refuses others, again and again."""
+    definitions = schema.get("$defs") if isinstance(schema, Mapping) else None
+    for each in (definitions or {}).values():
+        properties = each.get("properties") or {}
+        if properties.keys() == {"name", "args"}:
+            return {**properties["args"], "$defs": definitions}
+    return None
+
+
+def tool_calls(state: Any) -> Sequence[Mapping[str, Any]]:
+    """Those of a model's last word."""
+    messages = state.get("messages") if isinstance(state, Mapping) else None
+    return getattr(messages[-1], "tool_calls", ()) if isinstance(messages, Sequence) and messages else ()

@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from langchain_core.callbacks import BaseCallbackManager
 
-from trace_streaming.emitting.approval_requests import DECISIONS, Decision
+from trace_streaming.emitting.decision import DECISIONS, Decision
 
 from .asking import Asker, Question, as_arguments, asking, reason
+from .holding import remember
+from .interrupts import edit_schema, is_call, is_review, tool_calls, words
 from .langchain_handler import TraceCallbackHandler
 
 WORDS: Final = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
 """LangChain's, and ours."""
-_THEIRS: Final = {ours: theirs for theirs, ours in WORDS.items()} | {"timeout": "reject"}
+_THEIRS: Final = {ours: theirs for theirs, ours in WORDS.items()} | {"timeout": "reject", "withdrawn": "reject"}
 _MOST: Final = 200
 """Characters of an action."""
 
@@ -142,7 +144,7 @@ class _Loop:
 
     def stops(self, state: Any, asker: Asker) -> list[_Stop]:
         """Where the graph waits for an answer."""
-        calls = _tool_calls(state.values)
+        calls = tool_calls(state.values)
         return [
             _Stop(each, list(self._questions(each, calls, asker.parent_of((self._thread, each.id)))))
             for each in state.interrupts
@@ -161,9 +163,9 @@ class _Loop:
                 yield Question(name, args, (*key, number), may, call.get("id") or "", parent)
         elif is_call(value):
             schema = interrupt.response_schema
-            may = [WORDS[word] for word in WORDS if word in set(_words(schema))] or list(DECISIONS)
+            may = [WORDS[word] for word in WORDS if word in set(words(schema))] or list(DECISIONS)
             call_id = value.get("tool_call_id") or ""
-            yield Question(value["name"], value["args"], key, may, call_id, parent, _edit_schema(schema))
+            yield Question(value["name"], value["args"], key, may, call_id, parent, edit_schema(schema))
         elif isinstance(value, Mapping) and isinstance(value.get("action"), str):
             arguments = {name: each for name, each in value.items() if name != "action"}
             yield Question(value["action"][:_MOST] or self._name, arguments, key, parent_call_id=parent)
@@ -178,10 +180,12 @@ class _Loop:
         if decisions is None:
             return None
         left, answers = iter(decisions), {}
+        for question in _questions_of(stops):
+            remember(question.call_id)
         for stop in stops:
             decided = [(question, next(left)) for question in stop.questions]
-            if any(each.decision == "timeout" and "rejected" not in asked.allowed for asked, each in decided):
-                return None
+            if any(each.decision not in DECISIONS and "rejected" not in asked.allowed for asked, each in decided):
+                return None  # nobody's no: it cannot be told as a human's
             value = stop.interrupt.value
             if is_review(value):
                 answers[stop.interrupt.id] = {"decisions": [_decision(asked, each) for asked, each in decided]}
@@ -189,16 +193,6 @@ class _Loop:
                 (one,) = decided
                 answers[stop.interrupt.id] = _decision(*one) if is_call(value) else self._answer(one[1])
         return Command(resume=answers)
-
-
-def is_review(value: Any) -> bool:
-    """Whether ``HumanInTheLoopMiddleware`` asks for all calls of a turn."""
-    return isinstance(value, Mapping) and {"action_requests", "review_configs"} <= value.keys()
-
-
-def is_call(value: Any) -> bool:
-    """Whether it asks for one call, as that begins."""
-    return isinstance(value, Mapping) and value.get("type") == "tool_approval"
 
 
 def _decision(asked: Question, decision: Decision) -> dict[str, Any]:
@@ -209,35 +203,6 @@ def _decision(asked: Question, decision: Decision) -> dict[str, Any]:
     elif not decision.is_approved and (said := reason(decision)):
         told["message"] = said
     return told
-
-
-def _words(schema: Any) -> Iterator[str]:
-    """The decisions of a JSON schema: of each of its objects the constant ``type``."""
-    if isinstance(schema, Mapping):
-        kind = (schema.get("properties") or {}).get("type")
-        if isinstance(kind, Mapping):
-            yield from (kind["const"],) if "const" in kind else kind.get("enum") or ()
-        for each in schema.values():
-            yield from _words(each)
-    elif isinstance(schema, list):
-        for each in schema:
-            yield from _words(each)
-
-
-def _edit_schema(schema: Any) -> dict[str, Any] | None:
-    """Of the arguments of a tool, where a human may edit them: LangGraph refuses others, again and again."""
-    definitions = schema.get("$defs") if isinstance(schema, Mapping) else None
-    for each in (definitions or {}).values():
-        properties = each.get("properties") or {}
-        if properties.keys() == {"name", "args"}:
-            return {**properties["args"], "$defs": definitions}
-    return None
-
-
-def _tool_calls(state: Any) -> Sequence[Mapping[str, Any]]:
-    """Those of a model's last word."""
-    messages = state.get("messages") if isinstance(state, Mapping) else None
-    return getattr(messages[-1], "tool_calls", ()) if isinstance(messages, Sequence) and messages else ()
 
 
 def _with_handler(

@@ -13,6 +13,7 @@ from langchain_core.outputs import LLMResult
 from trace_streaming.emitting.contract import Emitter
 
 from . import langchain_values as values
+from .holding import warn_if_free
 from .langchain_runs import LangChainRuns
 from .tracer import NewEmitter, Tracer, guarded
 
@@ -141,6 +142,8 @@ class TraceCallbackHandler(_Handler):
         if tool_call_id:
             details["gen_ai.tool.call.id"] = tool_call_id
         self._runs.begin("tool_call", name, run_id, details=details, **kwargs)
+        if tool_call_id:
+            warn_if_free(name, tool_call_id)
 
     @guarded
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:

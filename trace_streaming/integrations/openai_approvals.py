@@ -9,10 +9,11 @@ from typing import Any, Final, Self
 from agents import Runner, RunState
 from agents.items import ToolApprovalItem
 
-from trace_streaming.emitting.approval_requests import Decision
+from trace_streaming.emitting.decision import Decision
 
 from . import openai_values as values
 from .asking import Asker, Question, as_arguments, asking, reason
+from .holding import remember
 from .openai_processor import TraceHooks
 from .tracer import Tracer
 
@@ -114,6 +115,7 @@ class _Stop:
     def take(self, decisions: Sequence[Decision] | None) -> bool:
         """What was decided, if it was."""
         for item, decision in zip(self.items, decisions or (), strict=decisions is not None):
+            remember(item.call_id or "")
             if decision.is_approved:
                 self.state.approve(item)
             else:

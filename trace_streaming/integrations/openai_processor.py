@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from agents import Agent, RunHooks, Tool
 from agents.tracing import Span, Trace, TracingProcessor, get_current_span
 
 from trace_streaming.emitting.contract import Emitter
 
+from .holding import warn_if_free
 from .openai_runs import OpenAIRuns
+from .runs import Run
 from .tracer import NewEmitter, Tracer, guarded
+
+_all: WeakSet[TraceProcessor] = WeakSet()
+
+
+def find_run(span_id: str) -> Run | None:
+    """What one of the processors knows of a span that is open."""
+    return next((found for each in list(_all) if (found := each._runs.get(span_id)) is not None), None)
 
 
 class TraceProcessor(TracingProcessor):
@@ -36,6 +46,7 @@ class TraceProcessor(TracingProcessor):
     ) -> None:
         self._tracer = Tracer("the OpenAI Agents SDK", emitter, owner, new_emitter, contents)
         self._runs = OpenAIRuns(self._tracer)
+        _all.add(self)
         self.hooks: RunHooks[Any] = TraceHooks(self._tracer, self._runs)
         """For ``Runner.run(…, hooks=…)``: what spans do not say, the arguments of tools while they run above all."""
 
@@ -88,6 +99,7 @@ class TraceHooks(RunHooks[Any]):
     async def on_tool_start(self, context: Any, agent: Any, tool: Tool) -> None:
         """A tool is about to run, inside of its span: one that waits for a human does not come here."""
         self._is_called(getattr(context, "tool_call_id", None))
+        self._tracer.safely(warn_if_free, tool.name, getattr(context, "tool_call_id", ""))
 
     async def on_tool_end(self, context: Any, agent: Any, tool: Tool, result: Any) -> None:
         """A tool has returned."""

@@ -31,6 +31,11 @@ class OpenAIRuns:
         self._open: dict[str, OpenSpan] = {}
         self._questions = Questions(tracer)
 
+    def get(self, span_id: str) -> Run | None:
+        """Of a span that is open."""
+        opened = self._open.get(span_id)
+        return None if opened is None else opened.run
+
     def begin_trace(self, trace: Trace | None, trace_id: str = "", until: str | None = None) -> Run:
         """A trace begins, or goes on."""
         told = (trace.export() if trace is not None else None) or {}

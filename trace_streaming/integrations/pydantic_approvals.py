@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 
-from trace_streaming.emitting.approval_requests import DECISIONS, Decision
+from trace_streaming.emitting.decision import DECISIONS, Decision
+from trace_streaming.emitting.policies import policy_for
 
-from .asking import Asker, Question, asking, reason
+from .asking import Asker, Question, as_asking, asking, reason
+from .holding import REFUSED, log_failure
+from .runs import Run
 from .tracer import Tracer
+
+_FRAMEWORK: Final = "Pydantic AI"
 
 
 async def adeferred_results(
@@ -59,7 +65,7 @@ def deferred_results(
 
 
 def _asking(timeout: float, risk_level: str, wait: bool, on_decision: str) -> AbstractContextManager[Asker]:
-    tracer = Tracer("Pydantic AI")
+    tracer = Tracer(_FRAMEWORK)
     return asking(
         tracer,
         name="agent",
@@ -110,6 +116,60 @@ def results_of(requests: DeferredToolRequests, decisions: Sequence[Decision] | N
         calls={each: _call(decision) for each, decision in decided.items() if each not in ids},
         answered_by={each: decision.decided_by for each, decision in decided.items() if decision.decided_by},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """What a capability does with deferred tools. Never raises: what cannot be asked for is left, or does not run."""
+
+    are_wanted: bool
+    """Whether humans are asked for all of them, and not only for those that the settings name."""
+    waits: bool
+    on_decision: str
+    timeout: float
+    risk_level: str
+
+    async def decide(self, run: Run | None, requests: DeferredToolRequests) -> DeferredToolResults | None:
+        """While a run waits; None where it is not to, or nobody could be asked."""
+        if self.are_wanted and not self.waits:
+            return None
+        held_back = named_by_policies(requests)
+        asked = requests if self.are_wanted else held_back
+        results = None
+        if questions := questions_of(asked, parent=_parent(run)):
+            try:
+                results = results_of(asked, await self._asker(run).adecide(questions))
+            except Exception as error:
+                log_failure(_FRAMEWORK, error)
+        return refusals(held_back) if results is None and held_back.approvals else results
+
+    def ask(self, run: Run, requests: DeferredToolRequests, messages: Sequence[ModelMessage]) -> bool:
+        """When a run ends with them, and does not wait; whether this asks for them."""
+        if not self.are_wanted or self.waits:
+            return False
+        try:
+            self._asker(run).decide(questions_of(requests, place_of(messages), _parent(run)))
+        except Exception as error:
+            log_failure(_FRAMEWORK, error)
+        return True
+
+    def _asker(self, run: Run | None) -> Asker:
+        emitter = as_asking(None if run is None else run.trace.emitter, self.on_decision)
+        return Asker(emitter, self.timeout, self.risk_level, self.waits, self.on_decision)
+
+
+def _parent(run: Run | None) -> str:
+    return run.call_id if run is not None and run.is_shown else ""
+
+
+def named_by_policies(requests: DeferredToolRequests) -> DeferredToolRequests:
+    """Those of the tools that the project's settings hold back."""
+    return DeferredToolRequests(approvals=[each for each in requests.approvals if policy_for(each.tool_name)])
+
+
+def refusals(requests: DeferredToolRequests) -> DeferredToolResults:
+    """Where nobody could be asked for what a project holds back."""
+    return DeferredToolResults(approvals={each.tool_call_id: ToolDenied(REFUSED) for each in requests.approvals})
 
 
 def _approval(decision: Decision) -> ToolApproved | ToolDenied:

@@ -17,10 +17,10 @@ from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
 
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.emitting.policies import policy_for
 
 from . import pydantic_values as values
-from .asking import Asker, as_asking
-from .pydantic_approvals import place_of, questions_of, results_of
+from .pydantic_approvals import Approvals
 from .runs import Asked, Run
 from .tracer import NewEmitter, Tracer
 
@@ -63,8 +63,7 @@ class TraceCapability(AbstractCapability[Any]):
         risk_level: str = "medium",
     ) -> None:
         self._given = emitter
-        self._approvals, self._waits, self._on_decision = approvals, wait, on_decision
-        self._timeout, self._risk_level = timeout, risk_level
+        self._approvals = Approvals(approvals, wait, on_decision, timeout, risk_level)
         self._tracer = Tracer("Pydantic AI", emitter, owner, new_emitter, contents)
         self._agents: dict[str, Run] = {}
         self._models: dict[str, Run] = {}
@@ -118,11 +117,8 @@ class TraceCapability(AbstractCapability[Any]):
         output = None if result is None else result.output
         if result is not None and isinstance(output, DeferredToolRequests):
             run.outcome = "interrupted"
-            if self._approvals and not self._waits:
-                questions = questions_of(output, place_of(result.all_messages()), run.call_id if run.is_shown else "")
-                self._tracer.ask_safely(lambda: self._asker(run).decide(questions))
-                output = DeferredToolRequests()
-            for call in output.approvals:
+            is_asked = self._approvals.ask(run, output, result.all_messages())
+            for call in () if is_asked else output.approvals:
                 key = (run.trace.conversation, call.tool_call_id)
                 self._asked.append(self._tracer.ask(run, call.tool_name, call.args_as_dict(), key))
         is_left = isinstance(error, CancelledError) and not run.has_failed
@@ -206,7 +202,9 @@ class TraceCapability(AbstractCapability[Any]):
     async def wrap_tool_execute(
         self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], handler: Any
     ) -> Any:
-        """A tool runs; agents that begin in it are inside of it."""
+        """A tool runs; agents that begin in it are inside of it. One that the settings name is deferred first."""
+        if not ctx.tool_call_approved and policy_for(call.tool_name) is not None:
+            raise ApprovalRequired
         run = self._tracer.safely(self._begin_tool, ctx, call, args)
         token = _inside.set(_inside.get() if run is None else run)
         try:
@@ -239,15 +237,7 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, requests: DeferredToolRequests
     ) -> DeferredToolResults | None:
         """Tools need approval: humans are asked, where they are to be."""
-        run = self._agents.get(ctx.run_id or "") if self._approvals and self._waits else None
-        return None if run is None else await self._tracer.asafely(self._ask, run, requests)
-
-    async def _ask(self, run: Run, requests: DeferredToolRequests) -> DeferredToolResults | None:
-        questions = questions_of(requests, parent=run.call_id if run.is_shown else "")
-        return results_of(requests, await self._asker(run).adecide(questions)) if questions else None
-
-    def _asker(self, run: Run) -> Asker:
-        return Asker(as_asking(run.trace.emitter), self._timeout, self._risk_level, self._waits, self._on_decision)
+        return await self._approvals.decide(self._agents.get(ctx.run_id or ""), requests)
 
     def _decided(self, agent: Run, tool_call_id: str, decision: str) -> None:
         for asked in list(self._asked):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
@@ -84,30 +84,6 @@ class Tracer:
                 raise
             self._failed(error)
             return None
-
-    async def asafely(self, asks: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R | None:
-        """What is awaited of what asks humans; None where that fails, which is logged once. Cancelling it does not."""
-        try:
-            return await asks(*args, **kwargs)
-        except Exception as error:
-            self._not_asked(error)
-            return None
-
-    def ask_safely(self, asks: Callable[[], object]) -> None:
-        """Like :meth:`asafely`, for what asks and goes."""
-        try:
-            asks()
-        except Exception as error:
-            self._not_asked(error)
-
-    def _not_asked(self, error: Exception) -> None:
-        kind = type(error).__name__
-        message = (
-            "Nobody is asked for the tools of %s (%s). Ask in the project, with a TraceEmitter, and see that its "
-            "database can be reached"
-        )
-        self._log.failed(f"asking {kind}", message, self._framework, kind)
-        logger.debug("%s", describe(error))
 
     def _failed(self, error: BaseException) -> None:
         kind = type(error).__name__

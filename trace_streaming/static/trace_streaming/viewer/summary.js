@@ -49,6 +49,7 @@ const DECISIONS = {
   rejected: "Rejected",
   edited: "Approved with changes",
   responded: "Answered",
+  withdrawn: "Withdrawn",
 };
 
 /**

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trace_streaming', '0012_stop_requests'),
+        ('trace_streaming', '0013_askers'),
     ]
 
     operations = [
