@@ -23,6 +23,7 @@ from trace_streaming.exceptions import StorageUnavailableError
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import store
+from trace_streaming.storage.threads import DatabaseThreads
 from trace_streaming.watching import channel_layer, hub, publisher, reader
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.frames import Packet
@@ -446,13 +447,13 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     await emit("t")  # the first event of a trace makes the hub ask the store for its row
     assert [await watcher.sequences(1) for watcher in watchers] == [[1]] * 100
     reads: list[object] = []
-    in_thread = reader.LogReader._in_thread
+    run = DatabaseThreads.run
 
-    async def counted(self: reader.LogReader, function: Callable[..., Any], *args: Any) -> Any:
+    async def counted(self: DatabaseThreads, function: Callable[..., Any], *args: Any) -> Any:
         reads.append(function)
-        return await in_thread(self, function, *args)
+        return await run(self, function, *args)
 
-    monkeypatch.setattr(reader.LogReader, "_in_thread", counted)
+    monkeypatch.setattr(DatabaseThreads, "run", counted)
     await emit("t", 1000)
     assert [await watcher.sequences(1000) for watcher in watchers] == [list(range(2, 1002))] * 100
     assert reads == []

@@ -14,7 +14,7 @@ from trace_streaming.conf import conf
 from trace_streaming.wire.frames import Packet
 
 SCOPE_KEY: Final = "trace_streaming.wire"
-"""Where a socket's scope has what makes its wire; see ``patches``."""
+"""Where a socket's scope has its line; see ``patches``."""
 MAX_FRAME_BYTES: Final = 1024 * 1024
 """Of what a client says; daphne's own limit. uvicorn's is 16 MiB, for each of its sockets."""
 
@@ -39,6 +39,55 @@ class Wire(Protocol):
 
     def abort(self) -> None:
         """End the connection without a word, where the client takes none."""
+
+
+class Line(Protocol):
+    """What leads from a scope to its socket, before that is open."""
+
+    def wire(self) -> Wire:
+        """Of the socket, which is open now."""
+
+    def stop_reading(self) -> None:
+        """Leave what the client says where it is, while nobody can take it."""
+
+    def read_on(self) -> None:
+        """Take it again."""
+
+
+class UvicornLine:
+    """The protocol itself reads no more than it hands over."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    def wire(self) -> Wire:
+        """Past ASGI."""
+        return UvicornWire(self._protocol)
+
+    def stop_reading(self) -> None:
+        """The protocol does."""
+
+    def read_on(self) -> None:
+        """As it does."""
+
+
+class DaphneLine:
+    """autobahn would put together whatever a client says before it is answered."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    def wire(self) -> Wire:
+        """Past ASGI."""
+        return DaphneWire(self._protocol)
+
+    def stop_reading(self) -> None:
+        """Of a client that has gone, too, it is known only later."""
+        self._protocol.transport.pauseProducing()
+
+    def read_on(self) -> None:
+        """From where it was left."""
+        self._protocol.transport.resumeProducing()
 
 
 class UvicornWire:
