@@ -77,8 +77,10 @@ class Topic:
 
     def deliver(self, batch: Batch) -> bool:
         """Take a batch from the channel layer; False when only the store can say what it means."""
+        if self.epoch is None and batch.begins:
+            self._pk, self.epoch = batch.trace_pk, batch.epoch  # nothing has to be read: this is all of it
         if batch.epoch != self.epoch:
-            return False  # the trace has just begun, or began again, or this is late news of an earlier life
+            return False  # the trace began again, or has just begun elsewhere, or this is late news of an earlier life
         if not batch.events and batch.last_sequence > self.head:
             return False  # an end, whose events were lost
         if batch.last_sequence >= self.head:
