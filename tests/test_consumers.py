@@ -373,6 +373,39 @@ async def test_a_database_that_hangs_keeps_no_handshake_waiting(
         assert (await receive(socket))["sequence"] == 0
 
 
+@pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])
+async def test_a_view_that_hangs_keeps_no_handshake_waiting(subprotocol: str | None) -> None:
+    """All synchronous views share a thread; neither who comes nor who goes waits for it."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def view() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    hanging = asyncio.create_task(sync_to_async(view)())
+    try:
+        assert await asyncio.to_thread(begun.wait, 10)
+        async with connect("t", subprotocol) as socket:
+            assert (await receive(socket))["sequence"] == 0
+        assert not is_trace_streaming("t")
+    finally:
+        go_on.set()
+        await hanging
+
+
+@pytest.mark.usefixtures("unanswered")
+async def test_a_socket_that_is_opened_before_all_else_has_the_profile_that_it_offers() -> None:
+    """As in a loop that was kept busy since the server has called."""
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    scope = {"type": "websocket", "path": "/ws/traces/t", "query_string": b"", "subprotocols": [SUBPROTOCOL]}
+    serving = asyncio.create_task(application(scope, inbox.get, said.put))
+    async with asyncio.timeout(10):
+        assert await said.get() == {"type": "websocket.accept", "subprotocol": SUBPROTOCOL}
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
 @pytest.mark.parametrize("goes", ["before it is answered", "afterwards"])
 async def test_a_client_that_goes_while_the_database_hangs_frees_its_place(
     unanswered: threading.Event, monkeypatch: pytest.MonkeyPatch, goes: str

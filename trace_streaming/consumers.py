@@ -76,6 +76,9 @@ class TraceConsumer(AsyncWebsocketConsumer):
         task = asyncio.current_task()
         open_sockets[task] = self
         self.scope, self.base_send = scope, send
+        self._profile = (
+            V1 if SUBPROTOCOL in scope.get("subprotocols", ()) else PLAIN
+        )  # it may be opened before `connect`
         self._transport = SocketTransport(scope, send)
         # Without a call in between: nothing is done as often.
         self.send_now, self.send_packet = self._transport.send_now, self._transport.send_packet
@@ -95,12 +98,20 @@ class TraceConsumer(AsyncWebsocketConsumer):
             self._opening.end()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """Frames go straight to their handler: Channels would hop to a thread for each."""
+        """Messages go straight to their handler: Channels would hop to a thread for each.
+
+        That is the one of all synchronous views: one of them that waits for the database would keep handshakes waiting.
+        """
         try:
-            if message["type"] == "websocket.receive":
-                await self.websocket_receive(message)
-            else:
-                await super().dispatch(message)
+            match message["type"]:
+                case "websocket.receive":
+                    await self.websocket_receive(message)
+                case "websocket.connect":
+                    await self.connect()
+                case "websocket.disconnect":
+                    await self.websocket_disconnect(message)
+                case _:
+                    await super().dispatch(message)
         except (StopConsumer, OSError):
             raise
         except Exception as error:  # such as that of an authentication class
@@ -113,7 +124,6 @@ class TraceConsumer(AsyncWebsocketConsumer):
         Only where that is not known soon, as while the database is away, is the client let wait behind an open door.
         """
         self.trace_id = self.scope["url_route"]["kwargs"]["trace_id"]
-        self._profile = V1 if SUBPROTOCOL in self.scope.get("subprotocols", ()) else PLAIN
         try:
             subscription = await self._let_in()
         except ProtocolError as error:
@@ -170,6 +180,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
         """Close the socket soon; nothing is awaited here."""
         if self._subscription is not None:
             self._subscription.end(ending)
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """As Channels', without its hop to a thread."""
+        await self.disconnect(message["code"])
+        raise StopConsumer
 
     async def disconnect(self, code: int) -> None:
         """The client has gone, or the close is done."""

@@ -102,6 +102,8 @@ def find_trace(trace_id: str) -> Trace:
 
 def find_traces(trace_ids: Collection[str]) -> dict[str, Trace]:
     """Those of the traces that have begun, in one query; at most some hundred."""
+    if not trace_ids:
+        return {}
     alias = router.db_for_write(Trace)
     table = connections[alias].ops.quote_name(Trace._meta.db_table)
     holders = ", ".join(["%s"] * len(trace_ids))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from pytest_django import Settings
@@ -19,6 +20,7 @@ from trace_streaming.access import doorkeeper
 from trace_streaming.access.admission import Admitted, admit_together
 from trace_streaming.access.doorkeeper import MOST, let_in
 from trace_streaming.exceptions import ProtocolError
+from trace_streaming.permissions import MayViewTraces
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,13 +106,22 @@ async def test_where_there_is_nothing_to_ask_nobody_waits(settings: Settings, mo
     assert (await let_in(handshake(), "t"))[1].is_anonymous
 
 
+both = threading.Barrier(2, timeout=10)
+
+
 class TakesItsTime(BasePermission):
     """A project's own: lets users in once two are asking."""
 
-    both = threading.Barrier(2, timeout=10)
-
     def has_permission(self, request: Any, view: Any) -> bool:
-        self.both.wait()
+        both.wait()
+        return True
+
+
+class AsksElsewhere(ModelBackend):
+    """A project's own, as one that asks a directory."""
+
+    def has_perm(self, user: Any, perm: str, obj: Any = None) -> bool:
+        both.wait()
         return True
 
 
@@ -120,3 +131,12 @@ async def test_a_class_of_the_projects_own_that_takes_its_time_keeps_nobody_wait
     settings.TRACE_STREAMING_PERMISSION_CLASSES = [f"{__name__}.TakesItsTime"]
     users = await asyncio.gather(let_in(handshake(cookie=session), "t"), let_in(handshake(), "t"))
     assert [user.is_authenticated for _, user in users] == [True, False]
+
+
+async def test_a_backend_of_the_projects_own_that_takes_its_time_keeps_nobody_waiting(
+    session: str, settings: Settings
+) -> None:
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = [f"{MayViewTraces.__module__}.{MayViewTraces.__name__}"]
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", f"{__name__}.AsksElsewhere"]
+    users = await asyncio.gather(*(let_in(handshake(cookie=session), "t") for _ in range(2)))
+    assert [user.username for _, user in users] == ["ada"] * 2

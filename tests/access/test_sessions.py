@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.backends import AllowAllUsersModelBackend, ModelBackend
+from django.contrib.auth.backends import AllowAllUsersModelBackend, BaseBackend, ModelBackend
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
@@ -15,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.access.handshakes import cookie, handshake, lock_out, log_in
 from trace_streaming.access.authentication import Handshake, sessions_decide
-from trace_streaming.access.sessions import SessionUsers
+from trace_streaming.access.sessions import SessionUsers, backends_are_djangos
 
 pytestmark = pytest.mark.django_db
 
@@ -164,3 +165,21 @@ def test_sessions_decide_where_only_known_classes_look(settings: Settings, class
 def test_sessions_of_a_projects_own_engine_are_asked_one_by_one(settings: Settings) -> None:
     settings.SESSION_ENGINE = "project.sessions"
     assert not sessions_decide()
+
+
+@pytest.mark.parametrize(
+    ("backend", "are_djangos"),
+    [(ModelBackend, True), (AllowAllUsersModelBackend, True), (OfOneLetter, False), (BaseBackend, False)],
+)
+def test_backends_that_ask_nothing_but_the_database(
+    settings: Settings, backend: type[BaseBackend], are_djangos: bool
+) -> None:
+    settings.AUTHENTICATION_BACKENDS = [f"{each.__module__}.{each.__name__}" for each in (ModelBackend, backend)]
+    assert backends_are_djangos() is are_djangos
+
+
+def test_a_user_model_that_knows_no_earlier_secret_key(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django asks for it only where the present one does not fit."""
+    monkeypatch.delattr(AbstractBaseUser, "get_session_auth_fallback_hash")
+    key = log_in(ada)
+    assert SessionUsers([key]).of(key) == ada

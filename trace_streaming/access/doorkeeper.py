@@ -12,6 +12,7 @@ from trace_streaming.storage.store import with_fresh_connection
 
 from .admission import Admitted, admit, admit_together, can_be_asked_together, ticket_of
 from .authentication import Handshake, hide_ticket
+from .sessions import backends_are_djangos
 
 MOST: Final = 100
 """Handshakes that are asked for at a time: those behind them wait for less."""
@@ -20,17 +21,15 @@ MOST: Final = 100
 async def let_in(scope: dict[str, Any], trace_id: str) -> Admitted:
     """As :func:`.admit`, from an event loop.
 
-    What is asked of the database alone is asked for all who wait. What a project's own class has to be asked, which may
-    take its time, keeps nobody else waiting.
+    What is asked of the database alone is asked for all who wait. What a project's own class or backend has to be asked
+    may take its time, and keeps nobody else waiting.
     """
     hide_ticket(scope)
     handshake = Handshake(scope)
-    session = handshake.lone_session
-    if session is None or ticket_of(scope) is not None or not can_be_asked_together():
+    session = handshake.lone_session if ticket_of(scope) is None else None
+    if session is None or not can_be_asked_together() or not backends_are_djangos():
         return await asyncio.to_thread(with_fresh_connection, admit, scope, trace_id)
-    if (
-        not session.key and watching_needs_no_trace()
-    ):  # then there is nothing to ask: a thread would cost four times that
+    if not session.key and watching_needs_no_trace():  # there is nothing to ask: a thread would cost four times that
         (answer,) = admit_together([(handshake, trace_id)])
     else:
         answer = await _door().ask(handshake, trace_id)

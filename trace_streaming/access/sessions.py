@@ -12,6 +12,7 @@ from django.contrib.auth import (
     BACKEND_SESSION_KEY,
     HASH_SESSION_KEY,
     SESSION_KEY,
+    get_backends,
     get_user,
     get_user_model,
     load_backend,
@@ -48,6 +49,16 @@ def session_user_id(key: str) -> str | None:
     """Whose session this is; None when it has ended."""
     user_id = read_session(key).get(SESSION_KEY)
     return None if user_id is None else str(user_id)
+
+
+def backends_are_djangos() -> bool:
+    """Whether it is the database alone that says who a user is, and what they may."""
+    return all(
+        isinstance(backend, ModelBackend)
+        and type(backend).get_user is ModelBackend.get_user
+        and type(backend).has_perm is ModelBackend.has_perm
+        for backend in get_backends()
+    )
 
 
 class SessionUsers:
@@ -120,5 +131,5 @@ def _is_of(session: dict[str, Any], user: Any) -> bool:
     if not hasattr(user, "get_session_auth_hash"):
         return True
     told: str = session.get(HASH_SESSION_KEY, "")
-    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    hashes = [user.get_session_auth_hash(), *getattr(user, "get_session_auth_fallback_hash", list)()]
     return bool(told) and any(constant_time_compare(told, each) for each in hashes)
