@@ -55,7 +55,7 @@ class Line(Protocol):
 
 
 class UvicornLine:
-    """The protocol itself reads no more than it hands over."""
+    """The protocol itself reads no more than a message that nobody has taken yet."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
@@ -65,7 +65,8 @@ class UvicornLine:
         return UvicornWire(self._protocol)
 
     def stop_reading(self) -> None:
-        """The protocol does."""
+        """The protocol does, behind a message that is no longer than after the handshake."""
+        _limit_messages(self._protocol)
 
     def read_on(self) -> None:
         """As it does."""
@@ -90,6 +91,10 @@ class DaphneLine:
         self._protocol.transport.resumeProducing()
 
 
+def _limit_messages(protocol: Any) -> None:
+    protocol.conn.max_message_size = min(protocol.conn.max_message_size or MAX_FRAME_BYTES, MAX_FRAME_BYTES)
+
+
 class UvicornWire:
     """Of uvicorn's ``WebSocketsSansIOProtocol``, which waits for slow clients by itself."""
 
@@ -98,7 +103,7 @@ class UvicornWire:
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._write = protocol.transport.write
-        protocol.conn.max_message_size = min(protocol.conn.max_message_size or MAX_FRAME_BYTES, MAX_FRAME_BYTES)
+        _limit_messages(protocol)
         deflate = next((e for e in protocol.conn.extensions if e.name == "permessage-deflate"), None)
         self._window_bits = deflate.local_max_window_bits if deflate and conf.COMPRESSION else None
         if deflate and not deflate.local_no_context_takeover:
