@@ -43,13 +43,17 @@ def signals_shown(client: Client, path: str) -> str:
 
 
 def test_traces_are_listed_searched_and_filtered(admin_client: Client) -> None:
-    """By part of the trace id, by state, by time."""
+    """By part of the trace id, of the name or the conversation, by state, by time."""
     emit("alpha-1", 3)
     emit("beta-1")
     Trace.objects.filter(trace_id="beta-1").update(state="error")
     assert admin_client.get(TRACES).content.count(b"-1</a>") == 2
     found = admin_client.get(TRACES, {"q": "alph"}).content
     assert (b"alpha-1" in found, b"beta-1" in found) == (True, False)
+    Trace.objects.filter(trace_id="beta-1").update(name="Daily report", conversation="c-7")
+    for part in ("report", "c-7"):
+        found = admin_client.get(TRACES, {"q": part}).content
+        assert (b"alpha-1" in found, b"beta-1" in found) == (False, True)
     failed = admin_client.get(TRACES, {"state__exact": "error"}).content
     assert (b"alpha-1" in failed, b"beta-1" in failed) == (False, True)
     assert b"alpha-1" not in admin_client.get(TRACES, {"started_at__lt": "2020-01-01 00:00:00+00:00"}).content

@@ -10,15 +10,30 @@ django.setup()
 
 from trace_streaming import TraceEmitter  # noqa: E402
 
+QUESTIONS = {
+    "fields": {
+        "arguments": {
+            "to": ["bob"],
+            "body": "Dear Bob,\n\nhello.\n",
+            "copies": 9007199254740993,
+            "urgent": False,
+            "tone": "warm",
+        },
+        "schema": {"properties": {"tone": {"enum": ["warm", "cool"]}}},
+    }
+}
+SIMPLE = {"arguments": {"to": "bob", "text": "Hello <b>Bob</b>", "password": "hunter2"}}
+
 with TraceEmitter(sys.argv[1]) as emitter:
     emitter.emit("plan_created", {"steps": 2}, "success")
     decision = emitter.request_approval(
         "send_email",
         tool_name="mail",
         risk_level="high",
-        arguments={"to": "bob", "text": "Hello <b>Bob</b>", "password": "hunter2"},
         timeout=60,
+        **QUESTIONS.get(sys.argv[1], SIMPLE),
     )
     with emitter.tool_call("mail", decision=decision.decision, text=decision.arguments.get("text")) as call:
-        call.result = {"is_whole": decision.arguments.get("password") == "hunter2"}
+        is_whole = decision.arguments.get("password") == "hunter2"
+        call.result = {"arguments": decision.arguments} if sys.argv[1] in QUESTIONS else {"is_whole": is_whole}
 assert emitter.flush(10)

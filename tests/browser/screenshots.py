@@ -67,21 +67,21 @@ async def take_all(site: Site, browser: Browser, folder: Path) -> None:
     finished = asyncio.gather(*runs)
     beginning = LIVE_RUN.read_bytes().splitlines()[:LIVE_EVENTS]
     live = await site.begin_run("swe-agent-ctf-katy", speed=1)
-    async with shown(browser, site.url("/traces/swe-agent-ctf-katy"), WIDE) as page:
+    async with shown(browser, site.url("/dashboard/traces/swe-agent-ctf-katy"), WIDE) as page:
         await live.emit(beginning)
         await expect(page.locator(".fact-events")).to_have_text(f"{LIVE_EVENTS} events", timeout=30_000)
         await page.screenshot(path=folder / "trace-page.png")
     await take_terminal(site, folder)
     await live.stop()
     await finished
-    async with shown(browser, site.url("/traces/swe-agent-marshmallow-1867"), WIDE, "dark") as page:
+    async with shown(browser, site.url("/dashboard/traces/swe-agent-marshmallow-1867"), WIDE, "dark") as page:
         await expect_state(page, "Ended: success")
         await open_event(page, 34)
         await page.screenshot(path=folder / "trace-page-dark.png")
-    async with shown(browser, site.url("/traces/cuga-orchestrator"), WIDE) as page:
+    async with shown(browser, site.url("/dashboard/traces/cuga-orchestrator"), WIDE) as page:
         await expect_state(page, "Ended: error")
         await page.screenshot(path=folder / "approvals.png")
-    async with shown(browser, site.url("/traces/cuga-orchestrator"), NARROW, "dark") as page:
+    async with shown(browser, site.url("/dashboard/traces/cuga-orchestrator"), NARROW, "dark") as page:
         await expect_state(page, "Ended: error")
         await page.screenshot(path=folder / "trace-page-narrow.png")
 

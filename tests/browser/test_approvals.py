@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from asyncio.subprocess import PIPE
 from typing import Any
@@ -24,7 +25,7 @@ async def asked(site: Site, page: Page, trace_id: str) -> tuple[Locator, Any]:
         stdout=PIPE,
         stderr=PIPE,
     )
-    await page.goto(site.url(f"/traces/{trace_id}"))
+    await page.goto(site.url(f"/dashboard/traces/{trace_id}"))
     await expect(row(page, 2).get_by_text("Decide", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     await row(page, 2).click()
     form = page.get_by_role("form", name="Decide")
@@ -35,8 +36,10 @@ async def asked(site: Site, page: Page, trace_id: str) -> tuple[Locator, Any]:
 async def test_a_human_edits_the_arguments_and_the_agent_goes_on_with_them(site: Site, page: Page) -> None:
     """What he was not shown is put back; a text that is not JSON is told, and decides nothing."""
     form, agent = await asked(site, page, "edited")
-    arguments = form.get_by_label("Arguments, as JSON")
     await expect(form).to_contain_text("send_email · mail · high risk")
+    await expect(form.get_by_label("password")).to_have_value("[redacted:key]")
+    await form.get_by_role("button", name="As JSON").click()
+    arguments = form.get_by_label("Arguments, as JSON")
     assert "hunter2" not in await arguments.input_value()
     await arguments.fill("{")
     await form.get_by_role("button", name="Approve with changes").click()
@@ -54,6 +57,39 @@ async def test_a_human_edits_the_arguments_and_the_agent_goes_on_with_them(site:
     assert events[2]["details"]["comment"] == "politer"
     assert events[3]["details"]["args"] == {"decision": "edited", "text": "Good day"}
     assert events[4]["details"]["result"] == {"is_whole": True}
+
+
+async def test_each_argument_has_a_field_and_what_is_changed_is_shown(site: Site, page: Page) -> None:
+    """Texts with their line breaks, numbers, yes and no, choices; what is no number is told, and decides nothing."""
+    form, agent = await asked(site, page, "fields")
+    assert await form.get_by_label("body").input_value() == "Dear Bob,\n\nhello.\n"
+    await expect(form.get_by_label("tone").get_by_role("option")).to_have_text(["warm", "cool"])
+    await form.get_by_label("copies").fill("many")
+    await form.get_by_role("button", name="Approve with changes").click()
+    await expect(form.get_by_role("alert")).to_have_text("“copies” is not a number")
+    await form.get_by_label("copies").fill("9007199254740995")
+    await form.get_by_label("body").fill("Dear Bob,\n\ngood day.\n")
+    await form.get_by_label("urgent").check()
+    await form.get_by_label("tone").select_option("cool")
+    changes = form.get_by_role("region", name="Changes")
+    await expect(changes.locator("b")).to_have_text(["body", "copies", "urgent", "tone"])
+    await expect(changes.locator(".removed").first).to_have_text("- hello.")
+    await expect(changes.locator(".added").first).to_have_text("+ good day.")
+    await form.get_by_role("button", name="As JSON").click()
+    await expect(form.get_by_label("Arguments, as JSON")).to_have_value(re.compile("9007199254740995"))
+    await form.get_by_role("button", name="As JSON").click()
+    await form.get_by_role("button", name="Approve with changes").click()
+    await expect(form).to_be_hidden(timeout=PATIENCE_MS)
+    await expect_state(page, "Ended: success")
+    await finish(agent)
+    result = (await received(page))[-1]["details"]["result"]
+    assert result["arguments"] == {
+        "to": ["bob"],
+        "body": "Dear Bob,\n\ngood day.\n",
+        "copies": 9007199254740995,
+        "urgent": True,
+        "tone": "cool",
+    }
 
 
 async def test_a_rejection_needs_one_click(site: Site, page: Page) -> None:

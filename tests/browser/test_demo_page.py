@@ -1,4 +1,4 @@
-"""The demonstration's list of traces, and what holds for all of its pages."""
+"""The list of traces, and what holds for all pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from .conftest import IN_A_BROWSER, Site
 from .viewing import (
@@ -30,7 +30,7 @@ SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
 async def test_the_list_gets_new_traces_without_a_reload_and_links_to_them(site: Site, page: Page) -> None:
-    """New traces come first, running ones are counted on, and the focus stays where it was."""
+    """Those that run come first, then the newest, and the focus stays where it was."""
     run = await site.begin_run("first")
     await page.goto(site.url("/"))
     await expect(page.get_by_text("Nothing has been emitted yet.")).to_be_visible()
@@ -38,22 +38,97 @@ async def test_the_list_gets_new_traces_without_a_reload_and_links_to_them(site:
 
     await run.emit(RUN[:3])
     first = page.get_by_role("row").filter(has_text="first")
-    await expect(first).to_contain_text("running", timeout=PATIENCE_MS)
+    await expect(first).to_contain_text("Running", timeout=PATIENCE_MS)
     await expect(page.get_by_text("Nothing has been emitted yet.")).to_be_hidden()
     await first.get_by_role("link").focus()
     await site.play(RECORDINGS / "cuga-orchestrator.jsonl", "second")
+    await expect(names(page)).to_have_text(["first", "second"], timeout=PATIENCE_MS)
     await run.emit(RUN[3:5])
     await run.end()
 
-    await expect(first).to_contain_text("success", timeout=PATIENCE_MS)
-    await expect(first.get_by_role("cell").nth(2)).to_have_text("5")
-    await expect(page.locator("tbody a")).to_have_text(["second", "first"])
+    await expect(first).to_contain_text("Success", timeout=PATIENCE_MS)
+    await expect(names(page)).to_have_text(["second", "first"])
     await expect(first.get_by_role("link")).to_be_focused()
     assert await page.evaluate("window.loadedOnce") is True
 
     await page.keyboard.press("Enter")
-    await expect(page).to_have_url(site.url("/traces/first"))
+    await expect(page).to_have_url(site.url("/dashboard/traces/first"))
     await expect_events(page, 5)
+
+
+def names(page: Page) -> Locator:
+    """Of the traces that are listed, in their order."""
+    return page.locator("trace-list a.name")
+
+
+async def test_a_trace_has_a_face(site: Site, page: Page) -> None:
+    """Its name, conversation and tags, what it took, and that it waits; its page has them, too."""
+    await site.manage("shell", "-c", FACES)
+    await page.goto(site.url("/"))
+    reports = page.get_by_role("row").filter(has_text="Daily report")
+    await expect(reports).to_have_count(2)
+    await expect(reports.first).to_contain_text("nightly")
+    await expect(reports.first.get_by_role("cell")).to_have_text(
+        ["Success", "", re.compile("s$"), "2", "1", "1", "1.2k \u2192 88", "$0.0123", re.compile("ago$")]
+    )
+    await reports.first.get_by_role("button", name="support-7").click()
+    await expect(names(page)).to_have_text(["Daily report", "Daily report"])
+    await expect(page).to_have_url(site.url("/dashboard/traces/?conversation=support-7"))
+    await page.get_by_role("button", name="Show others than conversation support-7 too").click()
+    await expect(names(page)).to_have_count(3)
+    await page.get_by_label("Search traces").fill("look around")
+    await expect(names(page)).to_have_text(["Look around"])
+    await page.get_by_label("Search traces").fill("no such thing")
+    await expect(page.get_by_text("No trace matches.")).to_be_visible()
+    await page.get_by_role("button", name="Show all traces").click()
+    await page.get_by_label("State").select_option("running")
+    await expect(page.get_by_text("No trace matches.")).to_be_visible()
+    await page.get_by_label("State").select_option("success")
+    await names(page).first.click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Daily report")
+    await expect(page.get_by_role("link", name="support-7")).to_be_visible()
+
+
+FACES = """
+from trace_streaming import TraceEmitter
+usage = {"gen_ai.usage.input_tokens": 602, "gen_ai.usage.output_tokens": 44, "gen_ai.usage.cost": 0.00615}
+with TraceEmitter("plain", metadata={"goal": "Look around"}) as emitter:
+    emitter.emit("plan_created")
+for trace_id in ("report-1", "report-2"):
+    face = {"name": "Daily report", "conversation": "support-7", "tags": ["nightly"]}
+    with TraceEmitter(trace_id, **face) as emitter:
+        for number in range(2):
+            emitter.emit("llm_call_complete", {"call_id": f"m{number}", **usage}, "success")
+        emitter.emit("tool_call_error", {"tool": "mail", "error": "no"}, "error")
+assert emitter.flush(30)
+"""
+
+
+async def test_older_traces_are_shown_and_none_twice_or_lost_while_new_ones_come(site: Site, page: Page) -> None:
+    """A page begins behind what is known, however many have come meanwhile."""
+    await site.manage("shell", "-c", MANY.format(first=0, last=120))
+    await page.goto(site.url("/"))
+    await expect(names(page)).to_have_count(50)
+    await site.manage("shell", "-c", MANY.format(first=120, last=130))
+    await expect(names(page)).to_have_count(60, timeout=PATIENCE_MS)
+    await page.get_by_role("button", name="Show older traces").click()
+    await expect(names(page)).to_have_count(110)
+    await page.get_by_role("button", name="Show older traces").click()
+    await expect(names(page)).to_have_text([f"t-{number}" for number in reversed(range(130))])
+    await expect(page.get_by_role("button", name="Show older traces")).to_be_hidden()
+    await site.manage(
+        "shell", "-c", "from trace_streaming.models import Trace; Trace.objects.filter(trace_id='t-129').delete()"
+    )
+    await expect(names(page)).to_have_count(129, timeout=PATIENCE_MS)
+
+
+MANY = """
+from trace_streaming import TraceEmitter
+for number in range({first}, {last}):
+    with TraceEmitter(f"t-{{number}}") as emitter:
+        emitter.emit("plan_created")
+assert emitter.flush(30)
+"""
 
 
 async def test_the_list_says_when_the_server_is_away(site: Site, page: Page, tolerated: list[str]) -> None:
@@ -62,7 +137,7 @@ async def test_the_list_says_when_the_server_is_away(site: Site, page: Page, tol
     await site.play(RECORDINGS / "swe-agent-ctf-katy.jsonl", "listed")
     await page.goto(site.url("/"))
     status = page.get_by_role("status")
-    await expect(status).to_have_text("Live")
+    await expect(status).to_have_text("Live", timeout=PATIENCE_MS)
 
     await site.kill()
     await expect(status).to_have_text("The server does not answer, trying again", timeout=PATIENCE_MS)
@@ -104,7 +179,7 @@ async def test_the_pages_work_under_a_strict_content_security_policy(
     await page.get_by_role("link", name="strict").click()
     await expect_events(page, 296)
     await rows(page).first.click()
-    await expect(page.locator(".panel .tree")).to_be_visible()
+    await expect(page.locator(".panel .tree").first).to_be_visible()
     await page.get_by_role("button", name="Keyboard").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     assert await page.evaluate("violations") == []
@@ -128,7 +203,7 @@ async def test_nothing_is_wider_than_the_window(
     await page.set_viewport_size({"width": width, "height": 800})
     await page.emulate_media(color_scheme=scheme)
 
-    for path in ("/", f"/traces/{trace_id}"):
+    for path in ("/", f"/dashboard/traces/{trace_id}"):
         await page.goto(site.url(path))
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
     await expect_events(page, 5)
@@ -162,7 +237,7 @@ async def test_axe_finds_nothing(
     await page.goto(site.url("/"))
     await expect_accessible(page)
     for trace_id in ("waiting", "axe"):
-        await page.goto(site.url(f"/traces/{trace_id}"))
+        await page.goto(site.url(f"/dashboard/traces/{trace_id}"))
         await expect_state(page, {"waiting": "Live", "axe": "Ended: error"}[trace_id])
         await expect_accessible(page)
     await page.get_by_text("Events", exact=True).click()

@@ -18,7 +18,7 @@ import {
   parseTime,
 } from "../../trace_streaming/static/trace_streaming/viewer/format.js";
 import { Run } from "../../trace_streaming/static/trace_streaming/viewer/run.js";
-import { isOver, label, outcome, preview } from "../../trace_streaming/static/trace_streaming/viewer/summary.js";
+import { isOver, label, outcome, preview, usage } from "../../trace_streaming/static/trace_streaming/viewer/summary.js";
 import { TimeScale } from "../../trace_streaming/static/trace_streaming/viewer/timescale.js";
 
 /** A run of `[event, milliseconds, details, status]`. */
@@ -228,7 +228,7 @@ describe("approvals and budgets", () => {
     assert.deepEqual(sequences(run), [[1], [2, 3]]);
     assert.deepEqual(outcome(run.rows[0], false), { status: "pending", text: "Waiting" });
     assert.deepEqual(outcome(run.rows[0], true), { status: "warning", text: "Undecided" });
-    assert.deepEqual(outcome(run.rows[1], true), { status: "error", text: "Timed out" });
+    assert.deepEqual(outcome(run.rows[1], true), { status: "warning", text: "Timed out" });
   });
 
   test("of a trace that was left unfinished, calls are over and approvals can still be decided", () => {
@@ -338,22 +338,35 @@ describe("in words", () => {
   });
 
   test("a model's call says what it has used, and what came of it; odd details are no error", () => {
-    const call = (details) => preview(runOf(["llm_call_complete", 0, { call_id: "a", name: "m", ...details }]).rows[0]);
+    const rowOf = (details) => runOf(["llm_call_complete", 0, { call_id: "a", name: "m", ...details }]).rows[0];
+    const call = (details) => preview(rowOf(details));
     const parts = [
       { type: "text", content: "Hello" },
       { type: "tool_call", name: "search" },
     ];
-    const usage = {
+    const used = {
+      "gen_ai.response.time_to_first_chunk": 0.31,
       "gen_ai.usage.input_tokens": 1204,
       "gen_ai.usage.output_tokens": 88,
       "gen_ai.usage.cost": 0.00412345,
     };
     const output = { "gen_ai.output.messages": [{ role: "assistant", parts }] };
-    assert.equal(call({ ...usage, ...output }), "1,204 → 88 tokens  ·  $0.00412  → Hello search");
-    assert.equal(call({ "gen_ai.usage.input_tokens": 5 }), "5 → ? tokens");
+    assert.equal(call({ ...used, ...output }), "→ Hello search");
+    assert.equal(usage(rowOf(used)), "1.2k → 88 tokens · $0.00412 · 310 ms to first");
+    assert.equal(usage(rowOf({ "gen_ai.usage.input_tokens": 5 })), "5 → ? tokens");
+    assert.equal(call({ error: "slow down", error_type: "RateLimitError" }), "RateLimitError: slow down");
     for (const odd of [null, "x", 7, [null], [{ parts: "x" }], [{ parts: [null, 1] }]]) {
       assert.equal(typeof call({ "gen_ai.output.messages": odd, "gen_ai.usage.cost": "?" }), "string");
     }
+  });
+
+  test("of a tool's arguments the one that tells most comes first, and before it why it failed", () => {
+    const call = (args, more = {}) => preview(runOf([COMPLETE, 0, { tool: "t", args, ...more }]).rows[0]);
+    assert.equal(call({ timeout: 5, command: "ls -l" }), "ls -l  timeout: 5");
+    assert.equal(call({ id: 7 }), "7");
+    assert.equal(call({ a: 1, b: 2 }, { result: "done" }), "a: 1, b: 2  → done");
+    assert.equal(call({ path: "x" }, { error: "no such file", error_type: "OSError" }), "OSError: no such file  ·  x");
+    for (const odd of [null, 7, [], {}, { command: 7 }, [{}]]) assert.equal(typeof call(odd), "string");
   });
 
   test("a time keeps its microseconds", () => {

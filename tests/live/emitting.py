@@ -35,6 +35,8 @@ def main() -> None:
             for number in itertools.islice(numbers, command["count"]):
                 for emitter in emitters:
                     emitter.emit("plan_created", {"by": command["by"], "number": number}, "success")
+                    if command["tell"]:
+                        emitter.stream_text("speech", f"This is piece {number} of what it says. ")
                 if command["tell"]:
                     say("emitted", number)
                     recorder.barrier().add_done_callback(partial(said, number))

@@ -91,7 +91,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 async def test_whatever_fails_each_watcher_gets_each_event_once(
     stage: Stage, trace_id: str, layer: str, database: str, fault: str
 ) -> None:
-    """Invariants 1 and 2, with the fault in the middle of a steady emission."""
+    """Invariants 1 and 2, with the fault in the middle of a steady emission, while text streams beside it."""
     site = await stage.site(layer, database)
     own = [f"{trace_id}-{number}" for number in range(2)]
     async with watching(*site.watchers(trace_id, *own, comes_back=True)) as watchers:
@@ -118,6 +118,8 @@ async def test_whatever_fails_each_watcher_gets_each_event_once(
         report("matrix", {"fault": fault, "channel layer": layer, "database": database, "server": kind, **row})
         wrong.append({name: row[name] for name in NOTHING_WRONG})
     assert wrong == [NOTHING_WRONG for _ in KINDS]
+    if layer in LAYERS:
+        assert all(watcher.said for watcher in watchers if watcher.profile)
     for log in logs.values():
         assert [sequence for sequence, _ in log] == list(range(1, len(log) + 1))
 

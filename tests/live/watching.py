@@ -40,14 +40,14 @@ async def watch(stack: AsyncExitStack, url: str, profile: str | None = None, **o
 
 
 async def frames(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
-    """The events of a socket of either profile, acknowledged, and whatever says that something is missing or wrong."""
+    """The events of either profile, acknowledged, text that streams, and what says that something is wrong."""
     async for message in socket:
         frame = orjson.loads(message)
         if frame.get("type") == "events":
             for event in frame["events"]:
                 yield event
             await socket.send(json.dumps({"type": "ack", "sequence": frame["events"][-1]["sequence"]}))
-        elif frame.get("type", "gap") in ("gap", "error"):
+        elif frame.get("type", "gap") in ("gap", "error", "delta"):
             yield frame
 
 
@@ -85,6 +85,8 @@ class Watcher:
     """Seconds from emit to arrival, by event."""
     other_frames: list[dict[str, Any]] = field(default_factory=list)
     """What says that something is missing or wrong."""
+    said: int = 0
+    """Pieces of text that streams."""
     connections: int = 0
     socket: ClientConnection | None = None
     """The connection, while there is one."""
@@ -114,6 +116,8 @@ class Watcher:
                 if "sequence" in frame:
                     self.received.append(frame)
                     self.delays.append(time.time() - datetime.fromisoformat(frame["timestamp"]).timestamp())
+                elif frame.get("type") == "delta":
+                    self.said += 1
                 else:
                     self.other_frames.append(frame)
                 self._changed.set()

@@ -50,8 +50,8 @@ class TraceAdmin(ExportAdmin):
     actions = ("export_json_lines", "export_chrome", "prune_selected")
     list_filter = ("state", "started_at")
     list_select_related = ("owner",)
-    search_fields = ("trace_id",)
-    search_help_text = _("Part of a trace id")
+    search_fields = ("trace_id", "name", "conversation")
+    search_help_text = _("Part of a trace's id, name or conversation")
     date_hierarchy = "started_at"
     fieldsets = (
         (None, {"fields": (("state_text", "duration_text", "owner"), "open_approvals", "golden_signals", "metadata")}),

@@ -82,6 +82,8 @@ def play(
     rename: Callable[[str], str] = str,
     speed: float = 1.0,
     sleep: Callable[[float], object] = time.sleep,
+    *,
+    name: Callable[[str], str | None] = lambda _: None,
 ) -> dict[str, TraceEmitter]:
     """Emit recorded events as live ones, at the recorded pace, and end their traces.
 
@@ -91,6 +93,7 @@ def play(
     :param rename: gives the trace id to play a recorded trace under
     :param speed: 2 is twice as fast as recorded, 0 is without pauses
     :param sleep: takes seconds
+    :param name: what to call a trace, by its recorded id
     :returns: the emitters, by the trace id they played under
     """
     emitters: dict[str, TraceEmitter] = {}
@@ -104,7 +107,9 @@ def play(
             if event.timestamp is not None:
                 last = event.timestamp if last is None else max(last, event.timestamp)
             trace_id = rename(event.trace_id)
-            emitter = emitters.get(trace_id) or emitters.setdefault(trace_id, TraceEmitter(trace_id))
+            emitter = emitters.get(trace_id)
+            if emitter is None:
+                emitter = emitters[trace_id] = TraceEmitter(trace_id, name=name(event.trace_id))
             emitter.emit(event.event, event.details, event.status)
             if event.status == "error":
                 failed.add(trace_id)

@@ -1,4 +1,4 @@
-"""The dashboard's pages: the signals of all traces, and one trace. What they show comes from the REST API."""
+"""The app's pages: the traces, the signals of all of them, and one trace. What they show comes from the REST API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,16 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """For all whom the API gives signals: of all traces, or of their own."""
     if not may_see_signals(request):
         return _refused(request)
-    return render(request, "trace_streaming/dashboard_page.html", _context(request))
+    return render(request, "trace_streaming/dashboard_page.html", _context(request, here="dashboard"))
+
+
+@_page
+@without_transaction
+def dashboard_traces(request: HttpRequest) -> HttpResponse:
+    """The traces that somebody may watch, live; for all whom the API gives signals."""
+    if not may_see_signals(request):
+        return _refused(request)
+    return render(request, "trace_streaming/traces_page.html", _context(request, here="traces"))
 
 
 @_page
@@ -35,27 +44,33 @@ def dashboard_trace(request: HttpRequest, trace_id: str) -> HttpResponse:
     """One trace, live, for those who may watch it."""
     if not TRACE_ID_PATTERN.fullmatch(trace_id):
         raise Http404("No trace id")
-    if not may_watch(request, find_trace(trace_id)):
+    trace = find_trace(trace_id)
+    if not may_watch(request, trace):
         return _refused(request)
-    return render(request, "trace_streaming/trace_page.html", {**_context(request), "trace_id": trace_id})
+    return render(request, "trace_streaming/trace_page.html", _context(request, trace_id=trace_id, trace=trace))
 
 
-def _context(request: HttpRequest) -> dict[str, Any]:
-    return {"nonce": getattr(request, "csp_nonce", "")}
+def _context(request: HttpRequest, **more: Any) -> dict[str, Any]:
+    is_for_admin = not request.user.is_authenticated or getattr(request.user, "is_staff", False)
+    return {
+        "nonce": getattr(request, "csp_nonce", ""),
+        "admin_url": _admin("index") if is_for_admin else None,
+        **more,
+    }
 
 
 def _refused(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         raise PermissionDenied
-    for login in (resolve_url(settings.LOGIN_URL), _admin_login()):
+    for login in (resolve_url(settings.LOGIN_URL), _admin("login")):
         if login is not None and _leads_somewhere(login):
             return redirect_to_login(request.get_full_path(), login)
     raise PermissionDenied("Log in first; this project has no page for it: set LOGIN_URL")
 
 
-def _admin_login() -> str | None:
+def _admin(name: str) -> str | None:
     try:
-        return reverse("admin:login")
+        return reverse(f"admin:{name}")
     except NoReverseMatch:
         return None
 

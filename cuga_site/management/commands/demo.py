@@ -29,6 +29,19 @@ PACE = {
     "swe-agent-ctf-katy.jsonl": 1.0,
 }
 """The recordings, in the order they are played, and how fast: the sales orchestrator's tools took no time."""
+NAMES = {
+    "swe-agent-marshmallow-1867": "Mend marshmallow's rounding of durations",
+    "swe-agent-ctf-katy": "Capture the flag: Katy",
+    "A-enterprise": "Sales report for an enterprise",
+    "B-timeout": "Sales report, and nobody answers",
+    "C-budget-total": "Sales report beyond its budget",
+    "D-budget-domain": "Sales report beyond a domain's budget",
+    "E-budget-tool": "Sales report beyond a tool's budget",
+    "F-tool-error": "Sales report with a tool that fails",
+    "G-empty": "Sales report of nothing",
+    "H-two-plans": "Sales report in two plans",
+}
+"""What the recorded traces are called."""
 PAUSE_SECONDS = 2.0
 KEPT_TRACES = 200
 ANSWER_SECONDS = 120.0
@@ -103,7 +116,7 @@ def play_in_a_loop(wait: Callable[[float], bool]) -> None:
             lines = (RECORDINGS / name).read_bytes().splitlines()
             events = [event for event in read_recording(lines) if isinstance(event, RecordedEvent)]
             for trace_id, run in groupby(events, attrgetter("trace_id")):  # so that each trace ends with its own run
-                play(run, f"{trace_id}-{suffix}".format, pace, sleep)
+                play(run, f"{trace_id}-{suffix}".format, pace, sleep, name=NAMES.get)
             recorder.flush(timeout=PAUSE_SECONDS)
             _forget_old_traces()
             sleep(PAUSE_SECONDS)
@@ -120,7 +133,7 @@ def ask_in_a_loop(wait: Callable[[float], bool]) -> None:
     """
     while not wait(PAUSE_SECONDS):
         suffix = datetime.now().strftime("%H%M%S")  # noqa: DTZ005  for people to read
-        with TraceEmitter(f"assistant-{suffix}", metadata={"demonstration": "decide on its page"}) as emitter:
+        with TraceEmitter(f"assistant-{suffix}", name="Send the offer to Bob") as emitter:
             emitter.emit("plan_created", {"steps": ["find the contact", "ask", "send"]}, "success")
             with emitter.tool_call("search_contacts", query="Bob") as call:
                 wait(1)

@@ -3,7 +3,7 @@
 // What is decided is what the server has stored, and not what an event says of it: it is read when the form opens, and
 // the decision names the hash of what was shown.
 
-import { parseExact, stringifyExact } from "../client/exact_json.js";
+import { ArgumentFields } from "./argument_fields.js";
 import { button, element, setText } from "./elements.js";
 
 /** @typedef {import("./row.js").Row} Row */
@@ -14,16 +14,15 @@ import { button, element, setText } from "./elements.js";
  * @property {string} tool_name
  * @property {string} risk_level
  * @property {unknown} arguments
+ * @property {unknown} [schema] of the arguments
  * @property {string} arguments_hash
  * @property {string[]} allowed
  */
 /** @typedef {(approvalId: string) => Promise<Asked>} Read asks the server what is to be decided */
 
-const INDENT = 2;
-
 export class DecisionForm {
   #what = element("p.asked");
-  #arguments = element("textarea.arguments", { spellcheck: false, "aria-label": "Arguments, as JSON", rows: 5 });
+  #arguments = new ArgumentFields(() => this.#name());
   #comment = element("input.comment", {
     type: "text",
     maxLength: 2000,
@@ -35,7 +34,6 @@ export class DecisionForm {
   });
   #reject = button("error", "Reject", () => this.#decide("rejected"), { classes: "reject" });
   #complaint = element("p.complaint", { role: "alert", hidden: true });
-  #askedText = "";
   /** @type {Asked | null} */
   #asked = null;
   /** @type {Row | null} */
@@ -45,7 +43,7 @@ export class DecisionForm {
     "form.decision",
     { hidden: true, "aria-label": "Decide" },
     this.#what,
-    this.#arguments,
+    this.#arguments.element,
     this.#comment,
     this.#complaint,
     element("span.buttons", {}, this.#approve, this.#reject),
@@ -59,7 +57,6 @@ export class DecisionForm {
     this.decide = decide;
     this.read = read;
     this.element.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
-    this.#arguments.addEventListener("input", () => this.#name());
   }
 
   /** @param {Row | null} row an approval to decide, or none */
@@ -94,10 +91,8 @@ export class DecisionForm {
         ? "Reading what is asked …"
         : [asked.action, asked.tool_name, `${asked.risk_level} risk`].filter(Boolean).join(" · "),
     );
-    this.#askedText = /** @type {string} */ (stringifyExact(asked?.arguments ?? {}, INDENT));
-    this.#arguments.value = this.#askedText;
-    this.#arguments.hidden = asked === null;
-    this.#arguments.readOnly = !allowed.includes("edited");
+    this.#arguments.element.hidden = asked === null;
+    this.#arguments.show(asked?.arguments, asked?.schema, !allowed.includes("edited"));
     this.#approve.hidden = asked !== null && !allowed.includes("approved") && !allowed.includes("edited");
     this.#reject.hidden = asked !== null && !allowed.includes("rejected");
     this.#reject.disabled = asked === null;
@@ -105,7 +100,7 @@ export class DecisionForm {
   }
 
   get #isEdited() {
-    return this.#arguments.value !== this.#askedText;
+    return this.#arguments.isEdited;
   }
 
   #name() {
@@ -127,7 +122,7 @@ export class DecisionForm {
     };
     this.#complain(null);
     try {
-      if (decision === "edited") fields.edited = parseArguments(this.#arguments.value);
+      if (decision === "edited") fields.edited = this.#arguments.value;
       await this.decide(fields);
     } catch (error) {
       if (row === this.#row) this.#complain(/** @type {Error} */ (error).message);
@@ -157,17 +152,4 @@ function allowedDecisions(row) {
  */
 export function canBeDecided(row) {
   return row.kind === "approval" && row.isOpen && allowedDecisions(row).length > 0;
-}
-
-/** @param {string} text */
-function parseArguments(text) {
-  let value;
-  try {
-    value = parseExact(text);
-  } catch (error) {
-    throw new Error(`The arguments are not JSON: ${/** @type {Error} */ (error).message}`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new Error("The arguments are a JSON object");
-  return value;
 }

@@ -3,15 +3,18 @@
 import { ApprovalCard } from "./approval.js";
 import { DecisionForm, canBeDecided } from "./decision_form.js";
 import { button, element, icon, setIcon, setText } from "./elements.js";
+import { lazily } from "./content/messages.js";
+import { factsOf, sections } from "./content/sections.js";
 import { counted, formatClock, formatDate, formatDuration, formatName, formatOffset, parseTime } from "./format.js";
 import { copy, copyButton, jsonTree } from "./json_tree.js";
+import { PanelWidth } from "./panel_width.js";
 import { isOver, label, outcome } from "./summary.js";
 
 /** @typedef {import("./row.js").Row} Row */
 /** @typedef {import("./row_view.js").Scene} Scene */
 
-/** What the facts say already. */
-const FACTS = ["call_id", "parent_call_id", "approval_id"];
+/** Of no use to who reads, and told below. */
+const IDS = ["call_id", "parent_call_id", "approval_id"];
 
 export class DetailsPanel {
   #icon = icon("event");
@@ -25,10 +28,13 @@ export class DetailsPanel {
   #sections = element("div.sections");
   #card = new ApprovalCard();
   #decision;
+  width = new PanelWidth();
   #waiting = element("p.waiting", { hidden: true }, "It waits for somebody who may decide it; you may not.");
   #shown = "";
   /** @type {Row | null} */
   #row = null;
+  /** What its reader has opened, by its title: it stays open when the row changes. */
+  #opened = new Set();
 
   /**
    * @param {Scene} scene
@@ -37,9 +43,11 @@ export class DetailsPanel {
    * @param {(sequence: number) => string} linkTo
    * @param {import("./decision_form.js").Decide} decide
    * @param {import("./decision_form.js").Read} readApproval
+   * @param {import("./content/messages.js").Reader} reader
    */
-  constructor(scene, close, move, linkTo, decide, readApproval) {
+  constructor(scene, close, move, linkTo, decide, readApproval, reader) {
     this.scene = scene;
+    this.reader = reader;
     this.#decision = new DecisionForm(decide, readApproval);
     this.linkTo = linkTo;
     const link = button("link", "Copy link", () => this.#row && copy(link, linkTo(this.#row.first.sequence)), {
@@ -49,6 +57,7 @@ export class DetailsPanel {
     this.element = element(
       "section.panel",
       { "aria-labelledby": "details-title", tabIndex: -1, hidden: true },
+      this.width.handle,
       element(
         "header",
         {},
@@ -61,6 +70,7 @@ export class DetailsPanel {
           button("chevron", "Previous", () => move(-1), { shown: false, classes: "quiet up", key: "↑" }),
           button("chevron", "Next", () => move(1), { shown: false, classes: "quiet down", key: "↓" }),
           link,
+          this.width.maximise,
           button("close", "Close details", close, { shown: false, classes: "quiet", key: "Esc" }),
         ),
       ),
@@ -73,8 +83,13 @@ export class DetailsPanel {
         this.#sections,
       ),
     );
+    this.width.attach(this.element);
     this.#card.element.removeAttribute("role");
     this.#search.addEventListener("input", () => this.#fill());
+    const content = /** @type {HTMLElement} */ (this.#sections.parentElement);
+    new ResizeObserver(() => this.element.style.setProperty("--free-height", `${content.clientHeight}px`)).observe(
+      content,
+    );
   }
 
   /** @param {Row | null} row none closes the panel */
@@ -87,9 +102,11 @@ export class DetailsPanel {
     this.#shown = key;
     this.#row = row;
     if (row === null) return;
+    if (isOther) this.#opened.clear();
     const hasEnded = isOver(row, this.scene);
     const { status, text } = outcome(row, hasEnded);
-    this.element.className = `panel kind-${row.kind} ${status}`;
+    const isWhole = this.element.classList.contains("whole") ? " whole" : "";
+    this.element.className = `panel kind-${row.kind} ${status}${isWhole}`;
     setIcon(this.#icon, row.kind);
     setIcon(this.#statusIcon, status);
     setText(this.#statusText, text);
@@ -105,62 +122,102 @@ export class DetailsPanel {
 
   /** @param {Row} row */
   #describe(row) {
-    const facts = /** @type {[string, string][]} */ ([
-      ["Started", `${formatDate(row.start)}, ${formatClock(row.start)}`],
-      ["After", `${formatOffset(row.start - this.scene.origin)} s`],
-    ]);
+    const facts = factsOf(row);
     if (row.duration !== null) facts.push(["Duration", formatDuration(row.duration)]);
-    for (const name of FACTS) {
-      const value = row.details[name];
-      if (value !== undefined) facts.push([formatName(name).replace(" id", " ID"), String(value)]);
-    }
+    facts.push(["After", `${formatOffset(row.start - this.scene.origin)} s`]);
+    facts.push(["Started", `${formatDate(row.start)}, ${formatClock(row.start)}`]);
+    const numbers = row.events.map(({ sequence }) => element("span.sequence", {}, `#${sequence}`));
     this.#facts.replaceChildren(
-      ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", { title: value }, value)]),
+      ...facts.map(([name, value]) =>
+        element("div", {}, element("dt", {}, name), element("dd", { title: value }, value)),
+      ),
+      element("div", {}, element("dt", {}, numbers.length === 1 ? "Event" : "Events"), element("dd", {}, ...numbers)),
     );
+  }
+
+  #fill() {
+    const word = this.#search.value.trim().toLowerCase();
+    const row = this.#row;
+    if (row === null) return;
+    if (word === "") {
+      setText(this.#found, "");
+      this.#sections.replaceChildren(...this.#formatted(row), this.#raw(row));
+      return;
+    }
+    const found = row.events.map((event) => this.#event(event, word));
+    const conversation = this.#conversation(row, word);
+    if (conversation !== null) found.push(conversation);
+    const matches = found.reduce((sum, { matches }) => sum + matches, 0);
+    this.#sections.replaceChildren(...found.map(({ element }) => element));
+    setText(this.#found, counted(matches, "match").replace("matchs", "matches"));
+  }
+
+  /** @param {Row} row */
+  #messages(row) {
+    return row.kind === "llm" && row.callId !== null ? this.scene.conversations.messages(row.callId) : [];
+  }
+
+  /** @param {Row} row */
+  #formatted(row) {
+    return sections(row, this.#messages(row), this.reader).map(({ title, kind, copied, content }) => {
+      content.forEach((node) => this.#keepOpen(node));
+      const head = title === "" ? null : element("h3", {}, title, copyButton(copied, title));
+      return element(`section.part.of-${kind}`, {}, head, ...content);
+    });
+  }
+
+  /** All that is known, as it came. @param {Row} row */
+  #raw(row) {
+    const folded = lazily(row.events.length === 1 ? "The event, as it came" : "All events, as they came", () => {
+      const ids = IDS.filter((name) => row.details[name] !== undefined).flatMap((name) => [
+        element("dt", {}, formatName(name).replace(" id", " ID")),
+        element("dd", {}, String(row.details[name])),
+      ]);
+      return [element("dl.facts.ids", {}, ...ids), ...row.events.map((event) => this.#event(event, "").element)];
+    });
+    this.#keepOpen(folded);
+    return folded;
+  }
+
+  /** @param {Node} node */
+  #keepOpen(node) {
+    if (!(node instanceof HTMLDetailsElement)) return;
+    const title = node.textContent;
+    node.open = this.#opened.has(title);
+    node.addEventListener("toggle", () => (node.open ? this.#opened.add(title) : this.#opened.delete(title)));
+  }
+
+  /**
+   * @param {import("../client/trace_stream.d.ts").TraceEvent} event
+   * @param {string} word
+   */
+  #event(event, word) {
+    const tree = jsonTree(event.details, word);
+    const isEmpty = Object.keys(event.details).length === 0;
+    const head = element(
+      "h3",
+      {},
+      element("span.sequence", {}, String(event.sequence)),
+      formatName(event.event),
+      element("time", { dateTime: event.timestamp }, formatClock(parseTime(event.timestamp))),
+      copyButton(event, `event ${event.sequence}`),
+    );
+    const content = isEmpty ? element("p.none", {}, "No details.") : tree.element;
+    return { matches: tree.matches, element: element("section.event", {}, head, content) };
   }
 
   /**
    * All that a model was sent, where its call holds but what is new.
    *
+   * @param {Row} row
    * @param {string} word
    */
-  #conversation(word) {
-    const row = this.#row;
-    if (row === null || row.kind !== "llm" || row.callId === null || row.details.history_call_id === undefined)
-      return null;
-    const messages = this.scene.conversations.messages(row.callId);
+  #conversation(row, word) {
+    if (row.details.history_call_id === undefined) return null;
+    const messages = this.#messages(row);
+    if (messages.length === 0) return null;
     const tree = jsonTree(Object.fromEntries(messages.map((message, index) => [index + 1, message])), word);
     const head = element("h3", {}, "All messages", copyButton(messages, "all messages"));
     return { matches: tree.matches, element: element("section.event.conversation", {}, head, tree.element) };
-  }
-
-  #fill() {
-    const word = this.#search.value.trim().toLowerCase();
-    let matches = 0;
-    const sections = (this.#row?.events ?? []).map((event) => {
-      const tree = jsonTree(event.details, word);
-      matches += tree.matches;
-      const isEmpty = Object.keys(event.details).length === 0;
-      return element(
-        "section.event",
-        {},
-        element(
-          "h3",
-          {},
-          element("span.sequence", {}, `#${event.sequence}`),
-          formatName(event.event),
-          element("time", { dateTime: event.timestamp }, formatClock(parseTime(event.timestamp))),
-          copyButton(event, `event ${event.sequence}`),
-        ),
-        isEmpty ? element("p.none", {}, "No details.") : tree.element,
-      );
-    });
-    const conversation = this.#conversation(word);
-    if (conversation !== null) {
-      matches += conversation.matches;
-      sections.push(conversation.element);
-    }
-    this.#sections.replaceChildren(...sections);
-    setText(this.#found, word === "" ? "" : counted(matches, "match").replace("matchs", "matches"));
   }
 }

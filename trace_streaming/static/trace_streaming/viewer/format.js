@@ -25,6 +25,11 @@ const NUMBER = new Intl.NumberFormat("en");
 /** @param {number} number */
 export const formatNumber = (number) => (Math.abs(number) < LONGEST ? NUMBER.format(number) : number.toExponential(2));
 
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+/** With a letter for thousands and millions: `1.8k`. @param {number} number */
+export const formatCount = (number) => COMPACT.format(number).replace("K", "k");
+
 /**
  * The beginning of a text, without half of an emoji, of a flag or of a letter with its accents.
  *

@@ -6,6 +6,7 @@ const KEYS = [
   ["↑ ↓  or  j k", "Previous and next row"],
   ["Home End Page ↑ ↓", "Further"],
   ["Enter", "Open details"],
+  ["m", "Maximise the details"],
   ["← →", "Fold and unfold nested calls"],
   ["e  /  Shift e", "Next and previous error"],
   ["/", "Search"],

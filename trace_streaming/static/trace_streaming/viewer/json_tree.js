@@ -17,16 +17,23 @@ const MAX_MATCHES = 500;
 /**
  * @param {unknown} value
  * @param {string} [word] in lower case; only what holds it is shown, opened and marked
+ * @param {((text: string) => HTMLElement) | null} [showText] of a text that may be more than one line of letters
  * @returns {{element: HTMLElement, matches: number}}
  */
-export function jsonTree(value, word = "") {
+export function jsonTree(value, word = "", showText = null) {
   const matches = { left: MAX_MATCHES };
   const list = element("ul.tree");
-  addEntries(list, entriesOf(value), { word, depth: 0, matches });
+  addEntries(list, entriesOf(value), { word, depth: 0, matches, showText });
   return { element: list, matches: MAX_MATCHES - matches.left };
 }
 
-/** @typedef {{word: string, depth: number, matches: {left: number}}} Look */
+/**
+ * @typedef {object} Look
+ * @property {string} word
+ * @property {number} depth
+ * @property {{left: number}} matches
+ * @property {((text: string) => HTMLElement) | null} showText
+ */
 
 /**
  * @param {HTMLElement} list
@@ -104,8 +111,12 @@ function leaf(value, look) {
     return element(`span.value.${kind}`, {}, ...marked(text, look));
   }
   if (value === "") return element("span.value.null", {}, "empty text");
+  if (look.showText !== null && isRich(value)) return element("span.long", {}, look.showText(value));
   return isLong(value) ? foldedText(value, look) : element("span.value.string", {}, ...marked(value, look));
 }
+
+/** Whether a text may be code, JSON, a diff, or what a terminal shows. @param {string} text */
+const isRich = (text) => text.length > SHOWN_CHARACTERS || /[\n\x1b]|^\s*[[{]./.test(text);
 
 /** @param {string} text */
 const isLong = (text) => text.length > SHOWN_CHARACTERS || text.split("\n", SHOWN_LINES + 2).length > SHOWN_LINES + 1;

@@ -2,6 +2,9 @@
 
 import { OUTCOMES, SPAN_KINDS, Span, parseTime } from "../client/spans.js";
 
+/** Nobody has decided: nothing has failed. */
+export const TIMEOUT = "approval_timeout";
+
 /** A span with all of its events, an event that is none, or a gap. */
 export class Row extends Span {
   /** Counts its changes, so that a view knows whether it is stale. */
@@ -52,7 +55,7 @@ export class Row extends Span {
 
   /** One of the protocol's statuses; `running` while a span is open, `warning` for what neither succeeded nor failed. */
   get status() {
-    if (this.gap !== null || OUTCOMES.has(this.outcome)) return "warning";
+    if (this.gap !== null || OUTCOMES.has(this.outcome) || this.last.event === TIMEOUT) return "warning";
     return this.isOpen && this.isSpan ? "running" : this.last.status;
   }
 

@@ -3,7 +3,7 @@
 import { ApprovalCard } from "./approval.js";
 import { element, icon, setIcon, setText } from "./elements.js";
 import { formatDuration, formatElapsed, formatOffset } from "./format.js";
-import { isOver, label, outcome, preview } from "./summary.js";
+import { isOver, label, outcome, preview, usage } from "./summary.js";
 
 /** @typedef {import("./row.js").Row} Row */
 /** @typedef {import("./timescale.js").TimeScale} TimeScale */
@@ -36,7 +36,12 @@ export class RowView {
   #icon = icon("event");
   #label = element("span.label");
   #preview = element("span.preview");
-  #main = element("span.main", { role: "gridcell" }, this.#fold, this.#icon, this.#label, this.#preview);
+  #usage = element("span.usage");
+  #main = element(
+    "span.main",
+    { role: "gridcell" },
+    ...[this.#fold, this.#icon, this.#label, this.#preview, this.#usage],
+  );
   #statusIcon = icon("pending");
   #statusText = element("span");
   #status = element("span.status", { role: "gridcell" }, this.#statusIcon, this.#statusText);
@@ -99,6 +104,7 @@ export class RowView {
     setText(this.#time, row.first ? formatOffset(row.start - origin) : "");
     setText(this.#label, label(row));
     setText(this.#preview, preview(row));
+    setText(this.#usage, usage(row));
     setText(this.#statusText, text);
     setIcon(this.#statusIcon, status);
     setIcon(this.#icon, row.kind);

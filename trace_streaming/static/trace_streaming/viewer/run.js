@@ -4,7 +4,7 @@ import { Conversations } from "../client/conversations.js";
 import { SPAN_KINDS, Spans } from "../client/spans.js";
 import { budgetOf } from "./budgets.js";
 import { parseTime, possibleDuration } from "./format.js";
-import { Row } from "./row.js";
+import { Row, TIMEOUT } from "./row.js";
 
 /** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
 
@@ -86,6 +86,11 @@ export class Run {
     return this.rowsByKind.get("llm") ?? 0;
   }
 
+  /** @param {string} callId */
+  ofCall(callId) {
+    return this.#spans.ofCall(callId);
+  }
+
   /** @param {number} sequence */
   rowOf(sequence) {
     return this.#spans.of(sequence);
@@ -106,7 +111,7 @@ export class Run {
     this.events.push(event);
     this.conversations.add(event);
     count(this.countsByEvent, event.event);
-    if (event.status === "error") this.errors += 1;
+    if (event.status === "error" && event.event !== TIMEOUT) this.errors += 1;
     if (!isNew) this.#changed.add(row);
     row.version += 1;
     row.searched = null;

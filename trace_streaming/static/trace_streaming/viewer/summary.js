@@ -1,7 +1,8 @@
 // What a row says on one line.
 
 import { OUTCOMES } from "../client/spans.js";
-import { cut, formatName, formatNumber, oneLine } from "./format.js";
+import { withoutControls } from "./content/terminal.js";
+import { cut, formatCount, formatDuration, formatName, oneLine } from "./format.js";
 
 /** @typedef {import("./row.js").Row} Row */
 
@@ -11,6 +12,31 @@ const APART = new Set([
   ...["agent_selected", "reasoning", "goal", "approval_id", "name", "outcome", "error_type", "traceback"],
   ...["gen_ai.agent.name", "gen_ai.conversation.id"],
 ]);
+
+const USAGE = "gen_ai.usage.";
+/** Of a tool, the first of these that it has. */
+const MAIN_ARGUMENTS = [
+  ...[
+    "command",
+    "cmd",
+    "query",
+    "q",
+    "path",
+    "file_path",
+    "filename",
+    "url",
+    "code",
+    "sql",
+    "prompt",
+    "question",
+    "text",
+  ],
+];
+
+/** Bold, and code. */
+const STRESS = /(?:\*\*|`)([^*`\n]+)(?:\*\*|`)/g;
+/** Characters, of what a line shows. */
+const LOOKED_AT = 1000;
 
 /** As the server keeps of a tool's name. */
 const LONGEST_NAME = 200;
@@ -50,52 +76,93 @@ export function label(row) {
 }
 
 /**
+ * What a reader looks for: why it failed, what a model or an agent says, a tool's main argument and its result.
+ *
  * @param {Row} row
  * @returns {string}
  */
 export function preview(row) {
   if (row.kind === "gap") return "";
   const { details } = row;
-  if (row.isOpen && row.said !== "") return `\u2192 ${oneLine(row.said.slice(-LONGEST_SAID))}`;
-  if (row.kind === "llm") return ofModel(details);
-  const said = [];
-  const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments;
-  if (main !== undefined && !isEmpty(main)) said.push(oneLine(main));
+  const failure = failureOf(details);
+  if (failure !== "") return joined([failure, row.kind === "llm" ? "" : mainOf(details)]);
+  if (row.isOpen && row.said !== "") return `\u2192 ${oneLine(asRead(row.said.slice(-LONGEST_SAID)))}`;
+  if (row.kind === "llm") return answerOf(details);
+  const said = [mainOf(details)];
   if (row.kind === "approval") said.unshift(oneLine(details.action ?? details.tool_name ?? details.tool ?? ""));
   for (const [key, value] of Object.entries(details)) {
     if (said.join().length > 240) break;
-    if (!APART.has(key)) said.push(`${key} ${oneLine(value, 80)}`);
+    if (row.kind === "step" && key === "kind") said.push(value === row.name ? "" : oneLine(value, 80));
+    else if (!APART.has(key) && !key.startsWith(USAGE)) said.push(`${key} ${oneLine(value, 80)}`);
   }
-  const outcome = details.error ?? details.result;
-  if (outcome !== undefined) said.push(`→ ${oneLine(outcome)}`);
-  return said.filter(Boolean).join("  ·  ").replace("  ·  →", "  →");
+  if (details.result !== undefined) said.push(`\u2192 ${oneLine(asRead(details.result))}`);
+  return joined(said);
+}
+
+/** Without the colours of a terminal, and what Markdown stresses it with. @param {any} value */
+function asRead(value) {
+  if (typeof value !== "string") return value;
+  const text = withoutControls(cut(value, LOOKED_AT));
+  return text.replace(STRESS, "$1").replace(/^ {0,3}(?:#{1,6} |> |```\w*)/gm, "");
+}
+
+/** @param {string[]} said */
+const joined = (said) => said.filter(Boolean).join("  \u00b7  ").replace("  \u00b7  \u2192", "  \u2192");
+
+/** @param {Record<string, any>} details */
+function failureOf({ error, error_type: type }) {
+  if (error === undefined && typeof type !== "string") return "";
+  const message = error === undefined ? "" : oneLine(error);
+  return typeof type !== "string" || message.startsWith(type) ? message : `${oneLine(type, 80)}: ${message}`;
+}
+
+/** What was asked for: of a tool's arguments the one that tells most. @param {Record<string, any>} details */
+function mainOf(details) {
+  const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments;
+  if (main === undefined || isEmpty(main)) return "";
+  if (typeof main !== "object" || Array.isArray(main)) return oneLine(main);
+  const named = MAIN_ARGUMENTS.find((name) => typeof main[name] === "string" && main[name] !== "");
+  const keys = Object.keys(main);
+  if (named === undefined) return oneLine(keys.length === 1 ? main[keys[0]] : main);
+  const rest = Object.fromEntries(Object.entries(main).filter(([key]) => key !== named));
+  return isEmpty(rest) ? oneLine(main[named]) : `${oneLine(main[named], 120)}  ${oneLine(rest, 120)}`;
+}
+
+/** @param {Record<string, any>} details of a model's call */
+function answerOf(details) {
+  const answer = details["gen_ai.output.messages"]?.at?.(-1)?.parts?.map?.(textOf) ?? details.result;
+  if (answer === undefined) return "";
+  const text = oneLine(Array.isArray(answer) ? answer.filter(Boolean).map(asRead).join(" ") : asRead(answer));
+  return text === "" ? "" : `\u2192 ${text}`;
 }
 
 /**
- * What a model's call has used, and what came of it.
+ * What a call of a model has used: tokens in and out, US dollars, and how long its first token took.
  *
- * @param {Record<string, any>} details
+ * @param {Row} row
+ * @returns {string}
  */
-function ofModel(details) {
-  const [input, output, cost] = ["input_tokens", "output_tokens", "cost"].map(
-    (name) => details[`gen_ai.usage.${name}`],
+export function usage({ kind, details }) {
+  if (kind !== "llm") return "";
+  const [input, output, cost] = ["input_tokens", "output_tokens", "cost"].map((name) =>
+    numberOf(details[USAGE + name]),
   );
-  const isNumber = (/** @type {unknown} */ value) => typeof value === "number" && Number.isFinite(value);
+  const first = numberOf(details["gen_ai.response.time_to_first_chunk"]);
   const said = [];
-  if (isNumber(input) || isNumber(output)) {
-    const [sent, got] = [input, output].map((tokens) => (isNumber(tokens) ? formatNumber(tokens) : "?"));
-    said.push(`${sent} → ${got} tokens`);
-  }
-  if (isNumber(cost)) said.push(`$${Number(cost.toPrecision(3))}`);
-  const answer = details.error ?? details["gen_ai.output.messages"]?.at?.(-1)?.parts?.map?.(textOf) ?? details.result;
-  const text =
-    answer === undefined ? "" : `→ ${oneLine(Array.isArray(answer) ? answer.filter(Boolean).join(" ") : answer)}`;
-  const used = said.join("  ·  ");
-  return text === "" || text === "→ " ? used : `${used}  ${text}`.trim();
+  if (input !== null || output !== null) said.push(`${brief(input)} \u2192 ${brief(output)} tokens`);
+  if (cost !== null) said.push(`$${Number(cost.toPrecision(3))}`);
+  if (first !== null) said.push(`${formatDuration(first * 1000)} to first`);
+  return said.join(" \u00b7 ");
 }
 
+/** @param {unknown} value */
+const numberOf = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
+
+/** @param {number | null} tokens */
+const brief = (tokens) => (tokens === null ? "?" : formatCount(tokens));
+
 /** @param {any} part of a message */
-const textOf = (part) => part?.content ?? part?.name ?? part?.type ?? "";
+const textOf = (part) => part?.content ?? part?.name ?? part?.type ?? part ?? "";
 
 /**
  * The status in words; of an approval what became of it, of a call that nothing ended that it is not known.

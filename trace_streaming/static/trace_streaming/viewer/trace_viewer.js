@@ -60,6 +60,7 @@ export class TraceViewer extends HTMLElement {
     (sequence) => this.#link.urlOf(sequence),
     (fields) => this.#stream?.command("decide", fields) ?? Promise.reject(new Error("Not connected")),
     (approvalId) => readApproval(this.#url, approvalId),
+    { toCall: (callId) => this.#wayTo(callId) },
   );
   #notice = element("p.notice", { role: "alert", hidden: true });
   #progress = element("span.progress", { hidden: true });
@@ -74,6 +75,7 @@ export class TraceViewer extends HTMLElement {
     0: () => this.#zoomTo(null),
     "+": () => this.#timeline.zoomBy(0.5),
     "-": () => this.#timeline.zoomBy(2),
+    m: () => this.#selected !== null && this.#panel.width.toggle(),
     "?": () => this.#help.showModal(),
   };
   #frameOf = element(
@@ -270,6 +272,12 @@ export class TraceViewer extends HTMLElement {
   }
 
   // Moving about
+
+  /** Goes to the row of a call; null where there is none. @param {string} callId */
+  #wayTo(callId) {
+    const row = this.#run.ofCall(callId);
+    return row === null ? null : () => this.#select(row.first.sequence);
+  }
 
   /** @param {boolean} following */
   #setFollowing(following) {

@@ -1,0 +1,1 @@
+export * from "./list/trace_list.js";

@@ -1,0 +1,113 @@
+// One view of text for everything: as what it is, or raw, and folded where it is longer than there is room.
+
+import { parseExact } from "../../client/exact_json.js";
+import { element } from "../elements.js";
+import { byteLength, counted, cut, formatBytes } from "../format.js";
+import { copyButton, jsonTree } from "../json_tree.js";
+import { codeBlock } from "./code.js";
+import { diff, isDiff } from "./diff.js";
+import { isPicture, picture } from "./links.js";
+import { isMarkdown, markdown } from "./markdown.js";
+import { isTerminal, terminal, withoutControls } from "./terminal.js";
+
+/** Characters that are looked at, and built at once: more than anybody reads without asking for it. */
+const MOST = 200_000;
+const JSON_BEGINS = /^\s*[[{]/;
+const CODE_LINES = 3;
+/** Margins of what is inside; no line is as low. */
+const SLACK_PX = 8;
+
+/** @typedef {(text: string) => HTMLElement} Format */
+
+/**
+ * How a text is shown; null where it is only what it is.
+ *
+ * @param {string} text
+ * @param {boolean} isProse whether somebody, or a model, wrote it to be read
+ * @returns {Format | null}
+ */
+export function formatOf(text, isProse) {
+  if (isTerminal(text)) return terminal;
+  if (isDiff(text)) return diff;
+  if (isPicture(text)) return (url) => picture(url, "");
+  if (JSON_BEGINS.test(text) && parsed(text) !== undefined) return (json) => jsonTree(parsed(json)).element;
+  if (isProse && isMarkdown(text)) return markdown;
+  if (!isProse && text.split("\n", CODE_LINES + 1).length > CODE_LINES) return codeBlock;
+  return null;
+}
+
+/**
+ * @param {string} text
+ * @param {{isProse?: boolean, name?: string}} [options] `name`: what is copied
+ * @returns {HTMLElement}
+ */
+export function textView(text, { isProse = false, name = "text" } = {}) {
+  const shown = element("div.shown");
+  const tools = element("div.text-tools");
+  let isWhole = text.length <= MOST;
+  let isRaw = false;
+  const draw = () => {
+    const part = isWhole ? text : cut(text, MOST);
+    const format = isRaw ? null : formatOf(part, isProse);
+    shown.replaceChildren(
+      format === null ? element("div.plain", {}, isRaw ? part : withoutControls(part)) : format(part),
+    );
+  };
+  draw();
+  if (formatOf(isWhole ? text : cut(text, MOST), isProse) !== null) {
+    const raw = element("button.tool", { type: "button", "aria-pressed": "false" }, "Raw");
+    raw.addEventListener("click", () => {
+      isRaw = !isRaw;
+      raw.setAttribute("aria-pressed", String(isRaw));
+      draw();
+    });
+    tools.append(raw);
+  }
+  tools.append(copyButton(text, name));
+  const node = element("div.text.folded", {}, shown, tools);
+  foldLonger(node, shown, text, () => {
+    isWhole = true;
+    draw();
+  });
+  return node;
+}
+
+/**
+ * Folds what is longer than the free height, as soon as that is known.
+ *
+ * @param {HTMLElement} node
+ * @param {HTMLElement} shown
+ * @param {string} text
+ * @param {() => void} showAll
+ */
+function foldLonger(node, shown, text, showAll) {
+  const size = `${formatBytes(byteLength(text))}, ${counted(text.split("\n").length, "line")}`;
+  const toggle = element(
+    "button.more",
+    { type: "button", hidden: true, "aria-expanded": "false" },
+    `Show all: ${size}`,
+  );
+  toggle.addEventListener("click", () => {
+    const isFolded = node.classList.toggle("folded");
+    if (!isFolded && text.length > MOST) showAll();
+    toggle.setAttribute("aria-expanded", String(!isFolded));
+    toggle.textContent = isFolded ? `Show all: ${size}` : "Show less";
+  });
+  new ResizeObserver(() => {
+    if (node.classList.contains("folded"))
+      toggle.hidden = shown.scrollHeight <= shown.clientHeight + SLACK_PX && text.length <= MOST;
+  }).observe(shown);
+  shown.after(toggle);
+}
+
+/**
+ * @param {string} text
+ * @returns {unknown} undefined where it is not JSON
+ */
+function parsed(text) {
+  try {
+    return parseExact(text);
+  } catch {
+    return undefined;
+  }
+}
