@@ -258,8 +258,9 @@ def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
 def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[Batch]:
     """Cut into pieces that the channel layer and one frame can carry; only behind the last has the trace ended."""
     pieces = [tuple(chunk) for chunk in chunked(events)] or [()]
-    batches = [Batch(trace_id, head.epoch, Trace.State.RUNNING, piece[-1].sequence, piece) for piece in pieces[:-1]]
-    return [*batches, Batch(trace_id, head.epoch, head.state, head.sequence, pieces[-1])]
+    running = Trace.State.RUNNING
+    batches = [Batch(trace_id, head.epoch, running, piece[-1].sequence, piece, head.pk) for piece in pieces[:-1]]
+    return [*batches, Batch(trace_id, head.epoch, head.state, head.sequence, pieces[-1], head.pk)]
 
 
 def read_heads(trace_ids: Collection[str], alias: str | None = None) -> dict[str, Head]:
