@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,11 +20,12 @@ from django.db import OperationalError
 from django.test import AsyncClient
 from pytest_django import Settings
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
 
 from tests.access.handshakes import cookie, lock_out, log_in
 from trace_streaming import TraceEmitter, consumers, is_trace_streaming
 from trace_streaming.access import admission, connection_limits
-from trace_streaming.connections import commands, open_sockets
+from trace_streaming.connections import commands, open_sockets, opening
 from trace_streaming.consumers import MAX_BAD_COMMANDS
 from trace_streaming.models import Trace
 from trace_streaming.routing import websocket_urlpatterns
@@ -326,6 +327,128 @@ async def test_a_database_that_is_away_asks_the_client_to_come_back(monkeypatch:
         await assert_refused(socket, 4001, "database")
 
 
+@pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])
+@pytest.mark.parametrize("policy", ["rest_framework.permissions.AllowAny", f"{__name__}.Everybody"])
+async def test_an_open_socket_watches(settings: Settings, subprotocol: str | None, policy: str) -> None:
+    """Invariant 15: whoever opens a socket and emits misses nothing, also where the project's own class is asked."""
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = [policy]
+    emitter = TraceEmitter("t")
+    for number in range(1, 6):
+        async with connect("t", subprotocol) as socket:
+            assert is_trace_streaming("t")
+            emitter.emit("plan_created", {"number": number})
+            frames = [await receive(socket) for _ in range(3 if subprotocol else 2)]
+            events = frames[-1]["events"] if subprotocol else frames[-1:]
+            assert [event["sequence"] for event in events] == [number], frames
+
+
+class Everybody(BasePermission):
+    """A policy of a project's own."""
+
+
+@pytest.fixture
+def unanswered(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The database does not answer until this is set; handshakes are not kept waiting for long."""
+    answered = threading.Event()
+    monkeypatch.setattr(opening, "ANSWER_SECONDS", 0.01)
+    read_heads = store.read_heads
+
+    def wait(trace_ids: Any) -> Any:
+        assert answered.wait(30)
+        return read_heads(trace_ids)
+
+    monkeypatch.setattr(store, "read_heads", wait)
+    yield answered
+    answered.set()
+
+
+@pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])
+async def test_a_database_that_hangs_keeps_no_handshake_waiting(
+    unanswered: threading.Event, subprotocol: str | None
+) -> None:
+    """It is answered at once, and says when it watches."""
+    async with connect("t", subprotocol) as socket:
+        assert await socket.receive_nothing(0.01)
+        unanswered.set()
+        assert (await receive(socket))["sequence"] == 0
+
+
+@pytest.mark.parametrize("subprotocol", [None, SUBPROTOCOL])
+async def test_a_view_that_hangs_keeps_no_handshake_waiting(subprotocol: str | None) -> None:
+    """All synchronous views share a thread; neither who comes nor who goes waits for it."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def view() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    hanging = asyncio.create_task(sync_to_async(view)())
+    try:
+        assert await asyncio.to_thread(begun.wait, 10)
+        async with connect("t", subprotocol) as socket:
+            assert (await receive(socket))["sequence"] == 0
+        assert not is_trace_streaming("t")
+    finally:
+        go_on.set()
+        await hanging
+
+
+@pytest.mark.usefixtures("unanswered")
+async def test_a_socket_that_is_opened_before_all_else_has_the_profile_that_it_offers() -> None:
+    """As in a loop that was kept busy since the server has called."""
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    scope = {"type": "websocket", "path": "/ws/traces/t", "query_string": b"", "subprotocols": [SUBPROTOCOL]}
+    serving = asyncio.create_task(application(scope, inbox.get, said.put))
+    async with asyncio.timeout(10):
+        assert await said.get() == {"type": "websocket.accept", "subprotocol": SUBPROTOCOL}
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+@pytest.mark.parametrize("goes", ["before it is answered", "afterwards"])
+async def test_a_client_that_goes_while_the_database_hangs_frees_its_place(
+    unanswered: threading.Event, monkeypatch: pytest.MonkeyPatch, goes: str
+) -> None:
+    """Invariant 7: and of what it was waited with, nothing is left."""
+    if goes != "afterwards":
+        monkeypatch.setattr(opening, "ANSWER_SECONDS", 30)
+    communicator = WebsocketCommunicator(application, "/ws/traces/t")
+    await communicator.send_input({"type": "websocket.connect"})
+    if goes == "afterwards":
+        assert (await communicator.receive_output(timeout=5))["type"] == "websocket.accept"
+    async with asyncio.timeout(10):
+        while not is_trace_streaming("t"):
+            await asyncio.sleep(0.001)
+    communicator.future.cancel()
+    await asyncio.gather(communicator.future, return_exceptions=True)
+    assert not is_trace_streaming("t")
+    assert connection_limits.places.taken() == {}
+
+
+async def test_a_client_that_has_gone_when_it_is_accepted_late(
+    unanswered: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As uvicorn says it; nobody is told of an error."""
+
+    accepting = asyncio.Event()
+
+    async def gone(message: Any) -> None:
+        accepting.set()
+        raise ConnectionResetError
+
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    inbox.put_nowait({"type": "websocket.connect"})
+    scope = {"type": "websocket", "path": "/ws/traces/t", "query_string": b"", "subprotocols": []}
+    serving = asyncio.create_task(application(scope, inbox.get, gone))
+    async with asyncio.timeout(10):
+        await accepting.wait()
+    unanswered.set()
+    with pytest.raises(ConnectionResetError):
+        await serving
+    assert caplog.records == []
+
+
 async def test_a_cancelled_application_frees_its_place() -> None:
     """Invariant 7: servers cancel without a disconnect message."""
     communicator = WebsocketCommunicator(application, "/ws/traces/t")
@@ -624,7 +747,7 @@ async def test_limits_hold_before_anybody_is_asked_for(settings: Settings, monke
     settings.TRACE_STREAMING_LIMITS = {"connects_per_address": "1/hour"}
     connection_limits.places.reset()
     asked: list[object] = []
-    monkeypatch.setattr(consumers, "admit", asked.append)
+    monkeypatch.setattr(consumers, "let_in", asked.append)
     connection_limits.places.attempt("unknown")
     for _ in range(3):
         async with connect("t") as socket:

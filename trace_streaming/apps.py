@@ -22,6 +22,7 @@ class TraceStreamingConfig(AppConfig):
         from . import checks, recorder
         from .approvals import calling, waiting
         from .emitting import surroundings
+        from .notifying import telling
         from .servers import patches
         from .stopping import listening
         from .storage import retention
@@ -33,6 +34,7 @@ class TraceStreamingConfig(AppConfig):
         recorder.connect()
         waiting.connect()
         listening.connect()
+        telling.connect()
         calling.connect()
         deltas.connect()
         post_delete.connect(

@@ -18,7 +18,7 @@ from django.db import connections, router
 from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
-from .conf import PREFIX, SETTING_NAMES, Limits, conf
+from .conf import PREFIX, SETTING_NAMES, Limits, Notify, conf
 from .emitting.policies import problems
 from .events import AGENT_EVENTS, EVENT_NAME_PATTERN, unknown_names
 from .models import Trace
@@ -39,6 +39,7 @@ E010 = "trace_streaming.E010"
 E011 = "trace_streaming.E011"
 E012 = "trace_streaming.E012"
 E013 = "trace_streaming.E013"
+E014 = "trace_streaming.E014"
 W003 = "trace_streaming.W003"
 W004 = "trace_streaming.W004"
 W005 = "trace_streaming.W005"
@@ -89,6 +90,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         messages += _check_callables("AUTHENTICATION_CLASSES", conf.AUTHENTICATION_CLASSES, E009)
     messages += _check_limits(conf.LIMITS)
     messages += _check_approvals(conf.APPROVALS)
+    messages += _check_notify(conf.NOTIFY)
     messages += _check_origins(conf.ALLOWED_ORIGINS)
     messages += _check_spool_dir(conf.SPOOL_DIR)
     for name in (
@@ -116,6 +118,14 @@ def _check_limits(limits: object) -> Iterator[CheckMessage]:
     except (AttributeError, TypeError, ValueError) as error:
         hint = 'Write what differs from the defaults: {"connections_per_user": 50, "connects_per_address": "100/min"}.'
         yield Error(f"TRACE_STREAMING_LIMITS: {error}.", hint=hint, id=E008)
+
+
+def _check_notify(told: object) -> Iterator[CheckMessage]:
+    try:
+        Notify.of(told)  # type: ignore[arg-type]
+    except (AttributeError, TypeError, ValueError) as error:
+        hint = 'Write {"site": "https://example.com", "approvals": ["mailto:ops@example.com"], "failures": []}.'
+        yield Error(f"TRACE_STREAMING_NOTIFY: {error}.", hint=hint, id=E014)
 
 
 def _check_origins(origins: object) -> Iterator[CheckMessage]:

@@ -12,14 +12,15 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from .access.admission import admit
 from .access.authentication import Credentials, Handshake
 from .access.connection_limits import Place
+from .access.doorkeeper import let_in
 from .access.revocation import revocation_checker
 from .access.token_buckets import TokenBucket
 from .conf import conf
 from .connections.commands import reply_to
 from .connections.open_sockets import CLOSE_SECONDS, open_sockets
+from .connections.opening import Opening
 from .connections.transport import SocketTransport
 from .events import event_names
 from .exceptions import ProtocolError, StorageUnavailableError
@@ -75,9 +76,13 @@ class TraceConsumer(AsyncWebsocketConsumer):
         task = asyncio.current_task()
         open_sockets[task] = self
         self.scope, self.base_send = scope, send
+        self._profile = (
+            V1 if SUBPROTOCOL in scope.get("subprotocols", ()) else PLAIN
+        )  # it may be opened before `connect`
         self._transport = SocketTransport(scope, send)
         # Without a call in between: nothing is done as often.
         self.send_now, self.send_packet = self._transport.send_now, self._transport.send_packet
+        self._opening = Opening(self._accept)
         self.credentials: Credentials = Handshake(scope)
         try:
             # Channels would read the client in a task of its own, beside a channel of the layer.
@@ -90,14 +95,23 @@ class TraceConsumer(AsyncWebsocketConsumer):
             metrics.closes.labels(self._closed_with).inc()
             self._place.give_back()
             self._transport.release()
+            self._opening.end()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """Frames go straight to their handler: Channels would hop to a thread for each."""
+        """Messages go straight to their handler: Channels would hop to a thread for each.
+
+        That is the one of all synchronous views: one of them that waits for the database would keep handshakes waiting.
+        """
         try:
-            if message["type"] == "websocket.receive":
-                await self.websocket_receive(message)
-            else:
-                await super().dispatch(message)
+            match message["type"]:
+                case "websocket.receive":
+                    await self.websocket_receive(message)
+                case "websocket.connect":
+                    await self.connect()
+                case "websocket.disconnect":
+                    await self.websocket_disconnect(message)
+                case _:
+                    await super().dispatch(message)
         except (StopConsumer, OSError):
             raise
         except Exception as error:  # such as that of an authentication class
@@ -105,24 +119,13 @@ class TraceConsumer(AsyncWebsocketConsumer):
             await self._refuse(*FAILED)
 
     async def connect(self) -> None:
-        """Accept, so that a browser can read what follows; then let the client watch, or say why not."""
+        """Let the client watch, and accept then: an open socket watches. Who is refused is accepted to be told why.
+
+        Only where that is not known soon, as while the database is away, is the client let wait behind an open door.
+        """
         self.trace_id = self.scope["url_route"]["kwargs"]["trace_id"]
-        offered = SUBPROTOCOL in self.scope.get("subprotocols", ())
-        self._profile = V1 if offered else PLAIN
-        await self.accept(SUBPROTOCOL if offered else None)
-        if "server" in self.scope:  # a real one
-            presence.start()
-        self._transport.open()
         try:
-            self._place.enter((self.scope.get("client") or ("unknown",))[0])
-            request = parse_watch_request(self.trace_id, self.scope.get("query_string", b""))
-            with self.unheard():
-                self.credentials, user = await self.ask(admit)
-                check_events(request, event_names(conf.EXTRA_EVENTS))  # a stranger learns of no name by asking
-                self.user_key = getattr(user, "pk", None)
-                self._place.watch(self.trace_id, self.user_key)
-                self._hub = current_hub()
-                self._subscription = await self._hub.subscribe(request, self._profile, self)
+            subscription = await self._let_in()
         except ProtocolError as error:
             self._count(str(int(error.code)))
             await self._refuse(error.code, error.message)
@@ -132,8 +135,31 @@ class TraceConsumer(AsyncWebsocketConsumer):
         else:
             self._count("watching")
             revocation_checker().add(self)
-            await self._transport.send_text(self._subscription.connected(conf.HEARTBEAT_SECONDS))
+            await self._opening.done()
+            await self._transport.send_text(subscription.connected(conf.HEARTBEAT_SECONDS))
             self.pump()
+
+    async def _let_in(self) -> Subscription:
+        """Give the client its place; raises what it is told instead."""
+        self._place.enter((self.scope.get("client") or ("unknown",))[0])
+        request = parse_watch_request(self.trace_id, self.scope.get("query_string", b""))
+        with self.unheard():
+            try:
+                self.credentials, user = await let_in(self.scope, self.trace_id)
+            except DatabaseError:
+                raise ProtocolError(*DATABASE_AWAY) from None
+            check_events(request, event_names(conf.EXTRA_EVENTS))  # a stranger learns of no name by asking
+            self.user_key = getattr(user, "pk", None)
+            self._place.watch(self.trace_id, self.user_key)
+            self._hub = current_hub()
+            self._subscription = await self._hub.subscribe(request, self._profile, self)
+        return self._subscription
+
+    async def _accept(self) -> None:
+        await self.accept(SUBPROTOCOL if self._profile is V1 else None)
+        if "server" in self.scope:  # a real one
+            presence.start()
+        self._transport.open()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """A frame from the client."""
@@ -155,6 +181,11 @@ class TraceConsumer(AsyncWebsocketConsumer):
         if self._subscription is not None:
             self._subscription.end(ending)
 
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """As Channels', without its hop to a thread."""
+        await self.disconnect(message["code"])
+        raise StopConsumer
+
     async def disconnect(self, code: int) -> None:
         """The client has gone, or the close is done."""
         self._free()
@@ -165,7 +196,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
             self._pump = asyncio.create_task(self._run_pump(self._subscription))
 
     async def ask(self, who: Callable[..., tuple[Credentials, Any]], *arguments: str) -> tuple[Credentials, Any]:
-        """Run ``admit`` or ``renew`` in a thread."""
+        """Run ``renew`` in a thread."""
         try:
             return await asyncio.to_thread(with_fresh_connection, who, self.scope, self.trace_id, *arguments)
         except DatabaseError:
@@ -199,6 +230,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
     async def _refuse(self, code: int, message: str) -> None:
         """Say why, and close."""
         self._free()
+        await self._opening.done()
         await self._transport.send_text(self._profile.error(self.trace_id[:128], code, message))
         await self._close(code)
 

@@ -325,6 +325,28 @@ class StopRequest(models.Model):
         return self.trace_id
 
 
+class Notification(models.Model):
+    """That somebody is to be told of an approval that waits, or of a trace that failed. Deleted when he was."""
+
+    kind = models.CharField(_("kind"), max_length=16)
+    subject = models.CharField(_("subject"), max_length=200)
+    trace_id = models.CharField(_("trace id"), max_length=128)
+    target = models.CharField(
+        _("target"), max_length=64, help_text=_("SHA-256 of the address: many a webhook's is a secret.")
+    )
+    noted_at = models.DateTimeField(_("noted"))
+    due_at = models.DateTimeField(_("due"), db_index=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+        constraints = [models.UniqueConstraint(fields=["kind", "subject", "target"], name="trace_streaming_noted")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+
 class HiddenValue(models.Model):
     """That a value was hidden in a trace, for the process that goes on with it: a keyed digest, nothing else of it."""
 

@@ -23,6 +23,8 @@
 ``stop_looked_for(sender, emitter)``
     An agent looks whether it is asked to stop: its :class:`~trace_streaming.emitting.stopping.StoppableEmitter`
     wants to be told.
+``notifications_noted(sender)``
+    Rows of :class:`~trace_streaming.models.Notification` were committed in this process.
 ``flush_requested(sender, timeout)``
     Somebody waits, at most ``timeout`` seconds, until all that was emitted is stored. A receiver returns whether
     it is.
@@ -41,4 +43,5 @@ decision_requested = Signal()
 approval_decided = Signal()
 stop_requested = Signal()
 stop_looked_for = Signal(use_caching=True)
+notifications_noted = Signal()
 flush_requested = Signal()

@@ -13,15 +13,31 @@ from django.http import HttpRequest
 from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import (
+    AllowAny,
+    BasePermission,
+    IsAdminUser,
+    IsAuthenticated,
+    IsAuthenticatedOrReadOnly,
+)
 from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.access.handshakes import HOST, basic, cookie, handshake, log_in
-from trace_streaming.access.admission import EXPIRED, NOT_ALLOWED, admit, has_allowed_origin, judge
-from trace_streaming.access.authentication import Handshake, as_http_request
+from trace_streaming.access.admission import (
+    EXPIRED,
+    NOT_ALLOWED,
+    admit,
+    admit_together,
+    can_be_asked_together,
+    has_allowed_origin,
+    judge,
+)
+from trace_streaming.access.authentication import Handshake
 from trace_streaming.access.tickets import issue
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Trace
+from trace_streaming.permissions import MayViewTraces
 from trace_streaming.wire.protocol import FAILED, Ending
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +132,7 @@ def test_whose_pages_may_use_cookies(
 ) -> None:
     """Those of the same host, not over a weaker scheme, and those that are listed."""
     settings.TRACE_STREAMING_ALLOWED_ORIGINS = allowed
-    assert has_allowed_origin(as_http_request(handshake(origin=origin, secure=secure))) is is_allowed
+    assert has_allowed_origin(handshake(origin=origin, secure=secure)) is is_allowed
 
 
 @pytest.mark.parametrize(
@@ -137,12 +153,12 @@ def test_whose_pages_may_use_cookies(
 def test_a_usual_port_need_not_be_named(settings: Settings, host: str, origin: str, is_own: bool) -> None:
     """As browsers and proxies write it, or do not."""
     settings.ALLOWED_HOSTS = ["example.com", "[::1]", "[0:0:0:0:0:0:0:1]"]
-    assert has_allowed_origin(as_http_request(handshake(host=host, origin=origin))) is is_own
+    assert has_allowed_origin(handshake(host=host, origin=origin)) is is_own
 
 
 def test_a_host_that_is_not_ours_has_no_pages() -> None:
     """The handshake's own Host is not believed (DNS rebinding)."""
-    assert not has_allowed_origin(as_http_request(handshake(host="evil.example", origin="http://evil.example")))
+    assert not has_allowed_origin(handshake(host="evil.example", origin="http://evil.example"))
 
 
 class TestCrossOrigin:
@@ -269,6 +285,91 @@ class TestJudge:
         """One query for all; here, without credentials, it is the only one."""
         with django_assert_num_queries(1):
             judge([(Handshake(handshake()), f"t{n}") for n in range(50)])
+
+
+KNOWN = ["SessionAuthentication", "BasicAuthentication"]
+
+
+class TestJudgeTogether(TestJudge):
+    """The same answers where only known classes look, and nobody needs a request."""
+
+    @pytest.fixture(autouse=True)
+    def _known(self, _closed: None, settings: Settings) -> None:
+        settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [f"rest_framework.authentication.{name}" for name in KNOWN]
+        assert can_be_asked_together()
+
+    test_a_token_that_expires = None  # type: ignore[assignment]
+    test_one_who_cannot_be_asked_does_not_keep_the_others_from_it = None  # type: ignore[assignment]
+    test_a_database_that_is_away_takes_nothing_from_anybody = None  # type: ignore[assignment]
+
+    def test_a_password_that_is_wrong(self, ada: User) -> None:
+        """What shows more than a session is asked alone, beside the others."""
+        good, bad = (handshake(authorization=basic("ada", word)) for word in ("pass", "guess"))
+        session = handshake(cookie=cookie(log_in(ada)))
+        assert judge([(Handshake(scope), "t") for scope in (bad, good, session)]) == [EXPIRED, None, None]
+
+    def test_some_queries_judge_and_admit_any_number(self, ada: User, django_assert_num_queries: Any) -> None:
+        """Sessions, users, traces: one query each."""
+        shown = [(Handshake(handshake(cookie=cookie(log_in(ada)))), "t") for _ in range(20)]
+        with django_assert_num_queries(3):
+            assert judge(shown) == [None] * 20
+        with django_assert_num_queries(3):
+            assert admit_together(shown) == [(credentials, ada) for credentials, _ in shown]
+
+    def test_admitted_together_and_alone_are_answered_alike(self, ada: User, settings: Settings) -> None:
+        """Each of them, whatever becomes of the others."""
+        eve = User.objects.create_user("eve")
+        scopes = [
+            handshake(cookie=cookie(log_in(ada))),
+            handshake(cookie=cookie(log_in(eve))),
+            handshake(),
+            handshake(cookie=cookie(log_in(ada)), origin=ELSEWHERE),
+            handshake(cookie=cookie("x" * 32)),
+            handshake(cookie=cookie(log_in(ada)), host="evil.example"),
+        ]
+        asked = [(scope, trace_id) for scope in scopes for trace_id in ("t", "no such trace")]
+        together = admit_together([(Handshake(scope), trace_id) for scope, trace_id in asked])
+        assert list(map(said, together)) == [answer(dict(scope), trace_id) for scope, trace_id in asked]
+
+    @pytest.mark.parametrize("kind", [AllowAny, IsAuthenticated, IsAuthenticatedOrReadOnly, IsAdminUser, MayViewTraces])
+    def test_policies_that_look_at_the_user_alone(self, ada: User, settings: Settings, kind: type) -> None:
+        settings.TRACE_STREAMING_PERMISSION_CLASSES = [f"{kind.__module__}.{kind.__name__}"]
+        staff = User.objects.create_superuser("staff")
+        scopes = [handshake(), *(handshake(cookie=cookie(log_in(user))) for user in (ada, staff))]
+        assert can_be_asked_together()
+        together = admit_together([(Handshake(scope), "t") for scope in scopes])
+        assert list(map(said, together)) == [answer(scope, "t") for scope in scopes]
+
+    def test_a_class_of_the_projects_own_is_asked_for_each_with_its_request(
+        self, ada: User, settings: Settings
+    ) -> None:
+        """It may look at anything: here, at the path."""
+        settings.TRACE_STREAMING_PERMISSION_CLASSES = [f"{__name__}.AsksThePath"]
+        assert not can_be_asked_together()
+        shown = [(Handshake(handshake(trace_id)), trace_id) for trace_id in ("open", "shut", "open")]
+        assert judge(shown) == [None, EXPIRED, None]
+
+
+class AsksThePath(BasePermission):
+    """A project's own."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.path.endswith("open")
+
+
+def said(answer: Any) -> object:
+    """Whom it lets in, or what it tells him."""
+    if isinstance(answer, ProtocolError):
+        return answer.code, answer.message
+    assert not isinstance(answer, Exception), answer
+    return answer[1].pk
+
+
+def answer(scope: dict[str, Any], trace_id: str) -> object:
+    try:
+        return said(admit(scope, trace_id))
+    except ProtocolError as error:
+        return said(error)
 
 
 @pytest.mark.parametrize("user", [None, AnonymousUser()])

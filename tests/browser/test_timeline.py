@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from .conftest import IN_A_BROWSER, Site
 from .test_approvals import asked
-from .viewing import expect_events, made, row, rows, write_lines
+from .viewing import expect_events, made, open_event, row, rows, write_lines
 
 pytestmark = IN_A_BROWSER
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -149,6 +150,32 @@ async def test_what_is_read_is_found_and_marked(site: Site, page: Page, tmp_path
     await page.get_by_role("group", name="Tool").get_by_label("bash").check()
     await expect(rows(page)).to_have_count(1)
     await expect(page.locator(".menu > summary .count").first).to_have_text("1")
+
+
+async def test_a_row_and_a_trace_are_taken_along(site: Site, page: Page, tmp_path: Path) -> None:
+    """A row by the clipboard, as text, Markdown and JSON; all of it as JSON lines, for Perfetto, and as Markdown."""
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await shown(site, page, tmp_path)
+    panel = await open_event(page, 3)
+    copied = {}
+    for name in ("As text", "As Markdown", "As JSON"):
+        await panel.locator(".copy-menu > summary").click()
+        await panel.get_by_role("button", name=name).click()
+        await expect(panel.locator(".copy-menu > summary")).to_have_class("copied")
+        copied[name] = await page.evaluate("navigator.clipboard.readText()")
+    assert copied["As text"].startswith('bash (Error, 1 s)\n\nError:\nMakeError: no rule "needle"\n\nInput:')
+    assert copied["As Markdown"].startswith("## bash (Error, 1 s)\n\n**Error**\n\n```")
+    assert [event["sequence"] for event in json.loads(copied["As JSON"])] == [3, 4]
+    found = {}
+    for name in ("JSON lines", "Perfetto", "Markdown"):
+        await page.get_by_title("Export").click()
+        async with page.expect_download() as download:
+            await page.locator(".export-menu").get_by_text(name, exact=True).click()
+        file = await download.value
+        found[file.suggested_filename] = Path(await file.path()).read_text()
+    assert len(found["run.jsonl"].splitlines()) == len(RUN)
+    assert "traceEvents" in found["run.trace.json"]
+    assert "\n#### bash (Error, 1 s)\n" in found["run.md"]
 
 
 async def test_a_and_r_lead_to_what_waits(site: Site, page: Page) -> None:

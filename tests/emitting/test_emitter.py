@@ -235,6 +235,27 @@ async def test_asynchronous_receivers_break_nothing_under_a_loop(
     assert [record.levelno for record in caplog.records if record.name.startswith("trace_streaming")] == [logging.ERROR]
 
 
+def test_an_emit_does_not_wait_for_who_forgets_events(settings: Settings) -> None:
+    """Whoever comes next does it for all; nothing is forgotten twice, or not counted."""
+    settings.TRACE_STREAMING_EMITTER_EVENTS = 10
+    emitter = TraceEmitter("t")
+
+    def work() -> None:
+        for _ in range(50):
+            emitter.emit("plan_created")
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    with emitter._forgetting:
+        threads[0].start()
+        threads[0].join(10)
+        assert not threads[0].is_alive()
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads[1:]:
+        thread.join()
+    assert (len(emitter.events), emitter.get_golden_signals()["total_events"]) == (10, 200)
+
+
 def test_threads_emit_at_the_same_time_without_loss(captured: list[dict[str, Any]]) -> None:
     """One emitter may be shared by threads; each thread's events keep their order."""
     emitter = TraceEmitter()

@@ -27,6 +27,8 @@ class Part:
 
     process: Emitting
     traces: Sequence[str]
+    pause: float = 0.01
+    """Seconds between an event for each of the traces and the next."""
     before: int = 0
     """The number of the last event that it emitted before."""
     ended: bool = False
@@ -36,7 +38,7 @@ class Part:
     async def begin(self) -> None:
         """Emit until told to stop."""
         self.before = self.process.last_emitted
-        await self.process.emit(*self.traces, count=None, pause=0.01, tell=True)
+        await self.process.emit(*self.traces, count=None, pause=self.pause, tell=True)
 
     async def finish(self) -> None:
         """Stop, and wait until all is stored."""
@@ -77,7 +79,7 @@ async def emitter_ends(signal_number: int, run: Run) -> None:
     part.ended = True
     assert await part.process.end_by(signal_number) == -signal_number
     part.last = part.process.last_stored if signal_number == signal.SIGKILL else part.process.last_emitted
-    run.parts.append(Part(await run.site.start_emitting(), part.traces))
+    run.parts.append(Part(await run.site.start_emitting(), part.traces, part.pause))
     await run.parts[-1].begin()
 
 

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
@@ -29,14 +29,28 @@ MARKER = "m4rker-0f-a-payload"
 """A part of every event that the processes emit."""
 
 
-def read_log(database_url: str, trace_id: str) -> list[tuple[int, dict[str, Any]]]:
-    """Sequence and details of what is stored, by plain SQL."""
+Log = list[tuple[int, dict[str, Any]]]
+"""Sequence and details of what is stored."""
+
+
+def read_log(database_url: str, trace_id: str) -> Log:
+    """By plain SQL."""
+    return read_logs(database_url, [trace_id])[trace_id]
+
+
+def read_logs(database_url: str, trace_ids: Collection[str]) -> dict[str, Log]:
+    """Of some traces."""
     file = database_url.removeprefix("sqlite:///")
     database = psycopg.connect(database_url) if file == database_url else sqlite3.connect(file)
-    trace = f"SELECT id FROM trace_streaming_trace WHERE trace_id = '{trace_id}'"
-    sql = f"SELECT sequence, details FROM trace_streaming_event WHERE trace_id = ({trace}) ORDER BY sequence"
+    sql = (
+        "SELECT sequence, details FROM trace_streaming_event"
+        " WHERE trace_id = (SELECT id FROM trace_streaming_trace WHERE trace_id = '{}') ORDER BY sequence"
+    )
     with closing(database):
-        return [(sequence, json.loads(details)) for sequence, details in database.execute(sql).fetchall()]
+        return {
+            trace_id: [(sequence, json.loads(details)) for sequence, details in database.execute(sql.format(trace_id))]
+            for trace_id in trace_ids
+        }
 
 
 class Worker(Server):
@@ -195,8 +209,11 @@ class Site:
         logs = [server.log for server in self.servers] + [path.read_text() for path in self.folder.glob("emitting.log")]
         assert not [line for log in logs for line in log.splitlines() if MARKER in line]
 
-    def log(self, trace_id: str) -> list[tuple[int, dict[str, Any]]]:
-        return read_log(self.servers[0].shared["DATABASE_URL"], trace_id)
+    def log(self, trace_id: str) -> Log:
+        return self.logs([trace_id])[trace_id]
+
+    def logs(self, trace_ids: Collection[str]) -> dict[str, Log]:
+        return read_logs(self.servers[0].shared["DATABASE_URL"], trace_ids)
 
     @asynccontextmanager
     async def emitting(self, count: int = 1) -> AsyncIterator[list[Emitting]]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
 
-from tests.live.faults import Part, Run, faults
+from tests.live.faults import Fault, Part, Run, faults
 from tests.live.reports import report
 from tests.live.servers import KINDS
-from tests.live.sites import LAYERS, Emitting, Site
-from tests.live.watching import Watcher, all_have, watching
+from tests.live.sites import LAYERS, Emitting, Log, Site
+from tests.live.watching import V1, Watcher, all_have, watching
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.takes(seconds=40)]
 
@@ -29,9 +31,21 @@ ROWS = [
     for layer in ("none", *LAYERS)
     for fault in faults(layer, database)
 ]
+MANY_ROWS = [
+    pytest.param(
+        *(layer, database, fault),
+        marks=[] if (layer, database, fault) == ("pubsub", "PostgreSQL", "none") else [pytest.mark.thorough],
+    )
+    for database in ("SQLite", "PostgreSQL")
+    for layer in ("none", *LAYERS)
+    for fault in faults(layer, database)
+]
 LOOK_SECONDS = "0.25"
 SOME = 30
 """Events that each watcher gets before the fault, and again after it."""
+MANY_TRACES = 200
+FEW = 5
+"""The same, of many watchers."""
 NOTHING_WRONG = {"missing": 0, "repeated": 0, "out of order": 0, "gaps": 0}
 
 
@@ -60,8 +74,7 @@ class Stage:
             await self.clear()
             redis = self._service("redis_server") if layer in LAYERS else None
             postgres = self._service("postgres_server") if database == "PostgreSQL" else None
-            folder = self._folder / f"{layer}-{database}"
-            folder.mkdir()
+            folder = Path(mkdtemp(prefix=f"{layer}-{database}-", dir=self._folder))
             self._site = Site(folder, layer, redis, postgres, {"TEST_HEAD_CHECK_SECONDS": LOOK_SECONDS})
             self._kind = layer, database
             self._site.start()
@@ -94,32 +107,76 @@ async def test_whatever_fails_each_watcher_gets_each_event_once(
     """Invariants 1 and 2, with the fault in the middle of a steady emission, while text streams beside it."""
     site = await stage.site(layer, database)
     own = [f"{trace_id}-{number}" for number in range(2)]
-    async with watching(*site.watchers(trace_id, *own, comes_back=True)) as watchers:
-        parts = [Part(process, (trace_id, trace)) for process, trace in zip(stage.processes, own, strict=True)]
+    parts = [Part(process, (trace_id, trace)) for process, trace in zip(stage.processes, own, strict=True)]
+    watchers = site.watchers(trace_id, *own, comes_back=True)
+    late = site.watchers(trace_id, comes_back=True)  # these get all of it
+    logs = await play(stage, site, parts, watchers, late, faults(layer, database)[fault], SOME)
+    judge("matrix", {"fault": fault, "channel layer": layer, "database": database}, logs, parts, [*watchers, *late])
+    if layer in LAYERS:
+        assert all(watcher.said for watcher in watchers if watcher.profile)
+
+
+@pytest.mark.parametrize(("layer", "database", "fault"), MANY_ROWS)
+async def test_whatever_fails_each_of_many_traces_reaches_its_one_watcher(
+    stage: Stage, trace_id: str, layer: str, database: str, fault: str
+) -> None:
+    """Invariants 1 and 2, as agents are: each with a user of its own. Some traces are both processes'."""
+    site = await stage.site(layer, database)
+    traces = [f"{trace_id}-{number}" for number in range(MANY_TRACES)]
+    of_both = MANY_TRACES // 10
+    halves = traces[: MANY_TRACES // 2 + of_both], traces[MANY_TRACES // 2 - of_both :]
+    parts = [Part(process, half, pause=0.2) for process, half in zip(stage.processes, halves, strict=True)]
+    kinds = itertools.cycle((server, profile) for server in site.servers for profile in (None, V1))
+    watchers = [Watcher(server, trace, profile, comes_back=True) for trace, (server, profile) in zip(traces, kinds)]  # noqa: B905  one without end
+    logs = await play(stage, site, parts, watchers, [], faults(layer, database)[fault], FEW)
+    judge("many traces", {"fault": fault, "channel layer": layer, "database": database}, logs, parts, watchers)
+
+
+async def play(
+    stage: Stage,
+    site: Site,
+    parts: list[Part],
+    watchers: Sequence[Watcher],
+    late: Sequence[Watcher],
+    fault: Fault,
+    some: int,
+) -> dict[str, Log]:
+    """The fault in the middle, ``some`` events for each watcher before it and after it; all is received at the end.
+
+    :param parts: what processes emit; those that others emit in their place are added
+    :param late: who comes when it is over
+    :returns: what is stored of the traces that are watched
+    """
+    async with watching(*watchers):
         run = Run(site, parts, watchers)
         for part in parts:
             await part.begin()
-        await all_have(watchers, SOME)
-        await faults(layer, database)[fault](run)
-        async with watching(*site.watchers(trace_id, comes_back=True)) as late:  # these get all of it
+        await all_have(watchers, some)
+        await fault(run)
+        async with watching(*late):
             everybody = [*watchers, *late]
-            await asyncio.gather(*(watcher.has(len(watcher.received) + SOME) for watcher in everybody))
+            await asyncio.gather(*(watcher.has(len(watcher.received) + some) for watcher in everybody))
             going_on = [part for part in parts if not part.ended]
             for part in going_on:
                 await part.finish()
             stage.processes = [part.process for part in going_on]
-            logs = {trace: await asyncio.to_thread(site.log, trace) for trace in (trace_id, *own)}
+            logs = await asyncio.to_thread(site.logs, {watcher.trace_id for watcher in everybody})
             with suppress(TimeoutError):  # then the row says what is missing
                 await asyncio.gather(*(watcher.has(len(logs[watcher.trace_id])) for watcher in everybody))
+    return logs
+
+
+def judge(
+    table: str, what: Mapping[str, str], logs: Mapping[str, Log], parts: Sequence[Part], watchers: Sequence[Watcher]
+) -> None:
+    """Rows of a table, one for each server; and that nothing is wrong."""
     wrong = []
     for kind in KINDS:
-        of_kind = [watcher for watcher in everybody if watcher.server.kind == kind]
+        of_kind = [watcher for watcher in watchers if watcher.server.kind == kind]
         row = counted(of_kind, {trace: emitted(trace, logs[trace], parts) for trace in logs})
-        report("matrix", {"fault": fault, "channel layer": layer, "database": database, "server": kind, **row})
+        report(table, {**what, "server": kind, **row})
         wrong.append({name: row[name] for name in NOTHING_WRONG})
     assert wrong == [NOTHING_WRONG for _ in KINDS]
-    if layer in LAYERS:
-        assert all(watcher.said for watcher in watchers if watcher.profile)
     for log in logs.values():
         assert [sequence for sequence, _ in log] == list(range(1, len(log) + 1))
 

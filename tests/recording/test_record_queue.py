@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime
 
 import pytest
 
 from trace_streaming.events import TraceEnd, TraceEvent, TraceLoss
-from trace_streaming.recording.record_queue import Barrier, RecordQueue
+from trace_streaming.recording.record_queue import Barrier, Destination, RecordQueue
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -60,3 +61,27 @@ def test_making_room_is_linear_in_the_queue(queue: RecordQueue) -> None:
     started = time.process_time()
     assert queue.make_room(20_000).total() == 2_000
     assert time.process_time() - started < 1
+
+
+def test_who_puts_waits_for_nobody(queue: RecordQueue) -> None:
+    """Threads that wait for each other's lock give up the interpreter for each event."""
+    with queue._lock:
+        putting = threading.Thread(target=queue.put, args=[event(1)], daemon=True)
+        putting.start()
+        putting.join(10)
+        assert not putting.is_alive()
+    assert queue.take(1)[0] == [event(1)]
+
+
+def test_each_batch_is_of_one_destination(queue: RecordQueue) -> None:
+    """Invariant 11: also of those that were put between two looks; a barrier belongs to what is before it."""
+    here, there = Destination("default", "here"), Destination("default", "there")
+    barrier = Barrier()
+    queue.put(event(1), here)
+    queue.put(event(2), there)
+    assert (queue.take(1)[0], queue.destination) == ([event(1)], here)
+    queue.put(event(3), there)
+    queue.put(barrier)
+    queue.put(event(4), here)
+    assert (queue.take(9), queue.destination) == (([event(2), event(3)], [barrier]), there)
+    assert (queue.take(9), queue.destination) == (([event(4)], []), here)

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from trace_streaming.servers.gates import DaphneGate, UvicornGate
-from trace_streaming.servers.wires import DaphneWire, UvicornWire
+from trace_streaming.servers.wires import MAX_FRAME_BYTES, DaphneWire, UvicornLine, UvicornWire
 from trace_streaming.wire.frames import Frame, Packet
 
 
@@ -103,6 +103,14 @@ async def test_nothing_is_written_behind_a_close(uvicorn_protocol: Any, end: str
     with pytest.raises(ConnectionError):
         await wire.wait()
     assert uvicorn_protocol.transport.written == []
+
+
+async def test_a_client_of_uvicorn_that_is_not_answered_yet_may_say_no_more_than_afterwards(
+    uvicorn_protocol: Any,
+) -> None:
+    """Invariant 5: what nobody can take gathers."""
+    UvicornLine(uvicorn_protocol).stop_reading()
+    assert uvicorn_protocol.conn.max_message_size == MAX_FRAME_BYTES
 
 
 class DaphneRequest:

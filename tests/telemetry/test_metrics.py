@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import prometheus_client
@@ -82,6 +83,31 @@ def test_metrics_are_for_staff_or_whom_the_setting_lets(client: Client, settings
     assert "trace_streaming_events_emitted_total" in found.content.decode()
     settings.TRACE_STREAMING_METRICS_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
     assert Client().get("/metrics").status_code == 200
+
+
+def test_who_counts_waits_for_nobody() -> None:
+    """Any number of threads, whoever sums up meanwhile; and what is not summed up is bounded."""
+    counts = metrics.Counts()
+
+    def count() -> None:
+        for _ in range(2 * metrics._SOME):
+            counts.add("emitted")
+
+    threads = [threading.Thread(target=count, daemon=True) for _ in range(8)]
+    with counts._lock:
+        threads[0].start()
+        threads[0].join(10)
+        assert not threads[0].is_alive()
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads[1:]:
+        thread.join()
+    counts.add("emitted")
+    assert len(counts._new) < metrics._SOME
+    assert counts.emitted == 16 * metrics._SOME + 1
+    assert (counts.shed, counts.delivered) == (0, 0)
+    with pytest.raises(AttributeError):
+        _ = counts.nonsense
 
 
 @pytest.mark.django_db

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from channels.routing import URLRouter
@@ -58,6 +57,22 @@ class Wire:
         self._socket.break_off()
 
 
+class Line:
+    """What leads to the wire."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+
+    def wire(self) -> Wire:
+        return Wire(self._socket)
+
+    def stop_reading(self) -> None:
+        """The application takes one frame after the other."""
+
+    def read_on(self) -> None:
+        """As before."""
+
+
 def texts_of(data: bytes) -> list[str]:
     """The WebSocket frames of a server, as a client reads them."""
     protocol = ClientProtocol(parse_uri("ws://host"), state=State.OPEN, max_size=None)
@@ -103,7 +118,7 @@ class Socket:
             "subprotocols": [subprotocol] if subprotocol else [],
         }
         if has_wire:
-            scope[SCOPE_KEY] = partial(Wire, self)
+            scope[SCOPE_KEY] = Line(self)
         self.task = asyncio.create_task(wrap(application(scope, self._inbox.get, self._send)))
 
     @property

@@ -251,7 +251,7 @@ async def test_one_that_is_cancelled_at_each_await_leaves_nothing(
         await nothing_is_left(layer)
         if not fate.has_come:
             break
-    assert moment > 20
+    assert moment > 15
 
 
 @PROFILES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ from trace_streaming.exceptions import StorageUnavailableError
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import store
+from trace_streaming.storage.threads import DatabaseThreads
 from trace_streaming.watching import channel_layer, hub, publisher, reader
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.frames import Packet
@@ -180,6 +181,26 @@ async def test_a_lost_last_message_is_found_by_a_look_at_the_head(lossy: LossyLa
         lossy.losing = True
         await emit("t", 3)
         assert await watcher.sequences(3) == [2, 3, 4]
+
+
+async def test_a_trace_that_news_come_of_is_not_looked_at(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """But as soon as they do not: their last may have been lost."""
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 0.05
+    asked: list[set[str]] = []
+    async with watching("silent"), watching("busy") as watcher:
+        heads = hub.current_hub()._reader.heads
+
+        async def noted(trace_ids: Collection[str]) -> Any:
+            asked.append(set(trace_ids))
+            return await heads(trace_ids)
+
+        monkeypatch.setattr(hub.current_hub()._reader, "heads", noted)
+        await emit("busy")
+        assert await watcher.sequences(1) == [1]
+        await until(lambda: {"silent"} in asked)
+        first = asked.index({"silent"})
+        await until(lambda: len(asked) > first + 1)
+        assert asked[first + 1] == {"busy", "silent"}
 
 
 async def test_a_lost_end_is_found_by_a_look_at_the_head(lossy: LossyLayer) -> None:
@@ -443,16 +464,16 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     for watcher in watchers:
         watcher.subscription = await current.subscribe(watcher.request, PLAIN, watcher)
         watcher.pump()
-    await emit("t")  # the first event of a trace makes the hub ask the store for its row
+    await emit("t")
     assert [await watcher.sequences(1) for watcher in watchers] == [[1]] * 100
     reads: list[object] = []
-    in_thread = reader.LogReader._in_thread
+    run = DatabaseThreads.run
 
-    async def counted(self: reader.LogReader, function: Callable[..., Any], *args: Any) -> Any:
+    async def counted(self: DatabaseThreads, function: Callable[..., Any], *args: Any) -> Any:
         reads.append(function)
-        return await in_thread(self, function, *args)
+        return await run(self, function, *args)
 
-    monkeypatch.setattr(reader.LogReader, "_in_thread", counted)
+    monkeypatch.setattr(DatabaseThreads, "run", counted)
     await emit("t", 1000)
     assert [await watcher.sequences(1000) for watcher in watchers] == [list(range(2, 1002))] * 100
     assert reads == []
@@ -460,6 +481,63 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
         await watcher.stop()
         assert watcher.subscription is not None
         current.unsubscribe(watcher.subscription)
+
+
+async def test_a_trace_that_begins_while_it_is_watched_is_not_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first batch is all of it: a thousand traces that begin in one moment would be read a thousand times."""
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
+    reads: list[object] = []
+    read_page = store.read_page
+
+    def read(*args: Any) -> Any:
+        reads.append(args)
+        return read_page(*args)
+
+    monkeypatch.setattr(store, "read_page", read)
+    async with AsyncExitStack() as stack:
+        watchers = [
+            await stack.enter_async_context(watching(f"t-{n}", since)) for n in range(10) for since in (0, None)
+        ]
+        for number in range(10):
+            await emit(f"t-{number}", 3)
+        assert [await watcher.sequences(3) for watcher in watchers] == [[1, 2, 3]] * 20
+    assert reads == []
+
+
+@pytest.mark.parametrize("answer", ["nothing yet", "another life"])
+async def test_a_look_that_began_before_the_trace_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, answer: str
+) -> None:
+    """The news came while the database was asked; what it says of another life is asked once more."""
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
+    async with watching("t") as watcher:
+        current = hub.current_hub()
+        await until(lambda: current._reader._asking is None and not current._look_now.is_set())
+        asked, answered = asyncio.Event(), asyncio.Event()
+        looks = 0
+        heads = current._reader.heads
+
+        async def slow(trace_ids: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            if looks > 1:
+                return await heads(trace_ids)
+            asked.set()
+            await answered.wait()
+            return {} if answer == "nothing yet" else {"t": store.Head(7, "an old one", 5, "running")}
+
+        monkeypatch.setattr(current._reader, "heads", slow)
+        current._look_now.set()
+        await asked.wait()
+        await emit("t", 2)
+        assert await watcher.sequences(2) == [1, 2]
+        answered.set()
+        await emit("t", 1)
+        assert await watcher.sequences(1) == [3]
+        assert not current.topics["t"].is_gone
+        await until(lambda: looks == (1 if answer == "nothing yet" else 2))
 
 
 async def test_a_database_that_is_away_refuses_the_watcher_and_frees_its_place(

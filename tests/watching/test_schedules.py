@@ -38,7 +38,7 @@ from trace_streaming.connections import open_sockets
 from trace_streaming.events import END_STATES, EncodedEvent
 from trace_streaming.models import Event, Trace
 from trace_streaming.signals import events_recorded
-from trace_streaming.storage import event_rows, retention, store
+from trace_streaming.storage import event_rows, retention, store, threads
 from trace_streaming.testing import FaultyChannelLayer
 from trace_streaming.watching import (
     channel_layer,
@@ -108,33 +108,33 @@ class Threads(ThreadPoolExecutor):
 @pytest.fixture
 def _lasting_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Making connections would take half of the time."""
-    threads = Threads()
+    lasting = Threads()
     monkeypatch.setitem(connections.settings[store.database()], "CONN_MAX_AGE", None)
-    monkeypatch.setattr(reader, "ThreadPoolExecutor", lambda *args, **kwargs: threads)
-    monkeypatch.setattr(World, "threads", threads, raising=False)
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", lambda *args, **kwargs: lasting)
+    monkeypatch.setattr(World, "threads", lasting, raising=False)
     yield
-    threads.end()
+    lasting.end()
 
 
 @pytest.fixture
 def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Count how often a watcher had to read the log because the channel layer had failed it, and reads under way."""
     fall_behind = subscription.Subscription.fall_behind
-    in_thread = reader.LogReader._in_thread
+    run = threads.DatabaseThreads.run
 
     def counted(self: subscription.Subscription, *cause: str) -> None:
         seen["healed gaps"] += 1
         fall_behind(self, *cause)
 
-    async def noticed(self: reader.LogReader, *args: Any) -> Any:
+    async def noticed(self: threads.DatabaseThreads, *args: Any) -> Any:
         World.reads += 1
         try:
-            return await in_thread(self, *args)
+            return await run(self, *args)
         finally:
             World.reads -= 1
 
     monkeypatch.setattr(subscription.Subscription, "fall_behind", counted)
-    monkeypatch.setattr(reader.LogReader, "_in_thread", noticed)
+    monkeypatch.setattr(threads.DatabaseThreads, "run", noticed)
 
 
 async def until(condition: Callable[[], object], *what: object) -> None:

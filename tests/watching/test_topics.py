@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,32 @@ def test_news_of_another_life_are_not_believed(topic: Topic) -> None:
     """Late news of a deleted trace look the same as early news of a new one: the store knows."""
     assert not topic.deliver(batch(4, 4, epoch="e2"))
     assert topic.head == 3
+
+
+async def test_a_beginning_is_all_that_there_is_and_need_not_be_read() -> None:
+    """Who knows of no trace learns of it by its first event, where the news say which row it has."""
+    topic = Topic("t", no_page)
+    first = replace(batch(1, 2), trace_pk=7)
+    assert not topic.deliver(batch(1, 2))
+    assert not topic.deliver(replace(batch(2, 2), trace_pk=7))
+    assert (topic.epoch, topic.head) == (None, 0)
+    assert topic.deliver(first)
+    assert (topic.epoch, topic.head, topic.state) == ("e1", 2, "running")
+    assert await topic.read(0) == first
+    assert topic.deliver(batch(3, 3, "success"))
+    with pytest.raises(LookupError):
+        await Topic("t", no_page).read(0)
+    pages: list[int] = []
+
+    async def page(trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+        pages.append(trace_pk)
+        return []
+
+    other = Topic("t", page)
+    assert other.deliver(first)
+    assert other.deliver(batch(4, 4))
+    await other.read(2)
+    assert pages == [7]
 
 
 def test_an_end_whose_events_were_lost_is_not_believed(topic: Topic) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import ParseResult, urlparse, urlsplit
@@ -17,12 +17,28 @@ from rest_framework.request import Request
 from trace_streaming.conf import conf
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Trace
-from trace_streaming.permissions import find_trace, may_watch
-from trace_streaming.storage.store import database
+from trace_streaming.permissions import (
+    find_trace,
+    find_traces,
+    may_watch,
+    watching_needs_no_request,
+    watching_needs_no_trace,
+)
 from trace_streaming.telemetry.logs import describe
 from trace_streaming.wire.protocol import FAILED, CloseCode, Ending
 
-from .authentication import TICKET_KEY, Credentials, Handshake, as_http_request, hide_ticket, without_cookies
+from .authentication import (
+    TICKET_KEY,
+    Credentials,
+    Found,
+    Handshake,
+    LoneSession,
+    as_http_request,
+    hide_ticket,
+    sessions_decide,
+    without_cookies,
+)
+from .sessions import SessionUsers
 from .tickets import redeem
 
 logger = logging.getLogger(__name__)
@@ -32,9 +48,14 @@ TICKET_SUBPROTOCOL: Final = "ticket."
 EXPIRED: Final = Ending(CloseCode.CREDENTIALS_EXPIRED, "Your credentials have expired; get new ones and connect again")
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 NOT_ALLOWED: Final = Ending(CloseCode.NOT_ALLOWED, "You may not watch this trace")
+NOT_THIS_ORIGIN: Final = Ending(CloseCode.NOT_ALLOWED, "Pages of this origin may not use your cookies here")
 
 
-def admit(scope: dict[str, Any], trace_id: str) -> tuple[Credentials, Any]:
+Admitted = tuple[Credentials, Any]
+"""What was shown, and by whom."""
+
+
+def admit(scope: dict[str, Any], trace_id: str) -> Admitted:
     """Let a handshake in: its credentials, and its user. Synchronous; queries the database.
 
     :raises ProtocolError: 4401 or 4403, with what the client is told
@@ -43,29 +64,77 @@ def admit(scope: dict[str, Any], trace_id: str) -> tuple[Credentials, Any]:
     token = ticket_of(scope)
     if token is not None:
         return renew(scope, trace_id, token)
-    is_allowed = has_allowed_origin(as_http_request(scope))
+    is_allowed = has_allowed_origin(scope)
     credentials = Handshake(scope if is_allowed else without_cookies(scope))
     request = credentials.authenticate()
     if not is_allowed and request.auth is None:
-        raise ProtocolError(CloseCode.NOT_ALLOWED, "Pages of this origin may not use your cookies here")
-    _check_permission(request, trace_id)
+        raise ProtocolError(*NOT_THIS_ORIGIN)
+    _check_permission(request, find_trace(trace_id))
     return credentials, request.user
 
 
-def renew(scope: dict[str, Any], trace_id: str, token: str) -> tuple[Credentials, Any]:
+def admit_together(handshakes: Sequence[tuple[Handshake, str]]) -> list[Admitted | Exception]:
+    """Like :func:`admit`, of many that show a lone session, for the price of some queries in all."""
+    together = AskedTogether(handshakes)
+    return [_admitted(together, handshake, trace_id) for handshake, trace_id in handshakes]
+
+
+def _admitted(together: AskedTogether, handshake: Handshake, trace_id: str) -> Admitted | Exception:
+    if not has_allowed_origin(handshake.scope):
+        return ProtocolError(*NOT_THIS_ORIGIN)
+    try:
+        request = together.request(handshake)
+        _check_permission(request, together.trace(trace_id))
+    except Exception as error:  # this one's own
+        return error
+    return handshake, request.user
+
+
+def renew(scope: dict[str, Any], trace_id: str, token: str) -> Admitted:
     """Like :func:`admit`, with a ticket."""
     credentials = redeem(token, trace_id, scope)
     request = credentials.authenticate()
-    _check_permission(request, trace_id)
+    _check_permission(request, find_trace(trace_id))
     return credentials, request.user
 
 
-def _check_permission(request: Request, trace_id: str) -> None:
-    if may_watch(request, find_trace(trace_id)):
+def _check_permission(request: Request | Found, trace: Trace) -> None:
+    if may_watch(request, trace):
         return
     if request.user.is_authenticated:
         raise ProtocolError(*NOT_ALLOWED)
     raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "Log in to watch this trace")
+
+
+class AskedTogether:
+    """What the database says of many watchers at once, where nothing of the project's own looks at their requests.
+
+    Where something does, each is asked as if it were alone. The answers are those of this moment, for these watchers.
+    """
+
+    def __init__(self, asked: Collection[tuple[Credentials, str]]) -> None:
+        self._is_possible = can_be_asked_together()
+        sessions = [self._session_of(credentials) for credentials, _ in asked]
+        self._users = SessionUsers({session.key for session in sessions if session is not None and session.key})
+        needs_no_trace = self._is_possible and watching_needs_no_trace() and None not in sessions
+        self._traces = {} if needs_no_trace else find_traces({trace_id for _, trace_id in asked})
+
+    def request(self, credentials: Credentials) -> Request | Found:
+        """As :meth:`.Credentials.authenticate`."""
+        session = self._session_of(credentials)
+        return credentials.authenticate() if session is None else Found(self._users.of(session.key))
+
+    def trace(self, trace_id: str) -> Trace:
+        """As :func:`.find_trace`."""
+        return self._traces.get(trace_id) or Trace(trace_id=trace_id)
+
+    def _session_of(self, credentials: Credentials) -> LoneSession | None:
+        return credentials.lone_session if self._is_possible and isinstance(credentials, Handshake) else None
+
+
+def can_be_asked_together() -> bool:
+    """Whether neither an authentication nor a permission class of the project's own looks at a request."""
+    return sessions_decide() and watching_needs_no_request()
 
 
 def ticket_of(scope: dict[str, Any]) -> str | None:
@@ -76,15 +145,16 @@ def ticket_of(scope: dict[str, Any]) -> str | None:
     return next((name.removeprefix(TICKET_SUBPROTOCOL) for name in offered), None)
 
 
-def has_allowed_origin(request: HttpRequest) -> bool:
+def has_allowed_origin(scope: dict[str, Any]) -> bool:
     """Whether a browser's cookies may be used: by the pages of this host, and of ``TRACE_STREAMING_ALLOWED_ORIGINS``.
 
     Browsers send the page's origin with every handshake, and cookies to every page's sockets (cross-site WebSocket
     hijacking). Without an origin it is no browser; and a page does not send tokens and tickets that it does not have.
     """
-    text = request.headers.get("Origin")
-    if text is None:
+    if all(name.lower() != b"origin" for name, _ in scope.get("headers", ())):
         return True
+    request = as_http_request(scope)
+    text = request.headers["Origin"]
     try:
         origin = urlparse(text)
         return _is_own(origin, request) or bool(OriginValidator(None, conf.ALLOWED_ORIGINS).valid_origin(origin))
@@ -114,16 +184,16 @@ def _name(host: str | None) -> str:
 
 
 def judge(watchers: Iterable[tuple[Credentials, str]]) -> list[Ending | None]:
-    """Who must leave: for each, why; None is nobody. Synchronous; queries the database, once for all traces."""
+    """Who must leave: for each, why; None is nobody. Synchronous; queries the database for all of them at once."""
     asked = list(watchers)
-    found = Trace.objects.using(database()).in_bulk({trace_id for _, trace_id in asked}, field_name="trace_id")
-    return [_judge(credentials, found.get(trace_id) or Trace(trace_id=trace_id)) for credentials, trace_id in asked]
+    together = AskedTogether(asked)
+    return [_judge(together, credentials, trace_id) for credentials, trace_id in asked]
 
 
-def _judge(credentials: Credentials, trace: Trace) -> Ending | None:
+def _judge(together: AskedTogether, credentials: Credentials, trace_id: str) -> Ending | None:
     try:
-        request = credentials.authenticate()
-        if may_watch(request, trace):
+        request = together.request(credentials)
+        if may_watch(request, together.trace(trace_id)):
             return None
         return NOT_ALLOWED if request.user.is_authenticated else EXPIRED
     except ProtocolError:
@@ -131,5 +201,5 @@ def _judge(credentials: Credentials, trace: Trace) -> Ending | None:
     except (OperationalError, InterfaceError):  # nobody can be asked
         raise
     except Exception as error:  # this one cannot be asked; the others can
-        logger.error("Asking whether a socket may stay fails: %s", describe(error), extra={"trace_id": trace.trace_id})
+        logger.error("Asking whether a socket may stay fails: %s", describe(error), extra={"trace_id": trace_id})
         return FAILED

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from functools import cached_property
-from importlib import import_module
 from io import BytesIO
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 from django.utils.module_loading import import_string
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import (
+    BaseAuthentication,
+    BasicAuthentication,
+    SessionAuthentication,
+    TokenAuthentication,
+)
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
@@ -25,11 +29,17 @@ from trace_streaming.conf import conf
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.wire.protocol import CloseCode
 
+from .sessions import read_session
+
 TICKET_KEY: Final = "trace_streaming.ticket"
 """Where a socket's scope has the ticket of its URL, which is no longer in the URL."""
 _TICKET: Final = re.compile(rb"(?:^|&)ticket=([^&]*)")
 _OF_COOKIES: Final = frozenset({"cookies", "session", "user"})
 """What the middlewares of Channels add to a scope."""
+_SESSION_KEY: Final = re.compile(r"[a-z0-9]{8,40}")
+"""As Django makes them; what else a client sends for one may be anything."""
+_OF_HEADERS: Final = frozenset({SessionAuthentication, BasicAuthentication, TokenAuthentication})
+"""Authentication classes that find nobody without an ``Authorization``, or only whom the session is of."""
 _SCHEMES: Final = {"ws": "http", "wss": "https", "https": "https"}
 
 
@@ -47,6 +57,21 @@ class Credentials(Protocol):
         """
 
 
+class LoneSession(NamedTuple):
+    """All that a handshake shows, to whom looks for an ``Authorization`` and for Django's session."""
+
+    key: str
+    """Empty where there is none."""
+
+
+class Found(NamedTuple):
+    """Stands for the request of such a handshake, before permission classes that look at nothing else of it."""
+
+    user: Any
+    auth: None = None
+    method: str = "GET"
+
+
 class Handshake:
     """The headers of the handshake: cookies, ``Authorization`` and whatever else an authentication class reads.
 
@@ -56,12 +81,12 @@ class Handshake:
     """
 
     def __init__(self, scope: dict[str, Any]) -> None:
-        self._scope = scope
+        self.scope = scope
         self._found = _found_otherwise(scope)
 
     @cached_property
     def _shown(self) -> Hashable:
-        scope = self._scope
+        scope = self.scope
         headers = (pair for pair in scope.get("headers", ()) if pair[0] != b"sec-websocket-key")  # a random number
         address = (scope.get("client") or (None,))[0]
         return tuple(map(tuple, headers)), scope.get("query_string"), address, _session_key_of(scope)
@@ -71,9 +96,30 @@ class Handshake:
         """All that an authentication or permission class could read, but the path, which names the trace."""
         return "handshake", self._shown, getattr(self._found, "pk", None)
 
+    @property
+    def lone_session(self) -> LoneSession | None:
+        """Its session, if :func:`sessions_decide` and it shows nothing else; whose that is may then be asked alone."""
+        return self._lone_session if self._found is None else None
+
+    @cached_property
+    def _lone_session(self) -> LoneSession | None:
+        cookies = []
+        for name, value in self.scope.get("headers", ()):
+            match name.lower():
+                case b"authorization":
+                    return None
+                case b"cookie":
+                    cookies.append(value)
+        if len(cookies) > 1:  # which servers and frameworks put together in different ways
+            return None
+        key = _session_key_of(self.scope)
+        if not key and cookies:
+            key = parse_cookie(cookies[0].decode("latin1")).get(settings.SESSION_COOKIE_NAME)
+        return LoneSession(key or "") if not key or _SESSION_KEY.fullmatch(key) else None
+
     def authenticate(self) -> Request:
         """The authentication classes first, then Django's session, then the user that a middleware has found."""
-        request = as_request(self._scope)
+        request = as_request(self.scope)
         of_session = request._request.user  # DRF's request forgets it when none of the classes finds anybody
         try:
             is_known = request.user is not None and request.user.is_authenticated
@@ -107,7 +153,7 @@ def as_request(scope: dict[str, Any]) -> Request:
     """A handshake as a DRF request, which nobody has been found for yet."""
     http = as_http_request(scope)
     key = _session_key_of(scope) or http.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    http.session = SimpleLazyObject(lambda: _read_session(key))  # type: ignore[assignment]
+    http.session = SimpleLazyObject(lambda: read_session(key))  # type: ignore[assignment]
     http.user = SimpleLazyObject(lambda: get_user(http))  # type: ignore[assignment]  # as Django's middleware does
     return Request(http, authenticators=authenticators())
 
@@ -135,32 +181,23 @@ def without_cookies(scope: dict[str, Any]) -> dict[str, Any]:
 
 def authenticators() -> list[BaseAuthentication]:
     """Of ``TRACE_STREAMING_AUTHENTICATION_CLASSES``."""
+    return [authentication() for authentication in _authentication_classes()]
+
+
+def _authentication_classes() -> list[type[BaseAuthentication]]:
     if conf.AUTHENTICATION_CLASSES is not None:
-        return [import_string(path)() for path in conf.AUTHENTICATION_CLASSES]
+        return [import_string(path) for path in conf.AUTHENTICATION_CLASSES]
     classes: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
-    return [authentication() for authentication in classes]
+    return list(classes)
 
 
-class _ReadOnlySession(dict[str, Any]):
-    """A session as it is stored. A handshake sets no cookie, so the key must stay."""
+def sessions_decide() -> bool:
+    """Whether Django's session decides who is there, wherever a handshake shows no ``Authorization``.
 
-    def cycle_key(self) -> None:
-        """What Django does to one that a fallback of the secret key has signed."""
-
-    def flush(self) -> None:
-        """What Django does to one whose user has another password now."""
-
-
-def _read_session(key: str | None) -> Any:
-    if not key:
-        return _ReadOnlySession()
-    return _ReadOnlySession(import_module(settings.SESSION_ENGINE).SessionStore(key).load())
-
-
-def session_user_id(key: str) -> str | None:
-    """Whose session this is; None when it has ended."""
-    user_id = _read_session(key).get(SESSION_KEY)
-    return None if user_id is None else str(user_id)
+    With REST framework's own classes, exactly: what a subclass looks at nobody knows.
+    """
+    engine = settings.SESSION_ENGINE.rpartition(".")[0]
+    return engine == "django.contrib.sessions.backends" and _OF_HEADERS.issuperset(_authentication_classes())
 
 
 def session_auth_hash(user: Any) -> str:

@@ -1,7 +1,8 @@
 """Whoever lost the right to watch is cut off within seconds: the open sockets of a loop are asked again and again.
 
-A session, a token, a user and a permission cost about a millisecond to ask for. Those of a thousand users would keep a
-third of a core busy, and the events waiting; so no more than a tenth of the time is spent on it, a few at a time.
+A token, a user and a permission cost about a millisecond to ask for, a tenth of it where many can be asked together.
+Those of a thousand users could keep a third of a core busy, and the events waiting; so no more than a tenth of the time
+is spent on it, a few at a time.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from trace_streaming.storage.store import database
 from trace_streaming.storage.times import stored_time
 from trace_streaming.wire.protocol import CloseCode
 
-from .authentication import as_request, is_same_user, session_auth_hash, session_user_id
+from .authentication import as_request, is_same_user, session_auth_hash
+from .sessions import session_user_id
 
 TICKET_SECONDS: Final = 30
 """How long a ticket may wait for its socket."""

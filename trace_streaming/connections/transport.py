@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from trace_streaming.servers.wires import SCOPE_KEY, Wire
+from trace_streaming.servers.wires import SCOPE_KEY, Line, Wire
 from trace_streaming.wire.frames import Frame, Packet
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -19,19 +19,23 @@ class SocketTransport:
     :param send: ASGI's
     """
 
-    __slots__ = ("_scope", "_send", "_wire", "is_closed")
+    __slots__ = ("_is_unheard", "_line", "_send", "_wire", "is_closed")
 
     def __init__(self, scope: dict[str, Any], send: Send) -> None:
-        self._scope = scope
+        self._line: Line | None = scope.pop(SCOPE_KEY, None)
+        """To the server, until there is a wire."""
         self._send = send
+        self._is_unheard = False
         self._wire: Wire | None = None
         self.is_closed = False
         """Whether the close was sent: nothing may be sent behind it."""
 
     def open(self) -> None:
         """The socket was accepted: from now on it may have a wire."""
-        if (new_wire := self._scope.pop(SCOPE_KEY, None)) is not None:
-            self._wire = new_wire()
+        if self._line is not None:
+            self._wire, self._line = self._line.wire(), None
+            if self._is_unheard:
+                self._wire.stop_reading()
 
     def send_now(self, packet: Packet) -> bool:
         """Events for the client, at once, if it takes them."""
@@ -59,17 +63,19 @@ class SocketTransport:
     @contextmanager
     def unheard(self) -> Iterator[None]:
         """Within, nothing is read of what the client says: it would gather."""
-        if self._wire is not None:
-            self._wire.stop_reading()
+        if (reading := self._wire or self._line) is not None:
+            reading.stop_reading()
+        self._is_unheard = True
         try:
             yield
         finally:
-            if self._wire is not None:
-                self._wire.read_on()
+            self._is_unheard = False
+            if (reading := self._wire or self._line) is not None:
+                reading.read_on()
 
     def release(self) -> Wire | None:
         """Let the wire go, and return it: what is sent from now on goes through ASGI, and is not waited for."""
-        wire, self._wire = self._wire, None
+        wire, self._wire, self._line = self._wire, None, None
         if wire is not None:
             wire.close()
         return wire

@@ -149,10 +149,15 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
                 "status": emitted.status,
             }
         )
-        if self._max_events is not None and len(events) > self._max_events:
-            with self._forgetting:  # threads may emit at the same time
-                while len(events) > self._max_events:
+        most = self._max_events
+        # One of the threads that emit at the same time does it for all: see RecordQueue for what it costs to wait. It
+        # looks again once it has let go, for those who came too early to do it themselves.
+        while most is not None and len(events) > most and self._forgetting.acquire(blocking=False):
+            try:
+                while len(events) > most:
                     self._forgotten.add(events.pop(0))
+            finally:
+                self._forgetting.release()
 
     async def aemit(
         self,

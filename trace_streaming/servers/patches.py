@@ -19,7 +19,7 @@ from trace_streaming.access.authentication import hide_ticket
 from trace_streaming.conf import conf
 
 from .gates import DaphneGate, UvicornGate
-from .wires import SCOPE_KEY, DaphneWire, UvicornWire
+from .wires import SCOPE_KEY, DaphneLine, UvicornLine
 
 CloseConnections = Callable[[], Awaitable[None]]
 
@@ -66,8 +66,9 @@ def _with_daphne_wire(create_application: Any) -> Any:
     def create_application_with_wire(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             hide_ticket(scope)  # daphne does not log it; what is around the application may
-        wire = DaphneWire if scope["type"] == "websocket" else DaphneGate
-        scope[SCOPE_KEY] = partial(wire, protocol)
+            scope[SCOPE_KEY] = DaphneLine(protocol)
+        else:
+            scope[SCOPE_KEY] = partial(DaphneGate, protocol)
         return create_application(server, protocol, scope)
 
     return create_application_with_wire
@@ -77,7 +78,7 @@ def _with_uvicorn_wire(run_asgi: Any) -> Any:
     @wraps(run_asgi)
     async def run_asgi_with_wire(protocol: Any) -> None:
         hide_ticket(protocol.scope)  # uvicorn logs the URL when the socket is accepted
-        protocol.scope[SCOPE_KEY] = partial(UvicornWire, protocol)
+        protocol.scope[SCOPE_KEY] = UvicornLine(protocol)
         await run_asgi(protocol)
 
     return run_asgi_with_wire

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from trace_streaming.approvals.calling import look_if_due
 from trace_streaming.approvals.decisions import expire_overdue
 from trace_streaming.models import StreamServer
+from trace_streaming.notifying import telling
 from trace_streaming.recording import leases
 from trace_streaming.storage.heartbeat import Heartbeat
 from trace_streaming.storage.retention import mark_incomplete
@@ -69,6 +70,7 @@ class Presence(Heartbeat):
         leases.give_up_the_dead()
         expire_overdue()
         look_if_due()
+        telling.look_if_due()
 
     def _leave(self) -> None:
         StreamServer.objects.using(database()).filter(name=self.name).delete()

@@ -34,7 +34,7 @@ from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
-from . import event_rows, hidden_values, model_calls, owners, signal_inputs, trace_rows
+from . import event_rows, hidden_values, model_calls, notifications, owners, signal_inputs, trace_rows
 from .leases import Holder
 from .trace_rows import Appended, TraceGoneError
 
@@ -171,6 +171,7 @@ def _append(
     if told := model_calls.insert(alias, numbered, [new.calls for new in appended.values()], measured):
         transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
     trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
+    notifications.note(alias, appended, heads)
     return [
         batch
         for trace_id, events in zip(appended, encoded, strict=True)
@@ -257,8 +258,9 @@ def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
 def _batches(trace_id: str, head: Head, events: Sequence[EncodedEvent]) -> list[Batch]:
     """Cut into pieces that the channel layer and one frame can carry; only behind the last has the trace ended."""
     pieces = [tuple(chunk) for chunk in chunked(events)] or [()]
-    batches = [Batch(trace_id, head.epoch, Trace.State.RUNNING, piece[-1].sequence, piece) for piece in pieces[:-1]]
-    return [*batches, Batch(trace_id, head.epoch, head.state, head.sequence, pieces[-1])]
+    running = Trace.State.RUNNING
+    batches = [Batch(trace_id, head.epoch, running, piece[-1].sequence, piece, head.pk) for piece in pieces[:-1]]
+    return [*batches, Batch(trace_id, head.epoch, head.state, head.sequence, pieces[-1], head.pk)]
 
 
 def read_heads(trace_ids: Collection[str], alias: str | None = None) -> dict[str, Head]:

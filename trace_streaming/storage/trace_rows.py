@@ -83,6 +83,8 @@ MAX_BEGUN: Final = 10_000
 def begin_missing(alias: str, appended: dict[str, Appended]) -> None:
     """Insert those that are likely not to be there; one that is there stays as it is."""
     missing = [_new_trace(trace_id, new) for trace_id, new in appended.items() if trace_id not in _begun]
+    if not missing:
+        return
     # Before the update, which then sees them: this waits for whoever begins one of them at the same moment.
     Trace.objects.using(alias).bulk_create(missing, ignore_conflicts=True)
 
@@ -90,7 +92,11 @@ def begin_missing(alias: str, appended: dict[str, Appended]) -> None:
 def raise_heads(alias: str, appended: dict[str, Appended]) -> dict[str, HeadRow]:
     """Raise the heads of all traces, and end those that end; returns where they are now; :exc:`TraceGoneError`."""
     connection = connections[alias]
-    heads = _returned_heads(connection, appended) if connection.vendor == "postgresql" else None
+    heads = None
+    if connection.vendor == "postgresql":
+        heads = _returned_heads(connection, appended)
+    elif connection.vendor == "sqlite" and len(appended) == 1 and connection.features.can_return_columns_from_insert:
+        heads = _returned_head(connection, appended)
     if (_update_heads(connection, appended) if heads is None else len(heads)) != len(appended):
         for trace_id in appended:
             _begun.pop(trace_id, None)
@@ -174,6 +180,7 @@ _TYPES: Final = {
     "paid": "double precision",
 }
 """Of what :func:`_raises` says, in PostgreSQL."""
+_RAISED_BY_NAME: Final = _RAISED.format_map({name: f"%({name})s" for name in _TYPES})
 
 
 def _raises(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> list[dict[str, Any]]:
@@ -211,13 +218,20 @@ def _update_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]
     One statement, prepared once: with all values in one, SQLite takes 5 us for each of 1,000 traces instead of 6, and
     39 us for a single one instead of 14.
     """
-    raised = _RAISED.format_map({name: f"%({name})s" for name in _TYPES})
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE {_table(connection)} SET {raised} WHERE trace_id = %(named)s",  # noqa: S608  our own names  # nosec B608
-            _raises(connection, appended),
-        )
+        cursor.executemany(_update(connection), _raises(connection, appended))
         return int(cursor.rowcount)
+
+
+def _returned_head(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> dict[str, HeadRow]:
+    """Of a single trace in SQLite: to ask for it behind the update takes an eighth of an event that comes alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_update(connection)} RETURNING {_HEAD}", _raises(connection, appended)[0])
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _update(connection: BaseDatabaseWrapper) -> str:
+    return f"UPDATE {_table(connection)} SET {_RAISED_BY_NAME} WHERE trace_id = %(named)s"  # noqa: S608  our own names  # nosec B608
 
 
 def _end(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> None:

@@ -11,6 +11,7 @@ import atexit
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,9 @@ FLUSH_SECONDS: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MODEL_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 _HUMAN_SECONDS: Final = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+
+_SOME: Final = 1_000
+"""Numbers that wait to be summed up; whoever counts then does it."""
 
 EVENTS: Final = {
     "emitted": "Events that this process was given to record.",
@@ -45,12 +49,35 @@ class Counts:
         self._lock = threading.Lock()
         self.delivered = self.filtered = 0
         """Changed by the event loop alone, with ``+=``; all others by any thread, with ``add``."""
-        self.emitted = self.recorded = self.published = self.shed = self.spooled = 0
+        self._sums = dict.fromkeys(EVENTS, 0)
+        self._new: deque[tuple[str, int]] = deque()
+        """What is not in the sums yet."""
 
     def add(self, name: str, number: int = 1) -> None:
-        """Callable from any thread."""
+        """Callable from any thread, which waits for no other: see :class:`.RecordQueue` for what that would cost."""
+        self._new.append((name, number))
+        if len(self._new) >= _SOME and self._lock.acquire(blocking=False):
+            try:
+                self._sum_up()
+            finally:
+                self._lock.release()
+
+    def __getattr__(self, name: str) -> int:
+        """The number of a name that is changed with ``add``."""
+        if name not in EVENTS:
+            raise AttributeError(name)
         with self._lock:
-            setattr(self, name, getattr(self, name) + number)
+            self._sum_up()
+            return self._sums[name]
+
+    def renew_lock(self) -> None:
+        """In a forked child: a thread that is not here may have held it."""
+        self._lock = threading.Lock()
+
+    def _sum_up(self) -> None:
+        for _ in range(len(self._new)):
+            name, number = self._new.popleft()
+            self._sums[name] += number
 
 
 class _Nothing:
@@ -236,4 +263,5 @@ def _forget_the_dead(folder: str) -> None:
 
 os.register_at_fork(before=_flushing.acquire, after_in_parent=_flushing.release, after_in_child=_flushing.release)
 os.register_at_fork(after_in_child=reporter.forget)
+os.register_at_fork(after_in_child=counts.renew_lock)
 atexit.register(flush)

@@ -49,6 +49,7 @@ def to_message(batch: Batch) -> dict[str, Any]:
         "state": batch.state,
         "last_sequence": batch.last_sequence,
         "events": [list(event) for event in batch.events],
+        "trace_pk": batch.trace_pk,
     }
 
 
@@ -70,4 +71,5 @@ def from_message(message: dict[str, Any]) -> Batch:
         message["state"],
         message["last_sequence"],
         tuple(EncodedEvent(*event) for event in message["events"]),
+        message.get("trace_pk", 0),  # another version of this app may not say it, in a rolling update
     )

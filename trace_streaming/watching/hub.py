@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from time import monotonic, time
 from typing import Any, Final
@@ -16,6 +16,7 @@ from trace_streaming.conf import conf
 from trace_streaming.events import emitted_at
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.exceptions import StorageUnavailableError
+from trace_streaming.storage.store import Head
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
 from trace_streaming.wire.batches import Batch
@@ -92,8 +93,9 @@ class Hub:
 
         :param patience: seconds that news may still be on their way; who has not got them then is asked for once more
         """
-        watched = {topic.trace_id: topic for topic in topics}
-        heads = await self._reader.heads(list(watched))
+        asked = {topic: topic.epoch for topic in topics}
+        heads = await self._reader.heads([topic.trace_id for topic in asked])
+        watched = {topic.trace_id: topic for topic, epoch in asked.items() if not self._is_late(topic, epoch, heads)}
         early = {topic for trace_id, topic in watched.items() if patience and topic.lags(heads.get(trace_id))}
         others = {trace_id: topic for trace_id, topic in watched.items() if topic not in early}
         missed = [topic for trace_id, topic in others.items() if topic.look(heads.get(trace_id))]
@@ -102,6 +104,15 @@ class Hub:
             late = [topic for topic in early if topic.lags(heads.get(topic.trace_id))]
             missed += await self._look_at(late) if late else []
         return missed
+
+    def _is_late(self, topic: Topic, epoch: str | None, heads: Mapping[str, Head]) -> bool:
+        """Whether news have told of the trace's beginning since it was asked for, and so maybe of what came later."""
+        head = heads.get(topic.trace_id)
+        if topic.epoch == epoch or (head is not None and head.epoch == topic.epoch):
+            return False
+        if head is not None:  # of which life nobody knows
+            self._look_now.set()
+        return True
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -188,12 +199,16 @@ class Hub:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._look_interval()):
                     await self._look_now.wait()
+            has_reason = self._look_now.is_set()
             self._look_now.clear()
             if self._loop.time() - joined_at > self._listener.membership_seconds / 2:
                 joined_at = self._loop.time()
                 await self._rejoin()
             try:
-                missed = await self._look_at(list(self.topics.values()), NEWS_SECONDS)
+                # Of one that news come of, the next shows whether some were lost. Of a thousand with an event a second,
+                # to look nevertheless took a sixth of the processor's time.
+                silent = [topic for topic in self.topics.values() if topic.is_silent() or has_reason]
+                missed = await self._look_at(silent, NEWS_SECONDS) if silent else []
             except Exception as error:
                 self._log_failing("Looking at the heads of the watched traces", error)
                 continue

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from django.db import Error as DatabaseError
 
 from trace_streaming.events import EncodedEvent
 from trace_streaming.storage import store
+from trace_streaming.storage.threads import DatabaseThreads
 from trace_streaming.telemetry.logs import BurstLog
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 READ_THREADS: Final = 4
 RETRY_SECONDS: Final = 1.0
@@ -29,7 +25,7 @@ class LogReader:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="trace-reader")
+        self._threads = DatabaseThreads(loop, READ_THREADS, "trace-reader")
         self._log = BurstLog(logger)
         self._asked: set[str] = set()
         """Traces whose heads the next query is for."""
@@ -41,7 +37,7 @@ class LogReader:
         """A page of the log; waits while the database is away."""
         while True:
             try:
-                page = await self._in_thread(store.read_page, trace_id, trace_pk, after)
+                page = await self._threads.run(store.read_page, trace_id, trace_pk, after)
             except DatabaseError as error:
                 name = type(error).__name__
                 self._log.failed("page", "Reading traces fails (%s); tried again until it works", name)
@@ -70,7 +66,7 @@ class LogReader:
             while (answer := self._answer) is not None:
                 asked, self._asked, self._answer = self._asked, set(), None
                 try:
-                    answer.set_result(await self._in_thread(store.read_heads, asked))
+                    answer.set_result(await self._threads.run(store.read_heads, asked))
                 except Exception as error:
                     answer.set_exception(error)
                     answer.exception()  # whoever asked may have gone
@@ -82,10 +78,6 @@ class LogReader:
 
     def close(self) -> None:
         """Let the threads go, without waiting for them."""
-        self._threads.shutdown(wait=False)
+        self._threads.close()
         if self._asking is not None:
             self._asking.cancel()
-
-    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        work = partial(store.with_fresh_connection, function, *args, **kwargs)
-        return await self._loop.run_in_executor(self._threads, work)

@@ -35,6 +35,8 @@ class Topic:
         """Held while the group is joined or left."""
         self.ready = False
         """Whether the log was looked at after the group was joined."""
+        self._has_news = False
+        """Whether there were any since the last look at the heads."""
         self._read_page = read_page
         self._pk = 0
         self._reading: dict[tuple[int, int, int], asyncio.Future[Batch | None]] = {}
@@ -77,8 +79,10 @@ class Topic:
 
     def deliver(self, batch: Batch) -> bool:
         """Take a batch from the channel layer; False when only the store can say what it means."""
+        if self.epoch is None and batch.begins:
+            self._pk, self.epoch = batch.trace_pk, batch.epoch  # nothing has to be read: this is all of it
         if batch.epoch != self.epoch:
-            return False  # the trace has just begun, or began again, or this is late news of an earlier life
+            return False  # the trace began again, or has just begun elsewhere, or this is late news of an earlier life
         if not batch.events and batch.last_sequence > self.head:
             return False  # an end, whose events were lost
         if batch.last_sequence >= self.head:
@@ -88,12 +92,18 @@ class Topic:
                 self._clear_ring()
             self._remember(batch.events)
             self.head = batch.last_sequence
+            self._has_news = True
         for subscription in self.subscriptions:
             subscription.offer(batch)
         delivered, filtered = batch.taken()
         metrics.counts.delivered += delivered
         metrics.counts.filtered += filtered
         return True
+
+    def is_silent(self) -> bool:
+        """Whether the channel layer has told nothing new since this was asked last."""
+        has_news, self._has_news = self._has_news, False
+        return not has_news
 
     def lags(self, head: store.Head | None) -> bool:
         """Whether the store has more of the log that this knows."""

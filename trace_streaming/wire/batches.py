@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from trace_streaming.events import EncodedEvent
@@ -23,6 +23,13 @@ class Batch:
     last_sequence: int
     """Of the last event up to here, in this batch or before it."""
     events: tuple[EncodedEvent, ...] = ()
+    trace_pk: int = field(default=0, compare=False)
+    """Of the trace's row, for who learns of the trace by this; 0 where it is not told."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether all of the trace is in it, up to here."""
+        return bool(self.trace_pk and self.events and self.events[0].sequence == 1)
 
     @cached_property
     def size(self) -> int:
@@ -67,7 +74,7 @@ def merge(batches: Iterable[Batch]) -> Iterator[Batch]:
             joined[batch.trace_id] = batch
         elif before.is_followed_by(batch):
             events = before.events + batch.events
-            joined[batch.trace_id] = Batch(batch.trace_id, batch.epoch, batch.state, batch.last_sequence, events)
+            joined[batch.trace_id] = replace(batch, events=events)
         else:
             yield joined.pop(batch.trace_id)
             joined[batch.trace_id] = batch

@@ -24,6 +24,8 @@ MOST_VALUES: Final = 256
 """Of a trace; behind these, the one that was named longest ago is forgotten."""
 MOST_CHARACTERS: Final = 65_536
 """Of all values of a trace together."""
+_BY_HAND: Final = 30_000
+"""Characters of a text, times ways to write values, of which one alone has 14: looked through in 4 µs or less."""
 _RECENT: Final = 8
 """Values for which the smaller automaton is built again; more of them go into the larger one."""
 
@@ -56,8 +58,18 @@ class Automaton:
 
     def is_in(self, text: str) -> bool:
         """Whether one of the values is in a text, however it is written."""
+        # The automaton lets go of the interpreter's lock. Where another thread waits for that, to wake it costs 12 µs,
+        # and as much again after it, for what that does to the processor: 43 µs instead of 20 to make a short event.
+        if len(self._patterns) * len(text) <= _BY_HAND and not self._is_by_hand(text):
+            return False
         found = self._automaton.find_matches_as_indexes(text)
         return bool(found) and any(True for _ in self._whole(text, found))
+
+    def _is_by_hand(self, text: str) -> bool:
+        for pattern in self._patterns:  # noqa: SIM110  a generator takes a quarter longer
+            if pattern in text:
+                return True
+        return False
 
     def spans(self, text: str) -> Iterator[Span]:
         """Where they are."""

@@ -1,7 +1,7 @@
 // What a bar of the timeline stands for, where the pointer rests on it.
 
 import { element, setText } from "./elements.js";
-import { formatClock, formatDuration } from "./format.js";
+import { formatClock, formatDuration, zoneAt } from "./format.js";
 import { label, usage } from "./summary.js";
 
 /** @typedef {import("./row.js").Row} Row */
@@ -69,7 +69,7 @@ export class HoverCard {
     const until = hasEnded ? Math.max(row.start, row.end ?? row.start) : now;
     const { own, share } = timesOf(row, until);
     const end = row.isOpen ? "…" : formatClock(row.end ?? row.start);
-    const facts = [["Start", formatClock(row.start)]];
+    const facts = [["Start", `${formatClock(row.start)} ${zoneAt(row.start)}`]];
     if (row.isSpan || row.kind === "approval") {
       facts.push(["End", end], ["Duration", formatDuration(row.duration ?? until - row.start)]);
       if (row.children > 0) facts.push(["Own time", formatDuration(own)]);

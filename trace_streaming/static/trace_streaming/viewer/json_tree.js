@@ -206,5 +206,8 @@ export async function copy(node, text) {
   }
   node.classList.add(done ? "copied" : "refused");
   node.title = done ? "Copied" : "The browser does not allow to copy";
-  setTimeout(() => node.classList.remove("copied", "refused"), 1500);
+  setTimeout(() => {
+    node.classList.remove("copied", "refused");
+    node.title = "Copy";
+  }, 1500);
 }

@@ -61,8 +61,9 @@ export class Toolbar {
    * @param {{filter: () => void, error: () => void, follow: () => void, help: () => void, reset: () => void,
    *   waits: () => void, changed: () => void}} told
    * @param {HTMLElement} stop
+   * @param {HTMLElement} exports
    */
-  constructor(filter, told, stop) {
+  constructor(filter, told, stop, exports) {
     this.filter = filter;
     this.told = told;
     this.follow = button("down", "Follow", told.follow, { classes: "toggle follow", key: "f" });
@@ -84,7 +85,7 @@ export class Toolbar {
           {},
           element("span.chips", { role: "group", "aria-label": "Status" }, ...this.#statuses.values()),
           this.#menu,
-          element("span.tools", {}, this.waits, this.zoom, stop, this.error, this.follow, help),
+          element("span.tools", {}, this.waits, this.zoom, stop, this.error, this.follow, exports, help),
         ),
       ),
     );
@@ -116,11 +117,6 @@ export class Toolbar {
   focusSearch() {
     this.#search.focus();
     this.#search.select();
-  }
-
-  /** Close what hangs open, when something else was pressed. */
-  closeMenu() {
-    this.#menu.open = false;
   }
 
   /** All is shown again. */

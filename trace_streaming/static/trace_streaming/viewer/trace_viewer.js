@@ -11,6 +11,7 @@ import { element, loadStyles, setText } from "./elements.js";
 import { Filter } from "./filter.js";
 import { Follow } from "./follow.js";
 import { helpDialog } from "./help.js";
+import { exportMenu } from "./menus.js";
 import { Placeholder } from "./placeholder.js";
 import { Run } from "./run.js";
 import { press } from "./shortcuts.js";
@@ -35,6 +36,8 @@ export class TraceViewer extends HTMLElement {
   #endState = /** @type {string | null} */ (null);
   /** Whether more events are to be expected. */
   #isRunning = false;
+  /** Whether the server knew nothing of such a trace. */
+  #isUnknown = false;
   #selected = /** @type {number | null} */ (null);
   /** The event of the page's address, until it has come. */
   #wanted = /** @type {number | null} */ (null);
@@ -58,6 +61,10 @@ export class TraceViewer extends HTMLElement {
       changed: () => this.#schedule(),
     },
     this.#stopMenu.element,
+    exportMenu(
+      () => this.#url,
+      () => ({ name: this.getAttribute("trace-id") ?? "trace", rows: this.#run.rows }),
+    ),
   );
   #follow = new Follow(this.#toolbar.follow, () => this.#setFollowing(true));
   #timeline = new Timeline(this.#run, this.#filter, {
@@ -119,7 +126,9 @@ export class TraceViewer extends HTMLElement {
     root.append(this.#frameOf);
     root.addEventListener("keydown", (event) => this.#press(/** @type {KeyboardEvent} */ (event)));
     root.addEventListener("pointerdown", (event) => {
-      if (!(/** @type {Element} */ (event.target).closest(".menu"))) this.#toolbar.closeMenu();
+      for (const menu of root.querySelectorAll("details.menu[open]")) {
+        if (!menu.contains(/** @type {Node} */ (event.target))) menu.removeAttribute("open");
+      }
     });
   }
 
@@ -179,7 +188,10 @@ export class TraceViewer extends HTMLElement {
       this.#run.hear(detail);
       this.#schedule();
     });
-    stream.addEventListener("live", () => this.following && this.#schedule());
+    stream.addEventListener("live", () => {
+      if (!this.following) this.#follow.see(this.#run.events.length); // what was replayed is not new
+      this.#schedule();
+    });
     stream.addEventListener("gap", ({ detail }) => {
       if (detail.reason === "epoch") this.#reset();
       this.#run.addGap(detail);
@@ -238,6 +250,7 @@ export class TraceViewer extends HTMLElement {
   #connected(state) {
     this.#say(null);
     this.#isRunning = state === null || state === "running";
+    this.#isUnknown = state === null && this.#stream?.profile === "v1";
     if (this.#run.events.length === 0) this.#follow.isOn = this.#isRunning && this.#wanted === null;
   }
 
@@ -274,25 +287,32 @@ export class TraceViewer extends HTMLElement {
     const isUnfinished = this.#endState === "incomplete";
     this.#timeline.draw({ now, hasEnded, isUnfinished, following: this.following, foot });
     const isLive = stream?.state === "live";
+    const isUnknown = this.#isUnknown && this.#run.events.length === 0;
     const stop = this.#stopMenu.known(this.#run.stop, now);
     this.#stopMenu.draw(
       isLive && this.#isRunning && stop === null && this.#run.events.length > 0 && this.#timeline.scene.canDecide,
     );
-    const state = stopState(stop, { endState: this.#endState, isLive, now }) ?? connectionState(stream, this.#endState);
+    const state =
+      stopState(stop, { endState: this.#endState, isLive, now }) ?? connectionState(stream, this.#endState, isUnknown);
     this.#toolbar.draw(this.#run, state, {
       shown: this.#timeline.shown,
       elapsed: now - this.#run.start,
       isGrowing,
     });
     const { length } = this.#run.events;
-    this.#follow.draw(this.#isRunning && length > 0, length);
+    this.#follow.draw(this.#isRunning && length > 0, length, isLive);
     this.#toolbar.zoom.hidden = this.#timeline.zoomed === null;
     this.#toolbar.waits.hidden = !this.#timeline.hasWaits;
     this.#toolbar.waits.setAttribute("aria-pressed", String(this.#timeline.squeezes));
     const part = replayed(stream);
     this.#progress.hidden = part >= 1;
     this.#progress.style.width = `${part * 100}%`;
-    this.#placeholder.draw({ rows: this.#run.rows.length, shown: this.#timeline.shown, state: stream?.state });
+    const { shown } = this.#timeline;
+    this.#placeholder.draw({
+      rows: this.#run.rows.length,
+      shown,
+      state: isUnknown && isLive ? "unknown" : stream?.state,
+    });
     this.#panel.show(this.#selected === null ? null : this.#run.rowOf(this.#selected));
     clearTimeout(this.#timer);
     const ticks = isGrowing || stream?.state === "reconnecting";
