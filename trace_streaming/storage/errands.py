@@ -12,7 +12,7 @@ from django.db import connections
 
 from trace_streaming.telemetry.logs import BurstLog
 
-from .store import database, with_fresh_connection
+from .store import with_fresh_connection
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +61,12 @@ class Errand:
                 self._is_asked = False
             try:
                 with_fresh_connection(self._work)
-            except Exception as error:
+            except BaseException as error:  # the thread goes on, whatever somebody's code does
                 self._log.failed(self._name, self._fails, type(error).__name__)
             else:
                 self._log.works(self._name)
             finally:
-                connections[database()].close()
+                connections.close_all()
 
 
 _errands: WeakSet[Errand] = WeakSet()
