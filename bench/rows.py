@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Final
 
-from bench.recording import emitting, replaying, storing
+from bench.recording import adapting, emitting, replaying, storing
 from bench.row import Row, Scale
 from bench.serving import deliveries, latency, many, memory, scaling
 
@@ -14,6 +14,7 @@ GROUPS: Final[Mapping[str, Callable[[Scale], AbstractContextManager[list[Row]]]]
     "deliveries": deliveries,
     "latency": latency,
     "emitting": emitting,
+    "adapting": adapting,
     "storing": storing,
     "replaying": replaying,
     "memory": memory,

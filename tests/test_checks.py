@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connection
 from pytest_django import Settings
 
-from trace_streaming import checks
+from trace_streaming import AGENT_EVENTS, checks
 from trace_streaming.checks import check_databases, check_open_doors, check_redis_hosts, check_settings, check_sqlite
 from trace_streaming.conf import PREFIX, SETTING_NAMES
 
@@ -31,7 +32,7 @@ def test_the_test_project_is_set_up_well() -> None:
 def test_ids_are_unique_and_stable() -> None:
     """A project silences a check by its id, so an id means one thing and stays."""
     ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
-    names = [f"E{number:03}" for number in range(1, 13)] + [f"W{number:03}" for number in range(1, 6)]
+    names = [f"E{number:03}" for number in range(1, 15)] + [f"W{number:03}" for number in range(1, 8)]
     assert ids == {name: f"trace_streaming.{name}" for name in names}
 
 
@@ -60,6 +61,7 @@ VALUES: dict[str, list[Any]] = {
         5,
         ["connections"],
     ],
+    "E013 APPROVALS": [["send_*"], "send_*", None, {"": {}}, {"send_*": "high"}, {"send_*": {"timeout": 0}}],
     "E009 AUTHENTICATION_CLASSES": [["no.such"], [None], [int], [], 5, "a.b"],
     "E010 ALLOWED_ORIGINS": [None, 5, "https://example.com"],
     "E007 SPOOL_DIR": [5, "", ["/tmp"], __file__, f"{__file__}/folder", b""],
@@ -215,3 +217,33 @@ def test_open_doors_are_warned_of_before_a_deployment(settings: Settings, name: 
     (message,) = check_open_doors(None)
     assert (message.id, name in message.msg) == ("trace_streaming.W005", True)
     assert message in run_checks(include_deployment_checks=True)
+
+
+def test_an_adapter_that_shows_tools_alone_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning names the setting; where no adapter is imported, nothing is missing."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = ["agent_start"]
+    for name in checks.ADAPTERS:
+        monkeypatch.delitem(sys.modules, f"trace_streaming.integrations.{name}", raising=False)
+    assert checks.check_agent_events(None) == []
+    monkeypatch.setitem(sys.modules, "trace_streaming.integrations.langchain", sys)
+    (message,) = checks.check_agent_events(None)
+    assert message.id == "trace_streaming.W006"
+    assert "TRACE_STREAMING_EXTRA_EVENTS = trace_streaming.AGENT_EVENTS" in str(message.hint)
+    settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS
+    assert checks.check_agent_events(None) == []
+
+
+def test_what_needs_a_human_and_cannot_be_held_back_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of adapters whose frameworks wait where they are told to alone."""
+    modules = [*checks.HELD_BACK_BY, *(module for module, _ in checks.HELD_BACK_BY.values())]
+    for name in modules:
+        monkeypatch.delitem(sys.modules, f"trace_streaming.integrations.{name}", raising=False)
+    settings.TRACE_STREAMING_APPROVALS = {"send_*": {"risk_level": "high"}}
+    assert checks.check_held_back(None) == []
+    monkeypatch.setitem(sys.modules, "trace_streaming.integrations.langchain", sys)
+    (message,) = checks.check_held_back(None)
+    assert (message.id, "ApprovalMiddleware" in str(message.hint)) == ("trace_streaming.W007", True)
+    monkeypatch.setitem(sys.modules, "trace_streaming.integrations.langchain_middleware", sys)
+    assert checks.check_held_back(None) == []

@@ -75,9 +75,7 @@ def test_no_log_line_holds_what_a_human_decided(caplog: pytest.LogCaptureFixture
     """Neither the arguments nor the comment."""
     caplog.set_level(logging.DEBUG)
     emitter = TraceEmitter("approval")
-    request = emitter._approval_request("send", "", "low", {"text": MARKER}, 60, ("approved", "edited"), None)
-    recorder.record(request.record)
-    request.announce()
+    emitter.ask_approval("send", risk_level="low", arguments={"text": MARKER})
     assert emitter.flush(10)
     approval = Approval.objects.get()
     decide(approval, "edited", user=None, channel="api", comment=MARKER, edited={"text": MARKER})

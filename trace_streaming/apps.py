@@ -20,9 +20,11 @@ class TraceStreamingConfig(AppConfig):
     def ready(self) -> None:
         """Run once, when all models are loaded."""
         from . import checks, recorder
-        from .approvals import waiting
+        from .approvals import calling, waiting
         from .emitting import surroundings
+        from .notifying import telling
         from .servers import patches
+        from .stopping import listening
         from .storage import retention
         from .watching import deltas
 
@@ -31,6 +33,9 @@ class TraceStreamingConfig(AppConfig):
         surroundings.learn_settings(settings)
         recorder.connect()
         waiting.connect()
+        listening.connect()
+        telling.connect()
+        calling.connect()
         deltas.connect()
         post_delete.connect(
             retention.forget_approvals, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +15,12 @@ from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
-from .conf import PREFIX, SETTING_NAMES, Limits, conf
-from .events import EVENT_NAME_PATTERN
+from .conf import PREFIX, SETTING_NAMES, Limits, Notify, conf
+from .emitting.policies import problems
+from .events import AGENT_EVENTS, EVENT_NAME_PATTERN, unknown_names
 from .models import Trace
 from .recording.spool_files import spool_dir_problem
 
@@ -34,10 +38,21 @@ E009 = "trace_streaming.E009"
 E010 = "trace_streaming.E010"
 E011 = "trace_streaming.E011"
 E012 = "trace_streaming.E012"
+E013 = "trace_streaming.E013"
+E014 = "trace_streaming.E014"
 W003 = "trace_streaming.W003"
 W004 = "trace_streaming.W004"
 W005 = "trace_streaming.W005"
+W006 = "trace_streaming.W006"
+W007 = "trace_streaming.W007"
 
+ADAPTERS: Final = ("langchain", "openai_agents", "pydantic_ai")
+"""Of frameworks: modules of ``trace_streaming.integrations``."""
+HELD_BACK_BY: Final = {
+    "langchain": ("langchain_middleware", "Give each agent middleware=[ApprovalMiddleware()]"),
+    "openai_agents": ("openai_tools", "Give each agent tools=require_approval([...])"),
+}
+"""What, of modules of ``trace_streaming.integrations``, makes an adapter's tools wait; Pydantic AI's does so itself."""
 _MAY_BE_NONE: Final = ("EMITTER_EVENTS", "HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AGE_SECONDS")
 
 
@@ -47,6 +62,8 @@ def register_checks() -> None:
     register(check_databases)
     register(check_sqlite)
     register(check_redis_hosts)
+    register(check_agent_events)
+    register(check_held_back)
     register(check_open_doors, Tags.security, deploy=True)
 
 
@@ -72,6 +89,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     if conf.AUTHENTICATION_CLASSES is not None:
         messages += _check_callables("AUTHENTICATION_CLASSES", conf.AUTHENTICATION_CLASSES, E009)
     messages += _check_limits(conf.LIMITS)
+    messages += _check_approvals(conf.APPROVALS)
+    messages += _check_notify(conf.NOTIFY)
     messages += _check_origins(conf.ALLOWED_ORIGINS)
     messages += _check_spool_dir(conf.SPOOL_DIR)
     for name in (
@@ -99,6 +118,14 @@ def _check_limits(limits: object) -> Iterator[CheckMessage]:
     except (AttributeError, TypeError, ValueError) as error:
         hint = 'Write what differs from the defaults: {"connections_per_user": 50, "connects_per_address": "100/min"}.'
         yield Error(f"TRACE_STREAMING_LIMITS: {error}.", hint=hint, id=E008)
+
+
+def _check_notify(told: object) -> Iterator[CheckMessage]:
+    try:
+        Notify.of(told)  # type: ignore[arg-type]
+    except (AttributeError, TypeError, ValueError) as error:
+        hint = 'Write {"site": "https://example.com", "approvals": ["mailto:ops@example.com"], "failures": []}.'
+        yield Error(f"TRACE_STREAMING_NOTIFY: {error}.", hint=hint, id=E014)
 
 
 def _check_origins(origins: object) -> Iterator[CheckMessage]:
@@ -214,3 +241,36 @@ def check_redis_hosts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         return []
     hint = 'Write each of CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] as {"address": url, "socket_timeout": None}.'
     return [checks.Warning("A Redis host of the channel layer has a read timeout.", hint=hint, id=W003)]
+
+
+def _adapters_in_use(*names: str) -> list[str]:
+    with suppress(Exception):  # agents are imported with the views that run them; other checks tell what is wrong there
+        _ = get_resolver().url_patterns
+    return [name for name in names if f"trace_streaming.integrations.{name}" in sys.modules]
+
+
+def _check_approvals(policies: object) -> Iterator[CheckMessage]:
+    hint = 'Write {"send_*": {"risk_level": "high", "timeout": 600}}; None for what needs nobody.'
+    for problem in problems(policies):
+        yield Error(f"TRACE_STREAMING_APPROVALS: {problem}.", hint=hint, id=E013)
+
+
+def check_held_back(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Where tools need a human, each adapter that is in use can wait for one."""
+    messages: list[CheckMessage] = []
+    for adapter, (module, how) in HELD_BACK_BY.items() if conf.APPROVALS else ():
+        if _adapters_in_use(adapter, module) == [adapter]:
+            text = f"TRACE_STREAMING_APPROVALS names tools, and nothing holds back those of {adapter}."
+            messages.append(checks.Warning(text, hint=f"{how}; other agents' tools run without a human.", id=W007))
+    return messages
+
+
+def check_agent_events(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A project that has imported an adapter of a framework has declared what it tells."""
+    used = _adapters_in_use(*ADAPTERS)
+    missing = unknown_names(AGENT_EVENTS, conf.EXTRA_EVENTS)
+    if not used or not missing:
+        return []
+    hint = "Set TRACE_STREAMING_EXTRA_EVENTS = trace_streaming.AGENT_EVENTS, or add them to your own names."
+    text = f"The adapter {used[0]} shows tools alone: {', '.join(missing)} are not declared."
+    return [checks.Warning(text, hint=hint, id=W006)]

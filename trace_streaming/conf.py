@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -15,6 +16,8 @@ from django.dispatch import receiver
 
 PREFIX = "TRACE_STREAMING_"
 _UNSET = object()
+_TARGET = re.compile(r"mailto:[^@\s?]+@[^@\s?]+|https?://[^\s/]+(?:/\S*)?")
+_SITE = re.compile(r"https?://[^\s/]+(?:/\S*)?")
 DEFAULT_REDACTOR = "trace_streaming.redaction.redact"
 
 
@@ -83,6 +86,49 @@ class Limits:
         return cls(**limits)
 
 
+@dataclass(frozen=True)
+class Notify:
+    """Who is told what he does not see, and where its page is."""
+
+    site: str = ""
+    """The site's address, without a path: ``https://example.com``."""
+    approvals: tuple[str, ...] = ()
+    """Who is told of approvals that wait: ``mailto:NAME@HOST``, or the address of a webhook."""
+    failures: tuple[str, ...] = ()
+    """Who is told of traces that end with an error."""
+    secret: str = ""
+    """Signs webhooks; ``whsec_`` and base64, or any text."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody is."""
+        return bool(self.approvals or self.failures)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """From the setting.
+
+        :raises ValueError: for an unknown key, an address that is none, or none of the site where one is needed
+        """
+        names = [field.name for field in fields(cls)]
+        for name in told:
+            if name not in names:
+                raise ValueError(f"there is no {name!r}; there are {', '.join(names)}")
+        lists = {name: told.get(name, ()) for name in ("approvals", "failures")}
+        for name, targets in lists.items():
+            if not isinstance(targets, list | tuple) or not all(isinstance(target, str) for target in targets):
+                raise ValueError(f"{name} is no list of addresses")
+            for target in targets:
+                if not _TARGET.fullmatch(target):
+                    raise ValueError(f"{name} has an address that is neither mailto:NAME@HOST nor http:// or https://")
+        site, secret = told.get("site", ""), told.get("secret", "")
+        if not isinstance(secret, str) or not isinstance(site, str):
+            raise ValueError("site and secret are texts")  # noqa: TRY004  documented
+        if any(lists.values()) and not _SITE.fullmatch(site):
+            raise ValueError('site is the address of the pages that are told of, such as "https://example.com"')
+        return cls(site.rstrip("/"), tuple(lists["approvals"]), tuple(lists["failures"]), secret)
+
+
 class Conf:
     """The settings of this app; the project's setting has the prefix ``TRACE_STREAMING_``."""
 
@@ -90,6 +136,11 @@ class Conf:
     def ALLOWED_ORIGINS(self) -> Sequence[str]:
         """Origins of pages, beside those of the site itself, from which a browser's cookies let in."""
         return self._get("ALLOWED_ORIGINS", ())  # type: ignore[no-any-return]
+
+    @cached_property
+    def APPROVALS(self) -> Mapping[str, Mapping[str, Any] | None]:
+        """Tools that need a human, by patterns of their names, with what is asked; the first that fits counts."""
+        return self._get("APPROVALS", {})  # type: ignore[no-any-return]
 
     @cached_property
     def APPROVAL_PERMISSION_CLASSES(self) -> Sequence[str]:
@@ -183,6 +234,19 @@ class Conf:
     def METRICS_PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide who may read the metrics."""
         return self._get("METRICS_PERMISSION_CLASSES", ["rest_framework.permissions.IsAdminUser"])  # type: ignore[no-any-return]
+
+    @cached_property
+    def NOTIFY(self) -> Mapping[str, Any]:
+        """What :class:`Notify` has."""
+        return self._get("NOTIFY", {})  # type: ignore[no-any-return]
+
+    @cached_property
+    def notify(self) -> Notify:
+        """Who is told; nobody where the setting is wrong, as a check says."""
+        try:
+            return Notify.of(self.NOTIFY)
+        except (AttributeError, TypeError, ValueError):
+            return Notify()
 
     @cached_property
     def PERMISSION_CLASSES(self) -> Sequence[str]:

@@ -62,5 +62,23 @@ class ApprovalConflictError(TraceStreamingError):
         self.decision = decision
 
 
+class StopRequestedError(TraceStreamingError):
+    """Somebody has asked this run to stop (:meth:`.TraceEmitter.check_stop`).
+
+    :param requested_by: the name of whom
+    :param comment: what he has said
+    """
+
+    def __init__(self, requested_by: str = "", comment: str = "") -> None:
+        who = f" by {requested_by}" if requested_by else ""
+        super().__init__(f"This run was asked to stop{who}{f': {comment}' if comment else ''}")
+        self.requested_by = requested_by
+        self.comment = comment
+
+
+class NotStoppableError(TraceStreamingError):
+    """The trace does not run."""
+
+
 class StorageUnavailableError(TraceStreamingError, ConnectionError):
     """The database did not answer; the same request may work a moment later."""

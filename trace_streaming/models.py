@@ -271,6 +271,23 @@ class Approval(models.Model):
         blank=True,
         help_text=_("As they were written, for the agent alone: encrypted with SECRET_KEY."),
     )
+    on_decision = models.CharField(
+        _("called when it is decided"), max_length=300, blank=True, help_text=_("A dotted path, signed.")
+    )
+    group = models.CharField(
+        _("asked with"), max_length=64, blank=True, help_text=_("What is asked together is called for once.")
+    )
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("asked by"),
+        on_delete=models.SET_NULL,
+        related_name="+",
+        null=True,
+        help_text=_("From a program elsewhere: whose token it has."),
+    )
+    call_at = models.DateTimeField(
+        _("to be called"), null=True, help_text=_("Of what is decided; empty when it was called.")
+    )
 
     class Meta:
         verbose_name = _("approval")
@@ -279,11 +296,55 @@ class Approval(models.Model):
         indexes = [
             models.Index(fields=["decision", "expires_at"], name="trace_streaming_undecided"),
             models.Index(fields=["-requested_at", "-id"], name="trace_streaming_asked"),
+            models.Index(fields=["call_at"], name="trace_streaming_uncalled"),
         ]
         permissions = [("decide_approval", _("Can decide approvals"))]
 
     def __str__(self) -> str:
         return f"{self.action} ({self.trace_id})"
+
+
+class StopRequest(models.Model):
+    """That somebody has asked a trace's run to stop."""
+
+    trace_id = models.CharField(_("trace id"), max_length=128, db_index=True)
+    requested_at = models.DateTimeField(_("requested"))
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("requested by"), on_delete=models.SET_NULL, related_name="+", null=True
+    )
+    requested_by_name = models.CharField(_("name of who requested it"), max_length=254, blank=True)
+    channel = models.CharField(_("requested through"), max_length=16)
+    comment = models.TextField(_("comment"), blank=True)
+    is_standing = models.BooleanField(_("stands"), default=True, help_text=_("Until the trace ends."))
+
+    class Meta:
+        verbose_name = _("request to stop")
+        verbose_name_plural = _("requests to stop")
+
+    def __str__(self) -> str:
+        return self.trace_id
+
+
+class Notification(models.Model):
+    """That somebody is to be told of an approval that waits, or of a trace that failed. Deleted when he was."""
+
+    kind = models.CharField(_("kind"), max_length=16)
+    subject = models.CharField(_("subject"), max_length=200)
+    trace_id = models.CharField(_("trace id"), max_length=128)
+    target = models.CharField(
+        _("target"), max_length=64, help_text=_("SHA-256 of the address: many a webhook's is a secret.")
+    )
+    noted_at = models.DateTimeField(_("noted"))
+    due_at = models.DateTimeField(_("due"), db_index=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+        constraints = [models.UniqueConstraint(fields=["kind", "subject", "target"], name="trace_streaming_noted")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
 
 
 class HiddenValue(models.Model):

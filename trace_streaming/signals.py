@@ -14,10 +14,17 @@
     A call says something while it says it: a :class:`~trace_streaming.events.deltas.TextDelta`, redacted. Sent in a
     thread of the emitter, at most four times a second for each call; nothing of it is stored.
 ``decision_requested(sender, request)``
-    An agent asks: an :class:`~trace_streaming.emitting.approval_requests.ApprovalRequest`, or an ``AskedBefore``.
-    Whoever takes it returns a future of the :class:`~trace_streaming.emitting.approval_requests.Decision`.
+    An agent asks: an :class:`~trace_streaming.emitting.approval_requests.ApprovalRequest`, an ``AskedBefore``
+    or a ``Withdrawal``. Whoever takes it returns a future, of the :class:`~trace_streaming.emitting.decision.Decision`.
 ``approval_decided(sender, approval)``
     An :class:`~trace_streaming.models.Approval` was decided in this process, or its time is over.
+``stop_requested(sender, stop)``
+    Somebody has asked a run to stop, in this process: the :class:`~trace_streaming.models.StopRequest`.
+``stop_looked_for(sender, emitter)``
+    An agent looks whether it is asked to stop: its :class:`~trace_streaming.emitting.stopping.StoppableEmitter`
+    wants to be told.
+``notifications_noted(sender)``
+    Rows of :class:`~trace_streaming.models.Notification` were committed in this process.
 ``flush_requested(sender, timeout)``
     Somebody waits, at most ``timeout`` seconds, until all that was emitted is stored. A receiver returns whether
     it is.
@@ -34,4 +41,7 @@ events_recorded = Signal(use_caching=True)
 text_streamed = Signal(use_caching=True)
 decision_requested = Signal()
 approval_decided = Signal()
+stop_requested = Signal()
+stop_looked_for = Signal(use_caching=True)
+notifications_noted = Signal()
 flush_requested = Signal()

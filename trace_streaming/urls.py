@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from .monitoring.dashboard import dashboard, dashboard_trace, dashboard_traces
+from .monitoring.dashboard import dashboard, dashboard_approvals, dashboard_trace, dashboard_traces
 from .monitoring.health import HealthView
 from .monitoring.metrics import MetricsView
 
@@ -14,6 +14,7 @@ urlpatterns = [
     path("ws/health", HealthView.as_view(), name="health"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("dashboard/", dashboard, name="dashboard"),
+    path("dashboard/approvals/", dashboard_approvals, name="dashboard-approvals"),
     path("dashboard/traces/", dashboard_traces, name="dashboard-traces"),
     path("dashboard/traces/<str:trace_id>", dashboard_trace, name="dashboard-trace"),
     path("api/", include("trace_streaming.api.urls")),

@@ -66,7 +66,7 @@ def test_what_is_named_is_held_and_what_is_not_is_let_go(client: APIClient) -> N
     """One lease for each sender; a trace that has not begun is held once it has."""
     begun("a", "b")
     response = beat(client, "a", "b", "not yet")
-    assert (response.status_code, response.json()) == (200, {"held": 2, "expires_in": 30.0})
+    assert (response.status_code, response.json()) == (200, {"held": 2, "expires_in": 30.0, "stops": {}})
     begun("not yet")
     assert beat(client, "b", "not yet").json()["held"] == 2
     assert (held(), EmitterLease.objects.count()) == (["b", "not yet"], 1)
@@ -101,7 +101,7 @@ def test_a_sender_holds_what_it_may_add_to(writer: User) -> None:
     owner, stranger = User.objects.create_user("owner"), User.objects.create_user("stranger")
     begun("owned", owner=owner)
     begun("other")
-    assert beat(logged_in(stranger), "owned", "other").json() == {"held": 0, "expires_in": 30.0}
+    assert beat(logged_in(stranger), "owned", "other").json() == {"held": 0, "expires_in": 30.0, "stops": {}}
     assert EmitterLease.objects.count() == 0
     assert beat(logged_in(owner), "owned", "other").json()["held"] == 1
     assert held() == ["owned"]
@@ -150,4 +150,4 @@ def test_where_there_are_no_leases_none_is_asked_for(client: APIClient, settings
     """The sender need not come again."""
     settings.TRACE_STREAMING_LEASE_SECONDS = None
     begun("a")
-    assert beat(client, "a").json() == {"held": 0, "expires_in": None}
+    assert beat(client, "a").json() == {"held": 0, "expires_in": None, "stops": {}}

@@ -197,6 +197,30 @@ def test_the_admin_shows_the_dashboard_to_those_who_may_view_traces(ada: User, s
     assert "<trace-dashboard" in client_of(staff).get("/admin/trace_streaming/trace/dashboard/").content.decode()
 
 
+def test_decided_approvals_are_of_traces_that_one_may_watch(ada: User, client: Client, settings: Settings) -> None:
+    """The newest first, with what was decided, by whom, and when."""
+    ask("hers", 60)
+    ask("hers", 50, "approved")
+    ask("theirs", 40, "rejected")
+    now = datetime.now(UTC)
+    Approval.objects.exclude(decision="").update(decided_at=now, decided_by_name="bob", comment="fine", channel="api")
+    viewer = User.objects.create_user("viewer")
+    viewer.user_permissions.add(Permission.objects.get(codename="view_trace"))
+
+    def decided(client: Client) -> list[str]:
+        return [each["approval_id"] for each in client.get("/api/approvals/?state=decided").json()["approvals"]]
+
+    assert decided(client_of(ada)) == ["hers-50"]
+    assert decided(client_of(viewer)) == ["theirs-40", "hers-50"]
+    assert decided(client_of(User.objects.create_user("staff", is_staff=True))) == []
+    assert client.get("/api/approvals/?state=decided").status_code in (401, 403)
+    assert client_of(ada).get("/api/approvals/?state=dance").status_code == 400
+    (shown,) = client_of(ada).get("/api/approvals/?state=decided").json()["approvals"]
+    assert (shown["decision"], shown["decided_by_name"], shown["comment"]) == ("approved", "bob", "fine")
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = ["tests.api.test_signals.OnlyTheirs"]
+    assert decided(client_of(ada)) == ["theirs-40"]
+
+
 def test_an_open_approval_says_whether_the_requester_may_decide(ada: User, settings: Settings) -> None:
     """The owner watches, and waits for somebody who may; no page offers him what is refused."""
     settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["trace_streaming.permissions.MayDecideApprovals"]

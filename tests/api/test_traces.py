@@ -15,7 +15,9 @@ from rest_framework.test import APIClient
 
 from trace_streaming.api import pages as module
 from trace_streaming.api.traces import TraceFilter
+from trace_streaming.emitting import event_factory
 from trace_streaming.emitting.project_events import make_event
+from trace_streaming.events import AGENT_EVENTS
 from trace_streaming.models import Trace, TraceTag
 from trace_streaming.storage import store
 
@@ -144,6 +146,13 @@ def test_filters(viewer: User, owner: User) -> None:
     assert listed(viewer, started_after="2026-01-05T12:10:00Z") == ["c", "b"]
     assert listed(viewer, started_before="2026-01-05T13:10:00+01:00") == ["a"]
     assert listed(viewer, event="budget_warning") == ["c"]
+    store.append([make_event("b", "tool_call_complete", {"tool": "search"}, "success", timestamp=NOON)[0]])
+    ended = {"name": "gpt-5"}
+    extra = event_factory.make_event("a", "llm_call_complete", ended, "success", extra_events=AGENT_EVENTS)[0]
+    store.append([extra])
+    assert listed(viewer, tool="search") == ["b"]
+    assert listed(viewer, model="gpt-5") == ["a"]
+    assert listed(viewer, model="search") == []
     assert listed(viewer, metadata="nightly") == ["a"]
     assert listed(viewer, metadata="é") == ["a"]
     assert listed(viewer, metadata="weekly", state="success") == []

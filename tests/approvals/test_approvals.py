@@ -24,7 +24,8 @@ from pytest_django import Settings
 from trace_streaming import TraceEmitter, events_recorded
 from trace_streaming.approvals import decisions
 from trace_streaming.approvals import waiting as approval_waiting
-from trace_streaming.emitting.approval_requests import AskedBefore, Decision, arguments_hash, ask, with_originals
+from trace_streaming.emitting.approval_requests import AskedBefore, arguments_hash, ask
+from trace_streaming.emitting.decision import Decision, with_originals
 from trace_streaming.events import TraceEvent
 from trace_streaming.events.freezing import JSON
 from trace_streaming.exceptions import (

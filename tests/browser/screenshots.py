@@ -21,7 +21,7 @@ from rich.text import Text
 from tests.live.servers import migrated_file
 
 from .conftest import BROWSER_ARGUMENTS, ROOT, Site, find_browser, finish, manage_command
-from .viewing import RECORDINGS, expect_state, open_event
+from .viewing import RECORDINGS, expect_state
 
 WIDE = (1280, 760)
 NARROW = (360, 740)
@@ -30,6 +30,10 @@ COLUMNS, TERMINAL_LINES = 112, 20
 CREATE_USER = 'from django.contrib.auth.models import User; User.objects.create_superuser("demo", password="demo")'
 LIVE_EVENTS = 33
 """So many of the run are emitted when its picture is taken: the last is the start of a call."""
+PLAY = (
+    "import django; django.setup(); import time; from cuga_site.scripted_run import play_scripted_run;"
+    " play_scripted_run(lambda seconds: time.sleep(seconds) or False)"
+)
 LIVE_RUN = RECORDINGS / "swe-agent-ctf-katy.jsonl"
 PACES = {"swe-agent-marshmallow-1867": 1.0, "cuga-orchestrator": 0.15}
 """As the demonstration plays them: what is seen on the time axis is how long the run took."""
@@ -70,20 +74,43 @@ async def take_all(site: Site, browser: Browser, folder: Path) -> None:
     async with shown(browser, site.url("/dashboard/traces/swe-agent-ctf-katy"), WIDE) as page:
         await live.emit(beginning)
         await expect(page.locator(".fact-events")).to_have_text(f"{LIVE_EVENTS} events", timeout=30_000)
-        await page.screenshot(path=folder / "trace-page.png")
     await take_terminal(site, folder)
     await live.stop()
     await finished
-    async with shown(browser, site.url("/dashboard/traces/swe-agent-marshmallow-1867"), WIDE, "dark") as page:
-        await expect_state(page, "Ended: success")
-        await open_event(page, 34)
-        await page.screenshot(path=folder / "trace-page-dark.png")
+    await take_scripted_run(site, browser, folder)
     async with shown(browser, site.url("/dashboard/traces/cuga-orchestrator"), WIDE) as page:
         await expect_state(page, "Ended: error")
         await page.screenshot(path=folder / "approvals.png")
     async with shown(browser, site.url("/dashboard/traces/cuga-orchestrator"), NARROW, "dark") as page:
         await expect_state(page, "Ended: error")
         await page.screenshot(path=folder / "trace-page-narrow.png")
+
+
+async def take_scripted_run(site: Site, browser: Browser, folder: Path) -> None:
+    """The demonstration's run: while a human is asked, a model's answer, what is asked, and the list with it."""
+    environment = {**site.environment, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", PLAY, cwd=ROOT, env=environment)
+    async with shown(browser, site.url("/dashboard/traces/"), (1280, 560)) as page:
+        row = page.locator("trace-list tr").filter(has_text="Mend the flaky checkout test")
+        name = row.locator("a.name")
+        await expect(name).to_be_visible(timeout=30_000)
+        await expect(row.get_by_role("link", name="Waits for you")).to_be_visible(timeout=60_000)
+        await page.screenshot(path=folder / "traces.png")
+        address = site.url(await name.get_attribute("href") or "")
+    async with shown(browser, address, WIDE) as page:
+        approval = page.locator(".rows > .kind-approval")
+        await expect(approval.get_by_text("Decide", exact=True)).to_be_visible(timeout=30_000)
+        await page.screenshot(path=folder / "trace-page.png")
+        await approval.click()
+        body = page.get_by_role("textbox", name="body")
+        await body.fill((await body.input_value()).replace("100 runs passed", "200 runs passed"))
+        await page.screenshot(path=folder / "approve.png")
+    async with shown(browser, address, WIDE, "dark") as page:
+        await page.locator(".rows > .kind-llm").last.click()
+        await expect(page.locator(".panel .markdown table")).to_be_visible()
+        await page.screenshot(path=folder / "trace-page-dark.png")
+    agent.terminate()
+    await agent.wait()
 
 
 async def take_admin(site: Site, browser: Browser, folder: Path) -> None:

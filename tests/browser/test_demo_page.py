@@ -240,7 +240,7 @@ async def test_axe_finds_nothing(
         await page.goto(site.url(f"/dashboard/traces/{trace_id}"))
         await expect_state(page, {"waiting": "Live", "axe": "Ended: error"}[trace_id])
         await expect_accessible(page)
-    await page.get_by_text("Events", exact=True).click()
+    await page.get_by_text("Filter", exact=True).click()
     await expect_accessible(page)
     await open_event(page, 2)
     await expect_accessible(page)

@@ -17,6 +17,7 @@ import {
   oneLine,
   parseTime,
 } from "../../trace_streaming/static/trace_streaming/viewer/format.js";
+import { excerpt, partsOf } from "../../trace_streaming/static/trace_streaming/viewer/matches.js";
 import { Run } from "../../trace_streaming/static/trace_streaming/viewer/run.js";
 import { isOver, label, outcome, preview, usage } from "../../trace_streaming/static/trace_streaming/viewer/summary.js";
 import { TimeScale } from "../../trace_streaming/static/trace_streaming/viewer/timescale.js";
@@ -307,9 +308,98 @@ describe("filters", () => {
 
   test("folded calls hide what is inside of them", () => {
     assert.deepEqual(
-      shown((filter) => filter.folded.add(run.rows[0])),
+      shown((filter) => filter.fold(run.rows[0], true)),
       [0, 2, 3],
     );
+  });
+});
+
+describe("what is looked for", () => {
+  const run = runOf(
+    [START, 0, { tool: "bash", call_id: "a", args: { command: 'say "hi" \\ there' } }, "pending"],
+    [COMPLETE, 20, { tool: "bash", call_id: "a", duration_ms: 2000 }],
+    ["llm_call_start", 30, { call_id: "b", "gen_ai.request.model": "gpt-5" }, "pending"],
+    ["llm_call_error", 40, { call_id: "b", duration_ms: 100, error: "busy" }, "error"],
+    ["step_start", 50, { call_id: "c", kind: "chain" }, "pending"],
+    [START, 60, { tool: "read", call_id: "d", parent_call_id: "c" }, "pending"],
+    [COMPLETE, 70, { tool: "read", call_id: "d", outcome: "cancelled" }, "warning"],
+    ["step_complete", 80, { call_id: "c" }],
+  );
+  const found = (text, change = () => {}) => {
+    const filter = new Filter();
+    filter.text = text;
+    change(filter);
+    return run.rows.filter((row) => filter.shows(row)).map(({ first }) => first.sequence);
+  };
+
+  for (const [text, sequences] of [
+    ["tool:bash", [1]],
+    ["TOOL:Ba", [1]],
+    ["kind:tool", [1, 6]],
+    ["kind:model", [3]],
+    ["kind:tool kind:step", [1, 5, 6]],
+    ["model:gpt", [3]],
+    ["status:error", [3]],
+    ["status:cancelled", [6]],
+    ["event:tool_call", [1, 6]],
+    [">1s", [1]],
+    [">50ms <1s", [3]],
+    ["status:error busy", [3]],
+    ["status:error bash", []],
+    ['"hi" \\\\ THERE', []],
+    ['say "\\ there"', [1]],
+    ["command say", [1]],
+    ["nothing:else", []],
+  ]) {
+    test(text, () => assert.deepEqual(found(text), sequences));
+  }
+
+  test("boxes of kinds, tools and models are as the words that say so", () => {
+    assert.deepEqual(
+      found("", (filter) => filter.kinds.add("llm")),
+      [3],
+    );
+    assert.deepEqual(
+      found("", (filter) => filter.tools.add("read").add("bash")),
+      [1, 6],
+    );
+    assert.deepEqual(
+      found("", (filter) => filter.tools.add("read") && filter.models.add("gpt-5")),
+      [3, 6],
+    );
+    assert.deepEqual([[...run.tools], [...run.models]], [["bash", "read"], ["gpt-5"]]);
+  });
+
+  test("steps are folded until a reader unfolds them, and hide nothing from a search", () => {
+    assert.deepEqual(found(""), [1, 3, 5]);
+    assert.deepEqual(found("read"), [6]);
+    assert.deepEqual(
+      found("", (filter) => filter.fold(run.ofCall("c"), false)),
+      [1, 3, 5, 6],
+    );
+    assert.deepEqual(
+      found("", (filter) => filter.foldSteps(false)),
+      [1, 3, 5, 6],
+    );
+  });
+
+  test("marks stand where the match is, also behind letters that change their length", () => {
+    const marks = (text, ...words) =>
+      partsOf(text, words)
+        .filter(({ isMatch }) => isMatch)
+        .map(({ text }) => text);
+    assert.deepEqual(marks("\u0130\u0130\u0130 Straße", "straße"), ["Straße"]);
+    assert.deepEqual(marks("a.b a+b (x)", "a.b", "(x"), ["a.b", "(x"]);
+    assert.deepEqual(marks("aXa", "x", "a"), ["a", "X", "a"]);
+    assert.equal(partsOf("abc", []).length, 1);
+  });
+
+  test("the text around what is found is shown, and no half of a letter", () => {
+    const text = `${"\u{1f600}".repeat(60)} needle ${"y".repeat(500)}`;
+    const shown = excerpt(text, ["needle"]);
+    assert.match(shown, /^\u2026 \u{1f600}+ needle y+$/u);
+    assert.ok(shown.length < 260);
+    assert.equal(excerpt("hay", ["needle"]), null);
   });
 });
 

@@ -250,3 +250,14 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(2 * histories.REMEMBERED):
         emitter.emit("llm_call_start", {"call_id": str(number), INPUT: [{"role": "user", "content": str(number)}]})
     assert len(emitter._histories._sent) == histories.REMEMBERED
+
+
+def test_messages_that_are_told_at_the_end_are_not_repeated_either(events: list[dict[str, Any]]) -> None:
+    """Some frameworks know them only then."""
+    emitter = TraceEmitter()
+    first, second = {"role": "user", "content": "hi"}, {"role": "user", "content": "more"}
+    for call_id, sent in (("a", [SYSTEM, first]), ("b", [SYSTEM, first, second])):
+        emitter.emit("llm_call_start", {"call_id": call_id})
+        emitter.emit("llm_call_complete", {"call_id": call_id, INPUT: sent}, "success")
+    told = events[-1]["details"]
+    assert (told["history_call_id"], told["history_count"], len(told[INPUT])) == ("a", 2, 1)

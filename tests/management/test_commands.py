@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +15,14 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from cuga_site.management.commands import demo
+from cuga_site.scripted_run import play_scripted_run
 from cuga_site.test_runner import PytestRunner
 from tests.live.services import free_port
-from trace_streaming.models import Event, Trace
+from trace_streaming.approvals import decisions
+from trace_streaming.events import format_timestamp
+from trace_streaming.events.spans import Spans
+from trace_streaming.models import Approval, Event, Trace
+from trace_streaming.recording.recorder import recorder
 from trace_streaming.redaction import redact
 
 
@@ -106,6 +112,32 @@ def test_the_demonstration_plays_fresh_runs_until_it_is_stopped(monkeypatch: pyt
     assert [trace.trace_id.startswith("swe-agent-ctf-katy-") for trace in traces[:1]] == [True]
     assert traces.count() == 9
     assert {trace.state for trace in traces} <= {"success", "error"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("answer", "told"), [("approved", "the team was told"), ("rejected", "nobody was told")])
+def test_the_demonstration_shows_agents_models_and_a_decision(answer: str, told: str) -> None:
+    """The run goes on with what was decided; of two agents at once each has its own calls below it."""
+    run = threading.Thread(target=play_scripted_run, args=(lambda _: False,))
+    run.start()
+    while not (asked := Approval.objects.first()):
+        assert run.is_alive()
+        recorder.flush(1)
+    decisions.decide(asked, answer, user=None, channel="api")
+    run.join(20)
+    assert recorder.flush(10)
+    trace = Trace.objects.get()
+    assert (trace.name, trace.state) == ("Mend the flaky checkout test", "success")
+    assert (trace.model_calls, trace.tool_calls > 3, trace.cost is not None) == (6, True, True)
+    columns = ("sequence", "event", "status", "details", "timestamp")
+    events = [
+        {**event, "details": orjson.loads(event["details"]), "timestamp": format_timestamp(event["timestamp"])}
+        for event in Event.objects.order_by("sequence").values(*columns)
+    ]
+    (root,) = [span for span in Spans(events).roots() if span.kind == "agent"]
+    assert root.ended is not None
+    assert told in root.ended["details"]["result"]
+    assert [span.name for span in root.children if span.kind == "agent"] == ["reader", "tester"]
 
 
 def test_the_demonstration_refuses_to_run_without_debug(settings: Settings) -> None:

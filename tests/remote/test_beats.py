@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.remote.ingest_servers import ScriptedServer
+from trace_streaming.emitting.stopping import Listeners
 from trace_streaming.remote import RemoteTraceEmitter, beats
 from trace_streaming.remote.ingest import IngestClient
 from trace_streaming.remote.sender import all_senders
@@ -108,7 +109,7 @@ def test_of_too_many_the_newest_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     """What a beat says stays small; one that goes on is among the newest again."""
     monkeypatch.setattr(beats, "MAX_OPEN", 2)
     with ScriptedServer().serving() as server:
-        told = beats.OpenTraces()
+        told = beats.OpenTraces(Listeners())
         for trace_id in ("a", "b", "a", "c", "a"):
             told.opened(trace_id)
         client = IngestClient(server.url, "Token secret")

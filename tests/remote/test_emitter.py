@@ -132,7 +132,7 @@ def test_agents_models_and_steps_need_no_names_of_the_sender(site: str, settings
     """They are taken by themselves; the site must have declared them, and names the setting where it has not."""
     settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS[:3]
     emitter = RemoteTraceEmitter(site, "writer", "t")
-    for name in AGENT_EVENTS:
+    for name in AGENT_EVENTS[:9]:
         emitter.emit(name)
     assert emitter.flush(20)
     assert [event["event"] for event in stored("t")] == ["agent_start", "agent_complete", "agent_error"]
@@ -199,10 +199,9 @@ def test_strangers_and_their_events_are_turned_away(site: str) -> None:
 
 
 def test_the_contract_is_that_of_the_local_emitter() -> None:
-    """Whatever an orchestrator calls is there; only approvals are asked for inside a project alone."""
-    approvals = {"request_approval", "arequest_approval", "wait_for", "await_for"}
+    """Whatever an orchestrator calls is there."""
     public = {name for name in dir(TraceEmitter) if not name.startswith("_")}
-    assert public - {name for name in dir(RemoteTraceEmitter) if not name.startswith("_")} == approvals
+    assert public <= set(dir(RemoteTraceEmitter))
     assert frozenset(CANONICAL_EVENTS) == RemoteTraceEmitter.CANONICAL_EVENTS
     emitter = RemoteTraceEmitter("http://127.0.0.1:9", "token", "")
     assert emitter

@@ -61,9 +61,17 @@ def test_a_line_says_what_matters_and_obeys_nothing() -> None:
     assert "\x1b[2J" not in line
     assert "\x9b" not in line
     plain = rendered(event_line(EVENT), Console(file=io.StringIO(), width=20))
-    words = ["3", "success", "tool_call_complete", "sea\ufffd[2Jrch", "12", "ms", '{"result":"\ufffd31m"}']
+    words = ["3", "success", "tool_call_complete", "sea\ufffd[2Jrch", "12", "ms", "result:", "\ufffd31m"]
     assert plain.split()[1:] == words
     assert plain.count("\n") == 1
+
+
+def test_details_are_read_as_text() -> None:
+    """Texts as they are, on one line; of a model's messages what the last says; all else as JSON."""
+    parts = [{"type": "text", "content": "It is\n fine."}, {"type": "tool_call", "name": "search"}]
+    told = {"gen_ai.output.messages": [{"role": "assistant", "parts": parts}], "steps": [1, 2], "why": 'say "hi"'}
+    line = event_line({**EVENT, "event": "llm_call_complete", "tool_name": None, "details": told}).plain
+    assert line.endswith('gen_ai.output.messages: It is fine.  steps: [1,2]  why: say "hi"')
 
 
 def test_lines_are_indented_by_what_they_are_inside_of() -> None:

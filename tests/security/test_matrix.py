@@ -107,13 +107,15 @@ NAMED: Final[dict[str, dict[str, object]]] = {
     "api-trace": {"GET": 200},
     "api-events": {"GET": 200, "POST": "add"},
     "api-export": {"GET": 200},
+    "api-stop": {"GET": 200, "POST": "decide"},
+    "approvals": {"GET": 200, "POST": "ask"},
     "api-end": {"POST": "add"},
     "api-deltas": {"POST": "tell"},
     "api-stream": {"GET": 200},
     "ticket": {"POST": "ticket"},
     "trace-signals": {"GET": 200},
-    "approvals": {"GET": 200},
     "approval": {"GET": 200, "POST": "decide"},
+    "asked-approval": {"GET": "asked", "DELETE": "asked"},
     "dashboard-trace": {"GET": "page"},
 }
 """Doors of one trace."""
@@ -121,6 +123,7 @@ COMMON: Final[dict[str, dict[str, object]]] = {
     "health": {"GET": "health"},
     "metrics": {"GET": "staff"},
     "dashboard": {"GET": "page of all"},
+    "dashboard-approvals": {"GET": "page of all"},
     "dashboard-traces": {"GET": "page of all"},
     "api-root": {"GET": "open"},
     "api-traces": {"GET": "list"},
@@ -131,7 +134,7 @@ COMMON: Final[dict[str, dict[str, object]]] = {
     "api-beat": {"POST": "beat"},
 }
 """Doors of all traces."""
-COMMANDS: Final = ("ping", "ack", "subscribe", "renew", "decide", "close")
+COMMANDS: Final = ("ping", "ack", "subscribe", "renew", "decide", "stop", "close")
 
 
 def routes(patterns: Any) -> Iterator[URLPattern]:
@@ -195,6 +198,7 @@ def prepare() -> None:
         arguments={"of": MARK},
         arguments_hash="h",
         allowed=["approved", "rejected"],
+        asked_by=owner,
         requested_at=now,
         expires_at=now + timedelta(hours=1),
     )
@@ -234,12 +238,12 @@ def expected(policy: Policy, person: str, rule: object) -> int | set[int]:
     match rule:
         case int():
             return rule if sees else no
-        case "add" | "tell":
+        case "add" | "tell" | "ask" | "asked":
             if not is_known:
                 return 401
             if policy.lets_in is not None and person not in policy.lets_in:
                 return 403
-            done = 204 if rule == "tell" else 200
+            done = {"add": 200, "tell": 204, "ask": 201, "asked": 200 if person in OWNERS else 404}[rule]
             return done if adds else (403 if sees else 404)
         case "decide":
             return (200 if person in policy.deciders else 403) if sees else no
@@ -282,6 +286,7 @@ def path_of(name: str) -> str:
         "health": "/ws/health",
         "metrics": "/metrics",
         "dashboard": "/dashboard/",
+        "dashboard-approvals": "/dashboard/approvals/",
         "dashboard-traces": "/dashboard/traces/",
         "dashboard-trace": f"/dashboard/traces/{TRACE}",
         "api-root": "/api/",
@@ -289,6 +294,7 @@ def path_of(name: str) -> str:
         "api-trace": f"/api/traces/{TRACE}/",
         "trace-signals": f"/api/traces/{TRACE}/signals",
         "approval": f"/api/traces/{TRACE}/approvals/{ASKED}",
+        "asked-approval": f"/api/traces/{TRACE}/approvals/{ASKED}/decision",
         "signals": "/api/signals/",
         "signals-series": "/api/signals/series",
         "signals-tools": "/api/signals/tools",
@@ -302,6 +308,8 @@ BODIES: Final[dict[str, Any]] = {
     "api-end": {"state": "success"},
     "api-deltas": {"call_id": "c1", "offset": 0, "text": "a word"},
     "approval": {"decision": "approved"},
+    "approvals": {"approval_id": "asked-by-somebody", "binding": "0" * 64, "action": "look"},
+    "api-stop": {},
     "ticket": {},
     "api-beat": {"sender": "s1"},
 }
@@ -317,7 +325,7 @@ async def knock(person: Person, name: str, method: str) -> tuple[int, str]:
         body = orjson.dumps(BODIES[name])
         response: Any = await client.post(path, body, content_type="application/json", headers=headers)
     else:
-        response = await client.get(path, headers=headers)
+        response = await (client.delete if method == "DELETE" else client.get)(path, headers=headers)
     if not response.streaming:
         return response.status_code, response.content.decode()
     chunks = aiter(response)
@@ -373,6 +381,7 @@ async def sockets(policy: Policy, person: Person) -> dict[str, object]:
         got["subscribe"] = await answer(socket, {"type": "subscribe", "events": ["plan_created"]})
         got["renew"] = await answer(socket, {"type": "renew", "ticket": "forged"})
         got["decide"] = await answer(socket, {"type": "decide", "approval_id": ASKED, "decision": "approved"})
+        got["stop"] = await answer(socket, {"type": "stop"})
         await socket.send_to('{"type":"ack","sequence":1}')  # which is not answered
         await socket.send_to('{"type":"close"}')
         while (said := await socket.receive_output(timeout=5))["type"] != "websocket.close":
@@ -384,6 +393,7 @@ async def sockets(policy: Policy, person: Person) -> dict[str, object]:
 def expected_at_sockets(policy: Policy, person: str) -> dict[str, object]:
     is_owner = person in OWNERS
     sees = person in policy.watchers and (person != "inactive owner" or policy is POLICIES["AllowAny"])
+    adds = person not in NOBODY and (is_owner or person == "superuser")  # and has ended the trace at another door
     if person == "owner's ticket" and not sees:
         return {"socket": 4401}  # nobody gave him one
     if not sees:
@@ -394,6 +404,7 @@ def expected_at_sockets(policy: Policy, person: str) -> dict[str, object]:
         "subscribe": 0,
         "renew": 4401,
         "decide": 0 if person in policy.deciders else 4403,
+        "stop": (4409 if adds else 0) if person in policy.deciders else 4403,
         "close": 1000,
     }
 
@@ -417,6 +428,7 @@ async def test_who_gets_what(settings: Settings, policy_name: str, name: str) ->
             sees = expected(policy, name, 200) == 200
             counts = rule == "signals" and name in (OWNERS | STAFF)  # staff may count, and so may owners their own
             page = rule == "page of all" or door == "health"
+            counts |= rule == "asked"  # whoever has asked knows what
             if not sees and not counts and not page and status < 400:
                 assert MARK not in said, (door, said)
             if status >= 400:

@@ -95,6 +95,15 @@ def test_a_call_is_kept_with_what_its_start_said() -> None:
     assert list(ModelCall.objects.order_by("sequence").values_list("sequence", flat=True)) == [2, 4, 5]
 
 
+def test_a_call_of_a_trace_that_begins_again_is_not_taken_for_the_old_one() -> None:
+    """Its id may be the same; where its start names no model, that of its end counts."""
+    store.append([event("llm_call_start", gen_ai__request__model="gpt-5", call_id="1")])
+    Trace.objects.all().delete()
+    names = ("llm_call_start", "llm_call_complete")
+    store.append([event(name, name="big", call_id="1") for name in names])
+    assert ModelCall.objects.get().model == "big"
+
+
 def test_the_calls_of_many_traces_are_kept_at_once() -> None:
     """One statement for a batch, whatever number of traces it has; each call is of its own trace and event."""
     ends = [replace(event("llm_call_complete", name="m", duration_ms=n), trace_id=f"t-{n}") for n in range(1, 6)]

@@ -20,7 +20,6 @@ from trace_streaming import AGENT_EVENTS, TraceEmitter
 from trace_streaming.approvals.decisions import decide
 from trace_streaming.exceptions import InvalidDecisionError
 from trace_streaming.models import Approval
-from trace_streaming.recording.recorder import recorder
 from trace_streaming.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,8 +159,7 @@ def test_an_approval_is_counted_with_its_outcome() -> None:
     """Once, whoever decides; its wait is in seconds."""
     before = value("approval_wait_seconds_count", outcome="approved")
     emitter = TraceEmitter("approved")
-    request = emitter._approval_request("send", "", "low", None, 60, ("approved",), None)
-    recorder.record(request.record)
+    emitter.ask_approval("send", risk_level="low", allowed=["approved"])
     assert emitter.flush(10)
     approval = Approval.objects.get()
     for _ in range(2):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.watching.test_hub import Watcher, watching
+from tests.watching.test_hub import Watcher, until, watching
 from trace_streaming import TraceEmitter
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.models import Event
@@ -31,11 +31,15 @@ async def frame(watcher: Watcher, kind: str) -> dict[str, Any]:
 
 async def test_text_reaches_live_watchers_and_is_not_stored(settings: Any) -> None:
     """In order, with its place in the text; the log has the call's start and its result, and no more numbers."""
-    settings.TRACE_STREAMING_EXTRA_EVENTS = ("llm_call_start", "llm_call_complete")
+    settings.TRACE_STREAMING_EXTRA_EVENTS = ("llm_call_start", "llm_call_complete", "llm_call_error")
     async with watching("t", None, V1) as watcher:
         await frame(watcher, "live")
         emitter = TraceEmitter("t")
         with emitter.llm_call("m") as call:
+            await frame(watcher, "events")  # who still reads the log does without
+            subscription = watcher.subscription
+            assert subscription is not None
+            await until(lambda: not subscription.is_behind)
             call.stream("The weather ").stream("is fine ")
             first = await frame(watcher, "delta")
             call.stream("and it stays so.\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import orjson
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -18,9 +18,11 @@ from django.utils.translation import gettext_lazy as _
 
 from trace_streaming.analytics.windows import trace_signals
 from trace_streaming.approvals.decisions import approvals
+from trace_streaming.exceptions import NotStoppableError
 from trace_streaming.models import Event, StreamServer, Trace, stored_now
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.servers.presence import living, watchers_by_trace
+from trace_streaming.stopping.requests import request_stop_as
 from trace_streaming.storage.retention import prune
 from trace_streaming.storage.times import local_time
 
@@ -47,7 +49,7 @@ class TraceAdmin(ExportAdmin):
         *("trace_id", "name", "state_text", "started_at", "duration_text", "event_count", "error_count"),
         *("watchers", "owner"),
     )
-    actions = ("export_json_lines", "export_chrome", "prune_selected")
+    actions = ("export_json_lines", "export_chrome", "stop_selected", "prune_selected")
     list_filter = ("state", "started_at")
     list_select_related = ("owner",)
     search_fields = ("trace_id", "name", "conversation")
@@ -141,6 +143,21 @@ class TraceAdmin(ExportAdmin):
         text = _("Deleted %(traces)d traces with %(events)d events.") % {"traces": len(traces), "events": deleted}
         self.message_user(request, text)
         return None
+
+    @admin.action(description=_("Ask selected traces to stop"))
+    def stop_selected(self, request: HttpRequest, queryset: QuerySet[Trace]) -> None:
+        """Those that run, and that the user may stop."""
+        asked, refused = 0, 0
+        for trace in queryset.filter(state=Trace.State.RUNNING):
+            try:
+                request_stop_as(request, trace.trace_id, None, "admin")
+                asked += 1
+            except (PermissionDenied, NotStoppableError):
+                refused += 1
+        self.message_user(request, _("Asked %(asked)d traces to stop.") % {"asked": asked})
+        if refused:
+            text = _("%(refused)d traces have ended meanwhile, or are not yours to stop.") % {"refused": refused}
+            self.message_user(request, text, messages.WARNING)
 
     @admin.display(description=_("duration"))
     def duration_text(self, trace: Trace) -> str:

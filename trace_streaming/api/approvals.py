@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,9 +18,11 @@ from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundEr
 from trace_streaming.models import Approval, Trace
 from trace_streaming.permissions import MaySeeSignals, find_trace, may_decide, may_watch, may_watch_all, traces_to_watch
 from trace_streaming.storage.store import database
-from trace_streaming.storage.times import UtcNow
+from trace_streaming.storage.times import UtcNow, as_utc
 
 from .access import TraceView
+from .asking import ask_for, question_of, refused
+from .conflicts import Conflict
 from .fields import UtcModelSerializer
 
 MAX_OPEN: Final = 100
@@ -60,12 +62,6 @@ class DecisionSerializer(serializers.Serializer[Any]):
     edited = serializers.DictField(required=False, help_text="With `edited`: all arguments, as they are to be.")
 
 
-class Conflict(APIException):
-    """Somebody has decided differently, or the time is over."""
-
-    status_code = status.HTTP_409_CONFLICT
-
-
 class ApprovalsView(TraceView, ListAPIView[Approval]):
     """The approvals of a trace, newest first, for those who may watch it."""
 
@@ -77,6 +73,16 @@ class ApprovalsView(TraceView, ListAPIView[Approval]):
     def get_queryset(self) -> QuerySet[Approval]:
         """Of the trace that the URL names."""
         return approvals().filter(trace_id=self.watched_trace().trace_id)
+
+    def post(self, request: Request, trace_id: str) -> Response:
+        """Ask for one, from a program elsewhere that may add events: 201; again, 200."""
+        trace = self.writable_trace()
+        try:
+            approval, is_new = ask_for(trace, request.user, question_of(request))
+        except ValueError as error:
+            raise refused(error) from None
+        told = {"approval_id": approval.approval_id, "expires_at": as_utc(approval.expires_at)}
+        return Response(told, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 
 class OpenApprovalSerializer(UtcModelSerializer[Approval]):
@@ -97,25 +103,57 @@ class OpenApprovalSerializer(UtcModelSerializer[Approval]):
         return may_decide(self.context["request"], approval, self.context["view"])
 
 
+class DecidedApprovalSerializer(UtcModelSerializer[Approval]):
+    """What a list of those that were decided says of one."""
+
+    class Meta:
+        model = Approval
+        fields = (
+            *("approval_id", "trace_id", "action", "tool_name", "risk_level", "requested_at"),
+            *("decision", "decided_at", "decided_by_name", "channel", "comment"),
+        )
+        read_only_fields = fields
+
+
+class StateSerializer(serializers.Serializer[Any]):
+    """Which of them."""
+
+    state = serializers.ChoiceField(choices=("open", "decided"), default="open")
+
+
 class OpenApprovalsView(DoorView):
-    """The approvals that wait for a decision, of the traces that the requester may watch."""
+    """The approvals that wait for a decision, or that were decided, of the traces that the requester may watch."""
 
     permission_classes = (MaySeeSignals,)
     queryset = Trace.objects.none()
 
     def get(self, request: Request) -> Response:
-        """200 with at most 100, those first whose time is over first; ``more`` tells of others that may be there."""
-        waiting = approvals().filter(decision="", expires_at__gt=UtcNow()).order_by("expires_at", "pk")
-        traces = traces_to_watch(request, Trace.objects.using(database()).all(), self)
-        if traces is None:
-            found, more = self._judged(waiting)
+        """200 with at most 100; ``more`` tells of others that may be there.
+
+        ``state=open``: those first whose time is over first. ``state=decided``: the newest first.
+        """
+        asked = StateSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        serializer: type[UtcModelSerializer[Approval]]
+        if asked.validated_data["state"] == "open":
+            serializer = OpenApprovalSerializer
+            wanted = approvals().filter(decision="", expires_at__gt=UtcNow()).order_by("expires_at", "pk")
         else:
-            if not may_watch_all(request, self):
-                waiting = waiting.filter(trace_id__in=traces.order_by().values("trace_id"))
-            found = list(waiting[: MAX_OPEN + 1])
-            more = len(found) > MAX_OPEN
-        shown = OpenApprovalSerializer(found[:MAX_OPEN], many=True, context={"request": request, "view": self}).data
+            serializer = DecidedApprovalSerializer
+            wanted = approvals().exclude(decision="")
+        found, more = self._seen(wanted)
+        shown = serializer(found[:MAX_OPEN], many=True, context={"request": request, "view": self}).data
         return Response({"now": datetime.now(UTC), "approvals": shown, "more": more})
+
+    def _seen(self, wanted: QuerySet[Approval]) -> tuple[list[Approval], bool]:
+        """Those of traces that may be watched, and whether there may be others."""
+        traces = traces_to_watch(self.request, Trace.objects.using(database()).all(), self)
+        if traces is None:
+            return self._judged(wanted)
+        if not may_watch_all(self.request, self):
+            wanted = wanted.filter(trace_id__in=traces.order_by().values("trace_id"))
+        found = list(wanted[: MAX_OPEN + 1])
+        return found, len(found) > MAX_OPEN
 
     def _judged(self, waiting: QuerySet[Approval]) -> tuple[list[Approval], bool]:
         """Those whose traces may be watched, each trace judged once, and no more than so many of them."""

@@ -16,6 +16,8 @@ from trace_streaming.models import Trace
 from trace_streaming.permissions import is_active, may_add_events
 from trace_streaming.recording.inline import announce_alone
 from trace_streaming.recording.leases import give_up_the_dead
+from trace_streaming.stopping.listening import as_told
+from trace_streaming.stopping.requests import stop_requests
 from trace_streaming.storage import leases
 from trace_streaming.storage.store import database
 
@@ -55,12 +57,13 @@ class BeatView(TraceView):
         asked = BeatSerializer(data=body)
         asked.is_valid(raise_exception=True)
         if (seconds := conf.LEASE_SECONDS) is None:
-            return Response({"held": 0, "expires_in": None})
+            return Response({"held": 0, "expires_in": None, "stops": {}})
         told = asked.validated_data
         sender = sha256(f"{request.user.pk} {told['sender']}".encode()).hexdigest()
-        return Response({"held": self._hold(sender, set(told["traces"]), told["ends"], seconds), "expires_in": seconds})
+        held = self._hold(sender, set(told["traces"]), told["ends"], seconds)
+        return Response({"held": len(held), "expires_in": seconds, "stops": _stops(held)})
 
-    def _hold(self, sender: str, named: AbstractSet[str], ends: bool, seconds: float) -> int:
+    def _hold(self, sender: str, named: AbstractSet[str], ends: bool, seconds: float) -> AbstractSet[str]:
         alias = database()
         lease = leases.sender_lease(alias, sender)
         held = {} if lease is None else leases.held_under(alias, lease)
@@ -68,19 +71,27 @@ class BeatView(TraceView):
         if lease is None and new:
             lease = leases.take(alias, seconds, sender, self.request.META.get("REMOTE_ADDR") or "")
         if lease is None:
-            return 0  # nothing is written for whoever may hold nothing
+            return set()  # nothing is written for whoever may hold nothing
         leases.renew(alias, lease, seconds)
-        announce_alone(leases.reclaim(alias, lease, new))
+        announce_alone(leases.reclaim(alias, lease, list(new.values())))
         leases.let_go(alias, lease, [trace for trace_id, trace in held.items() if trace_id not in named])
         if ends:
             leases.run_out(alias, lease)
             give_up_the_dead(alias)
-        return len(new) + len(held.keys() & named)
+        return new.keys() | (held.keys() & named)
 
-    def _may_hold(self, trace_ids: AbstractSet[str]) -> list[int]:
+    def _may_hold(self, trace_ids: AbstractSet[str]) -> dict[str, int]:
         ids = sorted(trace_ids)
-        rows: list[int] = []
+        rows: dict[str, int] = {}
         for start in range(0, len(ids), CHUNK_TRACES):
             traces = Trace.objects.using(database()).filter(trace_id__in=ids[start : start + CHUNK_TRACES])
-            rows += [trace.pk for trace in traces if may_add_events(self.request, trace)]
+            rows |= {trace.trace_id: trace.pk for trace in traces if may_add_events(self.request, trace)}
         return rows
+
+
+def _stops(trace_ids: AbstractSet[str]) -> dict[str, dict[str, str]]:
+    """What the runs of these traces are asked, by trace id."""
+    ids = sorted(trace_ids)
+    parts = (ids[start : start + CHUNK_TRACES] for start in range(0, len(ids), CHUNK_TRACES))
+    standing = (stop for part in parts for stop in stop_requests().filter(trace_id__in=part, is_standing=True))
+    return {stop.trace_id: as_told(stop)._asdict() for stop in standing}

@@ -18,17 +18,20 @@ from trace_streaming.conf import conf
 from trace_streaming.emitting.emitter import TraceEmitter, announce
 from trace_streaming.emitting.faces import Face
 from trace_streaming.emitting.project_events import event_from
+from trace_streaming.emitting.stopping import Stop
 from trace_streaming.events import APPROVAL_EVENTS, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.record_queue import is_informational
 from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
+from trace_streaming.stopping.listening import as_told
+from trace_streaming.stopping.requests import stop_requests
 from trace_streaming.storage import hidden_values
 from trace_streaming.storage.store import database
 
 MAX_EVENTS: Final = 1_000
 """In one request."""
 REFUSED: Final = "The database refuses it"
-TOLD: Final = "This approval is stored here: what becomes of it is told by the server alone"
+TOLD: Final = "What becomes of an approval that is stored here, and who asks to stop, is told by the server alone"
 NO_FACE: Final = Face()
 FULL: Final = "The trace has as many events as it may have; errors and approvals are still taken"
 
@@ -48,6 +51,8 @@ class Taken(NamedTuple):
     accepted: int
     errors: list[Bad]
     is_stored: bool
+    stop: Stop | None = None
+    """What somebody asks of the run."""
 
     @property
     def status_code(self) -> int:
@@ -64,6 +69,7 @@ class Taken(NamedTuple):
             "accepted": self.accepted,
             "stored": self.is_stored,
             "errors": [asdict(error) for error in self.errors],
+            **({} if self.stop is None else {"stop": self.stop._asdict()}),
         }
 
 
@@ -110,21 +116,31 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
     errors.sort(key=attrgetter("index"))
     if receipt.refuses(TraceStart):
         errors.append(Bad(None, REFUSED))
-    return Taken(len(events) - len(full | refused), errors, receipt.is_stored)
+    return Taken(len(events) - len(full | refused), errors, receipt.is_stored, asked_to_stop(trace))
+
+
+def asked_to_stop(trace: Trace) -> Stop | None:
+    """What its run is asked: for who has it open elsewhere."""
+    asked = None if trace.pk is None else stop_requests().filter(trace_id=trace.trace_id, is_standing=True).first()
+    return None if asked is None else as_told(asked)
 
 
 def _told_by_the_server(events: Mapping[int, TraceEvent]) -> list[int]:
-    """Which speak of an approval that is stored here: a sender would show deciders what nobody has asked."""
+    """Which say that somebody asks the run to stop, or speak of an approval that is stored here.
+
+    A sender would show deciders what nobody has asked.
+    """
+    stops = [index for index, event in events.items() if event.event == "stop_requested"]
     named = {
         index: str(orjson.loads(event.details).get("approval_id"))
         for index, event in events.items()
         if event.event in APPROVAL_EVENTS
     }
     if not named:
-        return []
+        return stops
     approvals = Approval.objects.using(database()).filter(approval_id__in=set(named.values()))
     stored = set(approvals.values_list("approval_id", flat=True))
-    return [index for index, approval_id in named.items() if approval_id in stored]
+    return stops + [index for index, approval_id in named.items() if approval_id in stored]
 
 
 def announced(event: TraceEvent) -> bool:

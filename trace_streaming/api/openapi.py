@@ -17,13 +17,15 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from .approvals import ApprovalSerializer, DecisionSerializer
+from .approvals import ApprovalSerializer, DecisionSerializer, StateSerializer
+from .asking import AskedSerializer, QuestionSerializer
 from .beats import BeatSerializer
 from .events import NDJSON
 from .schemas import (
     ANY,
     BAD,
     BEAT,
+    DECIDED,
     END,
     ENDED,
     EVENTS,
@@ -41,11 +43,13 @@ from .schemas import (
     SERIES,
     SINCE,
     STATUS,
+    STOP,
     TAKEN,
     TOOLS,
     WRITING,
 )
 from .signals import SeriesSerializer, ToolsSerializer, WindowSerializer
+from .stop import StopRequestSerializer, StopSerializer
 from .stream import EVENT_STREAM_TYPE
 from .traces import TraceSerializer
 
@@ -179,6 +183,26 @@ _extension(
     "api.approvals.ApprovalsView",
     "ApprovalsView",
     get=extend_schema(parameters=[PATH], responses={200: ApprovalSerializer(many=True), **READING}),
+    post=extend_schema(
+        parameters=[PATH],
+        operation_id="api_traces_approvals_ask",
+        request={"application/json": QuestionSerializer},
+        responses={
+            200: OpenApiResponse(ANY, "It was asked before."),
+            201: OpenApiResponse(ANY, "It is asked, and stored: its `approval_id`, and when it `expires_at`."),
+            409: OpenApiResponse(ANY, "Another approval has this id."),
+            **WRITING,
+        },
+    ),
+)
+_extension(
+    "api.asking.AskedView",
+    "AskedView",
+    get=extend_schema(
+        parameters=[PATH, OpenApiParameter("binding", description="As it was asked with; another is a conflict.")],
+        responses={200: AskedSerializer, 409: OpenApiResponse(ANY, "It is of other arguments."), **READING},
+    ),
+    delete=extend_schema(parameters=[PATH], responses={200: ANY, **READING}),
 )
 _extension(
     "api.approvals.ApprovalView",
@@ -190,6 +214,20 @@ _extension(
         responses={
             200: OpenApiResponse(ApprovalSerializer, "It is decided so, now or before."),
             409: OpenApiResponse(ANY, "It is decided otherwise, or the time is over."),
+            **WRITING,
+        },
+    ),
+)
+_extension(
+    "api.stop.StopView",
+    "StopView",
+    get=extend_schema(parameters=[PATH], responses={200: STOP, **READING}),
+    post=extend_schema(
+        parameters=[PATH],
+        request={"application/json": StopSerializer},
+        responses={
+            200: OpenApiResponse(StopRequestSerializer, "It is asked, now or before."),
+            409: OpenApiResponse(ANY, "The trace does not run."),
             **WRITING,
         },
     ),
@@ -212,7 +250,10 @@ _extension(
 _extension(
     "api.approvals.OpenApprovalsView",
     "OpenApprovalsView",
-    get=extend_schema(responses={200: OPEN, **READING}),
+    get=extend_schema(
+        parameters=[StateSerializer],
+        responses={200: PolymorphicProxySerializer("Approvals", [OPEN, DECIDED], None), **READING},
+    ),
 )
 _extension(
     "api.signals.TraceSignalsView",

@@ -10,7 +10,8 @@ from rest_framework import serializers
 
 from trace_streaming.events import END_STATES, STATUSES
 
-from .approvals import OpenApprovalSerializer
+from .approvals import DecidedApprovalSerializer, OpenApprovalSerializer
+from .stop import StopRequestSerializer
 
 PATH: Final = OpenApiParameter(
     "trace_id",
@@ -95,6 +96,10 @@ PAGE: Final = inline_serializer(
         "events": serializers.ListField(child=_EVENT),
     },
 )
+_STOP: Final[dict[str, serializers.Field[Any, Any, Any, Any]]] = {
+    "requested_by": serializers.CharField(),
+    "comment": serializers.CharField(),
+}
 TAKEN: Final = inline_serializer(
     "Taken",
     {
@@ -105,6 +110,16 @@ TAKEN: Final = inline_serializer(
             {"index": serializers.IntegerField(allow_null=True), "error": serializers.CharField()},
             many=True,
         ),
+        "stop": inline_serializer(
+            "AskedToStop", _STOP, required=False, help_text="Where somebody asks the trace's run to stop."
+        ),
+    },
+)
+STOP: Final = inline_serializer(
+    "StopState",
+    {
+        "stop": StopRequestSerializer(allow_null=True, help_text="The newest request."),
+        "can_stop": serializers.BooleanField(help_text="Whether the requester may ask, now."),
     },
 )
 END: Final = {
@@ -122,6 +137,7 @@ BEAT: Final = inline_serializer(
         "expires_in": serializers.FloatField(
             allow_null=True, help_text="Seconds until the traces are left unfinished; beat some times as often."
         ),
+        "stops": serializers.DictField(help_text="By trace id: what somebody asks of a run, to stop."),
     },
 )
 MESSAGE: Final = {
@@ -163,6 +179,15 @@ OPEN: Final = inline_serializer(
             help_text="The server's time, which those of the approvals are to be held to."
         ),
         "approvals": OpenApprovalSerializer(many=True),
+        "more": serializers.BooleanField(help_text="Whether there may be others."),
+    },
+)
+DECIDED: Final = inline_serializer(
+    "DecidedApprovals",
+    {
+        "now": serializers.DateTimeField(),
+        "approvals": DecidedApprovalSerializer(many=True),
+        "more": serializers.BooleanField(help_text="Whether there may be others."),
     },
 )
 _MODELS: Final = inline_serializer(

@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from trace_streaming.models import Event, Trace, TraceTag
+from trace_streaming.models import Event, ModelCall, Trace, TraceTag
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import stored_time
@@ -93,13 +93,15 @@ class TimeFilter(django_filters.IsoDateTimeFilter):
 
 
 class TraceFilter(django_filters.FilterSet):
-    """By state, owner, time, events, what the trace is called, its metadata, its cost and its tokens."""
+    """By state, owner, time, events, tools, models, what the trace is called, its metadata, its cost and its tokens."""
 
     state = django_filters.ChoiceFilter(choices=Trace.State.choices)
     owner = django_filters.CharFilter(method="of_owner", label="Owner's user name")
     started_after = TimeFilter(field_name="started_at", lookup_expr="gte", label="Started after")
     started_before = TimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
     event = django_filters.CharFilter(method="with_event", max_length=64, label="Has an event of this name")
+    tool = django_filters.CharFilter(method="with_tool", max_length=200, label="Has called a tool of this name")
+    model = django_filters.CharFilter(method="with_model", max_length=200, label="Has called this model")
     name = django_filters.CharFilter(method="with_name", max_length=200, label="Name")
     conversation = django_filters.CharFilter(method="of_conversation", max_length=200, label="Conversation")
     tag = django_filters.CharFilter(method="with_tag", max_length=100, label="Tag")
@@ -123,6 +125,14 @@ class TraceFilter(django_filters.FilterSet):
     def with_event(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
         """Holding an event of this name; asked trace by trace, newest first, until a page is full."""
         return traces.filter(Exists(Event.objects.using(traces.db).filter(trace=OuterRef("pk"), event=value)))
+
+    def with_tool(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """Holding an event of this tool; asked trace by trace, as :meth:`with_event` does."""
+        return traces.filter(Exists(Event.objects.using(traces.db).filter(trace=OuterRef("pk"), tool_name=value)))
+
+    def with_model(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
+        """With a call of this model that ended."""
+        return traces.filter(Exists(ModelCall.objects.using(traces.db).filter(trace=OuterRef("pk"), model=value)))
 
     def with_name(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
         """Called so, to the letter."""

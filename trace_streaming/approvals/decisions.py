@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 
-from trace_streaming.emitting.approval_requests import TIMEOUT, moved_marker
+from trace_streaming.emitting.decision import TIMEOUT, WITHDRAWN, moved_marker
 from trace_streaming.emitting.project_events import make_event, redacted
 from trace_streaming.emitting.schemas import first_error
 from trace_streaming.emitting.sealing import seal, unseal
@@ -104,6 +104,11 @@ def expire(approval: Approval) -> bool:
     return _settle(approval, {"decision": TIMEOUT}, is_late=True)
 
 
+def withdraw(approval: Approval) -> bool:
+    """Take it back for whoever has asked; False when it is decided, or its time is over."""
+    return _settle(approval, {"decision": WITHDRAWN}, is_late=False)
+
+
 def expire_overdue() -> int:
     """Expire what nobody waits for any more, because its process has died. Returns how many there were."""
     overdue = approvals().filter(decision="", expires_at__lte=UtcNow()).order_by("pk")[:1000]
@@ -125,6 +130,9 @@ def event_of(approval: Approval) -> TraceEvent:
     timestamp = datetime.now(UTC) if approval.decided_at is None else as_utc(approval.decided_at)
     if approval.decision == TIMEOUT:
         name, status = "approval_timeout", "error"
+    elif approval.decision == WITHDRAWN:
+        name, status = "approval_received", "warning"
+        details["decision"] = WITHDRAWN
     else:
         name, status = "approval_received", "error" if approval.decision == "rejected" else "success"
         details |= {
@@ -144,11 +152,15 @@ def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bo
     now = stored_now()
     with transaction.atomic(using=database()):
         undecided = approvals().filter(pk=approval.pk, decision="", **in_time)
-        if not undecided.update(**changes, decided_at=now):
+        changes = {**changes, "decided_at": now, **({"call_at": now} if approval.on_decision else {})}
+        if not undecided.update(**changes):
             return False
-        for name, value in {**changes, "decided_at": now}.items():
+        for name, value in changes.items():
             setattr(approval, name, value)
         batches = append([event_of(approval)])
+        if approval.group:  # under the trace's lock: of those that are decided at the same time the last one calls
+            others = approvals().filter(trace_id=approval.trace_id, group=approval.group, call_at__isnull=False)
+            others.exclude(pk=approval.pk).update(call_at=None)
     after_commit(database(), partial(_announce, approval, batches))
     return True
 
@@ -185,10 +197,15 @@ def _check(
         raise InvalidDecisionError("A decision holds no half of a character, and no number of more than 64 bits")
     if len(comment) > MAX_COMMENT_LENGTH:
         raise InvalidDecisionError(f"A comment has at most {MAX_COMMENT_LENGTH} characters")
+    if decision == "responded" and not comment.strip():
+        raise InvalidDecisionError("An answer in place of what is asked for is a comment that says something")
     if (decision == "edited") != (edited is not None):
         raise InvalidDecisionError('Edited arguments, all of them, belong to the decision "edited" and to no other')
-    if edited is None:
-        return
+    if edited is not None:
+        _check_edited(approval, edited)
+
+
+def _check_edited(approval: Approval, edited: Mapping[str, Any]) -> None:
     if (marker := moved_marker(dict(edited), approval.arguments)) is not None:
         raise InvalidDecisionError(
             f"A redacted value stays where it was, or goes with the whole list: {marker:.100} cannot be put back"

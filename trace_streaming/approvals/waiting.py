@@ -13,14 +13,8 @@ from typing import Any, Final, cast
 
 from django.db import connections
 
-from trace_streaming.emitting.approval_requests import (
-    TIMEOUT,
-    ApprovalRequest,
-    AskedBefore,
-    Decision,
-    has_hash,
-    with_originals,
-)
+from trace_streaming.emitting.approval_requests import ApprovalRequest, AskedBefore, Withdrawal, has_hash
+from trace_streaming.emitting.decision import TIMEOUT, Decision, with_originals
 from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 from trace_streaming.models import Approval
 from trace_streaming.recording.recorder import recorder
@@ -29,7 +23,7 @@ from trace_streaming.storage.store import database, with_fresh_connection
 from trace_streaming.storage.times import as_utc
 from trace_streaming.telemetry.logs import BurstLog
 
-from .decisions import edited_of, event_of, with_timeouts
+from .decisions import edited_of, event_of, find_approval, with_timeouts, withdraw
 
 logger = logging.getLogger(__name__)
 
@@ -170,12 +164,43 @@ desk = Desk()
 os.register_at_fork(after_in_child=desk.reset)
 
 
-def take_request(sender: object, request: ApprovalRequest | AskedBefore, **kwargs: Any) -> Future[Decision]:
+def take_request(sender: object, request: ApprovalRequest | AskedBefore | Withdrawal, **kwargs: Any) -> Future[Any]:
     """Receiver of ``decision_requested``."""
+    if isinstance(request, Withdrawal):
+        return _done(_withdrawn(request))
     if isinstance(request, ApprovalRequest):
         recorder.record(request.record)
         request.announce()
-    return desk.wait(request)
+    if request.is_waited_for:
+        return desk.wait(request)
+    return _done(_found(request) if isinstance(request, AskedBefore) else None)
+
+
+def _done(found: object) -> Future[Any]:
+    told = Future[Any]()
+    if isinstance(found, Exception):
+        told.set_exception(found)
+    else:
+        told.set_result(found)
+    return told
+
+
+def _withdrawn(request: Withdrawal) -> bool | Exception:
+    """What this process has just asked may not be in the database yet."""
+    recorder.flush(LOST_AFTER_SECONDS)
+    try:
+        return withdraw(find_approval(request.trace_id, request.approval_id))
+    except ApprovalNotFoundError as error:
+        return error
+
+
+def _found(asked: AskedBefore) -> Decision | Exception | None:
+    """What there is in the database; what this process has just asked may not be in it yet."""
+    rows = with_timeouts([asked.approval_id])
+    if not rows:
+        recorder.flush(LOST_AFTER_SECONDS)
+        rows = with_timeouts([asked.approval_id])
+    return _answer_in(rows[0], asked) if rows else ApprovalNotFoundError("There is no such approval")
 
 
 def look_now(sender: object, **kwargs: Any) -> None:

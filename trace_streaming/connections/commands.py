@@ -19,9 +19,11 @@ from trace_streaming.exceptions import (
     ApprovalConflictError,
     ApprovalNotFoundError,
     InvalidDecisionError,
+    NotStoppableError,
     ProtocolError,
     StorageUnavailableError,
 )
+from trace_streaming.stopping.requests import request_stop_as
 from trace_streaming.storage.store import with_fresh_connection
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.profiles import V1
@@ -97,6 +99,8 @@ async def _obey(command: Command, socket: Commanded, subscription: Subscription)
             await _renew(socket, command.arguments.get("ticket"))
         case "decide":
             await _decide(socket, command.arguments)
+        case "stop":
+            await _stop(socket, command.arguments.get("comment"))
         case _:
             raise ProtocolError(CloseCode.BAD_REQUEST, f"Unknown command: {command.type[:64]}")
     return V1.result(command.id)
@@ -131,4 +135,20 @@ async def _decide(socket: Commanded, said: Mapping[str, Any]) -> None:
     except ApprovalNotFoundError as error:
         raise ProtocolError(NOT_FOUND, str(error)) from None
     except ApprovalConflictError as error:
+        raise ProtocolError(CONFLICT, str(error)) from None
+
+
+async def _stop(socket: Commanded, comment: object) -> None:
+    """Ask this trace's run to stop."""
+
+    def stop() -> None:
+        request_stop_as(as_posted(socket.credentials.authenticate()), socket.trace_id, comment, "socket")
+
+    try:
+        await asyncio.to_thread(with_fresh_connection, stop)
+    except PermissionDenied as error:
+        raise ProtocolError(CloseCode.NOT_ALLOWED, str(error)) from None
+    except InvalidDecisionError as error:
+        raise ProtocolError(CloseCode.BAD_REQUEST, str(error)) from None
+    except NotStoppableError as error:
         raise ProtocolError(CONFLICT, str(error)) from None

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Protocol, Self
 
 from trace_streaming.events.pairs import OUTCOMES
+from trace_streaming.exceptions import StopRequestedError
 
 from .errors import error_details
 
@@ -179,7 +180,7 @@ def completed(details: dict[str, Any], outcome: str | None) -> tuple[dict[str, A
 
 def outcome_of(error: BaseException) -> str | None:
     """What an exception says that is no failure; None for all others."""
-    if isinstance(error, CancelledError):
+    if isinstance(error, CancelledError | StopRequestedError):
         return "cancelled"
     return "abandoned" if isinstance(error, GeneratorExit) else None
 

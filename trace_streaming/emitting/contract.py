@@ -32,10 +32,13 @@ from .blocks import outcome_of, placed
 from .budgets import WARN_AT, Budget
 from .histories import Histories
 from .span_emitter import SpanEmitter
+from .stopping import StoppableEmitter
 
 MAX_EVENTS: Final = 10_000
 """That an emitter remembers, unless it is told otherwise."""
 
+_MODEL_EVENTS: Final = ("llm_call_start", "llm_call_complete", "llm_call_error")
+"""What says which messages a model was sent: some sources know it at the end alone."""
 _entered: ContextVar[tuple[Emitter, ...]] = ContextVar("trace_streaming.emitters", default=())
 
 
@@ -47,7 +50,7 @@ def current_emitter() -> Emitter | None:
     return next((emitter for emitter in reversed(_entered.get()) if not emitter.ended), None)
 
 
-class Emitter(SpanEmitter, ABC):
+class Emitter(SpanEmitter, StoppableEmitter, ABC):
     """Emits the events of one trace: what :class:`.TraceEmitter` and :class:`.RemoteTraceEmitter` have in common.
 
     Plain synchronous Python: callable from an async task, a sync view, a thread, a Celery worker or a script. As a
@@ -76,6 +79,8 @@ class Emitter(SpanEmitter, ABC):
         self._has_told_times = False
         self._histories = Histories()
         self._streams = {}
+        self._undecided: set[str] = set()
+        """Approvals that somebody goes on with, perhaps in another process."""
 
     def __bool__(self) -> bool:
         """Always true: callers write ``emitter or TraceEmitter()``."""
@@ -117,7 +122,7 @@ class Emitter(SpanEmitter, ABC):
             self._has_told_times = True
         self._end_stream(event, details)
         details = placed(self, event, details)
-        if event == "llm_call_start" and isinstance(details, Mapping):
+        if event in _MODEL_EVENTS and isinstance(details, Mapping):
             details = self._histories.without_known(details)
         emitted, frozen = self._make(event, details, status, timestamp)
         self._remember(emitted, frozen)
@@ -241,8 +246,10 @@ class Emitter(SpanEmitter, ABC):
         _entered.set(tuple(emitter for emitter in _entered.get() if emitter is not self))
         if error is not None and outcome_of(error) == "cancelled":
             self.end("incomplete")
-        else:  # a generator that is closed early has not failed
-            self.end("success" if kind is None or issubclass(kind, GeneratorExit) else "error")
+        elif kind is None or issubclass(kind, GeneratorExit):  # a generator that is closed early has not failed
+            self.end("incomplete" if self._undecided else "success")
+        else:
+            self.end("error")
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

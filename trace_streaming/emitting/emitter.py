@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import orjson
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
@@ -17,9 +15,16 @@ from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import Redactor
-from trace_streaming.signals import event_emitted, flush_requested, text_streamed, trace_ended, trace_started
+from trace_streaming.signals import (
+    event_emitted,
+    flush_requested,
+    stop_looked_for,
+    text_streamed,
+    trace_ended,
+    trace_started,
+)
 
-from .approval_requests import DECISIONS, ApprovalRequest, AskedBefore, Decision, ask, new_request
+from .approval_emitter import ProjectApprovals
 from .contract import Emitter
 from .faces import Face
 from .project_events import make_event, project_redactor, redacted
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class TraceEmitter(Emitter):
+class TraceEmitter(Emitter, ProjectApprovals):
     """Emits the events of one trace; they are stored in this project's database.
 
     See :class:`.Emitter` for what it shares with the one that works elsewhere.
@@ -128,70 +133,8 @@ class TraceEmitter(Emitter):
         else:
             await super().aemit(event, details, status, timestamp=timestamp)
 
-    def request_approval(
-        self,
-        action: str,
-        *,
-        tool_name: str = "",
-        risk_level: str = "medium",
-        arguments: Mapping[str, Any] | None = None,
-        timeout: float = 300.0,
-        allowed: Sequence[str] = DECISIONS,
-        schema: Mapping[str, Any] | None = None,
-    ) -> Decision:
-        """Ask a human, and wait, without holding a database connection, until somebody decides or the time is over.
-
-        Nobody decides: ``decision`` is ``timeout``, which is a no. Should this process die, the approval can still be
-        decided; :meth:`wait_for` picks it up again.
-
-        :param action: what is to be done, in up to 200 characters
-        :param risk_level: ``low``, ``medium``, ``high`` or ``critical``
-        :param arguments: of the action; humans see them redacted
-        :param timeout: seconds, at most a year
-        :param allowed: of ``approved``, ``rejected`` and ``edited``
-        :param schema: a JSON schema that edited arguments must fit
-        :raises ValueError: for another risk level, decision or timeout, or a schema that is none or refers to others
-        """
-        request = self._approval_request(action, tool_name, risk_level, arguments, timeout, allowed, schema)
-        return self._decided(ask(request).result())
-
-    async def arequest_approval(
-        self,
-        action: str,
-        *,
-        tool_name: str = "",
-        risk_level: str = "medium",
-        arguments: Mapping[str, Any] | None = None,
-        timeout: float = 300.0,  # noqa: ASYNC109  of the human, not of the call
-        allowed: Sequence[str] = DECISIONS,
-        schema: Mapping[str, Any] | None = None,
-    ) -> Decision:
-        """Like :meth:`request_approval`, without blocking the event loop."""
-        request = self._approval_request(action, tool_name, risk_level, arguments, timeout, allowed, schema)
-        return self._decided(await asyncio.wrap_future(ask(request)))
-
-    def _approval_request(self, *question: Any) -> ApprovalRequest:
-        return new_request(partial(redacted, trace_id=self.trace_id), self.emit, self.trace_id, *question)
-
-    def _decided(self, decision: Decision) -> Decision:
-        """Its event was recorded by whoever decided."""
-        if decision.event is not None:
-            self._remember(decision.event, orjson.loads(decision.event.details))
-        return decision
-
-    def wait_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
-        """Wait for an approval of this trace that was asked for before, perhaps by a process that has died.
-
-        :param arguments: as they were asked for: where a human left what he was not shown, they are put back
-        :raises ApprovalNotFoundError: a ``LookupError``; this trace has none of this id
-        :raises OtherArgumentsError: a ``ValueError``; it was asked for with others: what was decided is not for these
-        :raises ValueError: a human's edit was sealed with a ``SECRET_KEY`` that is not among the fallbacks any more
-        """
-        return self._decided(ask(AskedBefore(self.trace_id, approval_id, arguments)).result())
-
-    async def await_for(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> Decision:
-        """Like :meth:`wait_for`, without blocking the event loop."""
-        return self._decided(await asyncio.wrap_future(ask(AskedBefore(self.trace_id, approval_id, arguments))))
+    def _listen_for_stop(self) -> None:
+        _send(stop_looked_for, emitter=self)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that this process has emitted is stored.

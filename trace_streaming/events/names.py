@@ -38,8 +38,13 @@ AGENT_EVENTS: Final = (
     "step_start",
     "step_complete",
     "step_error",
+    "stop_requested",
+    "stop_received",
 )
-"""What agents, models and steps do; a project takes them with ``TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS``."""
+"""What agents, models and steps do, and what stops them.
+
+A project takes them with ``TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS``.
+"""
 APPROVAL_EVENTS: Final = frozenset({"approval_requested", "approval_received", "approval_timeout"})
 STATUSES: Final = ("pending", "running", "success", "warning", "error")
 END_STATES: Final = ("success", "error", "incomplete")

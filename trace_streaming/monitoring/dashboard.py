@@ -1,4 +1,7 @@
-"""The app's pages: the traces, the signals of all of them, and one trace. What they show comes from the REST API."""
+"""The app's pages: the traces, what their agents ask, the signals of all of them, and one trace.
+
+What they show comes from the REST API.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,18 @@ def dashboard_traces(request: HttpRequest) -> HttpResponse:
     if not may_see_signals(request):
         return _refused(request)
     return render(request, "trace_streaming/traces_page.html", _context(request, here="traces"))
+
+
+@_page
+@without_transaction
+def dashboard_approvals(request: HttpRequest) -> HttpResponse:
+    """What agents ask, to be decided here; for all whom the API gives signals."""
+    if not may_see_signals(request):
+        return _refused(request)
+    header = settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-")
+    return render(
+        request, "trace_streaming/approvals_page.html", _context(request, here="approvals", csrf_header=header)
+    )
 
 
 @_page

@@ -7,6 +7,8 @@ import uuid
 from time import monotonic
 from typing import Final
 
+from trace_streaming.emitting.stopping import Listeners
+
 from .ingest import MAX_OPEN, IngestClient
 
 BEAT_SECONDS: Final = 10.0
@@ -20,7 +22,8 @@ RETRY_SECONDS: Final = 2.0
 class OpenTraces:
     """Of one process, at one server. What emitters open and end may come from any thread; one thread tells it."""
 
-    def __init__(self) -> None:
+    def __init__(self, listeners: Listeners) -> None:
+        self._listeners = listeners
         self._sender = uuid.uuid4().hex
         self._open: dict[str, None] = {}
         self._lock = threading.Lock()
@@ -60,6 +63,8 @@ class OpenTraces:
             return
         answer = client.beat(self._sender, now_open)
         self._told = frozenset(now_open)
+        for trace_id, stop in answer.stops.items():
+            self._listeners.tell(trace_id, stop)
         if not answer.is_heard:
             self._due_at = monotonic() + RETRY_SECONDS
         elif answer.expires_in is None:

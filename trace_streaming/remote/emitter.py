@@ -27,6 +27,7 @@ from trace_streaming.redaction import Redactor, redact, register_secret
 from trace_streaming.redaction.known.learning import is_telling
 
 try:
+    from .approvals import RemoteApprovals
     from .ingest import check_authorization, check_base_url
     from .sender import all_senders
 except ModuleNotFoundError as error:
@@ -39,7 +40,7 @@ except ModuleNotFoundError as error:
 __all__ = ["RemoteTraceEmitter", "close", "current_emitter"]
 
 
-class RemoteTraceEmitter(Emitter):
+class RemoteTraceEmitter(Emitter, RemoteApprovals):
     """Emits the events of one trace; a server elsewhere stores them.
 
     See :class:`.Emitter` for what it shares with the one inside a project. Events are redacted before they leave the
@@ -86,7 +87,8 @@ class RemoteTraceEmitter(Emitter):
         self._extra_events = (*AGENT_EVENTS, *extra_events)
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
-        self._sender = all_senders.to(self._base_url, check_authorization(scheme, token))
+        self._authorization = check_authorization(scheme, token)
+        self._sender = all_senders.to(self._base_url, self._authorization)
         self._face = face = Face.of(name, conversation, tags)
         if metadata is not None or face != Face():
             self._start(face, safe_details(metadata, redactor, self.trace_id)[1])
@@ -116,6 +118,9 @@ class RemoteTraceEmitter(Emitter):
         :returns: whether it has
         """
         return self._sender.flush(timeout)
+
+    def _listen_for_stop(self) -> None:
+        self._sender.listeners.add(self)
 
     def _stream_redactor(self) -> Redactor:
         return self._redactor

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401  a process that is forked while a thread imports it, to find a host, never has it
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
+from trace_streaming.emitting.stopping import Stop
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart, format_timestamp
 
 MAX_EVENTS: Final = 1_000
@@ -38,6 +39,8 @@ class Stored:
 
     refused: Sequence[str] = ()
     """Why, one text for each event."""
+    stop: Stop | None = None
+    """What somebody asks of the run."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Beat:
     """Whether it has; otherwise the same may work a moment later."""
     expires_in: float | None = None
     """Seconds until it takes the sender for dead; None: never, or it knows nothing of beats, or does not let us."""
+    stops: Mapping[str, Stop] = field(default_factory=dict)
+    """What somebody asks of runs, by trace id."""
 
 
 class IngestClient:
@@ -113,8 +118,14 @@ class IngestClient:
             return Beat(is_heard=False)
         if not response.is_success:
             return Beat(is_heard=not is_transient(response.status_code))
-        expires_in = _object(response).get("expires_in")
-        return Beat(is_heard=True, expires_in=expires_in if isinstance(expires_in, (int, float)) else None)
+        answer = _object(response)
+        expires_in, told = answer.get("expires_in"), answer.get("stops")
+        stops = told.items() if isinstance(told, dict) else ()
+        return Beat(
+            is_heard=True,
+            expires_in=expires_in if isinstance(expires_in, (int, float)) else None,
+            stops={trace_id: stop for trace_id, each in stops if (stop := _stop(each)) is not None},
+        )
 
     def close(self) -> None:
         """Give the connection back."""
@@ -197,7 +208,8 @@ def _meaning(response: httpx.Response) -> Answer:
     answer = _object(response)
     errors = answer.get("errors")
     if isinstance(errors, list) and (response.is_success or errors):
-        return Stored([str(error.get("error") if isinstance(error, dict) else error) for error in errors])
+        refused = [str(error.get("error") if isinstance(error, dict) else error) for error in errors]
+        return Stored(refused, _stop(answer.get("stop")))
     if response.is_success and answer.get("stored") is True:
         return Stored()
     return Refused(f"it answers {status} {answer.get('detail', '')}".rstrip())
@@ -209,6 +221,12 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     except orjson.JSONDecodeError:  # of something before the server
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def _stop(told: object) -> Stop | None:
+    if not isinstance(told, dict):
+        return None
+    return Stop(str(told.get("requested_by") or ""), str(told.get("comment") or ""))
 
 
 def is_transient(status: int) -> bool:

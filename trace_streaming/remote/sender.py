@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
+from trace_streaming.emitting.stopping import Listeners
 from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.recording import process_exit
 from trace_streaming.recording.record_queue import Barrier, RecordQueue
@@ -48,7 +49,9 @@ class Sender:
         self.lost = 0
         """Records that were given up: the server refused them, or the queue was full."""
         self._queue = RecordQueue()
-        self.open_traces = OpenTraces()
+        self.listeners = Listeners()
+        """Emitters that want to know whether they are asked to stop."""
+        self.open_traces = OpenTraces(self.listeners)
         self.deltas = DeltaClient(self._server, self._authorization)
         self._lock = threading.Lock()
         """Held by whoever begins or ends the thread."""
@@ -193,6 +196,8 @@ class _Thread(threading.Thread):
             elif isinstance(answer, TooLarge) and len(batch) > 1:
                 self._max_size = size(batch) // 2
             else:
+                if isinstance(answer, Stored) and answer.stop is not None:
+                    self._sender.listeners.tell(batch[0].trace_id, answer.stop)
                 for count, reason in _given_up(answer, len(batch)):
                     self._sender.lose(count, reason, batch[0].trace_id)
                 records = records[len(batch) :]
@@ -204,7 +209,7 @@ class _Thread(threading.Thread):
 def _given_up(answer: Answer, sent: int) -> Iterator[tuple[int, str]]:
     """How many of the records, and why."""
     match answer:
-        case Stored(refused):
+        case Stored(refused=refused):
             yield from ((1, reason) for reason in refused)
         case Refused(reason):
             yield sent, reason

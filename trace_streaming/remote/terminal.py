@@ -16,6 +16,8 @@ from trace_streaming.events import possible_ms
 from trace_streaming.events.pairs import SPAN_KINDS, id_text, pair_key, part_of, span_name, waits
 
 _COLOURS: Final = {"pending": "cyan", "running": "blue", "success": "green", "warning": "yellow", "error": "bold red"}
+_KINDS: Final = {"agent": "cyan", "llm": "magenta", "tool": "blue", "approval": "yellow"}
+_MESSAGES: Final = ("gen_ai.input.messages", "gen_ai.output.messages")
 _NAMED: Final = ("tool", "tool_name", "duration_ms", "call_id", "parent_call_id")
 """Of the details, what has a column of its own, or only pairs events."""
 _STATUS_WIDTH: Final = 8
@@ -88,6 +90,7 @@ def event_line(event: Mapping[str, Any], depth: int = 0) -> Text:
     """
     details: Mapping[str, Any] = event["details"]
     colour = _COLOURS.get(event["status"], "")
+    kind = colour if event["status"] == "error" else _KINDS.get(part_of(event["event"]).kind, "")
     name = str(event.get("tool_name") or span_name(event["event"], details))
     rest = {key: value for key, value in details.items() if key not in _NAMED and (key != "name" or value != name)}
     duration = possible_ms(details.get("duration_ms"))
@@ -96,12 +99,27 @@ def event_line(event: Mapping[str, Any], depth: int = 0) -> Text:
         (clock, "dim"),
         (f"{event['sequence']:>5}", "dim"),
         (f"{event['status']:<{_STATUS_WIDTH}}", colour),
-        (f"{' ' * _INDENT * min(depth, _MOST_INDENTED)}{event['event']:<{_NAME_WIDTH}}", colour),
+        (f"{' ' * _INDENT * min(depth, _MOST_INDENTED)}{event['event']:<{_NAME_WIDTH}}", kind),
         (name, "bold"),
         ("" if duration is None else f"{duration:.0f} ms", "magenta"),
-        (orjson.dumps(rest).decode() if rest else "", ""),
+        ("  ".join(f"{key}: {_in_words(_said(key, value))}" for key, value in rest.items()), ""),
     ]
     return Text(" ").join(Text(printable(text), style) for text, style in columns if text)
+
+
+def _said(key: str, value: object) -> object:
+    """Of a model's messages the text of the last; others as they are."""
+    match value:
+        case [*_, {"parts": [*parts]}] if key in _MESSAGES:
+            texts = [part.get("content") for part in parts if isinstance(part, Mapping)]
+            return " ".join(text for text in texts if isinstance(text, str)) or value
+        case _:
+            return value
+
+
+def _in_words(value: object) -> str:
+    """A text as it is, on one line, and anything else as JSON."""
+    return " ".join(value.split()) if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _local(time: datetime) -> datetime:

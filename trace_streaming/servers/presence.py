@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from trace_streaming.approvals.calling import look_if_due
 from trace_streaming.approvals.decisions import expire_overdue
 from trace_streaming.models import StreamServer
+from trace_streaming.notifying import telling
 from trace_streaming.recording import leases
 from trace_streaming.storage.heartbeat import Heartbeat
 from trace_streaming.storage.retention import mark_incomplete
@@ -67,6 +69,8 @@ class Presence(Heartbeat):
         mark_incomplete()
         leases.give_up_the_dead()
         expire_overdue()
+        look_if_due()
+        telling.look_if_due()
 
     def _leave(self) -> None:
         StreamServer.objects.using(database()).filter(name=self.name).delete()

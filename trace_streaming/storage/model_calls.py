@@ -54,7 +54,7 @@ def of(events: Sequence[TraceEvent]) -> list[EndedCall]:
             continue
         if event.event in MODEL_ENDS:
             ended.append(_ended(index, event))
-        elif _MODEL in event.details:
+        elif _asked or _MODEL in event.details:
             _remember(event.trace_id, orjson.loads(event.details))
     return ended
 
@@ -97,9 +97,11 @@ def _ended(index: int, event: TraceEvent) -> EndedCall:
 
 def _remember(trace: str, details: Mapping[str, Any]) -> None:
     call_id = id_text(details.get("call_id"))
-    if call_id is not None:
-        asked = _Asked(first_text(details, "gen_ai.request.model"), first_text(details, "gen_ai.provider.name"))
-        _asked[trace, call_id] = asked
+    if call_id is None:
+        return
+    _asked.pop((trace, call_id), None)  # a trace may have been deleted, and begin again
+    if model := first_text(details, "gen_ai.request.model"):
+        _asked[trace, call_id] = _Asked(model, first_text(details, "gen_ai.provider.name"))
         while len(_asked) > MAX_REMEMBERED:
             _asked.pop(next(iter(_asked)), None)
 

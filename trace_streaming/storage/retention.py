@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from trace_streaming.conf import conf
-from trace_streaming.models import Approval, Event, ModelCall, Ticket, Trace, stored_now
+from trace_streaming.models import Approval, Event, ModelCall, StopRequest, Ticket, Trace, stored_now
 
 from .store import database
 from .times import stored_time
@@ -59,22 +59,39 @@ def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
 
 
 def forget_approvals(sender: object, instance: Trace, using: str, **kwargs: Any) -> None:
-    """Receiver of ``post_delete``: what its agent asked goes with a trace; who begins the id again sees none of it."""
+    """Receiver of ``post_delete``: what its agent asked, and was asked, goes with a trace.
+
+    Who begins the id again sees none of it.
+    """
     Approval.objects.using(using).filter(trace_id=instance.trace_id).delete()
+    StopRequest.objects.using(using).filter(trace_id=instance.trace_id).delete()
 
 
 def forget_user(sender: object, instance: Any, **kwargs: Any) -> None:
-    """Receiver of ``pre_delete`` of a user: the names of who decided go, from approvals and from their events."""
+    """Receiver of ``pre_delete`` of a user: the name of who decided, or asked to stop, goes, also from events."""
+    events = Event.objects.using(database())
     decided = Approval.objects.using(database()).filter(decided_by=instance.pk)
     for approval in decided:
-        events = Event.objects.using(database()).filter(
-            trace__trace_id=approval.trace_id, event="approval_received", details__contains=approval.approval_id
-        )
-        for event in events:
-            details = orjson.loads(event.details)
-            details["decided_by"] = DELETED_USER
-            events.filter(pk=event.pk).update(details=orjson.dumps(details).decode())
+        received = events.filter(trace__trace_id=approval.trace_id, event="approval_received")
+        _forget_name(received.filter(details__contains=approval.approval_id), "decided_by")
     decided.update(decided_by_name=DELETED_USER)
+    stops = StopRequest.objects.using(database()).filter(requested_by=instance.pk)
+    for stop in stops:
+        told = events.filter(trace__trace_id=stop.trace_id, event__in=("stop_requested", "stop_received"))
+        _forget_name(told, "requested_by", stop.requested_by_name)
+    stops.update(requested_by_name=DELETED_USER)
+
+
+def _forget_name(events: QuerySet[Event], key: str, name: str | None = None) -> None:
+    """Where they say it under this key.
+
+    :param name: whose; None: whosoever's
+    """
+    for event in events:
+        details = orjson.loads(event.details)
+        if name is None or details.get(key) == name:
+            details[key] = DELETED_USER
+            events.filter(pk=event.pk).update(details=orjson.dumps(details).decode())
 
 
 def forget_leftovers(older_than: datetime) -> int:

@@ -34,7 +34,7 @@ from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
-from . import event_rows, hidden_values, model_calls, owners, signal_inputs, trace_rows
+from . import event_rows, hidden_values, model_calls, notifications, owners, signal_inputs, trace_rows
 from .leases import Holder
 from .trace_rows import Appended, TraceGoneError
 
@@ -171,6 +171,7 @@ def _append(
     if told := model_calls.insert(alias, numbered, [new.calls for new in appended.values()], measured):
         transaction.on_commit(partial(metrics.count_model_calls, told), using=alias)
     trace_rows.insert_approvals(alias, [approval for new in appended.values() for approval in new.approvals])
+    notifications.note(alias, appended, heads)
     return [
         batch
         for trace_id, events in zip(appended, encoded, strict=True)
@@ -190,7 +191,7 @@ def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
                 if record.event not in trace_rows.DECIDED_EVENTS:
                     new.end = None  # it goes on
             case TraceEnd():
-                new.end = record
+                new.end, new.has_ended = record, True
             case TraceStart():
                 new.starts.append(record)
             case TraceApproval():

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart, format_timestamp, parse_timestamp
-from trace_streaming.models import Approval, Trace, stored_now
+from trace_streaming.models import Approval, StopRequest, Trace, stored_now
 
 from .json_columns import storable
 from .model_calls import EndedCall, Totals
@@ -32,6 +32,8 @@ class Appended:
     starts: list[TraceStart] = field(default_factory=list)
     events: list[TraceEvent] = field(default_factory=list)
     end: TraceEnd | None = None
+    has_ended: bool = False
+    """Whether a run has ended among it, even if another goes on."""
     approvals: list[TraceApproval] = field(default_factory=list)
     lost: int = 0
     hidden: list[str] = field(default_factory=list)
@@ -104,6 +106,8 @@ def raise_heads(alias: str, appended: dict[str, Appended]) -> dict[str, HeadRow]
         if new.end is not None and heads is not None:
             heads[trace_id] = (*heads[trace_id][:3], new.end.state)
     _end(connection, appended)
+    if ended := [trace_id for trace_id, new in appended.items() if new.has_ended]:
+        _settle_stops(connection, ended)
     while len(_begun) > MAX_BEGUN:
         del _begun[next(iter(_begun))]
     return read_heads(alias, list(appended)) if heads is None else heads
@@ -242,6 +246,17 @@ def _end(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> None
         sql = f"UPDATE {_table(connection)} SET state = %s, ended_at = %s WHERE trace_id = %s"  # noqa: S608  our own names  # nosec B608
         with connection.cursor() as cursor:
             cursor.executemany(sql, ends)
+
+
+def _settle_stops(connection: BaseDatabaseWrapper, trace_ids: Sequence[str]) -> None:
+    """Whoever goes on with one of these traces later is asked nothing by who has asked for its end."""
+    table, stands = (connection.ops.quote_name(name) for name in (StopRequest._meta.db_table, "is_standing"))
+    with connection.cursor() as cursor:
+        for start in range(0, len(trace_ids), 500):  # SQLite may allow as few as 999 parameters
+            ended = trace_ids[start : start + 500]
+            holders = ", ".join(["%s"] * len(ended))
+            sql = f"UPDATE {table} SET {stands} = %s WHERE {stands} = %s AND trace_id IN ({holders})"  # noqa: S608  our own names  # nosec B608
+            cursor.execute(sql, [False, True, *ended])
 
 
 def _returned_heads(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> dict[str, HeadRow]:

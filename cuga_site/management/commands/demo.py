@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from trace_streaming import TraceEmitter
+from cuga_site.scripted_run import Stopped, play_scripted_run
 from trace_streaming.emitting.playback import RecordedEvent, play, read_recording
 from trace_streaming.models import Trace
 from trace_streaming.recording.recorder import recorder
@@ -44,8 +44,6 @@ NAMES = {
 """What the recorded traces are called."""
 PAUSE_SECONDS = 2.0
 KEPT_TRACES = 200
-ANSWER_SECONDS = 120.0
-"""How long the agent that asks waits for an answer."""
 LOGIN = "demo"
 
 
@@ -73,7 +71,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         player = threading.Thread(target=play_in_a_loop, args=(stop.wait,), name="demo-player", daemon=True)
         player.start()
-        threading.Thread(target=ask_in_a_loop, args=(stop.wait,), name="demo-asker", daemon=True).start()
+        threading.Thread(target=run_in_a_loop, args=(stop.wait,), name="demo-run", daemon=True).start()
         try:
             call_command("runserver", f"{host}:{port}", use_reloader=False, verbosity=0)
         finally:
@@ -96,10 +94,6 @@ def _is_free(host: str, port: int) -> bool:
         return False
 
 
-class _Stopped(Exception):  # noqa: N818  no error
-    """The server has ended."""
-
-
 def play_in_a_loop(wait: Callable[[float], bool]) -> None:
     """Play one recording after another under fresh trace ids, until ``wait`` says that it is over.
 
@@ -108,7 +102,7 @@ def play_in_a_loop(wait: Callable[[float], bool]) -> None:
 
     def sleep(seconds: float) -> None:
         if wait(seconds):
-            raise _Stopped
+            raise Stopped
 
     try:
         for name, pace in cycle(PACE.items()):
@@ -120,37 +114,21 @@ def play_in_a_loop(wait: Callable[[float], bool]) -> None:
             recorder.flush(timeout=PAUSE_SECONDS)
             _forget_old_traces()
             sleep(PAUSE_SECONDS)
-    except _Stopped:
+    except Stopped:
         pass
     finally:
         connection.close()
 
 
-def ask_in_a_loop(wait: Callable[[float], bool]) -> None:
-    """An agent that asks whoever looks before it sends a message, again and again.
-
-    :param wait: takes seconds; returns whether to stop
-    """
-    while not wait(PAUSE_SECONDS):
-        suffix = datetime.now().strftime("%H%M%S")  # noqa: DTZ005  for people to read
-        with TraceEmitter(f"assistant-{suffix}", name="Send the offer to Bob") as emitter:
-            emitter.emit("plan_created", {"steps": ["find the contact", "ask", "send"]}, "success")
-            with emitter.tool_call("search_contacts", query="Bob") as call:
-                wait(1)
-                call.result = {"found": 1}
-            decision = emitter.request_approval(
-                "Send the offer to Bob",
-                tool_name="send_message",
-                risk_level="high",
-                arguments={"to": "Bob", "text": "Dear Bob, here is our offer.", "discount_percent": 30},
-                timeout=ANSWER_SECONDS,
-            )
-            if decision.is_approved:
-                with emitter.tool_call("send_message", **decision.arguments) as call:
-                    wait(1)
-                    call.result = {"sent": True}
-            else:
-                emitter.emit("route_decision", {"agent_selected": "nobody", "reasoning": decision.decision}, "warning")
+def run_in_a_loop(wait: Callable[[float], bool]) -> None:
+    """Agents that mend a test, and ask whoever looks before they tell anybody, again and again."""
+    try:
+        while not wait(PAUSE_SECONDS):
+            play_scripted_run(wait)
+    except Stopped:
+        pass
+    finally:
+        connection.close()
 
 
 def _forget_old_traces() -> None:

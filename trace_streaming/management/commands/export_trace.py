@@ -18,13 +18,14 @@ from trace_streaming.wire.protocol import WatchRequest
 _FORMATS: Final = {
     "jsonl": lambda trace: json_lines(trace, WatchRequest(trace.trace_id), None),
     "chrome": lambda trace: chrome_trace(trace, WatchRequest(trace.trace_id)),
+    "perfetto": lambda trace: chrome_trace(trace, WatchRequest(trace.trace_id)),
 }
 
 
 class Command(BaseCommand):
     """Writes page by page: the trace is never held in memory."""
 
-    help = "Write a trace as JSON lines, which play_trace plays again, or as a Chrome trace, which Perfetto opens."
+    help = "Write a trace as JSON lines, which play_trace plays again, or for Perfetto, as a Chrome trace."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """ID, ``--format`` and ``--output``."""

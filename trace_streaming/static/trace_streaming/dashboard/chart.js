@@ -6,6 +6,8 @@ import { dayAndTime, moment } from "./formats.js";
 
 const HEIGHT_PX = 168;
 const TICKS_PX = 64;
+/** Between two ticks: what is written with one digit. Halves of halves would be rounded to 0.3 and 0.8. */
+const STEPS = [...Array(16).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 3)));
 const FONT = "11px Inter, -apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, sans-serif";
 
 /**
@@ -129,6 +131,7 @@ export class Chart {
         },
         {
           ...{ stroke: () => colour(this.#at), font: FONT, grid, ticks: { show: false }, size: 54, space: 26 },
+          incrs: STEPS,
           values: (_, ticks) => ticks.map((value) => format(value)),
         },
       ],
@@ -139,7 +142,8 @@ export class Chart {
           width: 1.5,
           stroke: () => colour(this.#swatches[index]),
           fill: isFilled ? () => `color-mix(in srgb, ${colour(this.#swatches[index])} 12%, transparent)` : undefined,
-          points: { size: 5, ...(isSparse ? { show: true } : {}) },
+          // A value with nothing known on either side is no line: it is a point.
+          points: { size: 5, show: isSparse === true, ...(isSparse ? {} : { filter: alone }) },
         })),
       ],
       hooks: { setCursor: [(plot) => this.#tell(plot.cursor.idx ?? null)] },
@@ -184,4 +188,19 @@ export class Chart {
     const body = element("tbody", {}, ...rows.reverse());
     this.#table.replaceChildren(element("table", {}, caption, element("thead", {}, element("tr", {}, ...heads)), body));
   }
+}
+
+/**
+ * @param {uPlot} plot
+ * @param {number} line
+ * @returns {number[] | null} places of values with nothing known on either side
+ */
+function alone(plot, line) {
+  const values = plot.data[line];
+  const isKnown = (/** @type {number} */ index) => values[index] !== null && values[index] !== undefined;
+  const found = [];
+  for (let index = 0; index < values.length; index += 1) {
+    if (isKnown(index) && !isKnown(index - 1) && !isKnown(index + 1)) found.push(index);
+  }
+  return found.length > 0 ? found : null;
 }

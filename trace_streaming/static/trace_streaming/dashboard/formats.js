@@ -1,6 +1,6 @@
 // How the dashboard writes values; what is not known is a dash.
 
-import { formatDuration, formatNumber } from "../viewer/format.js";
+import { formatCount, formatDuration, formatNumber } from "../viewer/format.js";
 
 const UNKNOWN = "–";
 const PERCENT = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
@@ -26,6 +26,8 @@ export const percent = known((value) => PERCENT.format(value));
 export const duration = known(formatDuration);
 export const decimal = known((value) => DECIMAL.format(value));
 export const whole = known(formatNumber);
+/** With a letter for thousands. */
+export const count = known(formatCount);
 
 /**
  * @param {number} seconds since 1970

@@ -4,7 +4,7 @@ import { Approvals } from "./approvals.js";
 import { Chart } from "./chart.js";
 import { Polling, Refused, getJson } from "./polling.js";
 import { TILES, signals, withRates } from "./signals.js";
-import { failingTools, slowestTools } from "./tools.js";
+import { failingTools, models, slowestTools } from "./tools.js";
 import { element, setText } from "../viewer/elements.js";
 
 const STYLES = ["../vendor/uplot/uPlot.min.css", "./trace_dashboard.css"].map(
@@ -30,8 +30,9 @@ export class TraceDashboard extends HTMLElement {
   #age = element("span.age");
   #tiles = TILES.map(({ name, of }) => ({ of, name, value: element("dd", {}, "–") }));
   #charts = signals().map((signal) => new Chart(signal));
-  #slowest = slowestTools();
-  #failing = failingTools();
+  #slowest = slowestTools((filter) => this.#tracesUrl(filter));
+  #failing = failingTools((filter) => this.#tracesUrl(filter));
+  #models = models((filter) => this.#tracesUrl(filter));
   #approvals = new Approvals((traceId) => this.#traceUrl(traceId));
   #nothing = element("div.card.empty", { hidden: true }, element("b"), element("p"));
   #body = element(
@@ -43,6 +44,7 @@ export class TraceDashboard extends HTMLElement {
       ...this.#tiles.map(({ name, value }) => element("div.card", {}, element("dt", {}, name), value)),
     ),
     element("div.charts", {}, ...this.#charts.map(({ element }) => element)),
+    this.#models.element,
     element("div.tables", {}, this.#slowest.element, this.#failing.element),
   );
   #frame = element(
@@ -127,6 +129,9 @@ export class TraceDashboard extends HTMLElement {
     for (const chart of this.#charts) chart.show({ ...series, points });
     this.#slowest.show(tools.slowest);
     this.#failing.show(tools.failing);
+    const called = window.models ?? [];
+    this.#models.element.hidden = called.length === 0;
+    this.#models.show([...called].sort((one, other) => (other.cost ?? 0) - (one.cost ?? 0)));
   }
 
   /** @param {Error} error */
@@ -166,6 +171,12 @@ export class TraceDashboard extends HTMLElement {
   /** @param {string} name */
   #address(name) {
     return this.getAttribute(name) ?? "";
+  }
+
+  /** @param {Record<string, string>} filter of the list; null where the page has named none */
+  #tracesUrl(filter) {
+    const url = this.getAttribute("traces-url");
+    return url === null ? null : `${url}?${new URLSearchParams(filter)}`;
   }
 
   /** @param {string} traceId */

@@ -4,7 +4,7 @@ import { element, icon } from "../viewer/elements.js";
 
 const STATES = ["running", "success", "error", "incomplete"];
 /** What other pages lead here with, and is taken back by a click. */
-const CHIPS = ["name", "conversation", "tag", "owner", "event"];
+const CHIPS = ["name", "conversation", "tag", "owner", "event", "tool", "model"];
 /** All that the REST API takes. */
 const KNOWN = new Set([
   ...[

@@ -13,14 +13,17 @@ const ENDED = {
 /**
  * @param {TraceStream | null} stream
  * @param {string | null} endState of the trace
+ * @param {boolean} [isUnknown] whether the server knows nothing of such a trace
  * @returns {{icon: string, kind: string, text: string}}
  */
-export function connectionState(stream, endState) {
+export function connectionState(stream, endState, isUnknown = false) {
   switch (stream?.state) {
     case "ended":
       return /** @type {any} */ (ENDED)[endState ?? ""] ?? ENDED.incomplete;
     case "live":
-      return { icon: "event", kind: "live", text: "Live" };
+      return isUnknown
+        ? { icon: "pending", kind: "pending", text: "Not begun" }
+        : { icon: "event", kind: "live", text: "Live" };
     case "replaying":
       return { icon: "running", kind: "pending", text: `Loading${progress(stream)}` };
     case "reconnecting":

@@ -33,11 +33,14 @@ export class DecisionForm {
     classes: "approve",
   });
   #reject = button("error", "Reject", () => this.#decide("rejected"), { classes: "reject" });
+  #respond = button("warning", "Answer", () => this.#decide("responded"), { classes: "respond" });
   #complaint = element("p.complaint", { role: "alert", hidden: true });
   /** @type {Asked | null} */
   #asked = null;
-  /** @type {Row | null} */
-  #row = null;
+  /** @type {string | null} */
+  #approvalId = null;
+  /** The button that is to have the focus. @type {"approve" | "reject" | null} */
+  #wanted = null;
 
   element = element(
     "form.decision",
@@ -46,7 +49,7 @@ export class DecisionForm {
     this.#arguments.element,
     this.#comment,
     this.#complaint,
-    element("span.buttons", {}, this.#approve, this.#reject),
+    element("span.buttons", {}, this.#approve, this.#reject, this.#respond),
   );
 
   /**
@@ -59,25 +62,26 @@ export class DecisionForm {
     this.element.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
   }
 
-  /** @param {Row | null} row an approval to decide, or none */
-  show(row) {
-    this.element.hidden = row === null;
-    if (row === this.#row) return;
-    this.#row = row;
-    if (row === null) return;
+  /** @param {string | null} approvalId of one to decide, or none */
+  show(approvalId) {
+    this.element.hidden = approvalId === null;
+    if (approvalId === this.#approvalId) return this.#focusWanted();
+    this.#approvalId = approvalId;
+    if (approvalId === null) return;
     this.#comment.value = "";
     this.#complain(null);
     this.#fill(null);
-    this.#load(row);
+    this.#load(approvalId);
   }
 
-  /** @param {Row} row */
-  async #load(row) {
+  /** @param {string} approvalId */
+  async #load(approvalId) {
     try {
-      const asked = await this.read(String(row.first.details.approval_id));
-      if (row === this.#row) this.#fill(asked);
+      const asked = await this.read(approvalId);
+      if (approvalId === this.#approvalId) this.#fill(asked);
     } catch (error) {
-      if (row === this.#row) this.#complain(`What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
+      if (approvalId === this.#approvalId)
+        this.#complain(`What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
     }
   }
 
@@ -96,7 +100,25 @@ export class DecisionForm {
     this.#approve.hidden = asked !== null && !allowed.includes("approved") && !allowed.includes("edited");
     this.#reject.hidden = asked !== null && !allowed.includes("rejected");
     this.#reject.disabled = asked === null;
+    this.#respond.hidden = !allowed.includes("responded");
     this.#name();
+    this.#focusWanted();
+  }
+
+  /**
+   * @param {string} approvalId that is shown, or will be
+   * @param {"approve" | "reject"} what the button that is to have the focus once it can be pressed
+   */
+  focusSoon(approvalId, what) {
+    this.#wanted = what;
+    if (approvalId === this.#approvalId) this.#focusWanted();
+  }
+
+  #focusWanted() {
+    const isSeen = this.element.offsetParent !== null;
+    if (this.#wanted === null || this.#asked === null || !isSeen) return;
+    (this.#wanted === "approve" ? this.#approve : this.#reject).focus();
+    this.#wanted = null;
   }
 
   get #isEdited() {
@@ -111,11 +133,11 @@ export class DecisionForm {
 
   /** @param {string} decision */
   async #decide(decision) {
-    const row = this.#row;
-    if (row === null || this.#asked === null) return;
+    const approvalId = this.#approvalId;
+    if (approvalId === null || this.#asked === null) return;
     /** @type {Record<string, unknown>} */
     const fields = {
-      approval_id: row.first.details.approval_id,
+      approval_id: approvalId,
       arguments_hash: this.#asked.arguments_hash,
       decision,
       comment: this.#comment.value,
@@ -125,7 +147,7 @@ export class DecisionForm {
       if (decision === "edited") fields.edited = this.#arguments.value;
       await this.decide(fields);
     } catch (error) {
-      if (row === this.#row) this.#complain(/** @type {Error} */ (error).message);
+      if (approvalId === this.#approvalId) this.#complain(/** @type {Error} */ (error).message);
     }
   }
 

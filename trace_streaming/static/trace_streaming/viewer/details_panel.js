@@ -5,8 +5,19 @@ import { DecisionForm, canBeDecided } from "./decision_form.js";
 import { button, element, icon, setIcon, setText } from "./elements.js";
 import { lazily } from "./content/messages.js";
 import { factsOf, sections } from "./content/sections.js";
-import { counted, formatClock, formatDate, formatDuration, formatName, formatOffset, parseTime } from "./format.js";
+import {
+  counted,
+  formatClock,
+  formatDate,
+  formatDuration,
+  formatMoment,
+  formatName,
+  formatOffset,
+  parseTime,
+  zoneAt,
+} from "./format.js";
 import { copy, copyButton, jsonTree } from "./json_tree.js";
+import { copyMenu } from "./menus.js";
 import { PanelWidth } from "./panel_width.js";
 import { isOver, label, outcome } from "./summary.js";
 
@@ -69,6 +80,7 @@ export class DetailsPanel {
           {},
           button("chevron", "Previous", () => move(-1), { shown: false, classes: "quiet up", key: "↑" }),
           button("chevron", "Next", () => move(1), { shown: false, classes: "quiet down", key: "↓" }),
+          copyMenu(() => this.#row),
           link,
           this.width.maximise,
           button("close", "Close details", close, { shown: false, classes: "quiet", key: "Esc" }),
@@ -113,11 +125,21 @@ export class DetailsPanel {
     setText(this.#title, label(row));
     this.#card.show(row.kind === "approval" ? row : null, hasEnded);
     const isOpen = !hasEnded && canBeDecided(row);
-    this.#decision.show(this.scene.canDecide && isOpen ? row : null);
+    this.#decision.show(this.scene.canDecide && isOpen ? String(row.first.details.approval_id) : null);
     this.#waiting.hidden = this.scene.canDecide || !isOpen;
     this.#describe(row);
     this.#fill();
     if (isOther) /** @type {Element} */ (this.#sections.parentElement).scrollTop = 0;
+  }
+
+  /**
+   * To the button that decides, as soon as it is known what is asked.
+   *
+   * @param {Row} row that is shown, or will be
+   * @param {"approve" | "reject"} what
+   */
+  focusDecision(row, what) {
+    this.#decision.focusSoon(String(row.first.details.approval_id), what);
   }
 
   /** @param {Row} row */
@@ -125,7 +147,7 @@ export class DetailsPanel {
     const facts = factsOf(row);
     if (row.duration !== null) facts.push(["Duration", formatDuration(row.duration)]);
     facts.push(["After", `${formatOffset(row.start - this.scene.origin)} s`]);
-    facts.push(["Started", `${formatDate(row.start)}, ${formatClock(row.start)}`]);
+    facts.push(["Started", `${formatDate(row.start)}, ${formatClock(row.start)} ${zoneAt(row.start)}`]);
     const numbers = row.events.map(({ sequence }) => element("span.sequence", {}, `#${sequence}`));
     this.#facts.replaceChildren(
       ...facts.map(([name, value]) =>
@@ -199,7 +221,11 @@ export class DetailsPanel {
       {},
       element("span.sequence", {}, String(event.sequence)),
       formatName(event.event),
-      element("time", { dateTime: event.timestamp }, formatClock(parseTime(event.timestamp))),
+      element(
+        "time",
+        { dateTime: event.timestamp, title: formatMoment(parseTime(event.timestamp)) },
+        formatClock(parseTime(event.timestamp)),
+      ),
       copyButton(event, `event ${event.sequence}`),
     );
     const content = isEmpty ? element("p.none", {}, "No details.") : tree.element;

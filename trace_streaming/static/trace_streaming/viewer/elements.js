@@ -22,6 +22,26 @@ export function element(name, properties = {}, ...children) {
   return node;
 }
 
+/**
+ * Loads sheets into a shadow tree, each for itself: where a policy asks for a nonce, one that a sheet imports has none.
+ *
+ * @param {ShadowRoot} root
+ * @param {string[]} urls in the order of the cascade
+ * @param {string | undefined} nonce of the element
+ * @param {() => void} loaded when all are there
+ */
+export function loadStyles(root, urls, nonce, loaded) {
+  let waiting = urls.length;
+  for (const href of urls) {
+    const sheet = element("link", { rel: "stylesheet", href, nonce });
+    sheet.addEventListener("load", () => {
+      waiting -= 1;
+      if (waiting === 0) loaded();
+    });
+    root.append(sheet);
+  }
+}
+
 /** Drawn on 16 × 16 with a line of 1.5. */
 const PATHS = {
   success: "M3.5 8.5 6.5 11.5 12.5 4.5",
@@ -51,6 +71,8 @@ const PATHS = {
   maximise: "M9.5 2.5H13.5V6.5M13.5 2.5 9 7M6.5 13.5H2.5V9.5M2.5 13.5 7 9",
   keyboard: "M1.8 4H14.2V12H1.8ZM4.2 6.5H4.3M6.7 6.5H6.8M9.2 6.5H9.3M11.7 6.5H11.8M5 9.5H11",
   offline: "M2 6.2A9 9 0 0 1 14 6.2M4.4 8.8A5.4 5.4 0 0 1 11.6 8.8M8 12H8.1M2.5 2 13.5 14",
+  stop: "M4 4H12V12H4Z",
+  pause: "M5.5 4V12M10.5 4V12",
   reset: "M3 3V6.5H6.5M3.2 6.4A5.3 5.3 0 1 1 2.8 9.4",
 };
 

@@ -26,9 +26,10 @@ export class Follow {
   /**
    * @param {boolean} isUseful
    * @param {number} count of all events
+   * @param {boolean} isLive whether what comes is new, and not replayed
    */
-  draw(isUseful, count) {
-    if (this.isOn) this.see(count);
+  draw(isUseful, count, isLive) {
+    if (this.isOn || !isLive) this.see(count);
     this.#toggle.hidden = !isUseful;
     this.#toggle.setAttribute("aria-pressed", String(this.isOn));
     const unseen = count - this.#seen;

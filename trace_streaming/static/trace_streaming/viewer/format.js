@@ -60,10 +60,21 @@ function isInside(text, at) {
  */
 export const counted = (count, noun) => `${NUMBER.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 
+const ZONED = new Intl.DateTimeFormat(undefined, {
+  dateStyle: "full",
+  timeStyle: "long",
+});
+
+/** With the day and the zone, in which all times are shown. @param {number} time */
+export const formatMoment = (time) => (isTime(time) ? ZONED.format(time) : UNKNOWN);
 /** @param {number} time */
 export const formatClock = (time) => (isTime(time) ? CLOCK.format(time) : UNKNOWN);
 /** @param {number} time */
 export const formatDate = (time) => (isTime(time) ? DATE.format(time) : UNKNOWN);
+/** The zone in which a time is shown, as it is called then: `CET`, `GMT+1`. @param {number} time */
+export const zoneAt = (time) =>
+  isTime(time) ? (ZONE.formatToParts(time).find(({ type }) => type === "timeZoneName")?.value ?? "") : "";
+const ZONE = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
 /** @param {number} time */
 const isTime = (time) => Math.abs(time) <= LAST;
 const UNKNOWN = "–";

@@ -3,6 +3,7 @@
 import { stringifyExact } from "../client/exact_json.js";
 import { element, icon } from "./elements.js";
 import { byteLength, counted, cut, formatBytes } from "./format.js";
+import { partsOf } from "./matches.js";
 
 /** So many entries at a time. */
 const PAGE = 100;
@@ -150,15 +151,10 @@ function foldedText(text, look) {
  */
 function marked(text, { word, matches }) {
   if (word === "") return [text];
-  const parts = [];
-  const lower = text.toLowerCase();
-  let from = 0;
-  for (let at = lower.indexOf(word); at >= 0 && matches.left > 0; at = lower.indexOf(word, from)) {
-    parts.push(text.slice(from, at), element("mark", {}, text.slice(at, at + word.length)));
-    from = at + word.length;
-    matches.left -= 1;
-  }
-  return [...parts, text.slice(from)];
+  return partsOf(text, [word], matches.left).map(({ text, isMatch }) => {
+    if (isMatch) matches.left -= 1;
+    return isMatch ? element("mark", {}, text) : text;
+  });
 }
 
 /**
@@ -210,5 +206,8 @@ export async function copy(node, text) {
   }
   node.classList.add(done ? "copied" : "refused");
   node.title = done ? "Copied" : "The browser does not allow to copy";
-  setTimeout(() => node.classList.remove("copied", "refused"), 1500);
+  setTimeout(() => {
+    node.classList.remove("copied", "refused");
+    node.title = "Copy";
+  }, 1500);
 }

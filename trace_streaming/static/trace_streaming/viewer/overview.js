@@ -73,7 +73,7 @@ export class Overview {
     if (width === 0) return;
     // Redrawn when a bar moves, not with each frame of a long trace.
     const step = Math.round((whole.to / whole.span) * width);
-    const key = `${run.events.length} ${width} ${height} ${whole.from} ${run.openCalls > 0 ? step : whole.span}`;
+    const key = `${run.events.length} ${width} ${height} ${whole.from} ${whole.breaks.parts.length} ${run.openCalls > 0 ? step : whole.span}`;
     if (key === this.#drawn) return;
     this.#drawn = key;
     this.#paint(count(run, whole, Math.ceil(width / BAR_PX), now), width, height);

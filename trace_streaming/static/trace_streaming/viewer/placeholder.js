@@ -26,5 +26,6 @@ const NO_MATCH = ["No event matches.", "Press Escape to show all of them."];
 const NOTHING = {
   refused: ["Nothing can be shown.", "The server has closed the connection."],
   ended: ["The trace ended without an event.", ""],
+  unknown: ["There is no trace of this id yet.", "Should one begin, it appears here by itself."],
   live: ["Waiting for the first event.", "It appears here as soon as it is emitted."],
 };

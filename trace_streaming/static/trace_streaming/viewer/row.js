@@ -11,9 +11,9 @@ export class Row extends Span {
   version = 0;
   /** @type {{from: number, to: number, reason: string} | null} what is missing here */
   gap = null;
-  /** @type {string | null} what a search looks at, made when it is needed. */
+  /** @type {{text: string, lower: string} | null} what a search looks at, made when it is needed. */
   searched = null;
-  /** @type {{kind: string, status: string, isOpen: boolean} | null} as what it was counted */
+  /** @type {{kind: string, status: string, isOpen: boolean, isAsked: boolean} | null} as what it was counted */
   counted = null;
 
   /** What its call has said up to now, as far as it was heard; the result follows. */

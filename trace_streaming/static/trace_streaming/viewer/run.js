@@ -3,8 +3,10 @@
 import { Conversations } from "../client/conversations.js";
 import { SPAN_KINDS, Spans } from "../client/spans.js";
 import { budgetOf } from "./budgets.js";
+import { modelOf } from "./filter.js";
 import { parseTime, possibleDuration } from "./format.js";
 import { Row, TIMEOUT } from "./row.js";
+import { stopAfter } from "./stop.js";
 
 /** @typedef {import("../client/trace_stream.d.ts").TraceEvent} TraceEvent */
 
@@ -24,10 +26,18 @@ export class Run {
   /** What the models were sent. */
   conversations = new Conversations();
   errors = 0;
+  /** How often a row has become of another kind: some sources know at its end alone what it was. */
+  renamed = 0;
+  /** What somebody has asked of it. @type {import("./stop.js").Stop | null} */
+  stop = null;
   /** Of all calls of models, in and out. */
   tokens = 0;
   /** How many calls, agents and steps are open. */
   openCalls = 0;
+  /** How many approvals are undecided. */
+  openApprovals = 0;
+  /** Of all calls of models, in US dollars; null where nobody has told. @type {number | null} */
+  cost = null;
   /** Milliseconds since 1970; 0 while there is no event. */
   start = 0;
   end = 0;
@@ -35,6 +45,10 @@ export class Run {
   countsByEvent = new Map();
   /** @type {Map<string, number>} of rows, whose statuses change when they end */
   rowsByStatus = new Map();
+  /** Names of the tools and of the models that were called. @type {Set<string>} */
+  tools = new Set();
+  /** @type {Set<string>} */
+  models = new Set();
   /** @type {Map<string, number>} of rows, whose kinds may be known at their ends alone */
   rowsByKind = new Map();
 
@@ -116,9 +130,17 @@ export class Run {
     row.version += 1;
     row.searched = null;
     this.#count(row);
+    if (row.kind === "tool" && row.name !== "") this.tools.add(row.name);
+    else if (row.kind === "llm") this.models.add(modelOf(row));
     this.start = this.start === 0 ? row.start : Math.min(this.start, row.start);
-    this.end = Math.max(this.end, parseTime(event.timestamp));
-    if (row.kind === "llm" && row.ended === event) this.tokens += tokensOf(event);
+    const at = parseTime(event.timestamp);
+    this.end = Math.max(this.end, at);
+    this.stop = stopAfter(this.stop, event, at);
+    if (row.kind === "llm" && row.ended === event) {
+      this.tokens += tokensOf(event);
+      const cost = possibleDuration(event.details["gen_ai.usage.cost"]);
+      if (cost !== null) this.cost = (this.cost ?? 0) + cost;
+    }
     const budget = row.kind === "budget" ? budgetOf(event) : null;
     if (budget !== null) this.budgets.set(budget.label, budget);
   }
@@ -126,12 +148,15 @@ export class Run {
   /** @param {Row} row */
   #count(row) {
     const { counted: before } = row;
-    const now = { kind: row.kind, status: row.status, isOpen: row.isOpen && SPAN_KINDS.has(row.kind) };
+    const isAsked = row.kind === "approval" && row.isOpen;
+    const now = { kind: row.kind, status: row.status, isOpen: row.isOpen && SPAN_KINDS.has(row.kind), isAsked };
     if (before !== null) {
+      if (before.kind !== now.kind) this.renamed += 1;
       count(this.rowsByKind, before.kind, -1);
       count(this.rowsByStatus, before.status, -1);
     }
     this.openCalls += Number(now.isOpen) - Number(before?.isOpen ?? false);
+    this.openApprovals += Number(now.isAsked) - Number(before?.isAsked ?? false);
     count(this.rowsByKind, now.kind);
     count(this.rowsByStatus, now.status);
     row.counted = now;

@@ -34,7 +34,7 @@ const MAIN_ARGUMENTS = [
 ];
 
 /** Bold, and code. */
-const STRESS = /(?:\*\*|`)([^*`\n]+)(?:\*\*|`)/g;
+const STRESS = /(\*\*|\*|`)(?=\S)([^*`\n]*[^\s*`])\1/g;
 /** Characters, of what a line shows. */
 const LOOKED_AT = 1000;
 
@@ -44,7 +44,13 @@ const LONGEST_NAME = 200;
 /** Of what a call says: its end is what is new. */
 const LONGEST_SAID = 160;
 
-const DECISIONS = { approved: "Approved", rejected: "Rejected", edited: "Approved with changes" };
+const DECISIONS = {
+  approved: "Approved",
+  rejected: "Rejected",
+  edited: "Approved with changes",
+  responded: "Answered",
+  withdrawn: "Withdrawn",
+};
 
 /**
  * @param {Row} row
@@ -87,7 +93,11 @@ export function preview(row) {
   const failure = failureOf(details);
   if (failure !== "") return joined([failure, row.kind === "llm" ? "" : mainOf(details)]);
   if (row.isOpen && row.said !== "") return `\u2192 ${oneLine(asRead(row.said.slice(-LONGEST_SAID)))}`;
-  if (row.kind === "llm") return answerOf(details);
+  if (row.kind === "llm") return answerOf(details) || (row.said && `\u2192 ${oneLine(asRead(row.said))}`);
+  if (row.first.event.startsWith("stop_")) {
+    const { requested_by: by, comment } = details;
+    return joined([by ? `by ${oneLine(by, 80)}` : "", comment ? oneLine(comment) : ""]);
+  }
   const said = [mainOf(details)];
   if (row.kind === "approval") said.unshift(oneLine(details.action ?? details.tool_name ?? details.tool ?? ""));
   for (const [key, value] of Object.entries(details)) {
@@ -103,7 +113,7 @@ export function preview(row) {
 function asRead(value) {
   if (typeof value !== "string") return value;
   const text = withoutControls(cut(value, LOOKED_AT));
-  return text.replace(STRESS, "$1").replace(/^ {0,3}(?:#{1,6} |> |```\w*)/gm, "");
+  return text.replace(STRESS, "$2").replace(/^ {0,3}(?:#{1,6} |> |```\w*)/gm, "");
 }
 
 /** @param {string[]} said */

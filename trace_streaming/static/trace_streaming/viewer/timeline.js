@@ -6,7 +6,9 @@ import { Overview } from "./overview.js";
 import { WIDE, fitRows } from "./row_heights.js";
 import { RowView } from "./row_view.js";
 import { indexAfter, indexOfError } from "./steps.js";
+import { HoverCard } from "./hover_card.js";
 import { TimeScale } from "./timescale.js";
+import { Breaks, waitsOf } from "./waits.js";
 import { VirtualList } from "./virtual_list.js";
 
 /** @typedef {import("./run.js").Run} Run */
@@ -35,13 +37,25 @@ export class Timeline {
     () => this.#zoom(null),
     () => this.told.changed(),
   );
-  element = element("div.timeline", {}, this.#overview.element, this.#grid);
+  #hover = new HoverCard(
+    this.#grid,
+    (target) => this.#list.items[indexIn(target)],
+    () => this.scene,
+  );
+  element = element("div.timeline", {}, this.#overview.element, this.#grid, this.#hover.element);
+  /** Whether waits for a human have a sliver of the room. */
+  squeezes = true;
+  /** @type {import("./waits.js").Part[]} */
+  #waits = [];
+  #waitsOf = "";
   /** The part that the timeline shows; null for all. */
   zoomed = /** @type {{from: number, to: number} | null} */ (null);
   #whole = new TimeScale(0, 1);
   /** How many of the run's rows were looked at, and how often they had changed their order then. */
   #taken = 0;
   #reordered = 0;
+  /** How often a row had become of another kind then. */
+  #renamed = 0;
   #lastScroll = 0;
   #heights = WIDE;
   /** @type {VirtualList<Row>} */
@@ -66,7 +80,7 @@ export class Timeline {
       isUnfinished: false,
       canDecide: false,
       selected: null,
-      folded: filter.folded,
+      filter,
       conversations: run.conversations,
     };
     this.#list = new VirtualList(
@@ -75,6 +89,7 @@ export class Timeline {
       () => new RowView(this.scene),
       ({ kind }) => (kind === "approval" ? this.#heights.card : this.#heights.row),
     );
+    this.#axis.attach(this.#grid);
     this.#grid.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#body.addEventListener("click", (/** @type {MouseEvent} */ event) => this.#click(event));
     new ResizeObserver(() => this.resize()).observe(this.#grid);
@@ -90,7 +105,7 @@ export class Timeline {
     this.run = run;
     this.scene.conversations = run.conversations;
     this.zoomed = null;
-    this.filter.folded.clear();
+    this.filter.forget();
     this.refilter();
   }
 
@@ -98,6 +113,7 @@ export class Timeline {
   refilter() {
     this.#taken = this.run.rows.length;
     this.#reordered = this.run.reordered;
+    this.#renamed = this.run.renamed;
     this.#list.replace(this.run.rows.filter((row) => this.filter.shows(row)));
   }
 
@@ -118,9 +134,10 @@ export class Timeline {
     this.#takeRows();
     const { run, scene } = this;
     const end = hasEnded ? run.end : now;
-    const room = Math.max((end - run.start) * ROOM, 0.001);
-    this.#whole = new TimeScale(run.start - room, end + room);
-    scene.scale = this.zoomed === null ? this.#whole : new TimeScale(this.zoomed.from, this.zoomed.to);
+    const breaks = this.squeezes ? Breaks.of(this.#findWaits(end), end - run.start) : new Breaks();
+    const room = Math.max(new TimeScale(run.start, end, breaks).shown * ROOM, 0.001);
+    this.#whole = new TimeScale(run.start - room, end + room, breaks);
+    scene.scale = this.zoomed === null ? this.#whole : new TimeScale(this.zoomed.from, this.zoomed.to, breaks);
     Object.assign(scene, { origin: run.start, now, hasEnded, isUnfinished });
     this.#grid.setAttribute("aria-rowcount", String(this.shown + 1));
     this.element.classList.toggle("empty", run.events.length === 0);
@@ -134,6 +151,25 @@ export class Timeline {
     else this.#grid.removeAttribute("aria-activedescendant"); // nothing is selected, or it is out of view
   }
 
+  /** Whether the trace has waits that are worth squeezing. */
+  get hasWaits() {
+    return !Breaks.of(this.#waits, this.#whole.span).isEmpty;
+  }
+
+  /**
+   * Asked with each frame: only where somebody was asked, and once for the same events; what is open waits on.
+   *
+   * @param {number} end
+   */
+  #findWaits(end) {
+    const { run } = this;
+    if (!run.rowsByKind.get("approval")) return (this.#waits = []);
+    const key = `${run.events.length} ${run.start} ${run.openApprovals > 0 ? Math.floor(end / 250) : ""}`;
+    if (key !== this.#waitsOf) this.#waits = waitsOf(run.rows, end);
+    this.#waitsOf = key;
+    return this.#waits;
+  }
+
   focus() {
     this.#grid.focus({ preventScroll: true });
   }
@@ -145,7 +181,9 @@ export class Timeline {
    */
   reveal(row) {
     this.#takeRows();
-    for (let above = row.parent; above !== null; above = above.parent) this.filter.folded.delete(above);
+    for (let above = row.parent; above !== null; above = above.parent) {
+      if (this.filter.isFolded(/** @type {Row} */ (above))) this.filter.fold(/** @type {Row} */ (above), false);
+    }
     if (!this.#list.items.includes(row)) this.refilter();
     const index = this.#list.items.indexOf(row);
     if (index >= 0) this.#list.scrollTo(index, true);
@@ -165,15 +203,15 @@ export class Timeline {
   }
 
   /**
-   * The next row with an error among those that are shown, from the first again behind the last.
+   * The next row with an error among those that the filter lets through, from the first again behind the last.
    *
    * @param {number} step 1 or -1
    */
   nextError(step) {
-    const { items } = this.#list;
+    const rows = this.run.rows.filter((row) => row.kind !== "gap" && this.filter.matches(row)); // folded ones, too
     const { selected } = this.scene;
-    const index = indexOfError(items, selected === null ? null : items.indexOf(selected), step);
-    return index === null ? null : items[index];
+    const index = indexOfError(rows, selected === null ? null : rows.indexOf(selected), step);
+    return index === null ? null : rows[index];
   }
 
   /** @param {number} factor below 1 shows less */
@@ -210,19 +248,20 @@ export class Timeline {
   #takeRows() {
     const changed = this.run.takeChanges();
     const { rows } = this.run;
-    if (this.run.reordered !== this.#reordered || (changed.size > 0 && this.filter.isActive)) this.refilter();
+    const { reordered, renamed } = this.run;
+    const isOther = reordered !== this.#reordered || renamed !== this.#renamed;
+    if (isOther || (changed.size > 0 && this.filter.isActive)) this.refilter();
     if (this.#taken === rows.length) return;
     const fresh = this.#taken === 0 ? rows : rows.slice(this.#taken);
     this.#taken = rows.length;
-    this.#list.append(this.filter.isSelective ? fresh.filter((row) => this.filter.shows(row)) : fresh);
+    this.#list.append(fresh.filter((row) => this.filter.shows(row)));
   }
 
   /** @param {boolean} away */
   #fold(away) {
     const { selected } = this.scene;
     if (selected === null) return;
-    const { folded } = this.filter;
-    if (away && (selected.children === 0 || folded.has(selected))) {
+    if (away && (selected.children === 0 || this.filter.isFolded(selected))) {
       if (selected.parent !== null) this.told.select(selected.parent);
       return;
     }
@@ -234,8 +273,7 @@ export class Timeline {
    * @param {boolean} away
    */
   #toggle(row, away) {
-    if (away) this.filter.folded.add(row);
-    else this.filter.folded.delete(row);
+    this.filter.fold(row, away);
     this.refilter();
     this.told.changed();
   }
@@ -243,9 +281,9 @@ export class Timeline {
   /** @param {MouseEvent} event */
   #click(event) {
     const target = /** @type {Element} */ (event.target);
-    const row = this.#list.items[Number(/** @type {HTMLElement} */ (target.closest(".row"))?.dataset.index)];
+    const row = this.#list.items[indexIn(target)];
     if (row === undefined || row.kind === "gap" || target.closest(".card-actions")) return;
-    if (target.closest(".fold")) this.#toggle(row, !this.filter.folded.has(row));
+    if (target.closest(".fold")) this.#toggle(row, !this.filter.isFolded(row));
     else this.told.select(row);
     this.focus();
   }
@@ -274,3 +312,6 @@ export class Timeline {
     this.told.changed();
   }
 }
+
+/** Of the row that something on the page is in; NaN where it is in none. @param {Element} target */
+const indexIn = (target) => Number(/** @type {HTMLElement | null} */ (target.closest(".row"))?.dataset.index);

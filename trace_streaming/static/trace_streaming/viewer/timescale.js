@@ -1,5 +1,7 @@
 // From times to places on the timeline, and the axis.
 
+import { Breaks } from "./waits.js";
+
 const STEPS = [
   ...[...Array(7).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 3))).slice(0, -2),
   2000,
@@ -20,16 +22,26 @@ const STEPS = [
   86_400_000,
 ];
 
-/** A linear scale over a part of a trace. Times are milliseconds. */
+const UNBROKEN = new Breaks();
+
+/** A linear scale over a part of a trace, but for its breaks. Times are milliseconds. */
 export class TimeScale {
   /**
    * @param {number} from
    * @param {number} to
+   * @param {Breaks} [breaks]
    */
-  constructor(from, to) {
+  constructor(from, to, breaks = UNBROKEN) {
     this.from = from;
     this.span = Math.max(to - from, 0.001);
+    this.breaks = breaks;
+    this.#start = breaks.squeeze(from);
+    this.shown = Math.max(breaks.squeeze(to) - this.#start, 0.001);
   }
+
+  #start;
+  /** Milliseconds of the part that have room: waits have as little as is kept of them. */
+  shown;
 
   get to() {
     return this.from + this.span;
@@ -41,12 +53,12 @@ export class TimeScale {
    * @param {number} time
    */
   place(time) {
-    return (time - this.from) / this.span;
+    return (this.breaks.squeeze(time) - this.#start) / this.shown;
   }
 
   /** @param {number} place */
   time(place) {
-    return this.from + place * this.span;
+    return this.breaks.stretch(this.#start + place * this.shown);
   }
 
   /**
@@ -72,10 +84,15 @@ export class TimeScale {
    */
   ticks(origin, count) {
     const step =
-      STEPS.find((size) => this.span / size <= count) ?? Math.ceil(this.span / count / 86_400_000) * 86_400_000;
+      STEPS.find((size) => this.shown / size <= count) ?? Math.ceil(this.shown / count / 86_400_000) * 86_400_000;
     const ticks = [];
     const last = this.to - origin;
-    for (let tick = Math.ceil((this.from - origin) / step); tick * step <= last; tick += 1) ticks.push(tick * step);
+    const { parts } = this.breaks;
+    for (let tick = Math.ceil((this.from - origin) / step); tick * step <= last; tick += 1) {
+      const hidden = parts.find(({ from, to }) => tick * step + origin > from && tick * step + origin < to);
+      if (hidden === undefined) ticks.push(tick * step);
+      else tick = Math.max(Math.ceil((hidden.to - origin) / step) - 1, tick); // a wait may be of days
+    }
     return ticks;
   }
 }

@@ -1,13 +1,23 @@
 // The head of the viewer: how the connection and the run are, and what of it is looked for.
 
 import { button, element, icon, setIcon, setText } from "./elements.js";
-import { counted, formatDuration, formatElapsed, formatName, formatNumber } from "./format.js";
+import { counted, cut, formatDuration, formatElapsed, formatName, formatNumber } from "./format.js";
 
 /** @typedef {import("./run.js").Run} Run */
 /** @typedef {import("./filter.js").Filter} Filter */
+/**
+ * What may be chosen of one kind: its title, what is chosen, all names, how often each is there, and how it is written.
+ *
+ * @typedef {[string, Set<string>, string[], ((name: string) => number | undefined)?, ((name: string) => string)?]} Group
+ */
 
 const STATUSES = ["running", "pending", "success", "warning", "error"];
+const FACTS = ["events", "calls", "models", "tokens", "cost", "errors", "time"];
 const SEARCH_DELAY_MS = 120;
+/** Names of one kind that are offered. */
+const MOST_NAMES = 50;
+/** @type {Record<string, string>} */
+const KINDS = { llm: "Model call", tool: "Tool call" };
 /** Per cent. */
 const NEARLY_SPENT = 80;
 
@@ -15,7 +25,7 @@ export class Toolbar {
   #stateIcon = icon("pending");
   #stateText = element("span");
   #state = element("span.state", { role: "status" }, this.#stateIcon, this.#stateText);
-  #facts = ["events", "calls", "models", "tokens", "errors", "time"].map((name) => element(`span.fact.fact-${name}`));
+  #facts = FACTS.map((name) => element(name === "errors" ? "button.fact.fact-errors" : `span.fact.fact-${name}`));
   #fill = element("span");
   #meter = element(
     "span.meter",
@@ -32,25 +42,34 @@ export class Toolbar {
   });
   #found = element("span.found", { role: "status" });
   #statuses = new Map(STATUSES.map((status) => [status, this.#chip(status)]));
-  #events = element("div.choices");
+  #choices = element("div.choices");
+  #stepsBox = element("input", { type: "checkbox", checked: true });
+  #steps = element("label.steps", { hidden: true }, this.#stepsBox, element("span", {}, "Fold steps"));
   #eventsCount = element("span.count", { hidden: true });
   #menu = element(
     "details.menu",
     {},
-    element("summary", {}, icon("filter"), element("span", {}, "Events"), this.#eventsCount),
-    element("div.popup", { role: "group", "aria-label": "Events" }, this.#events),
+    element("summary", {}, icon("filter"), element("span", {}, "Filter"), this.#eventsCount),
+    element("div.popup", {}, this.#steps, this.#choices),
   );
   #known = "";
+  /** @type {{count: (name: string) => number | undefined, name: string, node: HTMLElement}[]} */
+  #counted = [];
 
   /**
    * @param {Filter} filter changed here
-   * @param {{filter: () => void, error: () => void, follow: () => void, help: () => void, reset: () => void}} told
+   * @param {{filter: () => void, error: () => void, follow: () => void, help: () => void, reset: () => void,
+   *   waits: () => void, changed: () => void}} told
+   * @param {HTMLElement} stop
+   * @param {HTMLElement} exports
    */
-  constructor(filter, told) {
+  constructor(filter, told, stop, exports) {
     this.filter = filter;
     this.told = told;
     this.follow = button("down", "Follow", told.follow, { classes: "toggle follow", key: "f" });
     this.error = button("jump", "Next error", told.error, { classes: "next-error", key: "e" });
+    this.waits = button("pause", "Short waits", told.waits, { classes: "toggle waits" });
+    this.waits.title = "Give waits for a human a sliver of the timeline";
     this.zoom = button("reset", "Whole trace", told.reset, { classes: "zoom", key: "0" });
     const help = button("keyboard", "Keyboard", told.help, { shown: false, classes: "quiet", key: "?" });
     this.element = element(
@@ -66,10 +85,19 @@ export class Toolbar {
           {},
           element("span.chips", { role: "group", "aria-label": "Status" }, ...this.#statuses.values()),
           this.#menu,
-          element("span.tools", {}, this.zoom, this.error, this.follow, help),
+          element("span.tools", {}, this.waits, this.zoom, stop, this.error, this.follow, exports, help),
         ),
       ),
     );
+    const errors = this.#facts[FACTS.indexOf("errors")];
+    this.#stepsBox.addEventListener("change", () => {
+      filter.foldSteps(this.#stepsBox.checked);
+      told.filter();
+    });
+    this.#menu.addEventListener("toggle", () => this.#menu.open && told.changed());
+    errors.type = "button";
+    errors.title = "Go to the next error (e)";
+    errors.addEventListener("click", told.error);
     let timer = 0;
     this.#search.addEventListener("input", () => {
       clearTimeout(timer);
@@ -91,16 +119,11 @@ export class Toolbar {
     this.#search.select();
   }
 
-  /** Close what hangs open, when something else was pressed. */
-  closeMenu() {
-    this.#menu.open = false;
-  }
-
   /** All is shown again. */
   clear() {
     this.filter.clear();
     this.#search.value = "";
-    for (const box of this.#events.querySelectorAll("input")) box.checked = false;
+    for (const box of this.#choices.querySelectorAll("input")) box.checked = false;
     this.told.filter();
   }
 
@@ -119,6 +142,7 @@ export class Toolbar {
       run.calls > 0 ? counted(run.calls, "call") : "",
       run.modelCalls > 0 ? counted(run.modelCalls, "model call") : "",
       run.tokens > 0 ? counted(run.tokens, "token") : "",
+      run.cost !== null ? `$${Number(run.cost.toPrecision(3))}` : "",
       run.errors > 0 ? counted(run.errors, "error") : "",
       time,
     ];
@@ -126,7 +150,7 @@ export class Toolbar {
     this.#drawBudget(run);
     setText(this.#found, this.filter.isActive ? `${formatNumber(shown)} of ${formatNumber(run.rows.length)}` : "");
     for (const [status, chip] of this.#statuses) this.#drawChip(run, status, chip);
-    this.#listEvents(run);
+    this.#list(run);
     this.error.hidden = run.errors === 0;
   }
 
@@ -175,28 +199,45 @@ export class Toolbar {
     chip.setAttribute("aria-pressed", String(isPressed));
   }
 
-  /** @param {Run} run */
-  #listEvents(run) {
-    setText(this.#eventsCount, String(this.filter.events.size));
-    this.#eventsCount.hidden = this.filter.events.size === 0;
-    const counts = [...run.countsByEvent].sort(([a], [b]) => (a < b ? -1 : 1));
-    const known = counts.map(([name]) => name).join();
+  /** What may be chosen, by what the run has. @param {Run} run */
+  #list(run) {
+    const { choices } = this.filter;
+    setText(this.#eventsCount, String(choices));
+    this.#eventsCount.hidden = choices === 0;
+    this.#steps.hidden = !run.rowsByKind.get("step");
+    if (!this.#menu.open) return;
+    const names = (/** @type {Iterable<string>} */ of) => [...of].sort((one, other) => (one < other ? -1 : 1));
+    const kinds = names(run.rowsByKind.keys()).filter((kind) => run.rowsByKind.get(kind) && kind !== "event");
+    const groups = /** @type {Group[]} */ ([
+      ["Kind", this.filter.kinds, kinds, (kind) => run.rowsByKind.get(kind), (kind) => KINDS[kind] ?? formatName(kind)],
+      ["Tool", this.filter.tools, names(run.tools).slice(0, MOST_NAMES)],
+      ["Model", this.filter.models, names(run.models).slice(0, MOST_NAMES)],
+      ["Event", this.filter.events, names(run.countsByEvent.keys()), (name) => run.countsByEvent.get(name), formatName],
+    ]);
+    const known = JSON.stringify(groups.map(([, , names]) => names));
     if (known !== this.#known) {
       this.#known = known;
-      this.#events.replaceChildren(...counts.map(([name]) => this.#choice(name)));
+      this.#counted = [];
+      this.#choices.replaceChildren(
+        ...groups.filter(([, , names]) => names.length > 0).map((group) => this.#group(group)),
+      );
     }
-    if (!this.#menu.open) return;
-    counts.forEach(([, count], index) => setText(this.#events.children[index].lastChild, formatNumber(count)));
+    for (const { count, name, node } of this.#counted) setText(node, formatNumber(count(name) ?? 0));
   }
 
-  /** @param {string} name */
-  #choice(name) {
-    const box = element("input", { type: "checkbox", checked: this.filter.events.has(name) });
-    box.addEventListener("change", () => {
-      toggle(this.filter.events, name);
-      this.told.filter();
+  /** @param {Group} group */
+  #group([title, chosen, names, count, write = (name) => cut(name, 60)]) {
+    const boxes = names.map((name) => {
+      const box = element("input", { type: "checkbox", checked: chosen.has(name) });
+      box.addEventListener("change", () => {
+        toggle(chosen, name);
+        this.told.filter();
+      });
+      const node = element("span.count");
+      if (count !== undefined) this.#counted.push({ count, name, node });
+      return element("label", {}, box, element("span", {}, write(name)), node);
     });
-    return element("label", {}, box, element("span", {}, formatName(name)), element("span.count"));
+    return element("fieldset", {}, element("legend", {}, title), ...boxes);
   }
 
   #apply() {

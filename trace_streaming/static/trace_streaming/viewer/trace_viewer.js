@@ -5,18 +5,24 @@ import { readApproval } from "./asked_approval.js";
 import { connectionState, replayed, whatFollows } from "./connection.js";
 import { Clock } from "./clock.js";
 import { DeepLink } from "./deep_link.js";
+import { canBeDecided } from "./decision_form.js";
 import { DetailsPanel } from "./details_panel.js";
-import { element, setText } from "./elements.js";
+import { element, loadStyles, setText } from "./elements.js";
 import { Filter } from "./filter.js";
 import { Follow } from "./follow.js";
 import { helpDialog } from "./help.js";
+import { exportMenu } from "./menus.js";
 import { Placeholder } from "./placeholder.js";
 import { Run } from "./run.js";
 import { press } from "./shortcuts.js";
+import { StopMenu, stopState } from "./stop.js";
 import { Timeline } from "./timeline.js";
 import { Toolbar } from "./toolbar.js";
 
-const STYLES = new URL("./trace_viewer.css", import.meta.url).href;
+const STYLES = [
+  new URL("./decision_form.css", import.meta.url).href,
+  new URL("./trace_viewer.css", import.meta.url).href,
+];
 const TICK_MS = 100;
 
 export class TraceViewer extends HTMLElement {
@@ -30,6 +36,8 @@ export class TraceViewer extends HTMLElement {
   #endState = /** @type {string | null} */ (null);
   /** Whether more events are to be expected. */
   #isRunning = false;
+  /** Whether the server knew nothing of such a trace. */
+  #isUnknown = false;
   #selected = /** @type {number | null} */ (null);
   /** The event of the page's address, until it has come. */
   #wanted = /** @type {number | null} */ (null);
@@ -40,13 +48,24 @@ export class TraceViewer extends HTMLElement {
   #isStyled = false;
 
   #link = new DeepLink(this);
-  #toolbar = new Toolbar(this.#filter, {
-    filter: () => this.#refilter(),
-    error: () => this.#goToError(1),
-    follow: () => this.#setFollowing(!this.following),
-    help: () => this.#help.showModal(),
-    reset: () => this.#zoomTo(null),
-  });
+  #stopMenu = new StopMenu((fields) => this.#command("stop", fields));
+  #toolbar = new Toolbar(
+    this.#filter,
+    {
+      filter: () => this.#refilter(),
+      error: () => this.#goToError(1),
+      follow: () => this.#setFollowing(!this.following),
+      help: () => this.#help.showModal(),
+      reset: () => this.#zoomTo(null),
+      waits: () => this.#squeeze(!this.#timeline.squeezes),
+      changed: () => this.#schedule(),
+    },
+    this.#stopMenu.element,
+    exportMenu(
+      () => this.#url,
+      () => ({ name: this.getAttribute("trace-id") ?? "trace", rows: this.#run.rows }),
+    ),
+  );
   #follow = new Follow(this.#toolbar.follow, () => this.#setFollowing(true));
   #timeline = new Timeline(this.#run, this.#filter, {
     select: (row) => this.#select(row?.first?.sequence ?? null),
@@ -58,7 +77,7 @@ export class TraceViewer extends HTMLElement {
     () => this.#close(),
     (step) => this.#timeline.move(step),
     (sequence) => this.#link.urlOf(sequence),
-    (fields) => this.#stream?.command("decide", fields) ?? Promise.reject(new Error("Not connected")),
+    (fields) => this.#command("decide", fields),
     (approvalId) => readApproval(this.#url, approvalId),
     { toCall: (callId) => this.#wayTo(callId) },
   );
@@ -75,6 +94,8 @@ export class TraceViewer extends HTMLElement {
     0: () => this.#zoomTo(null),
     "+": () => this.#timeline.zoomBy(0.5),
     "-": () => this.#timeline.zoomBy(2),
+    a: () => this.#decide("approve"),
+    r: () => this.#decide("reject"),
     m: () => this.#selected !== null && this.#panel.width.toggle(),
     "?": () => this.#help.showModal(),
   };
@@ -96,19 +117,18 @@ export class TraceViewer extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
-    const styles = element("link", { rel: "stylesheet", href: STYLES, nonce: this.nonce });
-    styles.addEventListener("load", () => {
+    loadStyles(root, STYLES, this.nonce, () => {
       this.#isStyled = true;
       this.#frameOf.hidden = false;
       this.#timeline.resize();
       this.#schedule();
     });
-    root.append(styles, this.#frameOf);
-    root.addEventListener("keydown", (event) =>
-      press(/** @type {KeyboardEvent} */ (event), this.#timeline, this.#actions, (isSearch) => this.#escape(isSearch)),
-    );
+    root.append(this.#frameOf);
+    root.addEventListener("keydown", (event) => this.#press(/** @type {KeyboardEvent} */ (event)));
     root.addEventListener("pointerdown", (event) => {
-      if (!(/** @type {Element} */ (event.target).closest(".menu"))) this.#toolbar.closeMenu();
+      for (const menu of root.querySelectorAll("details.menu[open]")) {
+        if (!menu.contains(/** @type {Node} */ (event.target))) menu.removeAttribute("open");
+      }
     });
   }
 
@@ -138,12 +158,14 @@ export class TraceViewer extends HTMLElement {
 
   connectedCallback() {
     globalThis.addEventListener("hashchange", this.#readHash);
+    document.addEventListener("keydown", this.#pressOnPage);
     this.#readHash();
     this.#watch();
   }
 
   disconnectedCallback() {
     globalThis.removeEventListener("hashchange", this.#readHash);
+    document.removeEventListener("keydown", this.#pressOnPage);
     this.#stop();
   }
 
@@ -166,7 +188,10 @@ export class TraceViewer extends HTMLElement {
       this.#run.hear(detail);
       this.#schedule();
     });
-    stream.addEventListener("live", () => this.following && this.#schedule());
+    stream.addEventListener("live", () => {
+      if (!this.following) this.#follow.see(this.#run.events.length); // what was replayed is not new
+      this.#schedule();
+    });
     stream.addEventListener("gap", ({ detail }) => {
       if (detail.reason === "epoch") this.#reset();
       this.#run.addGap(detail);
@@ -180,11 +205,17 @@ export class TraceViewer extends HTMLElement {
     stream.addEventListener("statechange", () => {
       if (stream.state !== "ended") this.#endState = null;
       if (stream.state === "ended" || stream.state === "refused") this.#isRunning = false;
+      if (stream.state === "ended") this.#stopMenu.reset();
       if (stream.state === "live") this.#isRunning = true;
       this.#schedule();
       this.dispatchEvent(new CustomEvent("statechange", { detail: { state: stream.state } }));
     });
     this.#schedule();
+  }
+
+  /** @param {string} type @param {Record<string, unknown>} fields */
+  #command(type, fields) {
+    return this.#stream?.command(type, fields) ?? Promise.reject(new Error("Not connected"));
   }
 
   /** Of the socket; empty where nothing is to be watched. */
@@ -210,6 +241,7 @@ export class TraceViewer extends HTMLElement {
     this.#follow.see(0);
     this.#selected = null;
     this.#timeline.scene.selected = null;
+    this.#stopMenu.reset();
     this.#say(null);
     this.#schedule();
   }
@@ -218,6 +250,7 @@ export class TraceViewer extends HTMLElement {
   #connected(state) {
     this.#say(null);
     this.#isRunning = state === null || state === "running";
+    this.#isUnknown = state === null && this.#stream?.profile === "v1";
     if (this.#run.events.length === 0) this.#follow.isOn = this.#isRunning && this.#wanted === null;
   }
 
@@ -253,18 +286,33 @@ export class TraceViewer extends HTMLElement {
     const foot = this.#run.rows.length > 0 ? whatFollows(stream, this.#endState) : "";
     const isUnfinished = this.#endState === "incomplete";
     this.#timeline.draw({ now, hasEnded, isUnfinished, following: this.following, foot });
-    this.#toolbar.draw(this.#run, connectionState(stream, this.#endState), {
+    const isLive = stream?.state === "live";
+    const isUnknown = this.#isUnknown && this.#run.events.length === 0;
+    const stop = this.#stopMenu.known(this.#run.stop, now);
+    this.#stopMenu.draw(
+      isLive && this.#isRunning && stop === null && this.#run.events.length > 0 && this.#timeline.scene.canDecide,
+    );
+    const state =
+      stopState(stop, { endState: this.#endState, isLive, now }) ?? connectionState(stream, this.#endState, isUnknown);
+    this.#toolbar.draw(this.#run, state, {
       shown: this.#timeline.shown,
       elapsed: now - this.#run.start,
       isGrowing,
     });
     const { length } = this.#run.events;
-    this.#follow.draw(this.#isRunning && length > 0, length);
+    this.#follow.draw(this.#isRunning && length > 0, length, isLive);
     this.#toolbar.zoom.hidden = this.#timeline.zoomed === null;
+    this.#toolbar.waits.hidden = !this.#timeline.hasWaits;
+    this.#toolbar.waits.setAttribute("aria-pressed", String(this.#timeline.squeezes));
     const part = replayed(stream);
     this.#progress.hidden = part >= 1;
     this.#progress.style.width = `${part * 100}%`;
-    this.#placeholder.draw({ rows: this.#run.rows.length, shown: this.#timeline.shown, state: stream?.state });
+    const { shown } = this.#timeline;
+    this.#placeholder.draw({
+      rows: this.#run.rows.length,
+      shown,
+      state: isUnknown && isLive ? "unknown" : stream?.state,
+    });
     this.#panel.show(this.#selected === null ? null : this.#run.rowOf(this.#selected));
     clearTimeout(this.#timer);
     const ticks = isGrowing || stream?.state === "reconnecting";
@@ -309,6 +357,12 @@ export class TraceViewer extends HTMLElement {
     this.#schedule();
   }
 
+  /** @param {boolean} squeezes */
+  #squeeze(squeezes) {
+    this.#timeline.squeezes = squeezes;
+    this.#schedule();
+  }
+
   /** @param {number | null} sequence */
   #select(sequence) {
     const row = sequence === null ? null : this.#run.rowOf(sequence);
@@ -329,11 +383,31 @@ export class TraceViewer extends HTMLElement {
     this.#timeline.focus();
   }
 
+  /** Goes to what waits for a decision, and to the button: who presses that decides. @param {"approve" | "reject"} what */
+  #decide(what) {
+    const row = this.#run.rows.find(canBeDecided);
+    if (row === undefined || !this.#timeline.scene.canDecide) return;
+    this.#select(row.first.sequence);
+    this.#panel.focusDecision(row, what);
+  }
+
   /** @param {number} step */
   #goToError(step) {
     const row = this.#timeline.nextError(step);
     if (row !== null) this.#select(row.last.sequence);
   }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    press(event, this.#timeline, this.#actions, (isSearch) => this.#escape(isSearch));
+  }
+
+  /** Keys work as soon as the page is there; of several viewers, for the first. @param {KeyboardEvent} event */
+  #pressOnPage = (event) => {
+    const isNobodys = document.activeElement === null || document.activeElement === document.body;
+    if (isNobodys && event.target === document.body && document.querySelector("trace-viewer") === this)
+      this.#press(event);
+  };
 
   #readHash = () => {
     const sequence = this.#link.read();

@@ -1,0 +1,109 @@
+"""What agents ask is decided on one page, also with a thumb; every page tells that something waits."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from .conftest import IN_A_BROWSER, Site
+from .viewing import PATIENCE_MS
+
+pytestmark = IN_A_BROWSER
+
+ASK = """
+from trace_streaming import TraceEmitter
+emitter = TraceEmitter("t")
+ask = emitter.ask_approval
+ask("send_email", tool_name="mail", risk_level="high", arguments={"to": "bob", "text": "Hello"}, timeout=30)
+ask("rename", risk_level="low", arguments={"name": "report.txt"}, timeout=900)
+ask("tidy", risk_level="low", arguments={"folder": "<b>tmp</b>"}, timeout=800)
+assert emitter.flush(10)
+"""
+
+
+async def test_the_most_urgent_is_first_and_is_decided_where_it_stands(site: Site, page: Page) -> None:
+    """What was decided, by whom and when, stands below; the tab says how many wait, on every page."""
+    await page.goto(site.url("/dashboard/approvals/"))
+    await expect(page.get_by_text("Nothing waits for you.")).to_be_visible()
+    await site.manage("shell", "-c", ASK)
+    mine = page.get_by_role("list", name="Waits for you").get_by_role("listitem")
+    await expect(mine).to_have_count(3, timeout=PATIENCE_MS)
+    await expect(mine.nth(0)).to_contain_text("send_email")
+    await expect(mine.nth(1)).to_contain_text("tidy")
+    await expect(page).to_have_title("(3) Approvals", timeout=PATIENCE_MS)
+    await mine.nth(0).locator("summary").click()
+    await mine.nth(0).get_by_label("text").fill("Good day")
+    await mine.nth(0).get_by_role("button", name="Approve with changes").click()
+    await expect(mine).to_have_count(2, timeout=PATIENCE_MS)
+    decided = page.get_by_role("table", name="Decided").get_by_role("row").nth(1)
+    await expect(decided).to_contain_text("Edited", timeout=PATIENCE_MS)
+    await expect(decided).to_contain_text("(api)")
+    for path, title in (("/dashboard/", "(2) Dashboard"), ("/dashboard/traces/t", "(2) t")):
+        await page.goto(site.url(path))
+        await expect(page).to_have_title(title, timeout=PATIENCE_MS)
+        await expect(page.get_by_role("link", name="Approvals")).to_contain_text("2")
+
+
+async def test_several_of_low_risk_are_decided_at_once(site: Site, page: Page) -> None:
+    """Each shows what it does before; those of more risk are decided alone. What was decided meanwhile is told."""
+    await site.manage("shell", "-c", ASK)
+    await page.goto(site.url("/dashboard/approvals/"))
+    await expect(page.get_by_role("checkbox")).to_have_count(2, timeout=PATIENCE_MS)
+    for box in await page.get_by_role("checkbox").all():
+        await box.check()
+    await expect(page.get_by_text("<b>tmp</b>")).to_be_visible()
+    await expect(page.get_by_text("2 approvals of low risk")).to_be_visible()
+    await page.get_by_role("button", name="Approve them").click()
+    await expect(page.get_by_role("list", name="Waits for you").get_by_role("listitem")).to_have_count(1)
+    await expect(page.get_by_role("table", name="Decided").get_by_role("row")).to_have_count(3)
+
+
+async def test_whoever_does_not_look_is_notified(site: Site, page: Page) -> None:
+    """Where he has allowed it, of what was not there before; a click leads to the trace."""
+    await page.context.grant_permissions(["notifications"])
+    await page.goto(site.url("/dashboard/traces/"))
+    told = await page.evaluate(
+        """async () => {
+          const told = [];
+          globalThis.Notification = class extends EventTarget {
+            static permission = "granted";
+            constructor(title, options) { super(); told.push([title, options]); globalThis.last = this; }
+          };
+          const { WaitingBadge } = await import(document.querySelector("script[src*=waiting]").src);
+          Object.defineProperty(document, "hidden", { value: true });
+          const badge = new WaitingBadge(document.querySelector("a[data-waiting]"));
+          const asked = (id, can_decide) =>
+            ({ approval_id: id, trace_id: "t", action: "pay", risk_level: "high", can_decide });
+          badge.show([asked("a", true)]);
+          badge.show([asked("a", true), asked("b", true), asked("c", false)]);
+          return told;
+        }"""
+    )
+    assert json.loads(json.dumps(told)) == [["pay", {"body": "t · high risk", "tag": "b"}]]
+    await page.evaluate("last.dispatchEvent(new Event('click'))")
+    await expect(page).to_have_url(site.url("/dashboard/traces/t"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_can_be_used_with_a_thumb_and_by_anybody(
+    site: Site, page: Page, tolerated: list[str], scheme: Literal["light", "dark"]
+) -> None:
+    """Axe finds nothing, buttons are as large as a thumb, and nothing is wider than a telephone."""
+    tolerated.append("Applying inline style violates")  # axe does
+    await site.manage("shell", "-c", ASK)
+    await page.emulate_media(color_scheme=scheme)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto(site.url("/dashboard/approvals/"))
+    first = page.get_by_role("list", name="Waits for you").get_by_role("listitem").first
+    await first.locator("summary").click(timeout=PATIENCE_MS)
+    approve = first.get_by_role("button", name="Approve")
+    box = await approve.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    found = await Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()

@@ -1,0 +1,1 @@
+"""Adapters with the real frameworks, in an environment of their own: `make test-frameworks`."""

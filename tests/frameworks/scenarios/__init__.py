@@ -1,0 +1,1 @@
+"""Real frameworks with scripted models, by framework."""

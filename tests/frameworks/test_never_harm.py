@@ -1,0 +1,136 @@
+"""Whatever fails on our side, a framework returns and raises what it does without us, and one line says what to do."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from tests.frameworks.frameworks import CASES, Case
+from trace_streaming import TraceEmitter
+from trace_streaming.integrations.tracer import Tracer
+from trace_streaming.remote import RemoteTraceEmitter
+from trace_streaming.remote.sender import all_senders
+from trace_streaming.testing import capture_events
+
+LOG = "trace_streaming.integrations.tracer"
+Break = Callable[[Settings, pytest.MonkeyPatch], dict[str, Any]]
+
+
+class BrokenEmitter(TraceEmitter):
+    def emit(self, *args: Any, **kwargs: Any) -> None:
+        raise SystemExit("an emitter that ends the process")
+
+    def stream_text(self, call_id: str, text: str) -> None:
+        raise RuntimeError
+
+
+def fail(*args: Any, **kwargs: Any) -> Any:
+    raise ValueError("not this")
+
+
+def names_are_not_declared(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    settings.TRACE_STREAMING_EXTRA_EVENTS = ()
+    return {"emitter": TraceEmitter()}
+
+
+def the_redactor_raises(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    settings.TRACE_STREAMING_REDACTOR = f"{__name__}.fail"
+    return {"emitter": TraceEmitter()}
+
+
+def the_database_is_away(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    settings.TRACE_STREAMING_RECORDER = "inline"  # it is not let in without the fixture for it
+    return {}
+
+
+def the_server_is_away(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"emitter": RemoteTraceEmitter("http://127.0.0.1:9", "token")}
+
+
+def details_cannot_be_shown(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    patch.setattr(Tracer, "content", fail)
+    return {"emitter": TraceEmitter()}
+
+
+def there_is_no_emitter(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    def unconfigured(**options: Any) -> Any:
+        raise ImproperlyConfigured
+
+    return {"new_emitter": unconfigured}
+
+
+def the_emitter_raises(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"emitter": BrokenEmitter()}
+
+
+def the_owner_is_unknown(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"owner": fail}
+
+
+FAILURES: dict[Break, str] = {
+    names_are_not_declared: "TRACE_STREAMING_EXTRA_EVENTS = trace_streaming.AGENT_EVENTS",
+    the_redactor_raises: "",
+    the_database_is_away: "",
+    the_server_is_away: "",
+    details_cannot_be_shown: "ValueError",
+    there_is_no_emitter: "ImproperlyConfigured",
+    the_emitter_raises: "SystemExit",
+    the_owner_is_unknown: "ValueError",
+}
+"""And what the one line of the adapter's log says; the others are told of by whoever fails."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _senders_end() -> Iterator[None]:
+    yield
+    for sender in list(all_senders._senders.values()):
+        sender.close(0)
+
+
+IDS = re.compile(r"[0-9a-f-]{8,}|asyncio_\d+|ThreadPoolExecutor\S+")
+
+
+def comparable(result: Any) -> Any:
+    """Without what differs from run to run."""
+    if isinstance(result, dict):
+        return {key: comparable(value) for key, value in result.items()}
+    if isinstance(result, list | tuple):
+        return [comparable(value) for value in result]
+    if hasattr(result, "content"):
+        return [type(result).__name__, result.content, getattr(result, "tool_calls", None)]
+    return result if isinstance(result, int | float | None) else IDS.sub("", str(result))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_run_is_what_it_is_without_us(case: Case) -> None:
+    """Where nothing fails."""
+    with capture_events():
+        assert comparable(case.run(case.adapter(TraceEmitter()))) == comparable(case.run())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("break_it", "said"), FAILURES.items(), ids=[each.__name__ for each in FAILURES])
+def test_a_run_is_what_it_is_whatever_fails_here(
+    case: Case,
+    break_it: Break,
+    said: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What the adapter itself cannot do is one line of its log; the rest is told by whoever fails."""
+    expected = comparable(case.run())
+    adapter = case.adapter(**break_it(settings, monkeypatch))
+    recorded = nullcontext() if break_it is the_database_is_away else capture_events()
+    with recorded, caplog.at_level(logging.WARNING, LOG):
+        assert comparable(case.run(adapter)) == expected
+    lines = [record.getMessage() for record in caplog.records if record.name == LOG]
+    assert (len(lines) >= bool(said), said in "".join(lines)) == (True, True), lines
+    assert len(lines) <= 1

@@ -1,0 +1,115 @@
+"""What LangChain's values say, in the words of OpenTelemetry's conventions for generative AI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from langchain_core.messages import BaseMessage, convert_to_openai_messages
+from langchain_core.outputs import LLMResult
+
+from trace_streaming.emitting.messages import as_messages
+
+_PROVIDERS: Final = {
+    "amazon_bedrock": "aws.bedrock",
+    "azure": "azure.ai.openai",
+    "google_genai": "gcp.gemini",
+    "google_vertexai": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
+}
+"""LangSmith's names of them that are not those of OpenTelemetry."""
+_REQUEST: Final = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "seed": "seed",
+    "stop": "stop_sequences",
+}
+_REASONS: Final = ("finish_reason", "stop_reason", "done_reason")
+"""Where providers say why a model has stopped."""
+
+
+def model_name(serialized: Mapping[str, Any] | None, options: Mapping[str, Any]) -> str:
+    """Of the arguments of ``on_chat_model_start`` or ``on_llm_start``: the model that is asked for, else its class."""
+    asked, metadata = options.get("invocation_params") or {}, options.get("metadata") or {}
+    names = (
+        *(asked.get(key) for key in ("model", "model_name", "model_id")),
+        metadata.get("ls_model_name"),
+        options.get("name"),
+        ((serialized or {}).get("id") or [None])[-1],
+    )
+    return next((name for name in names if isinstance(name, str) and name), "model")
+
+
+def request_details(operation: str, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked of a model, without the messages."""
+    asked, metadata = options.get("invocation_params") or {}, options.get("metadata") or {}
+    details = {"gen_ai.operation.name": operation, "gen_ai.request.model": model}
+    if provider := metadata.get("ls_provider"):
+        details["gen_ai.provider.name"] = _PROVIDERS.get(provider, provider)
+    for key, name in _REQUEST.items():
+        if (value := asked.get(key)) is not None:
+            details[f"gen_ai.request.{name}"] = value
+    return details
+
+
+def response_details(result: LLMResult) -> dict[str, Any]:
+    """What a model's answer says of itself, without what it says."""
+    generation = result.generations[0][0]
+    message = getattr(generation, "message", None)
+    said = {**(generation.generation_info or {}), **(getattr(message, "response_metadata", None) or {})}
+    usage = getattr(message, "usage_metadata", None) or _usage(result.llm_output or {})
+    told = {
+        "gen_ai.response.model": said.get("model_name") or said.get("model"),
+        "gen_ai.response.id": said.get("id"),
+        "gen_ai.usage.input_tokens": usage.get("input_tokens"),
+        "gen_ai.usage.output_tokens": usage.get("output_tokens"),
+        "gen_ai.usage.cache_read.input_tokens": (usage.get("input_token_details") or {}).get("cache_read"),
+        "gen_ai.usage.reasoning.output_tokens": (usage.get("output_token_details") or {}).get("reasoning"),
+    }
+    if reason := next((said[key] for key in _REASONS if said.get(key)), None):
+        told["gen_ai.response.finish_reasons"] = [reason]
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _usage(output: Mapping[str, Any]) -> dict[str, Any]:
+    """Of models of texts."""
+    told = output.get("token_usage") or output.get("usage") or {}
+    return {"input_tokens": told.get("prompt_tokens"), "output_tokens": told.get("completion_tokens")}
+
+
+def messages(said: Sequence[BaseMessage]) -> Any:
+    """Messages with a role and parts."""
+    return as_messages(convert_to_openai_messages(list(said)))
+
+
+def answer(result: LLMResult) -> Any:
+    """What a model has answered, as messages."""
+    generation = result.generations[0][0]
+    message = getattr(generation, "message", None)
+    if message is not None:
+        return messages([message])
+    return [{"role": "assistant", "parts": [{"type": "text", "content": generation.text}]}]
+
+
+def last_said(state: Any) -> Any:
+    """Of a graph's state the last message, which is what is asked for, or the answer; anything else as it is."""
+    told = state.get("messages") if isinstance(state, Mapping) else None
+    if not isinstance(told, Sequence) or isinstance(told, str) or not told:
+        return state
+    last = told[-1]
+    return last.content if isinstance(last, BaseMessage) else last
+
+
+def token_text(token: Any) -> str:
+    """A piece of an answer: a text, or blocks of content."""
+    if isinstance(token, str):
+        return token
+    blocks = token if isinstance(token, list) else []
+    return "".join(block.get("text") or "" for block in blocks if isinstance(block, Mapping))
+
+
+def prompt(text: str) -> list[dict[str, Any]]:
+    """The message of a model that completes texts."""
+    return [{"role": "user", "parts": [{"type": "text", "content": text}]}]

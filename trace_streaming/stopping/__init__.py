@@ -1,0 +1,1 @@
+"""What stops a run: somebody asks, and the agent learns of it where it looks."""
