@@ -66,7 +66,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(autouse=True)
 def _threads_end() -> Iterator[None]:
     yield
-    until(lambda: telling.teller._thread is None)
+    until(lambda: not telling.teller.is_running)
 
 
 @pytest.fixture

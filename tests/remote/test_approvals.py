@@ -110,6 +110,20 @@ async def test_a_loop_waits_too(site: str) -> None:
     assert (await asyncio.wait_for(waiting, 20)).is_approved
 
 
+def test_several_are_asked_at_once(site: str) -> None:
+    """Before anybody waits for the first; a refusal is for who waits for it."""
+    emitter = emitter_on(site)
+    pending = [emitter.submit_approval("send_mail", arguments={"to": to}) for to in ("bob", "carol")]
+    refused = emitter.submit_approval("send_mail", approval_id="short")
+    while Approval.objects.count() < 2:
+        connections["default"].close()
+    for approval in Approval.objects.all():
+        decide(approval, "approved" if approval.arguments["to"] == "bob" else "rejected", user=None, channel="api")
+    assert [each.result().decision for each in pending] == ["approved", "rejected"]
+    with pytest.raises(ValueError, match="approval_id"):
+        refused.result()
+
+
 def test_nobody_decides_in_time(site: str) -> None:
     """The server's clock says when that is over."""
     emitter = emitter_on(site)

@@ -9,14 +9,11 @@ again: by the thread of a process in which something is decided, by every proces
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
 from django.core.signing import BadSignature
-from django.db import connections
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.module_loading import import_string
 
@@ -24,7 +21,7 @@ from trace_streaming.conf import conf
 from trace_streaming.emitting.approval_requests import signer
 from trace_streaming.models import Approval, stored_now
 from trace_streaming.signals import approval_decided
-from trace_streaming.storage.store import with_fresh_connection
+from trace_streaming.storage.errands import Errand
 from trace_streaming.storage.times import UtcNow
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -80,45 +77,7 @@ def _called(approval: Approval) -> None:
     send(approval.approval_id, approval.trace_id)
 
 
-class Caller:
-    """The thread of a process that calls; it runs while something is due. The module has one, ``caller``."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin as another process, in a forked child."""
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._is_asked = False
-
-    def look(self) -> None:
-        """Call what is due, soon; returns at once."""
-        with self._lock:
-            self._is_asked = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="trace-decisions", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                if not self._is_asked:
-                    self._thread = None
-                    return
-                self._is_asked = False
-            try:
-                with_fresh_connection(call_due)
-            except BaseException as error:  # the thread goes on, whatever somebody's code does
-                _log.failed("look", "Calling what decisions wait for fails (%s)", type(error).__name__)
-            else:
-                _log.works("look")
-            finally:
-                connections.close_all()
-
-
-caller = Caller()
-os.register_at_fork(after_in_child=caller.reset)
+caller = Errand(call_due, "trace-decisions", "Calling what decisions wait for fails (%s)")
 
 
 def look_if_due() -> None:

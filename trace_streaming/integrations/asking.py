@@ -83,7 +83,7 @@ class Asker:
 
     def _ask_all(self, questions: Sequence[Question], is_new: bool) -> list[PendingApproval | Decision | None]:
         ids = [self._approval_id(question) for question in questions]
-        group = str(uuid5(_NAMESPACE, " ".join(ids)))
+        group = str(uuid5(_NAMESPACE, " ".join(ids))) if all(ids) else ""
         return [self._ask(each, id_, group, is_new) for each, id_ in zip(questions, ids, strict=True)]
 
     def _ask(self, question: Question, approval_id: str, group: str, is_new: bool) -> PendingApproval | Decision | None:

@@ -8,19 +8,17 @@ sockets, or by ``manage.py send_notifications``.
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db import connections
 from django.db.models import QuerySet
 
 from trace_streaming.conf import conf
 from trace_streaming.models import Notification, stored_now
 from trace_streaming.signals import notifications_noted
+from trace_streaming.storage.errands import Errand
 from trace_streaming.storage.notifications import digest_of
-from trace_streaming.storage.store import database, with_fresh_connection
+from trace_streaming.storage.store import database
 from trace_streaming.storage.times import UtcNow
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -74,45 +72,7 @@ def _tell(noted: Notification, target: str | None) -> bool:
     return True
 
 
-class Teller:
-    """The thread of a process that tells; it runs while something is noted. The module has one, ``teller``."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin as another process, in a forked child."""
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._is_asked = False
-
-    def look(self) -> None:
-        """Tell what is due, soon; returns at once."""
-        with self._lock:
-            self._is_asked = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="trace-notifications", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                if not self._is_asked:
-                    self._thread = None
-                    return
-                self._is_asked = False
-            try:
-                with_fresh_connection(tell_due)
-            except Exception as error:
-                _log.failed("look", "Looking for what is to be told fails (%s)", type(error).__name__)
-            else:
-                _log.works("look")
-            finally:
-                connections[database()].close()
-
-
-teller = Teller()
-os.register_at_fork(after_in_child=teller.reset)
+teller = Errand(tell_due, "trace-notifications", "Looking for what is to be told fails (%s)")
 
 
 def look_if_due() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import threading
 import time
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import httpx
 import orjson
@@ -45,6 +48,23 @@ class _Pending(PendingApproval):
     question: dict[str, Any] | None = field(default=None, repr=False)
     """What is to be sent; None when the server has it."""
     expires_at: datetime | None = None
+    _sending: Future[None] | None = field(default=None, repr=False)
+
+    def start(self) -> Self:
+        """Send it, in a thread: several are asked at the same time."""
+        self._sending = Future()
+        threading.Thread(target=self._send_until_it_is_there, name="trace-approval", daemon=True).start()
+        return self
+
+    def _send_until_it_is_there(self) -> None:
+        sending = self._sending or Future()
+        try:
+            while not self.send() and not self._is_lost:
+                time.sleep(LOOK_SECONDS)
+        except Exception as error:  # a refusal, for whoever waits
+            sending.set_exception(error)
+        else:
+            sending.set_result(None)
 
     def result(self) -> Decision:
         while (found := self._look()) is None:
@@ -60,14 +80,20 @@ class _Pending(PendingApproval):
         """Whether the server has it; what was emitted before goes before it, if the server is there."""
         if self.question is not None:
             self.emitter.flush(FLUSH_SECONDS)
-        if self.question is not None and self.emitter._call("POST", "", self.question) is not None:
-            self.question = None
+            if self.emitter._call("POST", "", self.question) is not None:
+                self.question = None
         return self.question is None
 
+    @property
+    def _is_lost(self) -> bool:
+        return self.expires_at is not None and datetime.now(UTC) > self.expires_at + LOST_AFTER
+
     def _look(self) -> Decision | None:
-        found = self.emitter._look(self.approval_id, self.arguments) if self.send() else None
-        is_lost = self.expires_at is not None and datetime.now(UTC) > self.expires_at + LOST_AFTER
-        if found is None and is_lost:
+        if self._sending is not None:
+            with suppress(TimeoutError):
+                self._sending.result(LOOK_SECONDS)
+        found = self.emitter._look(self.approval_id, self.arguments) if self.question is None else None
+        if found is None and self._is_lost:
             return Decision(self.approval_id, TIMEOUT, self.arguments or {})
         return found
 
@@ -117,7 +143,7 @@ class RemoteApprovals(ApprovalEmitter):
         :raises ConnectionError: the server could not be reached for half a minute
         :raises PermissionError: it does not let this token ask
         """
-        pending = self._submit(
+        pending = self._pending(
             Question(
                 action,
                 tool_name,
@@ -139,7 +165,10 @@ class RemoteApprovals(ApprovalEmitter):
         self._undecided.add(pending.approval_id)
         return pending.approval_id
 
-    def _submit(self, question: Question) -> _Pending:
+    def _submit(self, question: Question) -> PendingApproval:
+        return self._pending(question).start()
+
+    def _pending(self, question: Question) -> _Pending:
         question.check()
         approval_id = question.approval_id or str(uuid.uuid4())
         shown = safe_details(question.arguments, self._redactor, self.trace_id)[0]

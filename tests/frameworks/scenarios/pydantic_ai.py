@@ -132,7 +132,7 @@ async def streaming(capabilities: Any = None) -> Any:
     async with agent(scripted([("lookup", {"key": "a"}, "c1")], "one two three"), capabilities).run_stream(
         "go"
     ) as result:
-        return [text async for text in result.stream_text(delta=True)]
+        return [text async for text in result.stream_text(delta=True, debounce_by=None)]
 
 
 async def cancelled(capabilities: Any = None) -> Any:
