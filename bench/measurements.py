@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -147,6 +148,15 @@ def many_traces(
         "p99_ms": answer["p99_ms"],
         "lost": answer["lost"] + answer["disordered"],
     }
+
+
+def connects(kind: str, application: str, sockets: int) -> Values:
+    """Sockets that connect at once, each to its own trace, until all of them are served."""
+    with Server(kind, application) as server, Client() as client:
+        used, started = server.cpu_seconds(), time.perf_counter()
+        client.connect(server.url("/ws/traces/t-{n}"), sockets, greets=server.greets)
+        seconds = time.perf_counter() - started
+        return {"per_second": sockets / seconds, "cpu_us": (server.cpu_seconds() - used) / sockets * 1e6}
 
 
 def replay(kind: str, events: int, subprotocol: str) -> Values:

@@ -205,8 +205,8 @@ class Hub:
                 joined_at = self._loop.time()
                 await self._rejoin()
             try:
-                # Of one that news come of, the next shows whether some were lost. Of a thousand with an event a second,
-                # to look nevertheless took a sixth of the processor's time.
+                # Of one that news come of, the next shows whether some were lost. To look at a thousand with an event a
+                # second took 6 % of the processor's time.
                 silent = [topic for topic in self.topics.values() if topic.is_silent() or has_reason]
                 missed = await self._look_at(silent, NEWS_SECONDS) if silent else []
             except Exception as error:
