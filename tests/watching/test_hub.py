@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -181,26 +181,6 @@ async def test_a_lost_last_message_is_found_by_a_look_at_the_head(lossy: LossyLa
         lossy.losing = True
         await emit("t", 3)
         assert await watcher.sequences(3) == [2, 3, 4]
-
-
-async def test_a_trace_that_news_come_of_is_not_looked_at(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """But as soon as they do not: their last may have been lost."""
-    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 0.05
-    asked: list[set[str]] = []
-    async with watching("silent"), watching("busy") as watcher:
-        heads = hub.current_hub()._reader.heads
-
-        async def noted(trace_ids: Collection[str]) -> Any:
-            asked.append(set(trace_ids))
-            return await heads(trace_ids)
-
-        monkeypatch.setattr(hub.current_hub()._reader, "heads", noted)
-        await emit("busy")
-        assert await watcher.sequences(1) == [1]
-        await until(lambda: {"silent"} in asked)
-        first = asked.index({"silent"})
-        await until(lambda: len(asked) > first + 1)
-        assert asked[first + 1] == {"busy", "silent"}
 
 
 async def test_a_lost_end_is_found_by_a_look_at_the_head(lossy: LossyLayer) -> None:

@@ -199,16 +199,12 @@ class Hub:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._look_interval()):
                     await self._look_now.wait()
-            has_reason = self._look_now.is_set()
             self._look_now.clear()
             if self._loop.time() - joined_at > self._listener.membership_seconds / 2:
                 joined_at = self._loop.time()
                 await self._rejoin()
             try:
-                # Of one that news come of, the next shows whether some were lost. To look at a thousand with an event a
-                # second took 6 % of the processor's time.
-                silent = [topic for topic in self.topics.values() if topic.is_silent() or has_reason]
-                missed = await self._look_at(silent, NEWS_SECONDS) if silent else []
+                missed = await self._look_at(list(self.topics.values()), NEWS_SECONDS)
             except Exception as error:
                 self._log_failing("Looking at the heads of the watched traces", error)
                 continue

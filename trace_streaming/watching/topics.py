@@ -35,8 +35,6 @@ class Topic:
         """Held while the group is joined or left."""
         self.ready = False
         """Whether the log was looked at after the group was joined."""
-        self._has_news = False
-        """Whether there were any since the last look at the heads."""
         self._read_page = read_page
         self._pk = 0
         self._reading: dict[tuple[int, int, int], asyncio.Future[Batch | None]] = {}
@@ -92,18 +90,12 @@ class Topic:
                 self._clear_ring()
             self._remember(batch.events)
             self.head = batch.last_sequence
-            self._has_news = True
         for subscription in self.subscriptions:
             subscription.offer(batch)
         delivered, filtered = batch.taken()
         metrics.counts.delivered += delivered
         metrics.counts.filtered += filtered
         return True
-
-    def is_silent(self) -> bool:
-        """Whether the channel layer has told nothing new since this was asked last."""
-        has_news, self._has_news = self._has_news, False
-        return not has_news
 
     def lags(self, head: store.Head | None) -> bool:
         """Whether the store has more of the log that this knows."""
