@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trace_streaming.emitting import surroundings
@@ -180,6 +180,8 @@ LETTERS = st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categorie
 
 
 @settings(deadline=None, max_examples=200)
+@example(secret=r"abc\ndef-12", before="", behind="")
+@example(secret='0000000"', before="", behind="")  # which looks like the end of one text and the beginning of another
 @given(
     secret=st.text(LETTERS, min_size=8, max_size=40).filter(is_telling),
     before=st.text(max_size=20),

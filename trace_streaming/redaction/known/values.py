@@ -154,10 +154,11 @@ class KnownValues:
         """Whether one of the values is in a text, or would be without the signs that part it."""
         if not self._automata:
             return False
-        joined = _joined_quickly(text)
+        # What parts a text may be of the value itself: it is looked for with and without.
+        looked_at = {text: None, (joined := _joined_quickly(text)): None}
         if any(sign in joined for sign in _CONCATENATIONS):
-            joined = _CONCATENATED.sub("", joined)
-        return any(automaton.is_in(joined) for automaton in self._automata)
+            looked_at[_CONCATENATED.sub("", joined)] = None
+        return any(automaton.is_in(each) for each in looked_at for automaton in self._automata)
 
     def spans(self, text: str) -> list[Span]:
         """Where the values are in a text, each place once."""
