@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,7 +28,7 @@ from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
 from trace_streaming import TraceEmitter
 from trace_streaming.emitting.contract import Emitter
-from trace_streaming.emitting.stopping import Stop
+from trace_streaming.emitting.stopping import Listeners, Stop
 from trace_streaming.exceptions import StopRequestedError
 from trace_streaming.integrations.langchain import TraceCallbackHandler
 from trace_streaming.integrations.openai_agents import TraceProcessor
@@ -256,10 +255,10 @@ def test_a_run_does_not_begin_where_it_was_asked_before(framework: str, way: str
 
 @pytest.fixture
 def _ear(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Its thread is gone with the test's emitters."""
+    """Its thread looks often, and is gone before the database is."""
     monkeypatch.setattr(listening, "LOOK_SECONDS", 0.02)
     yield
-    gc.collect()
+    listening.ear.listeners = Listeners()
     listening.ear.look_now()
     until(lambda: not any(thread.name == "trace-stops" for thread in threading.enumerate()))
 
