@@ -18,10 +18,12 @@ from pytest_django.live_server_helper import LiveServer
 from tests.remote.test_emitter import NameIsToken  # noqa: F401  named in settings
 from trace_streaming import AGENT_EVENTS, TraceEmitter
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.emitting.stopping import Listeners
 from trace_streaming.models import Event
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote import RemoteTraceEmitter
 from trace_streaming.remote.sender import all_senders
+from trace_streaming.stopping.listening import ear
 
 MISSING = [name for name in ("agents", "langchain", "langgraph", "pydantic_ai") if find_spec(name) is None]
 collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py")] if MISSING else []
@@ -35,6 +37,14 @@ os.environ |= {"LANGSMITH_TRACING": "false", "OPENAI_API_KEY": "not-a-key", "DO_
 @pytest.fixture(autouse=True)
 def _project(settings: Settings) -> None:
     settings.TRACE_STREAMING_EXTRA_EVENTS = AGENT_EVENTS
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens_any_more() -> Iterator[None]:
+    """Frameworks keep adapters, and these emitters that have not ended."""
+    yield
+    ear.listeners = Listeners()
+    ear.look_now()
 
 
 def let_in(settings: Settings) -> None:

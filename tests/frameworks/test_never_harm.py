@@ -31,6 +31,11 @@ class BrokenEmitter(TraceEmitter):
         raise RuntimeError
 
 
+class DeafEmitter(TraceEmitter):
+    def check_stop(self) -> None:
+        raise SystemExit("nobody can say whether it is to stop")
+
+
 def fail(*args: Any, **kwargs: Any) -> Any:
     raise ValueError("not this")
 
@@ -70,6 +75,10 @@ def the_emitter_raises(settings: Settings, patch: pytest.MonkeyPatch) -> dict[st
     return {"emitter": BrokenEmitter()}
 
 
+def the_emitter_cannot_say_whether_to_stop(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"emitter": DeafEmitter()}
+
+
 def the_owner_is_unknown(settings: Settings, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"owner": fail}
 
@@ -82,6 +91,7 @@ FAILURES: dict[Break, str] = {
     details_cannot_be_shown: "ValueError",
     there_is_no_emitter: "ImproperlyConfigured",
     the_emitter_raises: "SystemExit",
+    the_emitter_cannot_say_whether_to_stop: "SystemExit",
     the_owner_is_unknown: "ValueError",
 }
 """And what the one line of the adapter's log says; the others are told of by whoever fails."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from langchain_core.documents import Document
@@ -22,12 +23,29 @@ try:  # told of interrupts that no exception carries, too
 except ImportError:
     from langchain_core.callbacks import BaseCallbackHandler as _Handler
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _stopping(hook: Callable[P, R]) -> Callable[P, R]:
+    """Before this hook the run ends where somebody asks it to stop."""
+
+    @wraps(hook)
+    def stop_or_begin(*args: P.args, **kwargs: P.kwargs) -> R:
+        handler: Any = args[0]
+        handler._tracer.check_stop(handler._runs.get, kwargs.get("parent_run_id"))
+        return hook(*args, **kwargs)
+
+    return stop_or_begin
+
 
 class TraceCallbackHandler(_Handler):
     """Hand it to a run, ``config={"callbacks": [handler]}``, or to any number of them, at the same time too.
 
-    Nothing of it raises, or changes a run. It asks nobody: where a graph is interrupted, the agent and the tool are
-    ``interrupted``, and what is asked is told as an approval, which is ``resumed`` when the graph is.
+    Nothing of it raises, or changes a run, but that models, tools and retrievers do not begin any more where somebody
+    asks the run to stop: it ends with :class:`.StopRequestedError`. It asks nobody: where a graph is interrupted, the
+    agent and the tool are ``interrupted``, and what is asked is told as an approval, which is ``resumed`` when the
+    graph is.
 
     :param emitter: None: the :func:`~trace_streaming.current_emitter`; else a new one for each root run, named after
         it, of the conversation ``thread_id``, and ended with it
@@ -37,6 +55,7 @@ class TraceCallbackHandler(_Handler):
     :param steps: whether nodes and chains are shown
     """
 
+    raise_error = True  # otherwise LangChain swallows what ends a run; all else is swallowed here
     run_inline = True  # otherwise asynchronous runs call from several threads, in any order
 
     def __init__(
@@ -78,6 +97,7 @@ class TraceCallbackHandler(_Handler):
         """A graph goes on from where it has stopped."""
         self._runs.resumed(event.run_id, event.checkpoint_id)
 
+    @_stopping
     @guarded
     def on_chat_model_start(
         self, serialized: Mapping[str, Any], messages: list[list[BaseMessage]], *, run_id: UUID, **kwargs: Any
@@ -85,6 +105,7 @@ class TraceCallbackHandler(_Handler):
         """A model is sent messages."""
         self._begin_model("chat", serialized, run_id, lambda: values.messages(messages[0]), kwargs)
 
+    @_stopping
     @guarded
     def on_llm_start(self, serialized: Mapping[str, Any], prompts: list[str], *, run_id: UUID, **kwargs: Any) -> None:
         """A model that completes texts is sent one."""
@@ -131,6 +152,7 @@ class TraceCallbackHandler(_Handler):
         """A model has failed, or nobody reads its stream any more."""
         self._runs.end(run_id, error=error)
 
+    @_stopping
     @guarded
     def on_tool_start(
         self, serialized: Mapping[str, Any] | None, input_str: str, *, run_id: UUID, **kwargs: Any
@@ -159,6 +181,7 @@ class TraceCallbackHandler(_Handler):
         """A tool has failed, was cancelled, or has asked a human."""
         self._runs.end(run_id, error=error)
 
+    @_stopping
     @guarded
     def on_retriever_start(
         self, serialized: Mapping[str, Any] | None, query: str, *, run_id: UUID, **kwargs: Any

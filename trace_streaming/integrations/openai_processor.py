@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
-from agents import Agent, RunHooks, Tool
+from agents import Agent, AgentsException, RunHooks, Tool
 from agents.tracing import Span, Trace, TracingProcessor, get_current_span
 
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.exceptions import StopRequestedError
 
 from .holding import warn_if_free
 from .openai_runs import OpenAIRuns
@@ -24,10 +25,15 @@ def find_run(span_id: str) -> Run | None:
     return next((found for each in list(_all) if (found := each._runs.get(span_id)) is not None), None)
 
 
+class StopRunError(StopRequestedError, AgentsException):
+    """The SDK makes a ``UserError`` of all others that are raised before a tool."""
+
+
 class TraceProcessor(TracingProcessor):
     """One for all runs of a process, at the same time too: ``add_trace_processor(TraceProcessor())``.
 
-    Nothing of it raises, or changes a run. ``trace_include_sensitive_data=False`` is respected.
+    Nothing of it raises, or changes a run, but that ``hooks`` raise :class:`.StopRequestedError` before agents, models
+    and tools where somebody asks the run to stop. ``trace_include_sensitive_data=False`` is respected.
 
     :param emitter: None: the :func:`~trace_streaming.current_emitter`; else a new one for each of the SDK's traces,
         with the name of its workflow, of the conversation ``group_id``, and ended with it
@@ -87,10 +93,12 @@ class TraceHooks(RunHooks[Any]):
     async def on_agent_start(self, context: Any, agent: Any) -> None:
         """An agent's turn begins, inside of its span."""
         self._is_hooked(agent)
+        self._check_stop()
 
     async def on_llm_start(self, context: Any, agent: Agent[Any], system_prompt: str | None, input_items: Any) -> None:
         """A model is about to be asked."""
         self._is_hooked(agent)
+        self._check_stop()
 
     async def on_agent_end(self, context: Any, agent: Any, output: Any) -> None:
         """An agent has answered."""
@@ -98,12 +106,23 @@ class TraceHooks(RunHooks[Any]):
 
     async def on_tool_start(self, context: Any, agent: Any, tool: Tool) -> None:
         """A tool is about to run, inside of its span: one that waits for a human does not come here."""
+        self._check_stop()
         self._is_called(getattr(context, "tool_call_id", None))
         self._tracer.safely(warn_if_free, tool.name, getattr(context, "tool_call_id", ""))
 
     async def on_tool_end(self, context: Any, agent: Any, tool: Tool, result: Any) -> None:
         """A tool has returned."""
         self._has_returned()
+
+    def _check_stop(self) -> None:
+        try:
+            self._tracer.check_stop(self._current_run)
+        except StopRequestedError as stop:
+            raise StopRunError(stop.requested_by, stop.comment) from None
+
+    def _current_run(self) -> Run | None:
+        span: Any = get_current_span()
+        return None if span is None else self._runs.get(span.span_id)
 
     @guarded
     def _is_hooked(self, agent: Any) -> None:

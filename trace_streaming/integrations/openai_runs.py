@@ -8,6 +8,7 @@ from typing import Any, Final
 from agents.tracing import Span, Trace, get_current_trace
 
 from trace_streaming.emitting.blocks import outcome_of
+from trace_streaming.exceptions import StopRequestedError
 
 from . import openai_values as values
 from .openai_questions import Questions
@@ -146,6 +147,8 @@ class OpenAIRuns:
         error = values.error_text(span.error)
         raised = sys.exc_info()[1]
         outcome = None if raised is None or raised is opened.handled else outcome_of(raised)
+        if isinstance(raised, StopRequestedError) and agent is not None and agent.is_hooked:
+            opened.has_not_begun = opened.type == "function" and not opened.is_called
         self._tracer.safely(self._end, opened, agent, span.span_data, error, outcome)
         _, until = self._roots.get(span.trace_id, (None, None))
         if until == span.span_id:
@@ -187,7 +190,7 @@ class OpenAIRuns:
                 return
         elif is_rejected:
             self._questions.decided(tool.trace_id, run, data.input, "rejected")
-        elif not run.is_shown:
+        elif not run.is_shown and not tool.has_not_begun:
             self._questions.decided(tool.trace_id, run, data.input)
             self._show_tool(tool)
         told = {} if tool.is_called else self._tracer.content("args", values.arguments(data.input))
@@ -211,7 +214,7 @@ class OpenAIRuns:
             run.outcome = run.outcome or "interrupted"
         root = next((each for each in run.above() if each.parent is None), run)
         if opened.above is None or opened.above.nearest("agent") is None:  # how the trace ends
-            root.error, root.outcome = error, outcome or run.outcome
+            root.error, root.outcome = None if outcome else error, outcome or run.outcome
         told = {"tools": data.tools, "handoffs": data.handoffs}
         answer = opened.answer if opened.has_contents else None
         return {key: value for key, value in told.items() if value} | self._tracer.content("result", answer)

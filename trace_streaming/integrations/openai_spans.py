@@ -31,6 +31,8 @@ class OpenSpan:
     """Of an agent: the type of what has ended last inside of it."""
     is_called: bool = False
     """Of a tool: it has begun to run."""
+    has_not_begun: bool = False
+    """Of a tool: the run was asked to stop before."""
     has_returned: bool = False
     has_inside: bool = False
     """Of a tool: an agent runs in it."""

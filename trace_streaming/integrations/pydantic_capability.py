@@ -33,7 +33,8 @@ _inside: ContextVar[Run | None] = ContextVar("trace_streaming.pydantic_ai", defa
 class TraceCapability(AbstractCapability[Any]):
     """For one agent or many: ``Agent(…, capabilities=[TraceCapability()])``.
 
-    Nothing of it raises, or changes a run; streaming stays off where it is off.
+    Nothing of it raises, or changes a run, but that models and tools do not begin any more where somebody asks the run
+    to stop: it ends with :class:`.StopRequestedError`. Streaming stays off where it is off.
 
     :param emitter: None: the :func:`~trace_streaming.current_emitter`; else a new one for each root run, named after
         its agent, of its ``conversation_id``, and ended with it
@@ -129,6 +130,7 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: Any
     ) -> ModelResponse:
         """A model is sent messages."""
+        self._tracer.check_stop(self._agents.get, ctx.run_id or "")
         run = self._tracer.safely(self._begin_model, ctx, request_context)
         try:
             response: ModelResponse = await handler(request_context)
@@ -203,6 +205,7 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], handler: Any
     ) -> Any:
         """A tool runs; agents that begin in it are inside of it. One that the settings name is deferred first."""
+        self._tracer.check_stop(self._agents.get, ctx.run_id or "")
         if not ctx.tool_call_approved and policy_for(call.tool_name) is not None:
             raise ApprovalRequired
         run = self._tracer.safely(self._begin_tool, ctx, call, args)

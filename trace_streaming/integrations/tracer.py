@@ -16,7 +16,7 @@ from trace_streaming.emitting.blocks import outcome_of
 from trace_streaming.emitting.contract import Emitter, current_emitter
 from trace_streaming.events.freezing import freeze
 from trace_streaming.events.interruptions import is_for_the_process
-from trace_streaming.exceptions import NonCanonicalEventError
+from trace_streaming.exceptions import NonCanonicalEventError, StopRequestedError
 from trace_streaming.telemetry.logs import BurstLog, describe
 
 from .runs import Asked, Run, Trace
@@ -106,6 +106,26 @@ class Tracer:
         if "trace_id" not in options:
             options["owner"] = None if self._owner is None else self.safely(self._owner)
         return TraceEmitter(**options)
+
+    def check_stop(self, find: Callable[..., Run | None], *args: Any) -> None:
+        """End the run where somebody asks it to stop. Called before a span begins: none is left open by it.
+
+        :param find: what it would be inside of; None of a root
+        :raises StopRequestedError: and nothing else
+        """
+        stop = self.safely(self._stop, find, args)
+        if stop is not None:
+            raise stop
+
+    def _stop(self, find: Callable[..., Run | None], args: tuple[Any, ...]) -> StopRequestedError | None:
+        inside_of = find(*args)
+        emitter = (self._emitter or current_emitter()) if inside_of is None else inside_of.trace.emitter
+        try:
+            if emitter is not None:
+                emitter.check_stop()
+        except StopRequestedError as error:
+            return error
+        return None
 
     def begin(
         self,
