@@ -53,7 +53,7 @@ class StoppableEmitter(ABC):
 
         Takes microseconds, and asks neither database nor network: the first look begins to listen, and from then on
         the answer is at most half a second old; of a :class:`.RemoteTraceEmitter` it comes with the server's next
-        answer, which is that to its next event, or to a beat, every 10 seconds at the latest.
+        answer, which is that to its next event, or, from a server with leases, to a beat: every 10 seconds.
         """
         if self._stop is None and not self.ended:
             self._listen_for_stop()
