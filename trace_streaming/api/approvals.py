@@ -85,34 +85,22 @@ class ApprovalsView(TraceView, ListAPIView[Approval]):
         return Response(told, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 
-class OpenApprovalSerializer(UtcModelSerializer[Approval]):
-    """What a list of those that wait says of one: not the arguments, which may be large."""
+class ListedApprovalSerializer(UtcModelSerializer[Approval]):
+    """What a list of those that wait, or were decided, says of one: not the arguments, which may be large."""
 
-    can_decide = serializers.SerializerMethodField(help_text="Whether the requester may decide it.")
+    can_decide = serializers.SerializerMethodField(help_text="Whether the requester may decide it, while it is open.")
 
     class Meta:
         model = Approval
         fields = (
             *("approval_id", "trace_id", "action", "tool_name", "risk_level", "requested_at", "expires_at"),
-            "can_decide",
+            *("decision", "decided_at", "decided_by_name", "channel", "comment", "can_decide"),
         )
         read_only_fields = fields
 
     def get_can_decide(self, approval: Approval) -> bool:
         """As the decision itself is judged."""
-        return may_decide(self.context["request"], approval, self.context["view"])
-
-
-class DecidedApprovalSerializer(UtcModelSerializer[Approval]):
-    """What a list of those that were decided says of one."""
-
-    class Meta:
-        model = Approval
-        fields = (
-            *("approval_id", "trace_id", "action", "tool_name", "risk_level", "requested_at"),
-            *("decision", "decided_at", "decided_by_name", "channel", "comment"),
-        )
-        read_only_fields = fields
+        return not approval.decision and may_decide(self.context["request"], approval, self.context["view"])
 
 
 class StateSerializer(serializers.Serializer[Any]):
@@ -134,15 +122,12 @@ class OpenApprovalsView(DoorView):
         """
         asked = StateSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        serializer: type[UtcModelSerializer[Approval]]
         if asked.validated_data["state"] == "open":
-            serializer = OpenApprovalSerializer
             wanted = approvals().filter(decision="", expires_at__gt=UtcNow()).order_by("expires_at", "pk")
         else:
-            serializer = DecidedApprovalSerializer
             wanted = approvals().exclude(decision="")
         found, more = self._seen(wanted)
-        shown = serializer(found[:MAX_OPEN], many=True, context={"request": request, "view": self}).data
+        shown = ListedApprovalSerializer(found[:MAX_OPEN], many=True, context={"request": request, "view": self}).data
         return Response({"now": datetime.now(UTC), "approvals": shown, "more": more})
 
     def _seen(self, wanted: QuerySet[Approval]) -> tuple[list[Approval], bool]:

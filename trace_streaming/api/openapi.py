@@ -25,7 +25,6 @@ from .schemas import (
     ANY,
     BAD,
     BEAT,
-    DECIDED,
     END,
     ENDED,
     EVENTS,
@@ -252,7 +251,7 @@ _extension(
     "OpenApprovalsView",
     get=extend_schema(
         parameters=[StateSerializer],
-        responses={200: PolymorphicProxySerializer("Approvals", [OPEN, DECIDED], None), **READING},
+        responses={200: OPEN, **READING},
     ),
 )
 _extension(

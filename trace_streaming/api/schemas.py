@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from trace_streaming.events import END_STATES, STATUSES
 
-from .approvals import DecidedApprovalSerializer, OpenApprovalSerializer
+from .approvals import ListedApprovalSerializer
 from .stop import StopRequestSerializer
 
 PATH: Final = OpenApiParameter(
@@ -173,20 +173,12 @@ _PART: Final[dict[str, Any]] = {
     "latency": _numbers("Latency", "p50", "p95", "p99", "mean"),
 }
 OPEN: Final = inline_serializer(
-    "OpenApprovals",
+    "Approvals",
     {
         "now": serializers.DateTimeField(
             help_text="The server's time, which those of the approvals are to be held to."
         ),
-        "approvals": OpenApprovalSerializer(many=True),
-        "more": serializers.BooleanField(help_text="Whether there may be others."),
-    },
-)
-DECIDED: Final = inline_serializer(
-    "DecidedApprovals",
-    {
-        "now": serializers.DateTimeField(),
-        "approvals": DecidedApprovalSerializer(many=True),
+        "approvals": ListedApprovalSerializer(many=True),
         "more": serializers.BooleanField(help_text="Whether there may be others."),
     },
 )
