@@ -9,7 +9,7 @@ FRAMEWORKS ?= pinned
 PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-frameworks soak fuzz flood check check-js bench redaction coverage reliability wheel screenshots requirements clean
+.PHONY: help demo test test-all test-frameworks recording soak fuzz flood check check-js bench redaction coverage reliability wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test-all: test ## run these, and then all others: every fault, a real browser, n
 
 test-frameworks: .venv/frameworks/$(FRAMEWORKS)/made ## run the adapters with the real frameworks; FRAMEWORKS=newest: with their newest versions
 	.venv/frameworks/$(FRAMEWORKS)/bin/python -m pytest $(PARALLEL) tests/frameworks
+
+recording: .venv/frameworks/pinned/made ## record the run that the demonstration begins with, from LangGraph
+	.venv/frameworks/pinned/bin/python -m tests.frameworks.record_demo
 
 soak: .venv/site ## play random schedules of faults for 20 minutes
 	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/watching/test_schedules.py -s -m "not thorough"

@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Literal
 
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 from rich.console import Console
 from rich.text import Text
 
@@ -24,6 +24,8 @@ from .conftest import BROWSER_ARGUMENTS, ROOT, Site, find_browser, finish, manag
 from .viewing import RECORDINGS, expect_state
 
 WIDE = (1280, 760)
+TALL = (1280, 1010)
+"""All rows of the demonstration's run."""
 NARROW = (360, 740)
 ADMIN = (1180, 860)
 COLUMNS, TERMINAL_LINES = 112, 20
@@ -31,8 +33,8 @@ CREATE_USER = 'from django.contrib.auth.models import User; User.objects.create_
 LIVE_EVENTS = 33
 """So many of the run are emitted when its picture is taken: the last is the start of a call."""
 PLAY = (
-    "import django; django.setup(); import time; from cuga_site.scripted_run import play_scripted_run;"
-    " play_scripted_run(lambda seconds: time.sleep(seconds) or False)"
+    "import django; django.setup(); import time; from cuga_site.recorded_run import play_recorded_run;"
+    " play_recorded_run(lambda seconds: time.sleep(seconds) or False)"
 )
 LIVE_RUN = RECORDINGS / "swe-agent-ctf-katy.jsonl"
 PACES = {"swe-agent-marshmallow-1867": 1.0, "cuga-orchestrator": 0.15}
@@ -77,7 +79,7 @@ async def take_all(site: Site, browser: Browser, folder: Path) -> None:
     await take_terminal(site, folder)
     await live.stop()
     await finished
-    await take_scripted_run(site, browser, folder)
+    await take_recorded_run(site, browser, folder)
     async with shown(browser, site.url("/dashboard/traces/cuga-orchestrator"), WIDE) as page:
         await expect_state(page, "Ended: error")
         await page.screenshot(path=folder / "approvals.png")
@@ -86,7 +88,7 @@ async def take_all(site: Site, browser: Browser, folder: Path) -> None:
         await page.screenshot(path=folder / "trace-page-narrow.png")
 
 
-async def take_scripted_run(site: Site, browser: Browser, folder: Path) -> None:
+async def take_recorded_run(site: Site, browser: Browser, folder: Path) -> None:
     """The demonstration's run: while a human is asked, a model's answer, what is asked, and the list with it."""
     environment = {**site.environment, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
     agent = await asyncio.create_subprocess_exec(sys.executable, "-c", PLAY, cwd=ROOT, env=environment)
@@ -97,11 +99,11 @@ async def take_scripted_run(site: Site, browser: Browser, folder: Path) -> None:
         await expect(row.get_by_role("link", name="Waits for you")).to_be_visible(timeout=60_000)
         await page.screenshot(path=folder / "traces.png")
         address = site.url(await name.get_attribute("href") or "")
-    async with shown(browser, address, WIDE) as page:
-        approval = page.locator(".rows > .kind-approval")
-        await expect(approval.get_by_text("Decide", exact=True)).to_be_visible(timeout=30_000)
+    async with shown(browser, address, TALL) as page:
+        await expect(approval_of(page).get_by_text("Decide", exact=True)).to_be_visible(timeout=30_000)
         await page.screenshot(path=folder / "trace-page.png")
-        await approval.click()
+    async with shown(browser, address, WIDE) as page:
+        await approval_of(page).click()
         body = page.get_by_role("textbox", name="body")
         await body.fill((await body.input_value()).replace("100 runs passed", "200 runs passed"))
         await page.screenshot(path=folder / "approve.png")
@@ -111,6 +113,11 @@ async def take_scripted_run(site: Site, browser: Browser, folder: Path) -> None:
         await page.screenshot(path=folder / "trace-page-dark.png")
     agent.terminate()
     await agent.wait()
+
+
+def approval_of(page: Page) -> Locator:
+    """What the run asks."""
+    return page.locator(".rows > .kind-approval")
 
 
 async def take_admin(site: Site, browser: Browser, folder: Path) -> None:

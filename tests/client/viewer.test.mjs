@@ -456,7 +456,14 @@ describe("in words", () => {
     assert.equal(call({ id: 7 }), "7");
     assert.equal(call({ a: 1, b: 2 }, { result: "done" }), "a: 1, b: 2  → done");
     assert.equal(call({ path: "x" }, { error: "no such file", error_type: "OSError" }), "OSError: no such file  ·  x");
+    assert.equal(call({ path: "x" }, { "gen_ai.tool.call.id": "call_1" }), "x");
     for (const odd of [null, 7, [], {}, { command: 7 }, [{}]]) assert.equal(typeof call(odd), "string");
+  });
+
+  test("of an agent it is said what it was asked, and its answer", () => {
+    const agent = (details) => preview(runOf(["agent_complete", 0, { name: "a", ...details }]).rows[0]);
+    assert.equal(agent({ input: "what is it?", result: "It is **blue**." }), "what is it?  → It is blue.");
+    assert.equal(agent({ input: "what is it?" }), "what is it?");
   });
 
   test("a time keeps its microseconds", () => {

@@ -12,6 +12,7 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.documents import Document
 from langchain_core.language_models.fake import FakeListLLM
+from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
@@ -347,6 +348,7 @@ def test_a_models_call_has_messages_tokens_and_why_it_stopped() -> None:
     agent.invoke(ask("what is a"), thread)
     details = [event["details"] for event in emitter.events]
     assert details[0]["gen_ai.conversation.id"] == "t-1"
+    assert details[0]["input"] == "what is a"
     start, end = details[1], details[2]
     assert start["gen_ai.request.model"] == "fake-1"
     assert start["gen_ai.agent.name"] == "LangGraph"
@@ -360,6 +362,51 @@ def test_a_models_call_has_messages_tokens_and_why_it_stopped() -> None:
     assert details[4]["result"] == "value of a"
     assert details[5]["history_count"] == 1  # what was sent before is not told again
     assert details[-1]["result"] == "done"
+
+
+@pytest.mark.parametrize("message", [("user", "hello"), {"role": "user", "content": "hello"}, HumanMessage("hello")])
+def test_an_agent_has_what_it_was_asked_however_that_was_written(message: Any) -> None:
+    """Its text alone."""
+    emitter = TraceEmitter()
+    agent = create_agent(model(says("hi")), [])
+    agent.invoke({"messages": [message]}, {"callbacks": [TraceCallbackHandler(emitter)]})
+    assert emitter.events[0]["details"]["input"] == "hello"
+
+
+def test_an_agent_that_goes_on_has_what_it_was_answered() -> None:
+    """And not the command that carries it."""
+    agent = create_agent(
+        model(says("", ("send_mail", {"to": "bob"}, "c1")), says("sent")), [send_mail], checkpointer=InMemorySaver()
+    )
+    emitter = TraceEmitter()
+    config = {"callbacks": [TraceCallbackHandler(emitter)], "configurable": {"thread_id": "t-2"}}
+    (asked,) = agent.invoke(ask("mail bob"), config)["__interrupt__"]
+    agent.invoke(Command(resume={asked.id: "yes"}), config)
+    begun = [event["details"] for event in emitter.events if event["event"] == "agent_start"]
+    assert [details["input"] for details in begun] == ["mail bob", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("usage", "metadata"),
+    [
+        ({"total_cost": 0.5}, {}),
+        ({}, {"token_usage": {"cost": 0.5}}),
+        ({}, {"cost": 0.5, "token_usage": None}),
+        ({"total_cost": "dear"}, {"cost": 0.5}),
+    ],
+)
+def test_a_call_costs_what_its_provider_says(usage: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Wherever it says so."""
+    said = says("dear")
+    answer = said.model_copy(
+        update={
+            "usage_metadata": {**(said.usage_metadata or {}), **usage},
+            "response_metadata": {**said.response_metadata, **metadata},
+        }
+    )
+    emitter = TraceEmitter()
+    model(answer).invoke("hello", {"callbacks": [TraceCallbackHandler(emitter)]})
+    assert emitter.events[-1]["details"]["gen_ai.usage.cost"] == 0.5
 
 
 def test_streamed_text_is_told_while_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

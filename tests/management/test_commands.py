@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,15 +17,19 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from cuga_site.management.commands import demo
-from cuga_site.scripted_run import play_scripted_run
+from cuga_site.recorded_run import RECORDING, RecordedRun, Wait, play_recorded_run
 from cuga_site.test_runner import PytestRunner
 from tests.live.services import free_port
+from tests.stopping.test_stopping import until
+from trace_streaming import TraceEmitter
 from trace_streaming.approvals import decisions
 from trace_streaming.events import format_timestamp
 from trace_streaming.events.spans import Spans
+from trace_streaming.exceptions import StopRequestedError
 from trace_streaming.models import Approval, Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.redaction import redact
+from trace_streaming.stopping.requests import request_stop
 
 
 def play(*arguments: str) -> tuple[str, str]:
@@ -114,30 +120,114 @@ def test_the_demonstration_plays_fresh_runs_until_it_is_stopped(monkeypatch: pyt
     assert {trace.state for trace in traces} <= {"success", "error"}
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("answer", "told"), [("approved", "the team was told"), ("rejected", "nobody was told")])
-def test_the_demonstration_shows_agents_models_and_a_decision(answer: str, told: str) -> None:
-    """The run goes on with what was decided; of two agents at once each has its own calls below it."""
-    run = threading.Thread(target=play_scripted_run, args=(lambda _: False,))
+@contextmanager
+def recorded_run(wait: Wait = lambda _: False) -> Iterator[Approval]:
+    """The demonstration's run, which ends with the block; what it asks."""
+    run = threading.Thread(target=play_recorded_run, args=(wait,))
     run.start()
     while not (asked := Approval.objects.first()):
         assert run.is_alive()
         recorder.flush(1)
-    decisions.decide(asked, answer, user=None, channel="api")
+    yield asked
     run.join(20)
+    assert not run.is_alive()
     assert recorder.flush(10)
-    trace = Trace.objects.get()
-    assert (trace.name, trace.state) == ("Mend the flaky checkout test", "success")
-    assert (trace.model_calls, trace.tool_calls > 3, trace.cost is not None) == (6, True, True)
+
+
+def stored_events() -> list[dict[str, Any]]:
     columns = ("sequence", "event", "status", "details", "timestamp")
-    events = [
+    return [
         {**event, "details": orjson.loads(event["details"]), "timestamp": format_timestamp(event["timestamp"])}
         for event in Event.objects.order_by("sequence").values(*columns)
     ]
-    (root,) = [span for span in Spans(events).roots() if span.kind == "agent"]
-    assert root.ended is not None
-    assert told in root.ended["details"]["result"]
-    assert [span.name for span in root.children if span.kind == "agent"] == ["reader", "tester"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("answer", "told"), [("approved", "the team knows"), ("rejected", "nobody was told")])
+def test_the_demonstration_shows_agents_models_and_a_decision(answer: str, told: str) -> None:
+    """The run goes on with what was decided; of two agents at once each has its own calls below it."""
+    with recorded_run() as asked:
+        decisions.decide(asked, answer, user=None, channel="api")
+    trace = Trace.objects.get()
+    assert (trace.name, trace.state) == ("Mend the flaky checkout test", "success")
+    assert (trace.model_calls, trace.tool_calls > 6, trace.cost is not None) == (10, True, True)
+    events = stored_events()
+    first, second = [span for span in Spans(events).roots() if span.kind == "agent"]
+    assert (first.name, second.name) == ("orchestrator", "orchestrator")
+    assert second.ended is not None
+    assert told in second.ended["details"]["result"]
+    below = [span for tool in first.children for span in tool.children if span.kind == "agent"]
+    assert [span.name for span in below] == ["reader", "tester"]
+    assert below[0].end is not None
+    assert below[1].start < below[0].end
+    (question,) = [event["details"] for event in events if event["event"] == "approval_requested"]
+    assert question["parent_call_id"] == first.call_id
+    sent = [event["details"] for event in events if event["details"].get("tool") == "send_mail"]
+    assert bool(sent) is (answer == "approved")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demonstration_s_run_sends_the_mail_that_its_visitor_has_written() -> None:
+    """It is what the tool is called with, and what the model is told that it was."""
+    with recorded_run() as asked:
+        edited = {**asked.arguments, "subject": "A subject of mine"}
+        decisions.decide(asked, "edited", user=None, channel="api", edited=edited)
+    events = stored_events()
+    assert [event["details"].get("args") for event in events if event["details"].get("tool") == "send_mail"] == [
+        edited,
+        None,
+    ]
+    last = [event for event in events if event["event"] == "llm_call_start"][-1]
+    assert "A subject of mine" in orjson.dumps(last["details"]["gen_ai.input.messages"]).decode()
+    assert Trace.objects.get().state == "success"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demonstration_says_what_models_say_while_they_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer's pieces are the text that is stored, under the id of its call, which is of this run alone."""
+    pieces: dict[str, str] = {}
+
+    def hear(emitter: TraceEmitter, call_id: str, text: str) -> None:
+        pieces[call_id] = pieces.get(call_id, "") + text
+
+    monkeypatch.setattr(TraceEmitter, "stream_text", hear)
+    with recorded_run() as asked:
+        decisions.decide(asked, "approved", user=None, channel="api")
+    answers = {
+        event["details"]["call_id"]: "".join(
+            part.get("content", "")
+            for message in event["details"]["gen_ai.output.messages"]
+            for part in message["parts"]
+        )
+        for event in stored_events()
+        if event["event"] == "llm_call_complete"
+    }
+    assert pieces == {call_id: text for call_id, text in answers.items() if text}
+    assert not answers.keys() & set(RECORDING.read_text().split('"'))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demonstration_s_run_stops_when_it_is_asked_to() -> None:
+    """What was open is cancelled, of both agents at once, and nobody is asked."""
+    waited: list[float] = []
+    emitter = TraceEmitter()
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        if len(waited) == 40:
+            emitter.flush(10)
+            request_stop(Trace.objects.get(), user=None, channel="api")
+            until(lambda: emitter.stop_requested)
+        return False
+
+    with pytest.raises(StopRequestedError), emitter:
+        RecordedRun(emitter, wait).play()
+    assert recorder.flush(10)
+    spans = [span for span in Spans(stored_events()).all if span.call_id]
+    assert "open" not in {span.outcome for span in spans}
+    assert {span.name for span in spans if span.outcome == "cancelled"} >= {"orchestrator", "reader", "tester"}
+    assert Trace.objects.get().state == "incomplete"
+    assert not Approval.objects.exists()
 
 
 def test_the_demonstration_refuses_to_run_without_debug(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 
@@ -25,6 +25,17 @@ from .emitter import TraceEmitter
 
 MAX_PAUSE_SECONDS: Final = 86_400.0
 """A longer pause of a recording is as long as this: a wrong clock stands behind it, and no system sleeps centuries."""
+
+
+class Timed(Protocol):
+    """What happens at a time."""
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When it happened."""
+
+
+T = TypeVar("T", bound=Timed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,22 @@ def _parse(recorded: Any) -> RecordedEvent:
     )
 
 
+def paced(events: Iterable[T], speed: float = 1.0, sleep: Callable[[float], object] = time.sleep) -> Iterator[T]:
+    """Each when it is its time.
+
+    :param speed: 2 is twice as fast as recorded, 0 is without pauses
+    :param sleep: takes seconds
+    """
+    last: datetime | None = None
+    for event in events:
+        if speed and last is not None and event.timestamp is not None:
+            pause = max((event.timestamp - last).total_seconds(), 0) / speed
+            sleep(min(pause, MAX_PAUSE_SECONDS))
+        if event.timestamp is not None:
+            last = event.timestamp if last is None else max(last, event.timestamp)
+        yield event
+
+
 def play(
     events: Iterable[RecordedEvent],
     rename: Callable[[str], str] = str,
@@ -98,14 +125,8 @@ def play(
     """
     emitters: dict[str, TraceEmitter] = {}
     failed: set[str] = set()
-    last: datetime | None = None
     try:
-        for event in events:
-            if speed and last is not None and event.timestamp is not None:
-                pause = max((event.timestamp - last).total_seconds(), 0) / speed
-                sleep(min(pause, MAX_PAUSE_SECONDS))
-            if event.timestamp is not None:
-                last = event.timestamp if last is None else max(last, event.timestamp)
+        for event in paced(events, speed, sleep):
             trace_id = rename(event.trace_id)
             emitter = emitters.get(trace_id)
             if emitter is None:

@@ -53,12 +53,13 @@ def is_resuming(inputs: Any) -> bool:
 def resumes(inputs: Any, interrupt_id: str) -> bool:
     """Whether such a command answers this interrupt: it names some by their ids, or means the only one."""
     resume = inputs.resume
-    if isinstance(resume, Mapping) and resume and all(_is_id(key) for key in resume):
+    if isinstance(resume, Mapping) and resume and all(is_interrupt_id(key) for key in resume):
         return interrupt_id in resume
     return True
 
 
-def _is_id(key: object) -> bool:
+def is_interrupt_id(key: object) -> bool:
+    """Whether LangGraph names an interrupt so."""
     return isinstance(key, str) and _INTERRUPT_ID.fullmatch(key) is not None
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from trace_streaming.emitting.blocks import outcome_of
 
 from .interrupts import interrupts_of, is_handed_over, is_interrupt, is_resuming, questions, resumes
-from .langchain_values import last_said
+from .langchain_values import asked_for
 from .runs import Asked, Run
 from .tracer import Tracer
 
@@ -85,7 +85,7 @@ class LangChainRuns:
         run.asked = None if is_node else inputs
 
     def _asked_for(self, inputs: Any) -> dict[str, Any]:
-        return self._tracer.safely(lambda: self._tracer.content("input", last_said(inputs))) or {}
+        return self._tracer.safely(lambda: self._tracer.content("input", asked_for(inputs))) or {}
 
     def _show_step(self, run: Run) -> None:
         if self._shows_steps and run.kind == "step" and not run.is_shown:

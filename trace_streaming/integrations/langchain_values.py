@@ -10,6 +10,8 @@ from langchain_core.outputs import LLMResult
 
 from trace_streaming.emitting.messages import as_messages
 
+from .interrupts import is_interrupt_id, is_resuming
+
 _PROVIDERS: Final = {
     "amazon_bedrock": "aws.bedrock",
     "azure": "azure.ai.openai",
@@ -67,6 +69,7 @@ def response_details(result: LLMResult) -> dict[str, Any]:
         "gen_ai.usage.output_tokens": usage.get("output_tokens"),
         "gen_ai.usage.cache_read.input_tokens": (usage.get("input_token_details") or {}).get("cache_read"),
         "gen_ai.usage.reasoning.output_tokens": (usage.get("output_token_details") or {}).get("reasoning"),
+        "gen_ai.usage.cost": _cost(usage, said),
     }
     if reason := next((said[key] for key in _REASONS if said.get(key)), None):
         told["gen_ai.response.finish_reasons"] = [reason]
@@ -77,6 +80,13 @@ def _usage(output: Mapping[str, Any]) -> dict[str, Any]:
     """Of models of texts."""
     told = output.get("token_usage") or output.get("usage") or {}
     return {"input_tokens": told.get("prompt_tokens"), "output_tokens": told.get("completion_tokens")}
+
+
+def _cost(*told: Mapping[str, Any]) -> Any:
+    """US dollars, where a provider says so: LangSmith's ``total_cost``, or what OpenRouter adds to the usage."""
+    places = [*told, *(each.get("token_usage") for each in told)]
+    found = [place.get(key) for place in places if isinstance(place, Mapping) for key in ("total_cost", "cost")]
+    return next((cost for cost in found if isinstance(cost, int | float)), None)
 
 
 def messages(said: Sequence[BaseMessage]) -> Any:
@@ -99,7 +109,20 @@ def last_said(state: Any) -> Any:
     if not isinstance(told, Sequence) or isinstance(told, str) or not told:
         return state
     last = told[-1]
+    if isinstance(last, Mapping) and "role" in last:
+        return last.get("content", last)
+    if isinstance(last, tuple) and len(last) == 2:
+        return last[1]
     return last.content if isinstance(last, BaseMessage) else last
+
+
+def asked_for(inputs: Any) -> Any:
+    """What a graph begins with, or, where it goes on, what it was answered."""
+    if not is_resuming(inputs):
+        return last_said(inputs)
+    answers = inputs.resume
+    is_one = isinstance(answers, Mapping) and len(answers) == 1 and is_interrupt_id(next(iter(answers)))
+    return next(iter(answers.values())) if is_one else answers
 
 
 def token_text(token: Any) -> str:

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from cuga_site.scripted_run import Stopped, play_scripted_run
+from cuga_site.recorded_run import Stopped, play_recorded_run
 from trace_streaming.emitting.playback import RecordedEvent, play, read_recording
 from trace_streaming.models import Trace
 from trace_streaming.recording.recorder import recorder
@@ -124,7 +124,7 @@ def run_in_a_loop(wait: Callable[[float], bool]) -> None:
     """Agents that mend a test, and ask whoever looks before they tell anybody, again and again."""
     try:
         while not wait(PAUSE_SECONDS):
-            play_scripted_run(wait)
+            play_recorded_run(wait)
     except Stopped:
         pass
     finally:

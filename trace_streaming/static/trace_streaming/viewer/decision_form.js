@@ -93,7 +93,7 @@ export class DecisionForm {
       this.#what,
       asked === null
         ? "Reading what is asked …"
-        : [asked.action, asked.tool_name, `${asked.risk_level} risk`].filter(Boolean).join(" · "),
+        : [...new Set([asked.action, asked.tool_name, `${asked.risk_level} risk`])].filter(Boolean).join(" · "),
     );
     this.#arguments.element.hidden = asked === null;
     this.#arguments.show(asked?.arguments, asked?.schema, !allowed.includes("edited"));

@@ -10,7 +10,7 @@ import { cut, formatCount, formatDuration, formatName, oneLine } from "./format.
 const APART = new Set([
   ...["tool", "tool_name", "duration_ms", "call_id", "parent_call_id", "args", "arguments", "result", "error"],
   ...["agent_selected", "reasoning", "goal", "approval_id", "name", "outcome", "error_type", "traceback"],
-  ...["gen_ai.agent.name", "gen_ai.conversation.id"],
+  ...["input", "gen_ai.agent.name", "gen_ai.conversation.id", "gen_ai.tool.call.id"],
 ]);
 
 const USAGE = "gen_ai.usage.";
@@ -128,7 +128,7 @@ function failureOf({ error, error_type: type }) {
 
 /** What was asked for: of a tool's arguments the one that tells most. @param {Record<string, any>} details */
 function mainOf(details) {
-  const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments;
+  const main = details.goal ?? details.reasoning ?? details.args ?? details.arguments ?? details.input;
   if (main === undefined || isEmpty(main)) return "";
   if (typeof main !== "object" || Array.isArray(main)) return oneLine(main);
   const named = MAIN_ARGUMENTS.find((name) => typeof main[name] === "string" && main[name] !== "");
