@@ -23,6 +23,23 @@ export function element(name, properties = {}, ...children) {
 }
 
 /**
+ * Has a menu close when the focus leaves it, and when Escape is pressed in it.
+ *
+ * @param {HTMLDetailsElement} menu
+ */
+export function closeByItself(menu) {
+  menu.addEventListener("focusout", ({ relatedTarget }) => {
+    if (relatedTarget !== null && !menu.contains(/** @type {Node} */ (relatedTarget))) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    event.stopPropagation();
+    menu.open = false;
+    /** @type {HTMLElement} */ (menu.firstElementChild).focus();
+  });
+}
+
+/**
  * Loads sheets into a shadow tree, each for itself: where a policy asks for a nonce, one that a sheet imports has none.
  *
  * @param {ShadowRoot} root

@@ -2,7 +2,7 @@
 
 import { stringifyExact } from "../client/exact_json.js";
 import { asMarkdown, asText, runAsMarkdown } from "./as_text.js";
-import { element, icon } from "./elements.js";
+import { closeByItself, element, icon } from "./elements.js";
 import { copy } from "./json_tree.js";
 
 /** @typedef {import("./row.js").Row} Row */
@@ -21,15 +21,7 @@ function menu(iconName, label, items, classes) {
   const node = element("details.menu", {}, summary, list);
   node.classList.add(...classes.split(" "));
   list.addEventListener("click", () => (node.open = false));
-  node.addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
-    if (event.relatedTarget !== null && !node.contains(event.relatedTarget)) node.open = false;
-  });
-  node.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    if (event.key !== "Escape" || !node.open) return;
-    event.stopPropagation();
-    node.open = false;
-    summary.focus();
-  });
+  closeByItself(node);
   return node;
 }
 

@@ -1,6 +1,6 @@
 // Asks the agent to stop, and says what comes of it.
 
-import { element, icon, setText } from "./elements.js";
+import { closeByItself, element, icon, setText } from "./elements.js";
 import { formatElapsed } from "./format.js";
 
 /** @typedef {{by: string, at: number, isReceived: boolean}} Stop what somebody has asked, and when, in milliseconds */
@@ -82,12 +82,7 @@ export class StopMenu {
       event.preventDefault();
       void this.#send(send);
     });
-    this.element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      if (event.key !== "Escape" || !this.element.open) return;
-      event.stopPropagation();
-      this.element.open = false;
-      this.#summary.focus();
-    });
+    closeByItself(this.element);
   }
 
   /** Of another run. */

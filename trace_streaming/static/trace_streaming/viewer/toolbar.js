@@ -1,6 +1,6 @@
 // The head of the viewer: how the connection and the run are, and what of it is looked for.
 
-import { button, element, icon, setIcon, setText } from "./elements.js";
+import { button, closeByItself, element, icon, setIcon, setText } from "./elements.js";
 import { counted, cut, formatDuration, formatElapsed, formatName, formatNumber } from "./format.js";
 
 /** @typedef {import("./run.js").Run} Run */
@@ -103,15 +103,7 @@ export class Toolbar {
       clearTimeout(timer);
       timer = setTimeout(() => this.#apply(), SEARCH_DELAY_MS);
     });
-    this.#menu.addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
-      if (event.relatedTarget !== null && !this.#menu.contains(event.relatedTarget)) this.#menu.open = false;
-    });
-    this.#menu.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      if (event.key !== "Escape" || !this.#menu.open) return;
-      event.stopPropagation();
-      this.#menu.open = false;
-      this.#menu.firstElementChild.focus();
-    });
+    closeByItself(this.#menu);
   }
 
   focusSearch() {
