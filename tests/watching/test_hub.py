@@ -356,7 +356,14 @@ async def test_those_who_come_together_are_asked_for_together(monkeypatch: pytes
 
 async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A look may see a commit before its news have come: many traces would then all read what they are about to get."""
-    monkeypatch.setattr(hub, "NEWS_SECONDS", 2.0)  # on a busy machine news take longer than a quarter of a second
+    monkeypatch.setattr(hub, "NEWS_SECONDS", hours := 12345.0)
+    handed_over = asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def wait(seconds: float) -> None:  # however long news take on a busy machine, the look waits for them
+        await (handed_over.wait() if seconds == hours else sleep(seconds))
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
     async with watching("t") as watcher:
         await emit("t")
         assert await watcher.sequences(1) == [1]
@@ -383,6 +390,7 @@ async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.M
         await asyncio.to_thread(publisher.Publisher().publish, batches)
         assert await watcher.sequences(1) == [2]
         looked.clear()
+        handed_over.set()
         current._look_now.set()
         async with asyncio.timeout(10):
             await looked.wait()  # the look before is over
