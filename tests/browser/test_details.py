@@ -205,6 +205,35 @@ async def test_details_are_as_wide_as_their_reader_wants(site: Site, page: Page,
     assert await width() == pytest.approx(dragged, abs=1)
 
 
+async def test_lines_are_wrapped_or_not(site: Site, page: Page) -> None:
+    """Code, a diff, what a terminal shows and plain words."""
+    word = "wide " * 200
+    texts = [f"def f():\n  x = 1\n  y = 2\n  {word}", f"@@ -1 +1 @@\n-{word}\n+b", f"\x1b[31m{word}\x1b[0m", word]
+    run = await site.begin_run("wide")
+    await run.emit(
+        lines(
+            *(
+                event
+                for number, text in enumerate(texts)
+                for event in (
+                    made("tool_call_start", "pending", tool="t", call_id=f"{number}"),
+                    made("tool_call_complete", "success", tool="t", call_id=f"{number}", result=text),
+                )
+            )
+        )
+    )
+    await page.goto(site.url("/dashboard/traces/wide"))
+    for number in range(len(texts)):
+        await open_event(page, 2 * number + 1)
+        text = page.locator(".of-output .shown > *")
+        is_wide = "node => node.scrollWidth > node.clientWidth + 100"
+        assert not await text.evaluate(is_wide)
+        await page.get_by_role("button", name="Wrap lines", pressed=True).click()
+        assert await text.evaluate(is_wide)
+        await page.keyboard.press("w")
+        assert not await text.evaluate(is_wide)
+
+
 async def test_what_a_model_says_grows_in_its_row_and_its_details(site: Site, page: Page) -> None:
     """Before any of it is stored."""
     run = await site.begin_run("speaking")

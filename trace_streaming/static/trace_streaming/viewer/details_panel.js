@@ -40,6 +40,7 @@ export class DetailsPanel {
   #card = new ApprovalCard();
   #decision;
   width = new PanelWidth();
+  #wrap = button("wrap", "Wrap lines", () => this.wrap(), { shown: false, classes: "quiet wrap", key: "w" });
   #waiting = element("p.waiting", { hidden: true }, "It waits for somebody who may decide it; you may not.");
   #shown = "";
   /** @type {Row | null} */
@@ -80,6 +81,7 @@ export class DetailsPanel {
           {},
           button("chevron", "Previous", () => move(-1), { shown: false, classes: "quiet up", key: "↑" }),
           button("chevron", "Next", () => move(1), { shown: false, classes: "quiet down", key: "↓" }),
+          this.#wrap,
           copyMenu(() => this.#row),
           link,
           this.width.maximise,
@@ -95,6 +97,7 @@ export class DetailsPanel {
         this.#sections,
       ),
     );
+    this.#wrap.setAttribute("aria-pressed", "true");
     this.width.attach(this.element);
     this.#card.element.removeAttribute("role");
     this.#search.addEventListener("input", () => this.#fill());
@@ -130,6 +133,11 @@ export class DetailsPanel {
     this.#describe(row);
     this.#fill();
     if (isOther) /** @type {Element} */ (this.#sections.parentElement).scrollTop = 0;
+  }
+
+  /** Has the lines of texts end where the panel does, or where they do. */
+  wrap() {
+    this.#wrap.setAttribute("aria-pressed", String(this.#wrap.getAttribute("aria-pressed") === "false"));
   }
 
   /**

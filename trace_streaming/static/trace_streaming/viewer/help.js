@@ -7,6 +7,7 @@ const KEYS = [
   ["Home End Page ↑ ↓", "Further"],
   ["Enter", "Open details"],
   ["m", "Maximise the details"],
+  ["w", "Wrap the lines of texts, or do not"],
   ["a  /  r", "To the next approval: approve, reject"],
   ["← →", "Fold and unfold nested calls"],
   ["e  /  Shift e", "Next and previous error"],

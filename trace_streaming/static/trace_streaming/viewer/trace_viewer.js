@@ -97,6 +97,7 @@ export class TraceViewer extends HTMLElement {
     a: () => this.#decide("approve"),
     r: () => this.#decide("reject"),
     m: () => this.#selected !== null && this.#panel.width.toggle(),
+    w: () => this.#selected !== null && this.#panel.wrap(),
     "?": () => this.#help.showModal(),
   };
   #frameOf = element(
