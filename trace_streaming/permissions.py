@@ -66,6 +66,8 @@ class IsOwnerOrMayViewTraces(BasePermission):
 class MayDecideApprovals(BasePermission):
     """Users with the permission ``decide_approval``, for all approvals or for this one."""
 
+    message = "You may watch this trace; to decide its approvals takes the permission to decide them"
+
     def has_object_permission(self, request: Request, view: Any, obj: Approval) -> bool:
         """Asks ``has_perm`` with and without the object, so object-level backends work."""
         return is_active(request.user) and has_perm(request.user, DECIDE_APPROVAL, obj)
@@ -76,7 +78,10 @@ class MayDecideOthersApprovals(MayDecideApprovals):
 
     def has_object_permission(self, request: Request, view: Any, obj: Approval) -> bool:
         """Asks for the trace's owner, too."""
-        return not _owns(request.user, find_trace(obj.trace_id)) and super().has_object_permission(request, view, obj)
+        if _owns(request.user, find_trace(obj.trace_id)):
+            self.message = "This trace is your own; somebody else decides its approvals"
+            return False
+        return super().has_object_permission(request, view, obj)
 
 
 class MayViewTraces(BasePermission):
@@ -139,8 +144,19 @@ def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
 
 def may_decide(request: Any, approval: Approval, view: Any = None) -> bool:
     """Whether all of ``TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES`` let this request's user decide the approval."""
-    permissions = [import_string(path)() for path in conf.APPROVAL_PERMISSION_CLASSES]
-    return _all_let(permissions, request, view, approval)
+    return not why_not_decide(request, approval, view)
+
+
+def why_not_decide(request: Any, approval: Approval, view: Any = None) -> str:
+    """Why this request's user may not decide the approval, in words for him; empty where he may.
+
+    The words are the ``message`` of the class that refuses, as in REST framework.
+    """
+    for path in conf.APPROVAL_PERMISSION_CLASSES:
+        permission = import_string(path)()
+        if not _all_let([permission], request, view, approval):
+            return str(getattr(permission, "message", None) or "You may not decide approvals of this trace")
+    return ""
 
 
 def _all_let(permissions: Sequence[BasePermission], request: Any, view: Any, obj: Model) -> bool:

@@ -13,7 +13,7 @@ from rest_framework.permissions import BasePermission
 
 from trace_streaming.emitting.project_events import make_event
 from trace_streaming.events import TraceStart
-from trace_streaming.models import Approval
+from trace_streaming.models import Approval, Trace
 from trace_streaming.storage import store
 
 NOW = datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC)
@@ -230,3 +230,20 @@ def test_an_open_approval_says_whether_the_requester_may_decide(ada: User, setti
             ada.user_permissions.add(Permission.objects.get(codename="decide_approval"))
         (shown,) = client_of(ada).get("/api/approvals/").json()["approvals"]
         assert shown["can_decide"] is may
+        assert ("takes the permission" in shown["refusal"]) is not may
+
+
+def test_who_may_not_decide_is_told_why_at_every_door(ada: User, settings: Settings) -> None:
+    """In the words of the class that refuses: in the list, on the trace's page, and to whoever tries."""
+    settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["trace_streaming.permissions.MayDecideOthersApprovals"]
+    ada.user_permissions.add(Permission.objects.get(codename="decide_approval"))
+    Trace.objects.filter(trace_id="hers").update(name="Pay the <b>bill</b>")
+    ask("hers", 60)
+    (shown,) = client_of(ada).get("/api/approvals/").json()["approvals"]
+    refusal = "This trace is your own; somebody else decides its approvals"
+    assert (shown["can_decide"], shown["refusal"], shown["trace_name"]) == (False, refusal, "Pay the <b>bill</b>")
+    page = client_of(ada).get("/dashboard/traces/hers").content.decode()
+    assert f'cannot-decide="{refusal}"' in page
+    assert " can-decide" not in page
+    tried = client_of(ada).post("/api/traces/hers/approvals/hers-60/", {"decision": "approved"}, "application/json")
+    assert (tried.status_code, tried.json()["detail"]) == (403, refusal)

@@ -16,7 +16,15 @@ from trace_streaming.access.views import DoorView
 from trace_streaming.approvals.decisions import approvals, decide_as, find_approval
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, Trace
-from trace_streaming.permissions import MaySeeSignals, find_trace, may_decide, may_watch, may_watch_all, traces_to_watch
+from trace_streaming.permissions import (
+    MaySeeSignals,
+    find_trace,
+    find_traces,
+    may_watch,
+    may_watch_all,
+    traces_to_watch,
+    why_not_decide,
+)
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import UtcNow, as_utc
 
@@ -88,19 +96,42 @@ class ApprovalsView(TraceView, ListAPIView[Approval]):
 class ListedApprovalSerializer(UtcModelSerializer[Approval]):
     """What a list of those that wait, or were decided, says of one: not the arguments, which may be large."""
 
+    trace_name = serializers.SerializerMethodField(help_text="What the trace is called; may be empty.")
     can_decide = serializers.SerializerMethodField(help_text="Whether the requester may decide it, while it is open.")
+    refusal = serializers.SerializerMethodField(help_text="Why he may not; empty where he may, or it is decided.")
 
     class Meta:
         model = Approval
         fields = (
-            *("approval_id", "trace_id", "action", "tool_name", "risk_level", "requested_at", "expires_at"),
-            *("decision", "decided_at", "decided_by_name", "channel", "comment", "can_decide"),
+            *(
+                "approval_id",
+                "trace_id",
+                "trace_name",
+                "action",
+                "tool_name",
+                "risk_level",
+                "requested_at",
+                "expires_at",
+            ),
+            *("decision", "decided_at", "decided_by_name", "channel", "comment", "can_decide", "refusal"),
         )
         read_only_fields = fields
 
+    def get_trace_name(self, approval: Approval) -> str:
+        """Of the traces in the context."""
+        trace = self.context["traces"].get(approval.trace_id)
+        return "" if trace is None else str(trace.name)
+
     def get_can_decide(self, approval: Approval) -> bool:
         """As the decision itself is judged."""
-        return not approval.decision and may_decide(self.context["request"], approval, self.context["view"])
+        return not approval.decision and not self._refusal(approval)
+
+    def get_refusal(self, approval: Approval) -> str:
+        """In the words that a decision would be refused with."""
+        return "" if approval.decision else self._refusal(approval)
+
+    def _refusal(self, approval: Approval) -> str:
+        return why_not_decide(self.context["request"], approval, self.context["view"])
 
 
 class StateSerializer(serializers.Serializer[Any]):
@@ -127,7 +158,9 @@ class OpenApprovalsView(DoorView):
         else:
             wanted = approvals().exclude(decision="")
         found, more = self._seen(wanted)
-        shown = ListedApprovalSerializer(found[:MAX_OPEN], many=True, context={"request": request, "view": self}).data
+        traces = find_traces({approval.trace_id for approval in found})
+        context = {"request": request, "view": self, "traces": traces}
+        shown = ListedApprovalSerializer(found[:MAX_OPEN], many=True, context=context).data
         return Response({"now": datetime.now(UTC), "approvals": shown, "more": more})
 
     def _seen(self, wanted: QuerySet[Approval]) -> tuple[list[Approval], bool]:

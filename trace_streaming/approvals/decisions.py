@@ -24,7 +24,7 @@ from trace_streaming.emitting.sealing import seal, unseal
 from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, stored_now
-from trace_streaming.permissions import find_trace, may_decide, may_watch
+from trace_streaming.permissions import find_trace, may_watch, why_not_decide
 from trace_streaming.recording.inline import after_commit, announce_alone
 from trace_streaming.signals import approval_decided
 from trace_streaming.storage.json_columns import without_nul
@@ -235,8 +235,8 @@ def decide_as(request: Any, trace_id: str, approval_id: object, said: Mapping[st
     if not may_watch(request, find_trace(trace_id)):
         raise PermissionDenied("You may not watch this trace")
     approval = find_approval(trace_id, str(approval_id))
-    if not may_decide(request, approval):
-        raise PermissionDenied("You may not decide approvals of this trace")
+    if refusal := why_not_decide(request, approval):
+        raise PermissionDenied(refusal)
     decision, comment, edited = said.get("decision"), said.get("comment") or "", said.get("edited")
     shown_hash = said.get("arguments_hash")
     if not isinstance(decision, str) or not isinstance(comment, str) or not isinstance(edited, dict | None):

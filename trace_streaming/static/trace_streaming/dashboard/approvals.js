@@ -62,12 +62,13 @@ export class Approvals {
 
   /** @param {any} approval */
   #add(approval) {
-    const { action, tool_name, trace_id, risk_level } = approval;
+    const { action, tool_name, trace_id, trace_name, risk_level, refusal } = approval;
     const verb = approval.can_decide ? "Decide" : "Look at";
     const [left, waited] = [element("span.left"), element("span.waited")];
     const decide = element("a.decide", { href: this.#traceUrl(trace_id) }, approval.can_decide ? "Decide" : "Look");
     decide.setAttribute("aria-label", `${verb} ${action} of ${trace_id}`);
-    const facts = element("span.facts", {}, element("span.trace", { title: trace_id }, trace_id), waited);
+    decide.title = refusal;
+    const facts = element("span.facts", {}, element("span.trace", { title: trace_id }, trace_name || trace_id), waited);
     const tool = tool_name && tool_name !== action ? element("span.tool", {}, tool_name) : null;
     const what = element("span.what", {}, element("b.action", {}, action), tool);
     if (risk_level) what.append(element(`span.risk.${RISKS[risk_level] ?? "pending"}`, {}, `${risk_level} risk`));

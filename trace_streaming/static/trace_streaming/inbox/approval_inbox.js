@@ -147,40 +147,42 @@ export class ApprovalInbox extends HTMLElement {
   #showDecided(approvals) {
     this.#decidedPart.hidden = approvals.length === 0;
     this.#decided.replaceChildren(
-      ...approvals.map(({ trace_id, action, tool_name, decision, decided_at, decided_by_name, channel, comment }) => {
-        const at = new Date(decided_at ?? 0);
-        const by = [decided_by_name, channel && `(${channel})`].filter(Boolean).join(" ");
-        return element(
-          "tr",
-          {},
-          element(
-            "th",
-            { scope: "row" },
-            element("a", { href: this.#server.traceUrl(trace_id) }, action || tool_name),
-            element("span.trace", {}, trace_id),
-          ),
-          element(
-            "td",
+      ...approvals.map(
+        ({ trace_id, trace_name, action, tool_name, decision, decided_at, decided_by_name, channel, comment }) => {
+          const at = new Date(decided_at ?? 0);
+          const by = [decided_by_name, channel && `(${channel})`].filter(Boolean).join(" ");
+          return element(
+            "tr",
             {},
             element(
-              `b.${DECISIONS[decision] ?? "pending"}`,
+              "th",
+              { scope: "row" },
+              element("a", { href: this.#server.traceUrl(trace_id) }, action || tool_name),
+              element("span.trace", {}, trace_name || trace_id),
+            ),
+            element(
+              "td",
               {},
-              decision === "timeout" ? "Timed out" : formatName(decision),
+              element(
+                `b.${DECISIONS[decision] ?? "pending"}`,
+                {},
+                decision === "timeout" ? "Timed out" : formatName(decision),
+              ),
+              comment && element("span.comment", {}, comment),
             ),
-            comment && element("span.comment", {}, comment),
-          ),
-          element("td", {}, by),
-          element(
-            "td",
-            {},
+            element("td", {}, by),
             element(
-              "time",
-              { dateTime: decided_at, title: MOMENT.format(at) },
-              `${formatDate(at.getTime())}, ${at.toLocaleTimeString()}`,
+              "td",
+              {},
+              element(
+                "time",
+                { dateTime: decided_at, title: MOMENT.format(at) },
+                `${formatDate(at.getTime())}, ${at.toLocaleTimeString()}`,
+              ),
             ),
-          ),
-        );
-      }),
+          );
+        },
+      ),
     );
   }
 

@@ -10,12 +10,14 @@ import { formatDuration, oneLine } from "../viewer/format.js";
  * @typedef {object} Open
  * @property {string} approval_id
  * @property {string} trace_id
+ * @property {string} trace_name
  * @property {string} action
  * @property {string} tool_name
  * @property {string} risk_level
  * @property {string} requested_at
  * @property {string} expires_at
  * @property {boolean} can_decide
+ * @property {string} refusal why not
  */
 
 const URGENT_MS = 60_000;
@@ -39,10 +41,10 @@ export class Item {
     this.asked = asked;
     this.server = server;
     this.told = told;
-    const { trace_id, approval_id, action, tool_name, risk_level, can_decide } = asked;
+    const { trace_id, trace_name, approval_id, action, tool_name, risk_level, can_decide, refusal } = asked;
     const tool = tool_name && tool_name !== action ? element("code", {}, tool_name) : null;
     const isLow = can_decide && risk_level === "low";
-    this.#choice.setAttribute("aria-label", `Choose ${action} of ${trace_id}`);
+    this.#choice.setAttribute("aria-label", `Choose ${action} of ${trace_name || trace_id}`);
     this.#choice.addEventListener("change", () => this.#choose());
     const head = element(
       "span.asks",
@@ -54,7 +56,7 @@ export class Item {
         tool,
         element(`span.risk.${riskOf(risk_level)}`, {}, `${risk_level} risk`),
       ),
-      element("span.facts", {}, element("span.trace", { title: trace_id }, trace_id), this.#waited),
+      element("span.facts", {}, element("span.trace", { title: trace_id }, trace_name || trace_id), this.#waited),
       this.#arguments,
     );
     const link = element("a.to-trace", { href: server.traceUrl(trace_id) }, "Open the trace");
@@ -71,7 +73,7 @@ export class Item {
       inside.append(form.element, link);
       details.addEventListener("toggle", () => details.open && form.show(approval_id));
     } else {
-      inside.append(element("p.not-mine", {}, "You may watch this trace, and not decide for it."), link);
+      inside.append(element("p.not-mine", {}, `${refusal}.`), link);
     }
     this.element = element(
       "li",

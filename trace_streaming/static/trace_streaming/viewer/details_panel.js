@@ -41,7 +41,7 @@ export class DetailsPanel {
   #decision;
   width = new PanelWidth();
   #wrap = button("wrap", "Wrap lines", () => this.wrap(), { shown: false, classes: "quiet wrap", key: "w" });
-  #waiting = element("p.waiting", { hidden: true }, "It waits for somebody who may decide it; you may not.");
+  #waiting = element("p.waiting", { hidden: true });
   #shown = "";
   /** @type {Row | null} */
   #row = null;
@@ -129,6 +129,7 @@ export class DetailsPanel {
     this.#card.show(row.kind === "approval" ? row : null, hasEnded);
     const isOpen = !hasEnded && canBeDecided(row);
     this.#decision.show(this.scene.canDecide && isOpen ? String(row.first.details.approval_id) : null);
+    setText(this.#waiting, `${this.scene.refusal}.`);
     this.#waiting.hidden = this.scene.canDecide || !isOpen;
     this.#describe(row);
     this.#fill();

@@ -70,7 +70,7 @@ export function exportMenu(urlOf, runOf) {
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   });
   return menu(
-    "down",
+    "download",
     "Export",
     [file("JSON lines", "jsonl"), file("Perfetto", "chrome"), markdown],
     "export-menu icon-only",

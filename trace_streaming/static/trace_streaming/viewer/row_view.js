@@ -20,6 +20,7 @@ import { isOver, label, outcome, preview, usage } from "./summary.js";
  * @property {boolean} hasEnded
  * @property {boolean} isUnfinished whether it has, and nobody has said how
  * @property {boolean} canDecide whether approvals may be decided here
+ * @property {string} refusal why not
  * @property {Row | null} selected
  * @property {import("./filter.js").Filter} filter
  * @property {import("../client/conversations.js").Conversations} conversations

@@ -79,6 +79,7 @@ export class Timeline {
       hasEnded: false,
       isUnfinished: false,
       canDecide: false,
+      refusal: "",
       selected: null,
       filter,
       conversations: run.conversations,

@@ -180,6 +180,7 @@ export class TraceViewer extends HTMLElement {
     this.#stop();
     this.#reset();
     this.#timeline.scene.canDecide = this.hasAttribute("can-decide");
+    this.#timeline.scene.refusal = this.getAttribute("cannot-decide") ?? "It waits for somebody who may decide it";
     const url = this.#url;
     if (!url) return;
     const stream = (this.#stream = new TraceStream(url, { since: 0, exactIntegers: true }));
