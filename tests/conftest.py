@@ -86,7 +86,7 @@ def picky_database(transactional_db: None) -> Iterator[str]:
     constraint = UniqueConstraint(fields=["tool_name"], condition=Q(tool_name=tool), name="one_event_of_this_tool")
     emitter = TraceEmitter("before")
     emitter.emit("tool_call_start", {"tool": tool})
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     recorder.close()  # its connection may hold the table
     with connection.schema_editor() as editor:
         editor.add_constraint(Event, constraint)

@@ -63,7 +63,7 @@ async def test_no_log_line_holds_a_payload(caplog: pytest.LogCaptureFixture, set
     settings.TRACE_STREAMING_LIMITS = {"events_per_trace": "1/h"}
     for _ in range(3):
         TraceEmitter("shed").emit("plan_created", details)
-    assert await emitter.aflush(10)
+    assert await emitter.aflush(60)
     lines = [logging.Formatter().format(r) + str(r.__dict__) for r in caplog.records if r.name.startswith("trace_s")]
     for part in ("refuses it", "redactor fails", "not emitted", "too many"):
         assert any(part in line for line in lines), part
@@ -76,10 +76,10 @@ def test_no_log_line_holds_what_a_human_decided(caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.DEBUG)
     emitter = TraceEmitter("approval")
     emitter.ask_approval("send", risk_level="low", arguments={"text": MARKER})
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     approval = Approval.objects.get()
     decide(approval, "edited", user=None, channel="api", comment=MARKER, edited={"text": MARKER})
     with pytest.raises(ApprovalConflictError):
         decide(Approval.objects.get(), "approved", user=None, channel="api")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert not [r for r in caplog.records if MARKER in logging.Formatter().format(r) + str(r.__dict__)]

@@ -83,13 +83,13 @@ async def _nothing_is_left() -> AsyncIterator[None]:
 async def asked_again(credentials: Pass, times: int = 2) -> None:
     """Wait until these credentials were asked for so often from now."""
     until = credentials.asked + times
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while credentials.asked < until:
             await asyncio.sleep(0.001)
 
 
 async def ended(*sockets: Socket) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for socket in sockets:
             await socket.ended.wait()
 

@@ -47,9 +47,9 @@ async def post(path: str, chunks: Sequence[bytes], *headers: tuple[bytes, bytes]
     )
     for number, chunk in enumerate(chunks, 1):
         await app.send_input({"type": "http.request", "body": chunk, "more_body": number < len(chunks)})
-    status = (await app.receive_output(timeout=15))["status"]
-    body = await app.receive_output(timeout=5)
-    await app.wait(timeout=5)
+    status = (await app.receive_output(timeout=60))["status"]
+    body = await app.receive_output(timeout=60)
+    await app.wait(timeout=60)
     return status, orjson.loads(body["body"])
 
 

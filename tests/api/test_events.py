@@ -25,7 +25,7 @@ def emit(count: int, trace_id: str = "t") -> list[EncodedEvent]:
     emitter = TraceEmitter(trace_id)
     for number in range(count):
         emitter.emit("plan_created", {"n": number, "text": "é\u2028\n"}, "success" if number % 2 else "error")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     return stored(trace_id)
 
 

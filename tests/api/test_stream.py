@@ -61,17 +61,17 @@ class Reader:
 
     async def open(self) -> int:
         await self.app.send_input({"type": "http.request"})
-        start = await self.app.receive_output(timeout=5)
+        start = await self.app.receive_output(timeout=60)
         self.headers = dict(start["headers"])
         if start["status"] != 200:
-            await self.app.receive_output(timeout=5)
-            await self.app.wait(timeout=5)
+            await self.app.receive_output(timeout=60)
+            await self.app.wait(timeout=60)
         return int(start["status"])
 
     async def message(self) -> dict[str, str]:
         """The next message's fields; empty at the end."""
         while "\n\n" not in self._text:
-            body = await self.app.receive_output(timeout=5)
+            body = await self.app.receive_output(timeout=60)
             self._text += body.get("body", b"").decode()
             if not body.get("more_body"):
                 return {}
@@ -87,7 +87,7 @@ class Reader:
 
     async def close(self) -> None:
         await self.app.send_input({"type": "http.disconnect"})
-        await self.app.wait(timeout=5)
+        await self.app.wait(timeout=60)
 
 
 @asynccontextmanager
@@ -105,7 +105,7 @@ async def emit(count: int, trace_id: str = "t", end: str | None = None) -> Trace
         emitter.emit("plan_created", {"n": number}, "success" if number % 2 else "error")
     if end is not None:
         emitter.end(end)
-    assert await emitter.aflush(5)
+    assert await emitter.aflush(60)
     return emitter
 
 
@@ -276,7 +276,7 @@ async def test_a_client_that_takes_nothing_is_given_up(settings: Settings) -> No
 
     response = asyncio.create_task(respond())
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await response
     await asyncio.sleep(0)  # what is called when a task is done is called then
     assert connections_by_trace() == {}

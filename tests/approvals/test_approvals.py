@@ -74,12 +74,12 @@ def asking(emitter: TraceEmitter, **question: Any) -> tuple[Future[Decision], Ap
 
     events_recorded.connect(on_recorded)
     threading.Thread(target=ask, daemon=True).start()
-    assert stored.wait(10)
+    assert stored.wait(60)
     return answer, Approval.objects.get(trace_id=emitter.trace_id)
 
 
 def recorded(emitter: TraceEmitter) -> list[str]:
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     return list(
         Event.objects.filter(trace__trace_id=emitter.trace_id).order_by("sequence").values_list("event", flat=True)
     )
@@ -92,7 +92,7 @@ def test_an_agent_goes_on_with_what_was_approved(alice: User) -> None:
     answer, approval = asking(emitter, arguments=ARGUMENTS, risk_level="high")
     assert approval.arguments == {"to": "bob", "body": {"text": "Hello", "password": "[redacted:key]"}}
     decisions.decide(approval, "approved", user=alice, channel="api", comment="fine")
-    decision = answer.result(10)
+    decision = answer.result(60)
     assert (decision.decision, decision.is_approved, decision.arguments) == ("approved", True, ARGUMENTS)
     assert (decision.comment, decision.decided_by) == ("fine", "alice")
     emitter.emit("tool_call_start", {"tool": "mail"})
@@ -111,7 +111,7 @@ def test_edited_arguments_replace_all_but_what_the_human_was_not_shown(alice: Us
     answer, approval = asking(emitter, arguments=ARGUMENTS)
     edited = {"body": {"text": "Good day", "password": "[redacted:key]"}, "cc": ["eve"]}
     decisions.decide(approval, "edited", user=alice, channel="socket", edited=edited)
-    decision = answer.result(10)
+    decision = answer.result(60)
     assert decision.is_approved
     assert decision.arguments == {"body": {"text": "Good day", "password": "hunter2"}, "cc": ["eve"]}
 
@@ -136,7 +136,7 @@ def test_nobody_decides_in_time(alice: User) -> None:
     """A timeout is a no, and never a human's rejection; a late click loses."""
     emitter = TraceEmitter("t")
     answer, approval = asking(emitter, timeout=0.05)
-    decision = answer.result(10)
+    decision = answer.result(60)
     assert (decision.decision, decision.is_approved, decision.decided_by) == ("timeout", False, "")
     with pytest.raises(ApprovalConflictError) as caught:
         decisions.decide(approval, "approved", user=alice, channel="api")
@@ -172,7 +172,7 @@ def test_of_many_who_decide_at_once_one_wins(race: int, alice: User) -> None:
     barrier = threading.Barrier(6)
 
     def decide(number: int) -> str:
-        barrier.wait(10)
+        barrier.wait(60)
         try:
             row = Approval.objects.get(pk=approval.pk)
             if number == 0:
@@ -253,14 +253,14 @@ async def test_a_loop_is_not_blocked(alice: User) -> None:
         await asyncio.sleep(0.01)
     approval = await Approval.objects.aget()
     await asyncio.to_thread(closing(decisions.decide), approval, "rejected", user=alice, channel="api")
-    decision = await asyncio.wait_for(waiting, 10)
+    decision = await asyncio.wait_for(waiting, 60)
     assert (decision.decision, decision.is_approved) == ("rejected", False)
     cancelled = asyncio.create_task(emitter.arequest_approval("send_email", timeout=60))
     await asyncio.sleep(0)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while approval_waiting.desk._thread is not None:
             await asyncio.sleep(0.01)
 
@@ -412,7 +412,7 @@ def test_the_admin_decides_what_is_open(client: Client, alice: User) -> None:
 async def told(socket: WebsocketCommunicator) -> Any:
     """The next frame that answers a command."""
     while True:
-        frame = orjson.loads(await socket.receive_from(timeout=10))
+        frame = orjson.loads(await socket.receive_from(timeout=60))
         if frame["type"] in ("result", "error"):
             return frame
 
@@ -424,7 +424,7 @@ async def test_a_socket_decides_and_sees_it(alice: User, settings: Settings) -> 
         **{**FIELDS, "expires_at": timezone.now() + timedelta(minutes=1), "requested_at": timezone.now()}
     )
     socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/traces/t", [], [SUBPROTOCOL])
-    await socket.connect(timeout=10)
+    await socket.connect(timeout=60)
     decide = {"type": "decide", "id": 7, "approval_id": "a-1", "decision": "approved", "comment": "fine"}
     for change, code in (
         ({"approval_id": "no-such"}, 4404),
@@ -440,7 +440,7 @@ async def test_a_socket_decides_and_sees_it(alice: User, settings: Settings) -> 
     await socket.send_json_to(decide)
     frames: list[Any] = []
     while {frame["type"] for frame in frames} < {"events", "result"}:
-        frames.append(orjson.loads(await socket.receive_from(timeout=10)))
+        frames.append(orjson.loads(await socket.receive_from(timeout=60)))
     assert {"type": "result", "id": 7} in frames
     (event,) = next(frame["events"] for frame in frames if frame["type"] == "events")
     assert (event["event"], event["details"]["decision"], event["details"]["channel"]) == (
@@ -448,7 +448,7 @@ async def test_a_socket_decides_and_sees_it(alice: User, settings: Settings) -> 
     )
     await socket.send_json_to({**decide, "decision": "rejected"})
     assert (await told(socket))["code"] == 4409
-    await socket.disconnect(timeout=10)
+    await socket.disconnect(timeout=60)
 
 
 async def test_who_may_not_decide_is_told(alice: User, settings: Settings) -> None:
@@ -460,14 +460,14 @@ async def test_who_may_not_decide_is_told(alice: User, settings: Settings) -> No
     decide = {"type": "decide", "id": 7, "approval_id": "a-1", "decision": "approved"}
     for profile in ([SUBPROTOCOL], None):
         socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/traces/t", [], profile)
-        await socket.connect(timeout=10)
+        await socket.connect(timeout=60)
         await socket.send_json_to(decide)
         if profile:
             assert (await told(socket))["code"] == 4403
         else:
             await socket.send_to(text_data="ping")
-            assert [await socket.receive_from(timeout=10) for _ in range(2)][1] == "pong"
-        await socket.disconnect(timeout=10)
+            assert [await socket.receive_from(timeout=60) for _ in range(2)][1] == "pong"
+        await socket.disconnect(timeout=60)
     assert (await Approval.objects.aget()).decision == ""
 
 
@@ -494,7 +494,7 @@ def test_a_decision_is_announced_behind_its_commit(alice: User, is_committed: bo
             decisions.decide(approval, "rejected", user=alice, channel="admin")
     finally:
         events_recorded.disconnect(hear)
-    assert answer.result(10).decision == ("approved" if is_committed else "rejected")
+    assert answer.result(60).decision == ("approved" if is_committed else "rejected")
     assert recorded(emitter) == ["approval_requested", "approval_received"]
 
 
@@ -529,7 +529,7 @@ def test_a_project_without_time_zones_can_ask(alice: User, settings: Settings, u
     emitter = TraceEmitter("t")
     answer, approval = asking(emitter)
     decisions.decide(approval, "approved", user=alice, channel="api")
-    decision = answer.result(10)
+    decision = answer.result(60)
     assert decision.is_approved
     assert decision.decided_at is not None
     assert abs(decision.decided_at - datetime.now(UTC)) < timedelta(minutes=1)
@@ -545,7 +545,7 @@ def test_rows_of_approvals_hold_no_secret(alice: User) -> None:
     answer, approval = asking(emitter, action=f"post {SECRET}", tool_name=SECRET, arguments=ARGUMENTS, schema=schema)
     edited = {"to": "carol@example.com", "body": {"text": f"Use {SECRET}", "password": "[redacted:key]"}}
     decisions.decide(approval, "edited", user=alice, channel="api", edited=edited, comment=f"not {SECRET}")
-    assert answer.result(10).arguments == {
+    assert answer.result(60).arguments == {
         "to": "carol@example.com",
         "body": {"text": f"Use {SECRET}", "password": "hunter2"},
     }
@@ -648,9 +648,9 @@ def test_an_edit_that_cannot_be_read_keeps_nobody_else_waiting(alice: User, sett
     decisions.decide(stored_approval(approval_id="other"), "approved", user=alice, channel="api")
     settings.SECRET_KEY = "another"
     lost, other = (ask(AskedBefore("t", approval_id, None)) for approval_id in ("unreadable", "other"))
-    assert other.result(5).is_approved
+    assert other.result(60).is_approved
     with pytest.raises(ValueError, match="another SECRET_KEY"):
-        lost.result(5)
+        lost.result(60)
     with pytest.raises(ApprovalConflictError):
         decisions.decide(unreadable, "edited", user=alice, channel="api", edited={"n": 2})
 
@@ -668,8 +668,8 @@ def test_who_asks_while_others_are_looked_for_is_looked_for_next(alice: User, mo
         return rows
 
     monkeypatch.setattr(approval_waiting, "with_timeouts", read)
-    assert ask(AskedBefore("t", "first", None)).result(5).is_approved
-    assert second[0].result(5).is_approved
+    assert ask(AskedBefore("t", "first", None)).result(60).is_approved
+    assert second[0].result(60).is_approved
 
 
 def test_an_edit_of_an_earlier_version_is_not_lost() -> None:
@@ -684,4 +684,4 @@ def test_what_is_put_back_is_what_the_agent_has(alice: User) -> None:
     answer, approval = asking(emitter, arguments={"text": text, "pair": (1, "a@b.example"), "n": 1})
     edited = {**approval.arguments, "n": 2}
     decisions.decide(approval, "edited", user=alice, channel="api", edited=edited)
-    assert answer.result(10).arguments == {"text": text, "pair": (1, "a@b.example"), "n": 2}
+    assert answer.result(60).arguments == {"text": text, "pair": (1, "a@b.example"), "n": 2}

@@ -31,7 +31,7 @@ def alice() -> User:
 
 def asked(emitter: TraceEmitter, **question: Any) -> Approval:
     approval_id = emitter.ask_approval("send_mail", arguments=ARGUMENTS, **question)
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     return Approval.objects.get(approval_id=approval_id)
 
 
@@ -102,7 +102,7 @@ def test_several_are_asked_at_once(alice: User) -> None:
     """And waited for one after the other."""
     emitter = TraceEmitter("t")
     pending = [emitter.submit_approval("send_mail", arguments={"to": to}) for to in ("bob", "carol")]
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     for number, said in enumerate(["approved", "rejected"]):
         decide(Approval.objects.get(approval_id=pending[number].approval_id), said, user=alice, channel="api")
     assert [each.result().decision for each in pending] == ["approved", "rejected"]
@@ -122,16 +122,16 @@ def test_a_trace_whose_question_is_open_is_unfinished(alice: User) -> None:
     """Until whoever goes on has the decision: until then a human may decide in the viewer."""
     with TraceEmitter("t") as emitter:
         approval_id = emitter.ask_approval("send_mail")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert Trace.objects.get().state == "incomplete"
     with TraceEmitter("t") as emitter:
         assert emitter.find_decision(approval_id) is None
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert Trace.objects.get().state == "incomplete"
     decide(Approval.objects.get(), "approved", user=alice, channel="api")
     with TraceEmitter("t") as emitter:
         assert emitter.find_decision(approval_id) is not None
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert Trace.objects.get().state == "success"
 
 
@@ -139,7 +139,7 @@ def test_what_is_withdrawn_is_not_asked_any_more(alice: User) -> None:
     """Nobody can decide it, and who waits for it is told so: no human has said no."""
     emitter = TraceEmitter("t")
     pending = emitter.submit_approval("send_mail")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert TraceEmitter("t").withdraw_approval(pending.approval_id)
     decision = pending.result()
     assert (decision.decision, decision.is_approved, decision.decided_by) == ("withdrawn", False, "")
@@ -160,5 +160,5 @@ def test_what_is_decided_cannot_be_withdrawn(alice: User) -> None:
     assert emitter.withdraw_approval(emitter.ask_approval("send_mail"))
     with TraceEmitter("v") as emitter:
         assert emitter.withdraw_approval(emitter.ask_approval("send_mail"))
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert Trace.objects.get(trace_id="v").state == "success"

@@ -31,7 +31,7 @@ def _anew() -> Iterator[None]:
     called.reset()
     yield
     if (thread := calling.caller._thread) is not None:
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked(trace_id: str = "t", **question: Any) -> Approval:
     emitter = TraceEmitter(trace_id)
     approval_id = emitter.ask_approval("send_mail", **{"on_decision": PATH, **question})
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     return Approval.objects.get(approval_id=approval_id)
 
 
@@ -51,10 +51,10 @@ def test_a_decision_is_told_by_id_behind_its_commit() -> None:
     """In a thread of the process that decides; once, if nothing fails."""
     approval = asked()
     decide(approval, "approved", user=None, channel="api")
-    assert called.arrived.get(timeout=10) == (approval.approval_id, "t")
+    assert called.arrived.get(timeout=60) == (approval.approval_id, "t")
     thread = calling.caller._thread
     if thread is not None:
-        thread.join(10)
+        thread.join(60)
     approval.refresh_from_db()
     assert approval.call_at is None
     assert calling.call_due() == 0
@@ -78,7 +78,7 @@ def test_a_serving_process_calls_what_is_left(monkeypatch: pytest.MonkeyPatch) -
         approval = asked()
         decide(approval, "approved", user=None, channel="api")
     presence._beat()
-    assert called.arrived.get(timeout=10) == (approval.approval_id, "t")
+    assert called.arrived.get(timeout=60) == (approval.approval_id, "t")
 
 
 def test_nobody_decides_and_that_is_told_too() -> None:
@@ -86,7 +86,7 @@ def test_nobody_decides_and_that_is_told_too() -> None:
     approval = asked()
     Approval.objects.update(expires_at=stored_now() - timedelta(seconds=1))
     call_command("call_decisions")
-    assert called.arrived.get(timeout=10) == (approval.approval_id, "t")
+    assert called.arrived.get(timeout=60) == (approval.approval_id, "t")
 
 
 @pytest.mark.usefixtures("by_hand")
@@ -133,10 +133,10 @@ def test_a_function_that_ends_its_thread_ends_not_ours() -> None:
     called.fails[:] = [SystemExit()]
     decide(asked(), "approved", user=None, channel="api")
     while (thread := calling.caller._thread) is not None:
-        thread.join(10)
+        thread.join(60)
     second = asked("u")
     decide(second, "approved", user=None, channel="api")
-    assert called.arrived.get(timeout=10) == (second.approval_id, "u")
+    assert called.arrived.get(timeout=60) == (second.approval_id, "u")
 
 
 def test_a_celery_task_is_sent_to_its_queue() -> None:
@@ -144,7 +144,7 @@ def test_a_celery_task_is_sent_to_its_queue() -> None:
     approval = asked(on_decision="tests.approvals.called.task")
     decide(approval, "approved", user=None, channel="api")
     if (thread := calling.caller._thread) is not None:
-        thread.join(10)
+        thread.join(60)
     assert called.task.sent == [(approval.approval_id, "t")]
 
 
@@ -168,7 +168,7 @@ def test_two_that_decide_and_call_at_the_same_time_call_once() -> None:
         at_once = Barrier(2)
 
         def one(approval: Approval, at_once: Barrier = at_once) -> None:
-            at_once.wait(10)
+            at_once.wait(60)
             decide(approval, "approved", user=None, channel="api")
             calling.call_due()
             connections.close_all()

@@ -37,7 +37,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
         monkeypatch.setitem(sys.modules, f"shop.{name}", module)
     yield modules
     while (thread := calling.caller._thread) is not None:
-        thread.join(10)
+        thread.join(60)
 
 
 def run(name: str, **changes: str) -> dict[str, Any]:
@@ -63,12 +63,12 @@ def test_who_asks_goes_and_a_task_goes_on(shop: dict[str, ModuleType]) -> None:
     task.delay = lambda *args: sent.put(args)  # there is no broker
     vars(shop["tasks"])["decided"] = task
     run("asking.py")["ask"](7)
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert Trace.objects.get().state == "incomplete"
     decide(Approval.objects.get(), "approved", user=User.objects.create_user("ada"), channel="api")
-    task.apply(args=sent.get(timeout=10)).get()
+    task.apply(args=sent.get(timeout=60)).get()
     assert shipped.get_nowait() == 7
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert Trace.objects.get().state == "success"
 
 
@@ -94,17 +94,17 @@ def test_a_webhook_is_called(shop: dict[str, ModuleType]) -> None:
             vars(shop["tasks"])["decided"] = run("webhooks.py", **{"https://example.com": url})["decided"]
             emitter = TraceEmitter("order-7")
             approval_id = emitter.ask_approval("ship", on_decision="shop.tasks.decided")
-            assert emitter.flush(10)
+            assert emitter.flush(60)
             approval = Approval.objects.get()
             decide(approval, "approved", user=None, channel="api")
             expected = {"approval": approval_id, "trace": "order-7"}
-            assert heard.get(timeout=10) == expected
+            assert heard.get(timeout=60) == expected
             while (calls := calling.caller._thread) is not None:
-                calls.join(10)
+                calls.join(60)
             Approval.objects.update(call_at=approval.requested_at)
             assert calling.call_due() == 1
-            assert heard.get(timeout=10) == expected
+            assert heard.get(timeout=60) == expected
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)
     assert Approval.objects.get().call_at is None

@@ -36,4 +36,4 @@ with TraceEmitter(sys.argv[1]) as emitter:
     with emitter.tool_call("mail", decision=decision.decision, text=decision.arguments.get("text")) as call:
         is_whole = decision.arguments.get("password") == "hunter2"
         call.result = {"arguments": decision.arguments} if sys.argv[1] in QUESTIONS else {"is_whole": is_whole}
-assert emitter.flush(10)
+assert emitter.flush(60)

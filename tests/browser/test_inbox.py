@@ -21,7 +21,7 @@ ask = emitter.ask_approval
 ask("send_email", tool_name="mail", risk_level="high", arguments={"to": "bob", "text": "Hello"}, timeout=30)
 ask("rename", risk_level="low", arguments={"name": "report.txt"}, timeout=900)
 ask("tidy", risk_level="low", arguments={"folder": "<b>tmp</b>"}, timeout=800)
-assert emitter.flush(10)
+assert emitter.flush(60)
 """
 
 
@@ -46,6 +46,28 @@ async def test_the_most_urgent_is_first_and_is_decided_where_it_stands(site: Sit
         await page.goto(site.url(path))
         await expect(page).to_have_title(title, timeout=PATIENCE_MS)
         await expect(page.get_by_role("link", name="Approvals")).to_contain_text("2")
+
+
+async def test_from_the_list_to_the_decision_without_a_mouse(site: Site, page: Page) -> None:
+    """Tab and Enter lead to the trace, a key to what it asks; what is decided is announced."""
+    await site.manage("shell", "-c", ASK)
+    await page.goto(site.url("/dashboard/traces/"))
+    trace = page.locator("trace-list a.name")
+    await expect(trace).to_have_text("t")
+    for _ in range(30):
+        await page.keyboard.press("Tab")
+        if await trace.evaluate("node => node.matches(':focus')"):
+            break
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("t")
+    await expect(page.locator(".row.kind-approval:visible")).to_have_count(3, timeout=PATIENCE_MS)
+    await page.keyboard.press("r")
+    await expect(page.get_by_role("button", name="Reject")).to_be_focused(timeout=PATIENCE_MS)
+    await page.keyboard.press("Enter")
+    decided = (
+        page.locator(".row.kind-approval", has_text="send_email").get_by_role("gridcell").filter(has_text="Rejected")
+    )
+    await expect(decided).to_be_visible(timeout=PATIENCE_MS)
 
 
 async def test_several_of_low_risk_are_decided_at_once(site: Site, page: Page) -> None:

@@ -28,7 +28,7 @@ try:
                     emitter.check_stop()
 except StopRequestedError as error:
     print(error)
-assert emitter.flush(10)
+assert emitter.flush(60)
 """
 
 

@@ -45,7 +45,7 @@ with TraceEmitter("run") as emitter:
         event = json.loads(line)
         at = datetime.fromisoformat(event["timestamp"])
         emitter.emit(event["event"], event["details"], event["status"], timestamp=at)
-assert emitter.flush(10)
+assert emitter.flush(60)
 """
 
 

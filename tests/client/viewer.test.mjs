@@ -296,6 +296,20 @@ describe("filters", () => {
     );
   });
 
+  test("by how long it took: longer than the shortest that was chosen", () => {
+    const timed = runOf(
+      ["llm_call_complete", 0, { call_id: "a", duration_ms: 100 }],
+      ["llm_call_complete", 1, { call_id: "b", duration_ms: 101 }],
+      ["llm_call_complete", 2, { call_id: "c", duration_ms: 70_000 }],
+    );
+    const longer = (...names) => {
+      const filter = new Filter();
+      for (const name of names) filter.longer.add(name);
+      return timed.rows.filter((row) => filter.shows(row)).map(({ callId }) => callId);
+    };
+    assert.deepEqual([longer("100 ms"), longer("1 min", "1 s"), longer("1 min", "10 s")], [["c", "b"], ["c"], ["c"]]);
+  });
+
   test("what a row has got since is found", () => {
     const growing = runOf([START, 0, { tool: "a" }]);
     const filter = new Filter();

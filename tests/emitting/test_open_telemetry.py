@@ -31,5 +31,5 @@ def test_without_a_span_nothing_is_added() -> None:
     """Nor a start that nobody asked for."""
     emitter = TraceEmitter("none")
     emitter.emit("plan_created")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert Trace.objects.get().metadata == {}

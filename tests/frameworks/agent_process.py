@@ -130,7 +130,7 @@ def main() -> None:
     name = sys.argv[1]
     with TraceEmitter(name) as emitter:
         AGENTS[name](False)
-        assert emitter.flush(10)
+        assert emitter.flush(60)
         sys.stdout.write("asked\n")
         sys.stdout.flush()
         sys.stdin.read()

@@ -77,7 +77,7 @@ def new_emitter(request: pytest.FixtureRequest, transactional_db: None, settings
 
 def stored(emitter: Emitter) -> list[dict[str, Any]]:
     """What is in the database of its trace, oldest first."""
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     return stored_of(emitter.trace_id)
 
 

@@ -59,7 +59,7 @@ class Human:
 
     def leave(self) -> None:
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
 
 
 @contextmanager

@@ -279,7 +279,7 @@ def record(decision: str, pace: float) -> list[dict[str, Any]]:
     config = {"configurable": {"thread_id": CONVERSATION}, "callbacks": [TraceCallbackHandler()]}
     with TraceEmitter() as emitter:
         run_with_approvals(graph, asked(QUESTION), config, wait=False)
-        assert emitter.flush(20)
+        assert emitter.flush(60)
         asked_for = Approval.objects.get(trace_id=emitter.trace_id)
         decisions.decide(asked_for, decision, user=None, channel="api")
         run_with_approvals(graph, None, config)

@@ -212,7 +212,7 @@ LOOPS = [
 
 def check_the_trace(decision: str) -> dict[str, Any]:
     """There is one, with one question of the agent, and that decision; the details of both events."""
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     trace = Trace.objects.get()
     events = stored_of(trace.trace_id)
     (asked,) = [each["details"] for each in events if each["event"] == "approval_requested"]
@@ -377,7 +377,7 @@ async def test_a_decision_over_a_socket_goes_on_too(settings: Settings) -> None:
     config = {**THREAD, "callbacks": [ours_langchain.TraceCallbackHandler(emitter)]}
     async with connect("live?since=0", SUBPROTOCOL) as socket:
         running = asyncio.create_task(ours_langchain.arun_with_approvals(graph, langgraph.ask("mail bob"), config))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             asked: dict[str, Any] = {}
             while not asked:
                 frame = await receive(socket)
@@ -479,22 +479,22 @@ def test_who_asks_and_goes_is_resumed_by_another() -> None:
     graph = graph_with_middleware("batched", sent := Sent())
     with human() as someone:
         interrupted(graph)
-        assert recorder.flush(10)
+        assert recorder.flush(60)
         assert Trace.objects.get().state == "incomplete"
         assert "__interrupt__" in resumed(graph)
-        assert recorder.flush(10)
+        assert recorder.flush(60)
         assert Trace.objects.get().state == "incomplete"
         someone.decide_all(decision="approved")
         assert told_by(resumed(graph)) == "sent to bob"
         assert told_by(resumed(graph)) == "sent to bob"
     assert sent == ["bob"]
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert Trace.objects.get().state == "success"
     check_the_trace_has_one_question()
 
 
 def check_the_trace_has_one_question() -> None:
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     events = [event["event"] for event in stored_of(Trace.objects.get().trace_id)]
     assert (events.count("approval_requested"), events.count("approval_received")) == (1, 1)
 
@@ -513,7 +513,7 @@ def test_a_decision_is_for_these_arguments_alone() -> None:
     graph = graph_with_middleware("batched", sent := Sent())
     with human() as someone:
         interrupted(graph)
-        assert recorder.flush(10)
+        assert recorder.flush(60)
         someone.decide_all(decision="approved")
         approval = Approval.objects.get()
         with pytest.raises(OtherArgumentsError):

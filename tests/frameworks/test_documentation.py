@@ -240,15 +240,15 @@ def test_one_process_asks_and_another_goes_on(page: str, monkeypatch: pytest.Mon
     asked = names["run"]("order-7", first)
     if inspect.iscoroutine(asked):
         asyncio.run(asked)
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert (SENT, Trace.objects.get().state) == ([], "incomplete")
     someone = Human({})
     someone.decide_all(decision="approved")
-    done.get(timeout=20)
-    assert recorder.flush(10)
+    done.get(timeout=60)
+    assert recorder.flush(60)
     assert (SENT, Trace.objects.get().state) == (["bob"], "success")
     while (thread := calling.caller._thread) is not None:
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("page", ["langchain"], indirect=True)

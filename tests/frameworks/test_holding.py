@@ -119,7 +119,7 @@ def test_a_tool_that_is_named_waits_for_a_human(run: Callable[[], Outcome]) -> N
         assert run() == (["bob"], "sent to bob")
     (asked,) = someone.asked
     assert (asked["risk_level"], asked["arguments"], asked["call_id"]) == ("critical", {"to": "bob"}, "c1")
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     (trace,) = Trace.objects.all()
     agents = {
         each["details"]["call_id"]: each["details"]["name"]
@@ -230,7 +230,7 @@ def test_a_held_tool_in_a_trace() -> None:
     """The question comes first; what was approved runs behind it."""
     with human(send_mail={"decision": "approved"}):
         with_langchain(emitter := TraceEmitter())
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     found = tree(stored_of(emitter.trace_id))
     text = """
         agent solo ok

@@ -129,7 +129,7 @@ def left_while_a_tool_runs(handler: Any) -> Any:
     @tool
     def slow(x: int) -> str:
         """Takes long."""
-        release.wait(10)
+        release.wait(60)
         return "late"
 
     async def run() -> None:

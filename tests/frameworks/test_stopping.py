@@ -279,10 +279,10 @@ def ask_to_stop(emitter: Emitter) -> None:
         finally:
             connections.close_all()
 
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     thread = threading.Thread(target=ask)
     thread.start()
-    thread.join(20)
+    thread.join(60)
     emitter.emit("plan_created")  # with its answer a program elsewhere learns of it
     until(lambda: emitter.stop_requested)
 
@@ -311,7 +311,7 @@ def test_a_trace_of_the_adapters_own_is_incomplete(framework: str, new_emitter: 
         *("stop_received", "stop_requested"),
     ]
     assert emitter.ended
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert Trace.objects.get(trace_id=emitter.trace_id).state == "incomplete"
 
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def called() -> None:
     """All that decisions have to call was called."""
     while (thread := calling.caller._thread) is not None:
-        thread.join(20)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("framework", agent_process.AGENTS)
@@ -58,7 +58,7 @@ def test_an_agent_is_resumed_elsewhere(
     if framework == "langgraph":  # which knows itself how far it is
         agent_process.resume(second.approval_id, framework)
         assert sorted(sent.read_text().split()) == expected
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert not Approval.objects.filter(call_at__isnull=False).exists()
     assert Trace.objects.get().state == "success"
     names = [event["event"] for event in stored_of(framework)]

@@ -88,4 +88,4 @@ class EventSource(threading.Thread):
                 self._socket.shutdown(2)
             except OSError:
                 pass
-        self.join(10)
+        self.join(60)

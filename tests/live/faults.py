@@ -120,7 +120,7 @@ async def postgres_hangs(run: Run) -> None:
 
 
 async def sqlite_is_locked(run: Run) -> None:
-    with closing(sqlite3.connect(run.site.database_file, isolation_level=None, timeout=20)) as database:
+    with closing(sqlite3.connect(run.site.database_file, isolation_level=None, timeout=60)) as database:
         database.execute("BEGIN IMMEDIATE")
         await asyncio.sleep(OUTAGE_SECONDS)
 

@@ -63,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dic
 @pytest.fixture(autouse=True)
 def _each_begins_anew(site: tuple[Server, dict[str, str]]) -> None:
     """The guides call their traces alike."""
-    with closing(sqlite3.connect(site[0].folder / "db.sqlite3", timeout=20)) as database, database:
+    with closing(sqlite3.connect(site[0].folder / "db.sqlite3", timeout=60)) as database, database:
         for table in ("event", "approval", "trace"):
             database.execute(f"DELETE FROM trace_streaming_{table}")
 

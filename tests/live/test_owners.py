@@ -30,7 +30,7 @@ try:
         user = User.objects.create_user(name)
         emitter = TraceEmitter(name, owner=user, metadata={"job": 7})
         emitter.emit("plan_created")
-        assert emitter.flush(10)
+        assert emitter.flush(60)
         assert (trace().owner, trace().metadata, trace().lost_count) == (None, {"job": 7}, 0)
         if %r: raise RolledBack
 except RolledBack:

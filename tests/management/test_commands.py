@@ -129,9 +129,9 @@ def recorded_run(wait: Wait = lambda _: False) -> Iterator[Approval]:
         assert run.is_alive()
         recorder.flush(1)
     yield asked
-    run.join(20)
+    run.join(60)
     assert not run.is_alive()
-    assert recorder.flush(10)
+    assert recorder.flush(60)
 
 
 def stored_events() -> list[dict[str, Any]]:
@@ -215,14 +215,14 @@ def test_the_demonstration_s_run_stops_when_it_is_asked_to() -> None:
     def wait(seconds: float) -> bool:
         waited.append(seconds)
         if len(waited) == 40:
-            emitter.flush(10)
+            emitter.flush(60)
             request_stop(Trace.objects.get(), user=None, channel="api")
             until(lambda: emitter.stop_requested)
         return False
 
     with pytest.raises(StopRequestedError), emitter:
         RecordedRun(emitter, wait).play()
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     spans = [span for span in Spans(stored_events()).all if span.call_id]
     assert "open" not in {span.outcome for span in spans}
     assert {span.name for span in spans if span.outcome == "cancelled"} >= {"orchestrator", "reader", "tester"}

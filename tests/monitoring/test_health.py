@@ -40,14 +40,14 @@ async def test_connections_are_counted_and_at_most_ten_traces_named() -> None:
     """N counts connections, not traces; both are zero when all have gone."""
     sockets = [WebsocketCommunicator(application, f"/ws/traces/trace-{n % 12:02}") for n in range(24)]
     for socket in sockets:
-        await socket.connect(timeout=5)
-        await socket.receive_from(timeout=5)
+        await socket.connect(timeout=60)
+        await socket.receive_from(timeout=60)
     client = AsyncClient()
     health = (await client.get("/ws/health")).json()
     assert health["active_connections"] == 24
     assert health["active_traces"] == [f"trace-{n:02}" for n in range(10)]
     for socket in sockets:
-        await socket.disconnect(timeout=5)
+        await socket.disconnect(timeout=60)
     assert (await client.get("/ws/health")).json() == HEALTHY
 
 

@@ -79,7 +79,7 @@ def ask(**question: Any) -> str:
     told = {"tool_name": "mail", "risk_level": "high", "arguments": {"password": "hunter2"}, **question}
     emitter = TraceEmitter("t", name="Weekly <digest>")
     asked = emitter.ask_approval("send_email", **told)
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     return asked
 
 
@@ -87,7 +87,7 @@ def fail(trace_id: str = "t") -> None:
     emitter = TraceEmitter(trace_id)
     emitter.emit("plan_created", {"token": "sk-1"})
     emitter.end("error")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
 
 
 def test_what_waits_and_what_has_failed_is_told_at_once(settings: Settings, receiver: Receiver) -> None:

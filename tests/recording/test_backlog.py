@@ -32,7 +32,7 @@ def put(backlog: Backlog, first: int, last: int) -> Counter[str]:
         lost += backlog.relieve()
         for thread in threading.enumerate():
             if thread.name == "trace-spool":
-                thread.join(10)
+                thread.join(60)
         backlog.put(event(number))
     return lost
 

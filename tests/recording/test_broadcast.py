@@ -37,17 +37,17 @@ EVENT = {
 @asynccontextmanager
 async def watching(trace_id: str = "t") -> AsyncIterator[WebsocketCommunicator]:
     socket = WebsocketCommunicator(application, f"/ws/traces/{trace_id}")
-    await socket.connect(timeout=5)
-    await socket.receive_from(timeout=5)
+    await socket.connect(timeout=60)
+    await socket.receive_from(timeout=60)
     yield socket
-    await socket.disconnect(timeout=5)
+    await socket.disconnect(timeout=60)
 
 
 async def test_a_watched_event_is_emitted_and_true() -> None:
     """Recorded, redacted, numbered and sent, with its own time in UTC with six digits."""
     async with watching() as socket:
         assert await emit_trace_event("t", EVENT) is True
-        assert orjson.loads(await socket.receive_from(timeout=5)) == {
+        assert orjson.loads(await socket.receive_from(timeout=60)) == {
             **EVENT,
             "timestamp": "2026-01-05T12:00:00.000000+00:00",
             "details": {"tool": "test_tool", "password": "[redacted:key]"},
@@ -95,7 +95,7 @@ async def test_several_events_arrive_in_order() -> None:
     """A bad one between them does not stop the others."""
     async with watching() as socket:
         await broadcast_trace_events("t", [{"event": "plan_created", "status": "success"}, {"event": "dance"}, EVENT])
-        received = [orjson.loads(await socket.receive_from(timeout=5)) for _ in range(2)]
+        received = [orjson.loads(await socket.receive_from(timeout=60)) for _ in range(2)]
     assert [(event["sequence"], event["event"]) for event in received] == [(1, "plan_created"), (2, "tool_call_start")]
 
 

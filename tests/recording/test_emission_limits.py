@@ -47,7 +47,7 @@ def emit_from(trace_id: str, threads: int, emit: Callable[[TraceEmitter], None])
                 thread.start()
             for thread in running:
                 thread.join()
-        assert emitter.flush(10)
+        assert emitter.flush(60)
     finally:
         recorder._reset()
     return emitter

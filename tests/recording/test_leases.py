@@ -72,7 +72,7 @@ def told() -> Iterator[list[Batch]]:
 def emitted(trace_id: str = "t") -> TraceEmitter:
     emitter = TraceEmitter(trace_id)
     emitter.emit("plan_created")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     return emitter
 
 
@@ -86,7 +86,7 @@ def state(trace_id: str = "t") -> str:
 
 def falls_asleep(first_beat: threading.Event) -> None:
     """For longer than its lease lasts."""
-    assert first_beat.wait(10)
+    assert first_beat.wait(60)
     EmitterLease.objects.update(expires_at=UtcNow() - timedelta(seconds=1))
 
 
@@ -96,22 +96,22 @@ def test_what_an_emitter_has_open_is_held_until_it_ends(leases: Leases) -> None:
     async def run() -> None:
         async with TraceEmitter("async") as emitter:
             await emitter.aemit("plan_created")
-            assert await emitter.aflush(10)
+            assert await emitter.aflush(60)
             assert await asyncio.to_thread(held) == ["async", "t"]
 
     emitter = emitted()
     asyncio.run(run())
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert held() == ["t"]
     emitter.end()
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert (held(), EmitterLease.objects.count()) == ([], 1)
 
 
 def test_a_trace_with_an_owner_is_held_before_its_first_event(leases: Leases) -> None:
     """Its process may die before that."""
     emitter = TraceEmitter("t", metadata={"job": 1})
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert held() == ["t"]
 
 
@@ -142,7 +142,7 @@ def test_a_process_that_was_asleep_takes_its_traces_back(
     assert [batch.state for batch in told] == ["running", "incomplete", "running"]
     assert EmitterLease.objects.filter(expires_at__gte=UtcNow()).count() == 1
     emitter.end()
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert (state(), held()) == ("success", [])
 
 
@@ -155,7 +155,7 @@ def test_an_event_of_a_process_that_was_asleep_holds_its_trace_again(
     give_up_the_dead()
     monkeypatch.setattr(module, "monotonic", lambda: float("inf"))
     emitter.emit("plan_created")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert (state(), held()) == ("running", ["t"])
 
 
@@ -176,7 +176,7 @@ def test_a_database_that_was_away_finds_the_traces_as_they_were(
         assert not emitter.flush(0.1)
         falls_asleep(first_beat)
         give_up_the_dead()
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     assert (state(), held(), Event.objects.count()) == ("running", ["t"], 2)
 
 
@@ -203,7 +203,7 @@ def test_a_batch_that_is_refused_is_held_all_the_same(leases: Leases, monkeypatc
     monkeypatch.setattr(store, "append", picky)
     for trace_id in ("a", "poison", "b"):
         TraceEmitter(trace_id).emit("plan_created")
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert held() == ["a", "b"]
 
 

@@ -68,7 +68,7 @@ def test_who_puts_waits_for_nobody(queue: RecordQueue) -> None:
     with queue._lock:
         putting = threading.Thread(target=queue.put, args=[event(1)], daemon=True)
         putting.start()
-        putting.join(10)
+        putting.join(60)
         assert not putting.is_alive()
     assert queue.take(1)[0] == [event(1)]
 

@@ -40,7 +40,7 @@ class ScriptedServer:
                     return self.answer(*script.beat_answer)
                 script.requests.append((self.path, body))
                 script.authorizations.append(self.headers["Authorization"])
-                script.gate.wait(10)
+                script.gate.wait(60)
                 return self.answer(*(script._answers.pop(0) if script._answers else STORED))
 
             def answer(self, status: int, headers: dict[str, str], data: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ def test_a_full_trace_keeps_nobody_waiting(site: str, settings: Settings) -> Non
             for _ in range(20):
                 emitter.emit("plan_created", {}, "success")
             emitter.emit("tool_call_error", {}, "error")
-        assert emitter.flush(20)
+        assert emitter.flush(60)
     finally:
         recorder._reset()
     events = [event["event"] for event in stored(emitter.trace_id)]
@@ -84,7 +84,7 @@ def test_what_is_emitted_is_stored_as_the_emitter_remembers_it(site: str) -> Non
         with emitter.tool_call("search", query="tides") as call:
             call.result = ["a", "b"]
         emitter.budget(10).spend(9)
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     events = stored(emitter.trace_id)
     assert [{key: event[key] for key in emitter.events[0]} for event in events] == emitter.get_trace()
     assert [event["event"] for event in events] == [
@@ -102,7 +102,7 @@ def test_what_is_emitted_is_stored_as_the_emitter_remembers_it(site: str) -> Non
 def test_a_trace_with_metadata_begins_before_its_first_event(site: str) -> None:
     """As it does inside a project: whoever lists traces sees it."""
     emitter = RemoteTraceEmitter(site, "writer", "t", metadata={"task": "tides"}, scheme="Bearer")
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert (Trace.objects.get().metadata, Trace.objects.get().state) == ({"task": "tides"}, "running")
 
 
@@ -113,7 +113,7 @@ def test_a_trace_ends_with_each_state(site: str, state: str) -> None:
     emitter.emit("plan_created")
     emitter.end(state)
     emitter.end("success")
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert (Trace.objects.get().state, Trace.objects.get().last_sequence) == (state, 1)
 
 
@@ -123,7 +123,7 @@ def test_the_names_of_a_project_are_taken_where_both_know_them(site: str, settin
     emitter = RemoteTraceEmitter(site, "writer", "t", extra_events=["image_drawn", "image_lost"])
     for name in ("image_drawn", "image_lost", "plan_created"):
         emitter.emit(name)
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert [event["event"] for event in stored("t")] == ["image_drawn", "plan_created"]
     assert emitter.lost == 1
 
@@ -134,7 +134,7 @@ def test_agents_models_and_steps_need_no_names_of_the_sender(site: str, settings
     emitter = RemoteTraceEmitter(site, "writer", "t")
     for name in AGENT_EVENTS[:9]:
         emitter.emit(name)
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert [event["event"] for event in stored("t")] == ["agent_start", "agent_complete", "agent_error"]
     assert emitter.lost == 6
 
@@ -146,7 +146,7 @@ def test_what_a_trace_is_called_reaches_the_site(site: str) -> None:
     emitter.emit("plan_created")
     emitter.tags = ["b"]
     emitter.end()
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     trace = Trace.objects.get()
     assert (trace.name, trace.conversation, trace.tags, trace.metadata) == ("Second", "c-1", ["b"], {"k": 1})
     assert (trace.state, emitter.lost) == ("success", 0)
@@ -161,7 +161,7 @@ def test_blocks_and_times_of_their_own_reach_the_site(site: str, settings: Setti
         raise ValueError("no")
     emitter.open_span("step", "old", call_id="s", timestamp=noon)
     emitter.end("error", timestamp=noon + timedelta(days=900))
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     events = stored("t")
     assert [event["event"] for event in events[:4]] == [
         "agent_start",
@@ -181,12 +181,12 @@ def test_what_the_database_refuses_for_good_is_given_up_once(
     emitter = RemoteTraceEmitter(site, "writer", "t")
     for number in range(10):
         emitter.emit("plan_created", {"n": number, "tool": picky_database if number in (3, 7) else "search"})
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert [event["details"]["n"] for event in stored("t")] == [0, 1, 2, 4, 5, 6, 8, 9]
     assert emitter.lost == 2
     assert [record.name for record in caplog.records if "refuses it" in record.message].count(SENDER_LOG) == 1
     emitter.emit("plan_created", {"n": 10})
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert (stored("t")[-1]["details"]["n"], emitter.lost) == (10, 2)
 
 
@@ -194,7 +194,7 @@ def test_strangers_and_their_events_are_turned_away(site: str) -> None:
     """Nothing is stored, nothing hangs."""
     emitter = RemoteTraceEmitter(site, "nobody", "t")
     emitter.emit("plan_created")
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert (emitter.lost, Trace.objects.count()) == (1, 0)
 
 
@@ -234,7 +234,7 @@ async def test_it_is_the_current_emitter_in_its_block(site: str) -> None:
         assert current_emitter() is emitter
         await emitter.aemit("plan_created")
     assert current_emitter() is None
-    assert await emitter.aflush(20)
+    assert await emitter.aflush(60)
 
 
 def test_a_redactor_of_its_own(site: str) -> None:
@@ -245,7 +245,7 @@ def test_a_redactor_of_its_own(site: str) -> None:
 
     emitter = RemoteTraceEmitter(site, "writer", "t", redactor=redact_all)
     emitter.emit("plan_created", {"note": "x"})
-    assert emitter.flush(20)
+    assert emitter.flush(60)
     assert stored("t")[0]["details"] == {"note": "hidden"} == emitter.events[0]["details"]
 
 

@@ -39,7 +39,7 @@ def sent_through(*answers: Scripted, count: int = 2) -> tuple[ScriptedServer, Re
         emit(emitter, *range(1, count))
         began = monotonic()
         server.gate.set()
-        assert emitter.flush(20)
+        assert emitter.flush(60)
         return server, emitter, monotonic() - began
 
 
@@ -53,7 +53,7 @@ def test_what_gathers_during_a_request_is_the_next_batch() -> None:
             pass
         emit(emitter, *range(1, 501))
         server.gate.set()
-        assert emitter.flush(20)
+        assert emitter.flush(60)
         assert server.batches() == [[0], list(range(1, 501))]
         assert server.authorizations == ["Token secret"] * 2
 
@@ -83,7 +83,7 @@ def test_what_is_taken_but_not_stored_is_sent_again_in_smaller_parts() -> None:
         emitter = RemoteTraceEmitter(server.url, "secret", "t")
         for n in range(4):
             emitter._sender._queue.put(emitter._make("plan_created", {"n": n}, "pending")[0])
-        assert emitter.flush(20)
+        assert emitter.flush(60)
         assert server.batches() == [[0, 1, 2, 3], [0, 1], [2, 3]]
 
 
@@ -94,7 +94,7 @@ def test_what_is_too_large_is_halved() -> None:
         emitter = RemoteTraceEmitter(server.url, "secret", "t")
         for n in range(2):
             emitter._sender._queue.put(emitter._make("plan_created", {"n": n}, "pending")[0])
-        assert emitter.flush(20)
+        assert emitter.flush(60)
         assert server.batches() == [[0, 1], [0], [1]]
         assert emitter.lost == 1
 
@@ -136,7 +136,7 @@ def test_a_full_queue_gives_up_the_oldest_informational_events(monkeypatch: pyte
         emitter.emit("tool_call_error", {"n": -2}, "error")
         emit(emitter, *range(30))
         server.gate.set()
-        assert emitter.flush(20)
+        assert emitter.flush(60)
         received = [n for batch in server.batches() for n in batch]
         assert received[:2] == [-1, -2]
         assert received == sorted(set(received), key=lambda n: (n >= 0, abs(n)))
@@ -151,10 +151,10 @@ def test_an_idle_thread_ends_and_the_next_event_starts_another(monkeypatch: pyte
             emitter = RemoteTraceEmitter(server.url, "secret", "t")
             emit(emitter, n)
             emitter.end()
-            assert emitter.flush(5)
+            assert emitter.flush(60)
             for thread in threading.enumerate():
                 if thread.name == "trace-sender":
-                    thread.join(5)
+                    thread.join(60)
             assert "trace-sender" not in [thread.name for thread in threading.enumerate()]
         assert server.batches() == [[0], [1]]
 

@@ -34,7 +34,7 @@ def test_a_piece_is_told_while_the_call_runs() -> None:
         assert pieces(server) == [{"call_id": call.call_id, "offset": 0, "text": text}]
         assert server.authorizations[-1] == "Token secret"
         emitter.end()
-        assert emitter.flush(20)
+        assert emitter.flush(60)
         all_senders.close()
         del emitter, call
         gc.collect()

@@ -51,7 +51,7 @@ def emitted(state: str) -> TraceEmitter:
     emitter.emit("plan_created", {"steps": 2}, "success")
     emitter.emit("tool_call_start", {"tool": "search"})
     emitter.end(state)
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     return emitter
 
 

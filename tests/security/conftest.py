@@ -64,7 +64,7 @@ class Closed:
 
     def write(self, sql: str, *values: object) -> None:
         """Change the database behind the servers' backs, as another process does."""
-        with closing(sqlite3.connect(self.servers["daphne"].database, timeout=20)) as database, database:
+        with closing(sqlite3.connect(self.servers["daphne"].database, timeout=60)) as database, database:
             assert database.execute(sql, values).rowcount > 0, sql
 
     def session(self, name: str) -> dict[str, str]:

@@ -344,9 +344,9 @@ async def at_socket(person: Person, query: str = "") -> AsyncIterator[tuple[Webs
     socket = WebsocketCommunicator(
         URLRouter(routing.websocket_urlpatterns), f"/ws/traces/{TRACE}{query}", headers, [SUBPROTOCOL]
     )
-    assert (await socket.connect(timeout=5))[0]
-    yield socket, orjson.loads(await socket.receive_from(timeout=5))
-    await socket.disconnect(timeout=5)
+    assert (await socket.connect(timeout=60))[0]
+    yield socket, orjson.loads(await socket.receive_from(timeout=60))
+    await socket.disconnect(timeout=60)
 
 
 async def ask_for_a_ticket() -> str:
@@ -360,7 +360,7 @@ async def answer(socket: WebsocketCommunicator, command: dict[str, Any]) -> int:
     """0 for what is done, otherwise the code of the error."""
     await socket.send_to(orjson.dumps({"id": 1, **command}).decode())
     while True:
-        frame = orjson.loads(await socket.receive_from(timeout=5))
+        frame = orjson.loads(await socket.receive_from(timeout=60))
         if frame["type"] in ("result", "pong"):
             return 0
         if frame["type"] == "error":
@@ -374,7 +374,7 @@ async def sockets(policy: Policy, person: Person) -> dict[str, object]:
     async with at_socket(person, query) as (socket, first):
         if first["type"] == "error":
             assert MARK not in first["message"]
-            assert (await socket.receive_output(timeout=5))["code"] == first["code"]
+            assert (await socket.receive_output(timeout=60))["code"] == first["code"]
             return {"socket": first["code"]}
         got["socket"] = 0
         got["ping"] = await answer(socket, {"type": "ping"})
@@ -384,7 +384,7 @@ async def sockets(policy: Policy, person: Person) -> dict[str, object]:
         got["stop"] = await answer(socket, {"type": "stop"})
         await socket.send_to('{"type":"ack","sequence":1}')  # which is not answered
         await socket.send_to('{"type":"close"}')
-        while (said := await socket.receive_output(timeout=5))["type"] != "websocket.close":
+        while (said := await socket.receive_output(timeout=60))["type"] != "websocket.close":
             assert said["type"] == "websocket.send"
         got["close"] = said["code"]
     return got
@@ -470,6 +470,6 @@ def test_the_documentation_has_the_matrix() -> None:
 async def _places_are_freed() -> AsyncIterator[None]:
     """Invariant 7."""
     yield
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while hub._hubs:
             await asyncio.sleep(0.001)

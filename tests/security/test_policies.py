@@ -130,16 +130,16 @@ async def test_deciding_over_the_socket_is_judged_as_a_post(
         key = await sync_to_async(log_in)(await sync_to_async(person)(user, *permissions))
         headers.append((b"cookie", cookie(key).encode()))
     socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/traces/t", headers, [SUBPROTOCOL])
-    assert (await socket.connect(timeout=5))[0]
+    assert (await socket.connect(timeout=60))[0]
     await socket.send_to('{"type":"decide","id":1,"approval_id":"t-0","decision":"approved"}')
-    while (frame := orjson.loads(await socket.receive_from(timeout=5)))["type"] not in ("result", "error"):
+    while (frame := orjson.loads(await socket.receive_from(timeout=60)))["type"] not in ("result", "error"):
         pass
     assert frame.get("code") == code
     await socket.send_to('{"type":"decide","id":1,"approval_id":"t\\u0000","decision":"approved"}')
-    while (frame := orjson.loads(await socket.receive_from(timeout=5)))["type"] != "error":
+    while (frame := orjson.loads(await socket.receive_from(timeout=60)))["type"] != "error":
         pass
     assert frame["code"] == 4404
-    await socket.disconnect(timeout=5)
+    await socket.disconnect(timeout=60)
 
 
 @pytest.mark.parametrize("events", ["plan_created", "of_the_project", "dance"])
@@ -148,13 +148,13 @@ async def test_strangers_do_not_learn_of_names_by_asking(settings: Settings, eve
     settings.TRACE_STREAMING_EXTRA_EVENTS = ["of_the_project"]
     path = f"/ws/traces/t?events={events}"
     socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), path, [(b"host", b"testserver")], [SUBPROTOCOL])
-    assert (await socket.connect(timeout=5))[0]
-    assert orjson.loads(await socket.receive_from(timeout=5)) == {
+    assert (await socket.connect(timeout=60))[0]
+    assert orjson.loads(await socket.receive_from(timeout=60)) == {
         "type": "error",
         "code": 4401,
         "message": "Log in to watch this trace",
     }
-    await socket.disconnect(timeout=5)
+    await socket.disconnect(timeout=60)
 
 
 def test_strangers_do_not_learn_of_names_over_http(client: Client, settings: Settings) -> None:

@@ -185,11 +185,11 @@ def test_a_planted_secret_reaches_nobody(
 
 async def received(trace_id: str, count: int) -> list[str]:
     socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), f"/ws/traces/{trace_id}?since=0")
-    assert (await socket.connect(timeout=5))[0]
+    assert (await socket.connect(timeout=60))[0]
     try:
-        return [await socket.receive_from(timeout=5) for _ in range(count + 1)]
+        return [await socket.receive_from(timeout=60) for _ in range(count + 1)]
     finally:
-        await socket.disconnect(timeout=5)
+        await socket.disconnect(timeout=60)
 
 
 TOKEN_PREFIXES = [

@@ -106,7 +106,7 @@ def test_a_process_that_ends_takes_its_row_with_it(presence: Presence, monkeypat
     monkeypatch.setattr(presence, "_beat", beat_and_say)
     presence.start()
     presence.start()
-    assert beaten.wait(5)
+    assert beaten.wait(60)
     assert [thread.name for thread in threading.enumerate()].count("trace-presence") == 1
     presence.close()
     assert not StreamServer.objects.exists()

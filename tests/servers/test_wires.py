@@ -42,7 +42,7 @@ async def test_daphnes_transport_is_waited_for_while_its_buffer_is_full() -> Non
     await asyncio.sleep(0)
     assert (wire.write(packet("two")), waiting.done(), protocol.transport.producerState) == (False, False, "paused")
     wire.resumeProducing()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     assert protocol.transport.producerState == "producing"
     assert protocol.transport.value() == packet("one").data
 
@@ -58,7 +58,7 @@ async def test_nobody_waits_for_a_daphne_connection_that_has_gone(end: str) -> N
     protocol.state = 0
     getattr(wire, end)()
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)
     assert not wire.write(packet("late"))
     assert protocol.transport.value() == b""
 
@@ -90,7 +90,7 @@ async def test_uvicorns_transport_is_waited_for_while_its_buffer_is_full(uvicorn
     await asyncio.sleep(0)
     assert (wire.write(packet("two")), waiting.done()) == (False, False)
     uvicorn_protocol.writable.set()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     assert uvicorn_protocol.transport.written == [packet("one").data]
 
 
@@ -142,7 +142,7 @@ async def test_a_long_response_waits_at_daphnes_gate(end: str) -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     getattr(gate, end)()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     gate.close()
     assert request.producer is None
     gate.abort()

@@ -225,14 +225,14 @@ def test_several_that_look_at_the_same_time_find_each_trace_once(monkeypatch: py
     together = threading.Barrier(4)
 
     def look() -> None:
-        together.wait(10)
+        together.wait(60)
         found.extend(batch.trace_id for batch in leases.give_up("default"))
         connections.close_all()
 
     threads = [threading.Thread(target=look) for _ in range(3)]
     for thread in threads:
         thread.start()
-    together.wait(10)
+    together.wait(60)
     for name in names[:20]:
         append(living, event(name))
     for thread in threads:

@@ -19,7 +19,7 @@ async def threads() -> AsyncIterator[DatabaseThreads]:
     threads = DatabaseThreads(asyncio.get_running_loop(), 1, "test-threads")
     yield threads
     threads.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(thread.name.startswith("test-threads") for thread in threading.enumerate()):
             await asyncio.sleep(0.001)
 
@@ -37,7 +37,7 @@ async def test_one_connection_serves_all_who_wait_and_is_closed_behind_them(thre
 
     def held() -> object:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return connected()[0]
 
     first = asyncio.create_task(threads.run(held))
@@ -47,7 +47,7 @@ async def test_one_connection_serves_all_who_wait_and_is_closed_behind_them(thre
     go_on.set()
     used = await first
     assert [await other for other in others] == [(used, True)] * 3
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while threads._working:
             await asyncio.sleep(0.001)
     assert (await threads.run(connected))[1] is False
@@ -72,7 +72,7 @@ async def test_who_has_gone_is_not_worked_for(threads: DatabaseThreads) -> None:
 
     def held() -> None:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         done.append("first")
 
     tasks = [asyncio.create_task(threads.run(held)), asyncio.create_task(threads.run(done.append, "second"))]
@@ -93,7 +93,7 @@ def test_a_loop_that_was_closed_meanwhile(caplog: pytest.LogCaptureFixture) -> N
 
     def held() -> None:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     async def leave() -> DatabaseThreads:
         threads = DatabaseThreads(asyncio.get_running_loop(), 1, "test-threads")
@@ -104,6 +104,6 @@ def test_a_loop_that_was_closed_meanwhile(caplog: pytest.LogCaptureFixture) -> N
 
     threads = asyncio.run(leave())
     go_on.set()
-    assert ended.wait(10)
+    assert ended.wait(60)
     threads.close()
     assert caplog.records == []

@@ -43,7 +43,7 @@ def test_what_is_emitted_is_recorded_and_published() -> None:
     emitter = TraceEmitter("metrics")
     for _ in range(5):
         emitter.emit("plan_created")
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     after = {name: value(f"events_{name}_total") - before[name] for name in metrics.EVENTS}
     assert after == {
         "emitted": 5,
@@ -96,7 +96,7 @@ def test_who_counts_waits_for_nobody() -> None:
     threads = [threading.Thread(target=count, daemon=True) for _ in range(8)]
     with counts._lock:
         threads[0].start()
-        threads[0].join(10)
+        threads[0].join(60)
         assert not threads[0].is_alive()
     for thread in threads[1:]:
         thread.start()
@@ -160,7 +160,7 @@ def test_an_approval_is_counted_with_its_outcome() -> None:
     before = value("approval_wait_seconds_count", outcome="approved")
     emitter = TraceEmitter("approved")
     emitter.ask_approval("send", risk_level="low", allowed=["approved"])
-    assert emitter.flush(10)
+    assert emitter.flush(60)
     approval = Approval.objects.get()
     for _ in range(2):
         decide(approval, "approved", user=None, channel="api")

@@ -59,7 +59,7 @@ class Watcher:
         await asyncio.gather(self.pumping, return_exceptions=True)
 
     async def sequences(self, count: int) -> list[int]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return [(await self.frames.get())["sequence"] for _ in range(count)]
 
 
@@ -78,7 +78,7 @@ async def watching(trace_id: str, since: int | None = 0, profile: Profile = PLAI
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another task or thread does."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
@@ -102,7 +102,7 @@ async def emit(trace_id: str, count: int = 1) -> None:
     emitter = TraceEmitter(trace_id)
     for _ in range(count):
         emitter.emit("plan_created")
-    assert await emitter.aflush(10)
+    assert await emitter.aflush(60)
 
 
 async def test_one_event_reaches_every_watcher() -> None:
@@ -130,7 +130,7 @@ def _emit_many(trace_id: str, count: int) -> None:
     emitter = TraceEmitter(trace_id)
     for _ in range(count):
         emitter.emit("plan_created")
-    emitter.flush(10)
+    emitter.flush(60)
 
 
 async def test_the_hub_has_one_channel_however_many_watch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ async def test_a_lost_end_is_found_by_a_look_at_the_head(lossy: LossyLayer) -> N
         lossy.losing = True
         with TraceEmitter("t") as emitter:
             emitter.emit("plan_created")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (frame := await watcher.frames.get())["type"] != "ended":
                 pass
         assert frame == {"type": "ended", "state": "success", "sequence": 1}
@@ -385,14 +385,14 @@ async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.M
         monkeypatch.setattr(current.topics["t"], "_read_page", page)
         batches = await asyncio.to_thread(store.with_fresh_connection, store.append, [event_of("t")])
         current._look_now.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await looked.wait()
         await asyncio.to_thread(publisher.Publisher().publish, batches)
         assert await watcher.sequences(1) == [2]
         looked.clear()
         handed_over.set()
         current._look_now.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await looked.wait()  # the look before is over
         assert read == []
 
@@ -421,7 +421,7 @@ async def test_a_trace_that_is_deleted_and_begins_again_while_watched(lossy: Los
             sequences += [event["sequence"] for event in frame.get("events", [])]
         return sequences
 
-    async with asyncio.timeout(10), watching("t", profile=V1) as watcher:
+    async with asyncio.timeout(60), watching("t", profile=V1) as watcher:
         await emit("t", 3)
         assert await received(3) == [1, 2, 3]
         await sync_to_async(Trace.objects.all().delete)()

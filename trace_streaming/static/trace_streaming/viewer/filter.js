@@ -8,6 +8,13 @@ import { label } from "./summary.js";
 
 /** What kinds are called by those who look for them. @type {Record<string, string>} */
 const KINDS = { model: "llm", call: "tool" };
+/** Durations that may be chosen, and their milliseconds: rows last longer than the shortest of those that are. */
+export const LONGER = new Map([
+  ["100 ms", 100],
+  ["1 s", 1000],
+  ["10 s", 10_000],
+  ["1 min", 60_000],
+]);
 /** Characters of what is looked at in a row. */
 const MOST_SEARCHED = 1_000_000;
 
@@ -21,6 +28,8 @@ export class Filter {
   models = /** @type {Set<string>} */ (new Set());
   /** Statuses; empty for all. */
   statuses = /** @type {Set<string>} */ (new Set());
+  /** Names of `LONGER`; empty for all. */
+  longer = /** @type {Set<string>} */ (new Set());
   /** Rows that a reader has folded, and steps that he has unfolded. */
   #folded = /** @type {Set<Row>} */ (new Set());
   #unfolded = /** @type {Set<Row>} */ (new Set());
@@ -44,12 +53,16 @@ export class Filter {
 
   /** How many boxes are checked. */
   get choices() {
-    return this.events.size + this.kinds.size + this.tools.size + this.models.size + this.statuses.size;
+    return this.#chosen.reduce((sum, { size }) => sum + size, 0);
   }
 
   clear() {
     this.text = "";
-    for (const set of [this.events, this.kinds, this.tools, this.models, this.statuses]) set.clear();
+    for (const set of this.#chosen) set.clear();
+  }
+
+  get #chosen() {
+    return [this.events, this.kinds, this.tools, this.models, this.statuses, this.longer];
   }
 
   // Folding
@@ -102,7 +115,7 @@ export class Filter {
     const { words, facets, durations } = this.#query;
     if (facets.size > 0 && ![...facets].every(([name, values]) => values.some((value) => isOf(row, name, value))))
       return false;
-    if (durations.length > 0 && !this.#lasts(row)) return false;
+    if (durations.length + this.longer.size > 0 && !this.#lasts(row)) return false;
     return words.length === 0 || words.every((word) => searchedText(row).lower.includes(word));
   }
 
@@ -114,6 +127,8 @@ export class Filter {
   /** @param {Row} row */
   #lasts({ duration }) {
     if (duration === null) return false;
+    const shortest = Math.min(...[...this.longer].map((name) => LONGER.get(name) ?? 0));
+    if (this.longer.size > 0 && duration <= shortest) return false;
     return this.#query.durations.every(({ isMore, ms }) => (isMore ? duration > ms : duration < ms));
   }
 }

@@ -1,5 +1,6 @@
 // The head of the viewer: how the connection and the run are, and what of it is looked for.
 
+import { LONGER } from "./filter.js";
 import { button, closeByItself, element, icon, setIcon, setText } from "./elements.js";
 import { counted, cut, formatDuration, formatElapsed, formatName, formatNumber } from "./format.js";
 
@@ -204,6 +205,7 @@ export class Toolbar {
       ["Kind", this.filter.kinds, kinds, (kind) => run.rowsByKind.get(kind), (kind) => KINDS[kind] ?? formatName(kind)],
       ["Tool", this.filter.tools, names(run.tools).slice(0, MOST_NAMES)],
       ["Model", this.filter.models, names(run.models).slice(0, MOST_NAMES)],
+      ["Longer than", this.filter.longer, run.calls + run.modelCalls > 0 ? [...LONGER.keys()] : []],
       ["Event", this.filter.events, names(run.countsByEvent.keys()), (name) => run.countsByEvent.get(name), formatName],
     ]);
     const known = JSON.stringify(groups.map(([, , names]) => names));
