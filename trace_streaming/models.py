@@ -6,6 +6,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
+import orjson
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -197,12 +198,11 @@ class Event(ShowableTimes):
     event = models.CharField(_("event"), max_length=64)
     status = models.CharField(_("status"), max_length=16)
     timestamp = models.DateTimeField(_("time"))
-    details = models.TextField(
-        _("details"),
-        help_text=_("JSON text, as it was sent: a JSON column would reorder its keys and refuse escaped NULs."),
+    text = models.TextField(
+        _("text"),
+        help_text=_("The JSON object that watchers are sent, byte for byte: a JSON column would reorder its keys."),
     )
     tool_name = models.CharField(_("tool"), max_length=200, null=True, blank=True)  # noqa: DJ001  absent is not ""
-    duration_ms = models.FloatField(_("duration in ms"), null=True, blank=True)
     event_id = models.CharField(  # noqa: DJ001  absent is not ""
         _("event id"),
         max_length=64,
@@ -241,6 +241,27 @@ class Event(ShowableTimes):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.event}"
+
+    @property
+    def details(self) -> str:
+        """JSON object text, as it was emitted."""
+        return self.text[self._place_of_details]
+
+    def text_with(self, details: str) -> str:
+        """The event's text with other details, JSON object text."""
+        place = self._place_of_details
+        return f"{self.text[: place.start]}{details}{self.text[place.stop :]}"
+
+    @property
+    def _place_of_details(self) -> slice:
+        # Where ``event_text`` has put them. Nothing before them has a quote of its own; behind them quotes are escaped.
+        return slice(self.text.index('"details":') + 10, self.text.rindex(',"status":"'))
+
+    @property
+    def duration_ms(self) -> float | None:
+        """Milliseconds; None where it says none."""
+        duration: float | None = orjson.loads(self.text).get("duration_ms")
+        return duration
 
 
 class Approval(models.Model):

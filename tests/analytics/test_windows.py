@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from trace_streaming.analytics.windows import trace_signals, window_signals
 from trace_streaming.emitting.project_events import make_event
-from trace_streaming.events import CANONICAL_EVENTS, TraceEvent, TraceStart, format_timestamp
+from trace_streaming.events import CANONICAL_EVENTS, TraceEvent, TraceStart
 from trace_streaming.events.golden_signals import (
     approval_waits_ms,
     budget_utilization,
@@ -45,10 +45,9 @@ def window(**asked: Any) -> dict[str, Any]:
 
 def scanned() -> dict[str, Any]:
     """The same signals from the stored events alone, one by one."""
-    rows = Event.objects.order_by("trace", "sequence").values_list("trace", "event", "details", "timestamp")
+    rows = Event.objects.order_by("trace", "sequence").values_list("trace", "text")
     traces = [
-        [{"event": e, "details": orjson.loads(d), "timestamp": format_timestamp(t)} for _, e, d, t in rows_of_one]
-        for _, rows_of_one in groupby(rows, key=lambda row: row[0])
+        [orjson.loads(text) for _, text in rows_of_one] for _, rows_of_one in groupby(rows, key=lambda row: row[0])
     ]
     names = Counter(event["event"] for trace in traces for event in trace)
     completed, failed = names["tool_call_complete"], names["tool_call_error"]

@@ -32,7 +32,7 @@ def emit(count: int, trace_id: str = "t") -> list[EncodedEvent]:
 def stored(trace_id: str) -> list[EncodedEvent]:
     head = store.read_heads([trace_id])[trace_id]
     events: list[EncodedEvent] = []
-    while page := store.read_page(trace_id, head.pk, events[-1].sequence if events else 0):
+    while page := store.read_page(head.pk, events[-1].sequence if events else 0):
         events += page
     return events
 
@@ -111,9 +111,9 @@ async def test_json_lines_are_made_as_they_are_taken(monkeypatch: pytest.MonkeyP
     reads: list[int] = []
     read_page = store.read_page
 
-    def counted(trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:
+    def counted(trace_pk: int, after: int) -> list[EncodedEvent]:
         reads.append(after)
-        return read_page(trace_id, trace_pk, after)
+        return read_page(trace_pk, after)
 
     monkeypatch.setattr(store, "read_page", counted)
     response: Any = await AsyncClient().get("/api/traces/t/events?format=jsonl")
@@ -165,7 +165,7 @@ def test_an_export_is_played_again_as_an_equal_trace(client: Client, recording: 
 
     def said(trace_id: str) -> list[tuple[Any, ...]]:
         events = Event.objects.filter(trace__trace_id=trace_id).order_by("sequence")
-        return list(events.values_list("sequence", "event", "status", "details", "tool_name", "duration_ms"))
+        return [(e.sequence, e.event, e.status, e.details, e.tool_name, e.duration_ms) for e in events]
 
     assert said("first") == said("second") != []
     first, second = (Trace.objects.get(trace_id=trace_id) for trace_id in ("first", "second"))

@@ -48,7 +48,7 @@ def post(client: APIClient, body: object, path: str = "t/events/") -> Any:
 
 def stored(trace_id: str = "t") -> list[dict[str, Any]]:
     head = store.read_heads([trace_id])[trace_id]
-    return [orjson.loads(event.text) for event in store.read_page(trace_id, head.pk, 0)]
+    return [orjson.loads(event.text) for event in store.read_page(head.pk, 0)]
 
 
 def test_one_event_is_stored_when_the_answer_comes(client: APIClient, writer: User) -> None:

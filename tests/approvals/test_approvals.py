@@ -555,7 +555,7 @@ def test_rows_of_approvals_hold_no_secret(alice: User) -> None:
         "to": "[redacted:email]",
         "body": {"text": "Use [redacted:stripe key]", "password": "[redacted:key]"},
     }
-    assert SECRET not in "".join(Event.objects.values_list("details", flat=True))
+    assert SECRET not in "".join(Event.objects.values_list("text", flat=True))
 
 
 def test_a_decision_is_bound_to_what_was_shown(alice: User) -> None:

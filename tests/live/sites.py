@@ -43,12 +43,14 @@ def read_logs(database_url: str, trace_ids: Collection[str]) -> dict[str, Log]:
     file = database_url.removeprefix("sqlite:///")
     database = psycopg.connect(database_url) if file == database_url else sqlite3.connect(file)
     sql = (
-        "SELECT sequence, details FROM trace_streaming_event"
+        "SELECT sequence, text FROM trace_streaming_event"
         " WHERE trace_id = (SELECT id FROM trace_streaming_trace WHERE trace_id = '{}') ORDER BY sequence"
     )
     with closing(database):
         return {
-            trace_id: [(sequence, json.loads(details)) for sequence, details in database.execute(sql.format(trace_id))]
+            trace_id: [
+                (sequence, json.loads(text)["details"]) for sequence, text in database.execute(sql.format(trace_id))
+            ]
             for trace_id in trace_ids
         }
 

@@ -173,7 +173,7 @@ def test_batches_grow_while_the_writer_is_busy(failing_store: dict[str, Any]) ->
 
 def numbers() -> list[int]:
     """The ``n`` of the stored events that have one."""
-    details = map(json.loads, Event.objects.order_by("sequence").values_list("details", flat=True))
+    details = [json.loads(event.details) for event in Event.objects.order_by("sequence")]
     return [detail["n"] for detail in details if "n" in detail]
 
 
@@ -370,8 +370,8 @@ def test_a_forked_child_stores_its_own_events_and_not_its_parents() -> None:
             os._exit(0 if emitter.flush(60) and recorder.lost == 0 else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert emitter.flush(60)
-    details = Event.objects.filter(trace__trace_id="t").order_by("sequence").values_list("details", flat=True)
-    assert list(details) == ['{"by":"child"}', '{"by":"parent"}']
+    events = Event.objects.filter(trace__trace_id="t").order_by("sequence")
+    assert [event.details for event in events] == ['{"by":"child"}', '{"by":"parent"}']
 
 
 def _emit_in_a_child() -> None:
@@ -493,8 +493,8 @@ def emit_numbers(first: int, last: int, trace_id: str = "t") -> TraceEmitter:
 
 
 def stored_numbers(trace_id: str = "t") -> list[int]:
-    details = Event.objects.filter(trace__trace_id=trace_id).order_by("sequence").values_list("details", flat=True)
-    return [json.loads(text)["number"] for text in details]
+    events = Event.objects.filter(trace__trace_id=trace_id).order_by("sequence")
+    return [json.loads(event.details)["number"] for event in events]
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_full_trace_keeps_nobody_waiting(site: str, settings: Settings) -> Non
 
 def stored(trace_id: str) -> list[dict[str, Any]]:
     head = store.read_heads([trace_id])[trace_id]
-    return [orjson.loads(event.text) for event in store.read_page(trace_id, head.pk, 0)]
+    return [orjson.loads(event.text) for event in store.read_page(head.pk, 0)]
 
 
 def test_what_is_emitted_is_stored_as_the_emitter_remembers_it(site: str) -> None:

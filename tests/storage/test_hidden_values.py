@@ -31,7 +31,7 @@ def another_process() -> None:
 
 def stored(trace_id: str) -> list[str]:
     TraceEmitter(trace_id).flush()
-    return list(Event.objects.filter(trace__trace_id=trace_id).order_by("sequence").values_list("details", flat=True))
+    return [event.details for event in Event.objects.filter(trace__trace_id=trace_id).order_by("sequence")]
 
 
 def test_what_another_process_has_hidden_is_hidden_in_the_first_event_already() -> None:

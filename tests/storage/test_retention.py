@@ -129,7 +129,7 @@ def test_a_trace_that_goes_on_meanwhile_keeps_its_place() -> None:
     assert list(pruning) == []
     head = store.read_heads(["old-running"])["old-running"]
     assert (head.pk, head.epoch, head.sequence) == (trace.pk, trace.epoch, 2)
-    assert store.read_page("old-running", head.pk, 0) == list(batch.events)
+    assert store.read_page(head.pk, 0) == list(batch.events)
 
 
 def test_running_traces_that_are_silent_become_incomplete(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def event(trace_id: str = "t", name: str = "plan_created", status: str = "succes
 
 def stored(trace_id: str = "t", after: int = 0) -> list[EncodedEvent]:
     head = store.read_heads([trace_id])[trace_id]
-    return store.read_page(trace_id, head.pk, after)
+    return store.read_page(head.pk, after)
 
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from trace_streaming.watching.topics import RING_BYTES, RING_EVENTS, Topic
 from trace_streaming.wire.batches import Batch
 
 
-async def no_page(trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+async def no_page(trace_pk: int, after: int) -> Sequence[EncodedEvent]:
     raise LookupError(after)
 
 
@@ -52,7 +52,7 @@ async def test_a_beginning_is_all_that_there_is_and_need_not_be_read() -> None:
         await Topic("t", no_page).read(0)
     pages: list[int] = []
 
-    async def page(trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+    async def page(trace_pk: int, after: int) -> Sequence[EncodedEvent]:
         pages.append(trace_pk)
         return []
 
@@ -98,7 +98,7 @@ async def test_those_who_miss_the_same_read_it_once() -> None:
     reads: list[int] = []
     may_read = asyncio.Event()
 
-    async def read_page(trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+    async def read_page(trace_pk: int, after: int) -> Sequence[EncodedEvent]:
         reads.append(after)
         await may_read.wait()
         return batch(after + 1, after + 2).events

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from trace_streaming.analytics.windows import trace_signals
 from trace_streaming.approvals.decisions import approvals
+from trace_streaming.events.golden_signals import CALL_ENDS
 from trace_streaming.exceptions import NotStoppableError
 from trace_streaming.models import Event, StreamServer, Trace, stored_now
 from trace_streaming.recording.recorder import recorder
@@ -194,24 +195,30 @@ class TraceAdmin(ExportAdmin):
 class EventAdmin(ReadOnlyAdmin):
     """Events; usually those of one trace, from its page."""
 
-    list_display = ("sequence", "trace", "event", "status", "tool_name", "duration_ms", "timestamp")
+    list_display = ("sequence", "trace", "event", "status", "tool_name", "took", "timestamp")
     list_display_links = ("sequence",)
     list_select_related = ("trace",)
     list_filter = ("event", "status", "timestamp")
     search_fields = ("trace__trace_id", "tool_name")
     ordering = ("-pk",)
     fields = ("trace", "sequence", "event", "status", "timestamp", "tool_name", "duration_ms", "details_text")
-    readonly_fields = ("details_text",)
+    readonly_fields = ("duration_ms", "details_text")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """One trace may be asked for; offering all of them as a filter would list a million."""
         return lookup == "trace__id__exact" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
-        """Without the details, which may be large, where only a list is shown."""
+        """Without the text, which may be large, where only a list is shown."""
         queryset = super().get_queryset(request)
         match = request.resolver_match
-        return queryset.defer("details") if match and match.url_name == "trace_streaming_event_changelist" else queryset
+        return queryset.defer("text") if match and match.url_name == "trace_streaming_event_changelist" else queryset
+
+    @admin.display(description=_("duration"), ordering="measure")
+    def took(self, event: Event) -> str | None:
+        """How long a tool ran, or an approval waited, in the unit that people read."""
+        is_time = event.event in CALL_ENDS or event.event == "approval_received"
+        return milliseconds(event.measure) if is_time and event.measure is not None and event.measure >= 0 else None
 
     @admin.display(description=_("details"))
     def details_text(self, event: Event) -> SafeString:

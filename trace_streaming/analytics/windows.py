@@ -17,7 +17,7 @@ from trace_streaming.events.golden_signals import BUDGET_EVENTS, CALL_ENDS, SIGN
 from trace_streaming.models import Event, Trace
 from trace_streaming.storage.signal_inputs import UNKNOWN
 from trace_streaming.storage.store import database
-from trace_streaming.storage.times import as_utc, stored_time
+from trace_streaming.storage.times import stored_time
 
 from . import models
 from .percentiles import Percentiles
@@ -94,10 +94,7 @@ def trace_signals(trace: Trace) -> dict[str, Any]:
     Of models it may say what they cost, where the emitter does not know.
     """
     rows = Event.objects.using(database()).filter(trace=trace, event__in=SIGNAL_EVENTS).order_by("sequence")
-    events = [
-        {"event": event, "details": orjson.loads(details), "timestamp": format_timestamp(as_utc(timestamp))}
-        for event, details, timestamp in rows.values_list("event", "details", "timestamp").iterator()
-    ]
+    events = list(map(orjson.loads, rows.values_list("text", flat=True).iterator()))
     signals = golden_signals(trace.trace_id, trace.duration / timedelta(milliseconds=1), events)
     if not events and trace.event_count:
         signals["mean_steps_per_task"] = 0.0

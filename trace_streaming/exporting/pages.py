@@ -32,7 +32,7 @@ def pages(trace: Trace, request: WatchRequest) -> Iterator[Page]:
     """The log as it is now, from behind ``since`` on; what is appended meanwhile is left out."""
     after = request.since or 0
     while after < trace.last_sequence:
-        events = store.with_fresh_connection(store.read_page, trace.trace_id, trace.pk, after)
+        events = store.with_fresh_connection(store.read_page, trace.pk, after)
         if not events:
             return  # pruned
         after = events[-1].sequence

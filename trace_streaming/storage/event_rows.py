@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import starmap
 from typing import Any, Final, NamedTuple
 
-from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, F, Func, QuerySet
 
-from trace_streaming.events import EncodedEvent, TraceEvent, encode_event, event_text, format_timestamp
+from trace_streaming.events import EncodedEvent, TraceEvent, encode_event, format_timestamp
 from trace_streaming.models import Event
 from trace_streaming.wire.frames import byte_length
 
-from .times import as_utc, time_column
+from .times import time_column
 
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 256 * 1024
@@ -29,9 +28,8 @@ _COLUMNS: Final = (
     "event",
     "status",
     "timestamp",
-    "details",
+    "text",
     "tool_name",
-    "duration_ms",
     "measure",
     "event_id",
 )
@@ -81,16 +79,16 @@ def _encoded_rows(
     for (trace_pk, first, events), measured, texts in zip(numbered, measures, encoded, strict=True):
         for sequence, (event, measure) in enumerate(zip(events, measured, strict=True), first):
             time = format_timestamp(event.timestamp)
-            texts.append(encode_event(event, sequence, time))
+            text = encode_event(event, sequence, time)
+            texts.append(text)
             yield (
                 trace_pk,
                 sequence,
                 event.event,
                 event.status,
                 as_column(time),
-                event.details,
+                text.text,
                 event.tool_name,
-                event.duration_ms,
                 measure,
                 event.event_id,
             )
@@ -106,49 +104,32 @@ def known_ids(alias: str, trace_pk: int, event_ids: Collection[str]) -> set[str]
     return known
 
 
-def read_page(alias: str, trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:
+def read_page(alias: str, trace_pk: int, after: int) -> list[EncodedEvent]:
     """The next events after a sequence: at most ``PAGE_EVENTS``, and no more once ``PAGE_BYTES`` are reached."""
-    events: list[EncodedEvent] = []
-    size = 0
-    for sequence, event, timestamp, details, status, tool_name, duration_ms in _rows(alias, trace_pk, after):
-        text = event_text(event, trace_id, timestamp, details, status, sequence, tool_name, duration_ms)
-        events.append(EncodedEvent(sequence, event, status, text))
-        size += byte_length(text)
-        if size >= PAGE_BYTES:
-            break
-    return events
+    page: list[EncodedEvent] = []
+    room = PAGE_BYTES
+    for rows in _chunks(alias, trace_pk, after):
+        # Whole chunks while they fit: what Python does for each row keeps all other threads from running.
+        size = byte_length("".join([row[3] for row in rows]))
+        if size < room:
+            page += starmap(EncodedEvent, rows)
+            room -= size
+            continue
+        for row in rows:
+            page.append(EncodedEvent(*row))
+            room -= byte_length(row[3])
+            if room <= 0:
+                return page
+    return page
 
 
-def _rows(alias: str, trace_pk: int, after: int) -> Iterator[tuple[Any, ...]]:
-    """Rows with their time as an event has it."""
+def _chunks(alias: str, trace_pk: int, after: int) -> Iterator[list[tuple[int, str, str, str]]]:
+    """Columns that need no converter, as the driver gives them: Django's ``iterator()`` takes twice as long."""
     events = Event.objects.using(alias).filter(trace=trace_pk, sequence__gt=after).order_by("sequence")
-    template = _TIME_TEXTS.get(connections[alias].vendor)
-    time: Any = "timestamp" if template is None else Func(F("timestamp"), template=template(), output_field=_TEXT)
-    rows = events.values_list("sequence", "event", time, "details", "status", "tool_name", "duration_ms")
-    page = rows[:PAGE_EVENTS]
-    if template is not None:
-        return _as_the_driver_gives(alias, page)
-    return ((*row[:2], format_timestamp(as_utc(row[2])), *row[3:]) for row in page.iterator(chunk_size=CHUNK_EVENTS))
-
-
-def _as_the_driver_gives(alias: str, rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query whose columns need no converter, as its ``iterator()``, which takes twice as long."""
+    rows = events.values_list("sequence", "event", "status", "text")[:PAGE_EVENTS]
     connection = connections[alias]
     is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
     with connection.cursor() if is_pooled else connection.chunked_cursor() as cursor:
         cursor.execute(*rows.query.get_compiler(using=alias).as_sql())
         while chunk := cursor.fetchmany(CHUNK_EVENTS):
-            yield from chunk
-
-
-_TEXT: Final[CharField[str, str]] = CharField()
-
-# Where the database itself can say it: Django's converters take longer than all else that a row costs.
-_TIME_TEXTS: Final[dict[str, Callable[[], str]]] = {
-    "sqlite": lambda: "REPLACE(SUBSTR(%(expressions)s || '.000000', 1, 26), ' ', 'T') || '+00:00'",
-    "postgresql": lambda: (
-        "TO_CHAR(%(expressions)s"
-        + (" AT TIME ZONE 'UTC'" if settings.USE_TZ else "")
-        + """, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
-    ),
-}
+            yield chunk

@@ -73,7 +73,7 @@ def forget_user(sender: object, instance: Any, **kwargs: Any) -> None:
     decided = Approval.objects.using(database()).filter(decided_by=instance.pk)
     for approval in decided:
         received = events.filter(trace__trace_id=approval.trace_id, event="approval_received")
-        _forget_name(received.filter(details__contains=approval.approval_id), "decided_by")
+        _forget_name(received.filter(text__contains=approval.approval_id), "decided_by")
     decided.update(decided_by_name=DELETED_USER)
     stops = StopRequest.objects.using(database()).filter(requested_by=instance.pk)
     for stop in stops:
@@ -91,7 +91,7 @@ def _forget_name(events: QuerySet[Event], key: str, name: str | None = None) -> 
         details = orjson.loads(event.details)
         if name is None or details.get(key) == name:
             details[key] = DELETED_USER
-            events.filter(pk=event.pk).update(details=orjson.dumps(details).decode())
+            events.filter(pk=event.pk).update(text=event.text_with(orjson.dumps(details).decode()))
 
 
 def forget_leftovers(older_than: datetime) -> int:

@@ -119,9 +119,9 @@ def _elapsed(alias: str, batches: Sequence[Numbered]) -> list[list[float | None]
     for index in range(0, len(unread), MAX_TRACES_ASKED):
         missing = Q(*unread[index : index + MAX_TRACES_ASKED], _connector=Q.OR)
         between = Event.objects.using(alias).filter(missing, event__in=TIMED_EVENTS)
-        rows = between.order_by("trace_id", "sequence").values_list("trace_id", "event", "details", "timestamp")
-        for pk, name, details, timestamp in rows:
-            starts[pk].elapsed_ms(name, orjson.loads(details), as_utc(timestamp))
+        rows = between.order_by("trace_id", "sequence").values_list("trace_id", "event", "text", "timestamp")
+        for pk, name, text, timestamp in rows:
+            starts[pk].elapsed_ms(name, orjson.loads(text)["details"], as_utc(timestamp))
     elapsed = [
         [
             starts[numbered.trace_pk].elapsed_ms(event.event, orjson.loads(event.details), event.timestamp)

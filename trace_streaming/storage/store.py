@@ -230,7 +230,7 @@ def _are_stored(alias: str, batches: Sequence[Batch], heads: dict[str, Head]) ->
     """Whether they were committed: then the log has their first event under its number, to the microsecond."""
     for batch in batches:
         if batch.events:
-            page = event_rows.read_page(alias, batch.trace_id, heads[batch.trace_id].pk, batch.events[0].sequence - 1)
+            page = event_rows.read_page(alias, heads[batch.trace_id].pk, batch.events[0].sequence - 1)
             return page[:1] == [batch.events[0]]
     return False
 
@@ -269,6 +269,6 @@ def read_heads(trace_ids: Collection[str], alias: str | None = None) -> dict[str
     return {trace_id: Head(*head) for trace_id, head in rows.items()}
 
 
-def read_page(trace_id: str, trace_pk: int, after: int) -> list[EncodedEvent]:
+def read_page(trace_pk: int, after: int) -> list[EncodedEvent]:
     """The next events after a sequence: at most ``PAGE_EVENTS``, and no more once ``PAGE_BYTES`` are reached."""
-    return event_rows.read_page(database(), trace_id, trace_pk, after)
+    return event_rows.read_page(database(), trace_pk, after)

@@ -33,11 +33,11 @@ class LogReader:
         """To the next query."""
         self._asking: asyncio.Task[None] | None = None
 
-    async def page(self, trace_id: str, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+    async def page(self, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
         """A page of the log; waits while the database is away."""
         while True:
             try:
-                page = await self._threads.run(store.read_page, trace_id, trace_pk, after)
+                page = await self._threads.run(store.read_page, trace_pk, after)
             except DatabaseError as error:
                 name = type(error).__name__
                 self._log.failed("page", "Reading traces fails (%s); tried again until it works", name)

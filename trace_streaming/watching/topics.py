@@ -17,7 +17,7 @@ from .subscription import Subscription
 RING_EVENTS: Final = 256
 RING_BYTES: Final = 512 * 1024
 
-ReadPage = Callable[[str, int, int], Awaitable[Sequence[EncodedEvent]]]
+ReadPage = Callable[[int, int], Awaitable[Sequence[EncodedEvent]]]
 
 
 class Topic:
@@ -66,7 +66,7 @@ class Topic:
         reading = self._reading[key] = asyncio.get_running_loop().create_future()
         page: Batch | None = None
         try:
-            page = self._batch(await self._read_page(self.trace_id, pk, after))
+            page = self._batch(await self._read_page(pk, after))
             return page
         finally:
             del self._reading[key]
