@@ -82,6 +82,7 @@ class TraceConsumer(AsyncWebsocketConsumer):
         self._transport = SocketTransport(scope, send)
         # Without a call in between: nothing is done as often.
         self.send_now, self.send_packet = self._transport.send_now, self._transport.send_packet
+        self.encode = self._transport.encode
         self._opening = Opening(self._accept)
         self.credentials: Credentials = Handshake(scope)
         try:

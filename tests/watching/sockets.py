@@ -38,6 +38,9 @@ class Wire:
             self._socket.take(text)
         return True
 
+    def encode(self, packet: Packet) -> bytes:
+        return packet.data
+
     async def wait(self) -> None:
         self._socket.greeted = self._socket.is_accepted
         await self._socket.reads.wait()

@@ -229,10 +229,10 @@ def _fateful_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of the log is read in a connection's pump."""
     read = Topic.read
 
-    async def fateful_read(self: Topic, after: int) -> Any:
+    async def fateful_read(self: Topic, *args: Any) -> Any:
         Fate.at_work.may_cancel()
         try:
-            return await read(self, after)
+            return await read(self, *args)
         finally:
             Fate.at_work.may_cancel()
 

@@ -50,6 +50,9 @@ class Watcher:
     async def send_packet(self, packet: Packet) -> None:
         self.send_now(packet)
 
+    def encode(self, packet: Packet) -> None:
+        """Nothing is made of it."""
+
     def pump(self) -> None:
         assert self.subscription is not None
         self.pumping = asyncio.create_task(self.subscription.run())
@@ -113,6 +116,24 @@ async def test_one_event_reaches_every_watcher() -> None:
         assert await one.sequences(1) == await two.sequences(1) == [1]
         assert await other.sequences(2) == [1, 2]
         assert hub.connections_by_trace() == {"a": 2, "b": 1}
+
+
+async def test_what_a_replay_is_sent_is_made_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the loop's thread, which serves the live ones meanwhile."""
+    made: list[tuple[str, int]] = []
+
+    def encode(self: Watcher, packet: Packet) -> None:
+        made.append((threading.current_thread().name, packet.events))
+
+    monkeypatch.setattr(Watcher, "encode", encode)
+    await emit("t", 3)
+    async with watching("t", since=0) as watcher:
+        assert await watcher.sequences(3) == [1, 2, 3]
+        ((thread, events),) = made
+        assert (thread.startswith("trace-reader"), events) == (True, 3)
+        await emit("t")
+        assert await watcher.sequences(1) == [4]
+        assert len(made) == 1  # what is live is made once for all, by whom it is sent
 
 
 async def test_replay_meets_live_while_events_are_emitted() -> None:
@@ -567,6 +588,9 @@ class Ignoring:
 
     async def send_packet(self, packet: Packet) -> None:
         """Nothing to wait for."""
+
+    def encode(self, packet: Packet) -> None:
+        """Nothing is made of it."""
 
     def pump(self) -> None:
         """It is never started."""

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from trace_streaming.watching.contracts import Reader
 from trace_streaming.watching.subscription import GONE, Subscription, run_pump
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import Packet
@@ -25,7 +26,7 @@ class Log:
     def __init__(self, error: Exception | None) -> None:
         self._error = error
 
-    async def read(self, after: int) -> Batch:
+    async def read(self, after: int, reader: Reader) -> Batch:
         if self._error is None:
             await asyncio.Event().wait()
         raise self._error or AssertionError
@@ -39,6 +40,9 @@ class Client:
 
     async def send_packet(self, packet: Packet) -> None:
         raise AssertionError
+
+    def encode(self, packet: Packet) -> None:
+        """Nothing is made of it."""
 
     def pump(self) -> None:
         """The test runs it."""

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trace_streaming.events import EncodedEvent
+from trace_streaming.watching.contracts import Reader
 from trace_streaming.watching.cursor import MAX_WAITING_BYTES
 from trace_streaming.watching.subscription import STALLED, Subscription
 from trace_streaming.wire.batches import Batch
@@ -47,7 +48,7 @@ class MemoryLog:
         self.stored += events
         return Batch("t", self.epoch or "", self.state or "", events[-1].sequence, events)
 
-    async def read(self, after: int) -> Batch:
+    async def read(self, after: int, reader: Reader) -> Batch:
         self.reads += 1
         await self.may_read.wait()
         events = [event for event in self.stored if event.sequence > after][: self.page]
@@ -83,6 +84,9 @@ class Watcher:
     async def send_packet(self, packet: Packet) -> None:
         self.frames += [frame.text for frame in packet.frames]
         await self.may_send.wait()
+
+    def encode(self, packet: Packet) -> None:
+        """Nothing is made of it."""
 
     def pump(self) -> None:
         self.pumping = asyncio.create_task(self.subscription.run())

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from trace_streaming.events import EncodedEvent
 from trace_streaming.storage.store import Head
+from trace_streaming.watching.contracts import Reader
+from trace_streaming.watching.reader import Page
 from trace_streaming.watching.topics import RING_BYTES, RING_EVENTS, Topic
 from trace_streaming.wire.batches import Batch
+from trace_streaming.wire.profiles import PLAIN
+from trace_streaming.wire.protocol import EVERYTHING
+
+ANYBODY = Reader(PLAIN, EVERYTHING, lambda packet: None)
 
 
-async def no_page(trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+async def no_page(trace_pk: int, after: int, reader: Reader) -> Page:
     raise LookupError(after)
 
 
@@ -46,20 +51,20 @@ async def test_a_beginning_is_all_that_there_is_and_need_not_be_read() -> None:
     assert (topic.epoch, topic.head) == (None, 0)
     assert topic.deliver(first)
     assert (topic.epoch, topic.head, topic.state) == ("e1", 2, "running")
-    assert await topic.read(0) == first
+    assert await topic.read(0, ANYBODY) == first
     assert topic.deliver(batch(3, 3, "success"))
     with pytest.raises(LookupError):
-        await Topic("t", no_page).read(0)
+        await Topic("t", no_page).read(0, ANYBODY)
     pages: list[int] = []
 
-    async def page(trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+    async def page(trace_pk: int, after: int, reader: Reader) -> Page:
         pages.append(trace_pk)
-        return []
+        return Page([], reader.packet([]))
 
     other = Topic("t", page)
     assert other.deliver(first)
     assert other.deliver(batch(4, 4))
-    await other.read(2)
+    await other.read(2, ANYBODY)
     assert pages == [7]
 
 
@@ -85,12 +90,12 @@ def test_late_news_do_not_take_back_the_end(topic: Topic) -> None:
 async def test_the_ring_holds_no_hole(topic: Topic) -> None:
     """Invariant 2: after a hole only what follows it is remembered; the rest is read from the store."""
     topic.deliver(batch(4, 5))
-    assert [event.sequence for event in (await topic.read(3)).events] == [4, 5]
+    assert [event.sequence for event in (await topic.read(3, ANYBODY)).events] == [4, 5]
     topic.deliver(batch(7, 8))
-    assert [event.sequence for event in (await topic.read(6)).events] == [7, 8]
+    assert [event.sequence for event in (await topic.read(6, ANYBODY)).events] == [7, 8]
     for after in (3, 5, 8):
         with pytest.raises(LookupError):
-            await topic.read(after)
+            await topic.read(after, ANYBODY)
 
 
 async def test_those_who_miss_the_same_read_it_once() -> None:
@@ -98,15 +103,16 @@ async def test_those_who_miss_the_same_read_it_once() -> None:
     reads: list[int] = []
     may_read = asyncio.Event()
 
-    async def read_page(trace_pk: int, after: int) -> Sequence[EncodedEvent]:
+    async def read_page(trace_pk: int, after: int, reader: Reader) -> Page:
         reads.append(after)
         await may_read.wait()
-        return batch(after + 1, after + 2).events
+        events = batch(after + 1, after + 2).events
+        return Page(events, reader.packet(events))
 
     topic = Topic("t", read_page)
     topic.look(Head(1, "e1", 10, "running"))
-    readers = [asyncio.create_task(topic.read(4)) for _ in range(10)]
-    another = asyncio.create_task(topic.read(5))
+    readers = [asyncio.create_task(topic.read(4, ANYBODY)) for _ in range(10)]
+    another = asyncio.create_task(topic.read(5, ANYBODY))
     for _ in range(3):
         await asyncio.sleep(0)
     assert reads == [4, 5]
@@ -127,10 +133,10 @@ async def test_those_who_miss_the_same_read_it_once() -> None:
 async def test_those_who_miss_the_same_of_the_ring_share_its_packet(topic: Topic) -> None:
     """Until the log goes on."""
     topic.deliver(batch(4, 6))
-    assert await topic.read(4) is await topic.read(4)
-    before = await topic.read(4)
+    assert await topic.read(4, ANYBODY) is await topic.read(4, ANYBODY)
+    before = await topic.read(4, ANYBODY)
     topic.deliver(batch(7, 7))
-    assert [event.sequence for event in (await topic.read(4)).events] == [5, 6, 7]
+    assert [event.sequence for event in (await topic.read(4, ANYBODY)).events] == [5, 6, 7]
     assert [event.sequence for event in before.events] == [5, 6]
 
 

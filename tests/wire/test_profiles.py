@@ -74,7 +74,7 @@ def test_plain_notices_have_the_shape_of_an_event() -> None:
         (V1.heartbeat(7), {"type": "heartbeat", "sequence": 7}),
         (V1.ended("success", 7), {"type": "ended", "state": "success", "sequence": 7}),
         (V1.pong(), {"type": "pong"}),
-        (V1.result(60), {"type": "result", "id": 5}),
+        (V1.result(5), {"type": "result", "id": 5}),
         (V1.error("t-1", CloseCode.TOO_SLOW, "slow"), {"type": "error", "code": 4008, "message": "slow"}),
         (V1.error("t-1", 4400, "bad", 0), {"type": "error", "id": 0, "code": 4400, "message": "bad"}),
     ],

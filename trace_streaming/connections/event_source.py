@@ -108,6 +108,10 @@ class EventSource:
             self._taken.clear()
             await self._taken.wait()
 
+    def encode(self, packet: Packet) -> None:
+        """Its part of the response."""
+        _ = packet.body  # kept there
+
     def pump(self) -> None:
         """There is something to send that may have to be waited for."""
         if self._subscription is not None:

@@ -41,6 +41,11 @@ class SocketTransport:
         """Events for the client, at once, if it takes them."""
         return self._wire is not None and self._wire.write(packet)
 
+    def encode(self, packet: Packet) -> None:
+        """Make the bytes that the client will be sent, where it has a wire; in any thread."""
+        if (wire := self._wire) is not None:
+            wire.encode(packet)
+
     async def send_packet(self, packet: Packet) -> None:
         """Events and notices for the client, as soon as it takes them."""
         if self._wire is None:

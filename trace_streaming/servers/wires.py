@@ -25,6 +25,9 @@ class Wire(Protocol):
     def write(self, packet: Packet) -> bool:
         """Write its frames; False, and nothing is written, while the client has to be waited for, or is gone."""
 
+    def encode(self, packet: Packet) -> bytes:
+        """The bytes that ``write`` writes; in any thread."""
+
     async def wait(self) -> None:
         """Wait until the client takes more; :exc:`ConnectionError` when it is gone."""
 
@@ -115,8 +118,12 @@ class UvicornWire:
         """Write, if the transport's buffer is below its high-water mark."""
         if self._is_ending() or not self._protocol.writable.is_set():
             return False
-        self._write(_encoded(packet, self._window_bits))
+        self._write(self.encode(packet))
         return True
+
+    def encode(self, packet: Packet) -> bytes:
+        """Compressed, where the client has agreed to it."""
+        return _encoded(packet, self._window_bits)
 
     async def wait(self) -> None:
         """Wait for the transport's buffer to be taken."""
@@ -166,8 +173,12 @@ class DaphneWire:
         """Write, unless the transport's buffer is full."""
         if not self._open.is_set() or self._protocol.state != self._protocol.STATE_OPEN:
             return False
-        self._transport.write(_encoded(packet, self._window_bits))
+        self._transport.write(self.encode(packet))
         return True
+
+    def encode(self, packet: Packet) -> bytes:
+        """Compressed, where the client has agreed to it."""
+        return _encoded(packet, self._window_bits)
 
     async def wait(self) -> None:
         """Wait for the transport's buffer to be empty."""

@@ -12,7 +12,7 @@ from trace_streaming.wire.frames import Frame, Packet
 from trace_streaming.wire.profiles import Connected, Gap, Profile
 from trace_streaming.wire.protocol import EVERYTHING, WatchRequest
 
-from .contracts import Log
+from .contracts import Log, Reader
 
 MAX_WAITING_BYTES: Final = 1024 * 1024
 """What may wait for a slow socket before its cursor falls behind and reads from the store instead."""
@@ -125,6 +125,10 @@ class Cursor(ABC):
         self._news = [*(self._news or ())[1 - MAX_NEWS :], text]
 
     @abstractmethod
+    def _reader(self) -> Reader:
+        """For whom pages are read."""
+
+    @abstractmethod
     def _wake(self) -> None:
         """There is something to send."""
 
@@ -152,7 +156,7 @@ class Cursor(ABC):
             self._go_live()
             return _NOTHING
         epoch, head, after = self._log.epoch, self._log.head, self._position
-        page = await self._log.read(after)
+        page = await self._log.read(after, self._reader())
         if self._log.epoch != epoch or self._position != after:
             return _NOTHING  # the trace began again while its old events were read
         events = page.events

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import Error as DatabaseError
 
@@ -13,11 +13,21 @@ from trace_streaming.events import EncodedEvent
 from trace_streaming.storage import store
 from trace_streaming.storage.threads import DatabaseThreads
 from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.wire.frames import Packet
+
+from .contracts import Reader
 
 logger = logging.getLogger(__name__)
 
 READ_THREADS: Final = 4
 RETRY_SECONDS: Final = 1.0
+
+
+class Page(NamedTuple):
+    """A page of a log, and what carries it to whom it was read for."""
+
+    events: Sequence[EncodedEvent]
+    packet: Packet
 
 
 class LogReader:
@@ -33,11 +43,11 @@ class LogReader:
         """To the next query."""
         self._asking: asyncio.Task[None] | None = None
 
-    async def page(self, trace_pk: int, after: int) -> Sequence[EncodedEvent]:
-        """A page of the log; waits while the database is away."""
+    async def page(self, trace_pk: int, after: int, reader: Reader) -> Page:
+        """A page of the log, and what it is sent as; waits while the database is away."""
         while True:
             try:
-                page = await self._threads.run(store.read_page, trace_pk, after)
+                page = await self._threads.run(_read, trace_pk, after, reader)
             except DatabaseError as error:
                 name = type(error).__name__
                 self._log.failed("page", "Reading traces fails (%s); tried again until it works", name)
@@ -81,3 +91,8 @@ class LogReader:
         self._threads.close()
         if self._asking is not None:
             self._asking.cancel()
+
+
+def _read(trace_pk: int, after: int, reader: Reader) -> Page:
+    events = store.read_page(trace_pk, after)
+    return Page(events, reader.packet(events))

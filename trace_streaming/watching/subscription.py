@@ -16,7 +16,7 @@ from trace_streaming.wire.frames import Frame, Packet
 from trace_streaming.wire.profiles import Profile
 from trace_streaming.wire.protocol import FAILED, CloseCode, Ending
 
-from .contracts import Client, Log
+from .contracts import Client, Log, Reader
 from .cursor import Cursor
 from .window import Window
 
@@ -117,6 +117,9 @@ class Subscription(Cursor):
             self._window.acknowledge(sequence)
         if self._window_changed is not None:
             self._window_changed.set()
+
+    def _reader(self) -> Reader:
+        return Reader(self.profile, self.filter, self._client.encode)
 
     def _wake(self) -> None:
         """There is something to send that the pump is to see to."""

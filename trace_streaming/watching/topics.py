@@ -12,12 +12,14 @@ from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 
+from .contracts import Reader
+from .reader import Page
 from .subscription import Subscription
 
 RING_EVENTS: Final = 256
 RING_BYTES: Final = 512 * 1024
 
-ReadPage = Callable[[int, int], Awaitable[Sequence[EncodedEvent]]]
+ReadPage = Callable[[int, int, Reader], Awaitable[Page]]
 
 
 class Topic:
@@ -43,7 +45,7 @@ class Topic:
         self._ring: deque[EncodedEvent] = deque()
         self._ring_bytes = 0
 
-    async def read(self, after: int) -> Batch:
+    async def read(self, after: int, reader: Reader) -> Batch:
         """The next events after a sequence: from the ring when it has them, otherwise a page of the store.
 
         Those who miss the same get the same: after a hole all sockets of a trace ask at once.
@@ -57,16 +59,18 @@ class Topic:
                 self._read_last = key, page
                 return page
             if key not in self._reading:
-                return await self._read_for_all(key)
+                return await self._read_for_all(key, reader)
             if (shared := await asyncio.shield(self._reading[key])) is not None:
                 return shared
 
-    async def _read_for_all(self, key: tuple[int, int, int]) -> Batch:
+    async def _read_for_all(self, key: tuple[int, int, int], reader: Reader) -> Batch:
         pk, after, _ = key
         reading = self._reading[key] = asyncio.get_running_loop().create_future()
         page: Batch | None = None
         try:
-            page = self._batch(await self._read_page(pk, after))
+            events, packet = await self._read_page(pk, after, reader)
+            page = self._batch(events)
+            page.keep(packet, reader.profile, reader.filter)
             return page
         finally:
             del self._reading[key]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from trace_streaming.events import EncodedEvent
 
-from .frames import MAX_FRAME_BYTES, Frame, Packet, byte_length
+from .frames import MAX_FRAME_BYTES, Frame, Packet, total_bytes
 from .profiles import Gap, Profile
 from .protocol import EVERYTHING, EventFilter
 
@@ -34,7 +34,7 @@ class Batch:
     @cached_property
     def size(self) -> int:
         """Bytes of the encoded events."""
-        return sum(byte_length(event.text) for event in self.events)
+        return total_bytes(self.events)
 
     def is_followed_by(self, batch: Batch) -> bool:
         """Whether the other can be told together with this one."""
@@ -54,6 +54,10 @@ class Batch:
         if packet is None:
             packet = self._packets[profile, wanted] = event_packet(profile, wanted, self.events)
         return packet
+
+    def keep(self, packet: Packet, profile: Profile, wanted: EventFilter) -> None:
+        """What such a client is sent has been made elsewhere."""
+        self._packets[profile, wanted] = packet
 
     def taken(self) -> tuple[int, int]:
         """How many events sockets have taken at once since the last call, and how many they have not asked for."""

@@ -83,6 +83,9 @@ def _deflated(frame: Frame, window_bits: int) -> bytes:
 
 def chunked(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:
     """Cut events into runs of at most ``MAX_FRAME_BYTES`` encoded bytes; a single larger event is its own run."""
+    if events and total_bytes(events) + len(events) <= MAX_FRAME_BYTES - 64:  # nearly all are, and quickly seen to be
+        yield events
+        return
     start = size = 0
     for index, event in enumerate(events):
         length = byte_length(event.text) + 1
@@ -92,6 +95,11 @@ def chunked(events: Sequence[EncodedEvent]) -> Iterator[Sequence[EncodedEvent]]:
         size += length
     if start < len(events):
         yield events[start:]
+
+
+def total_bytes(events: Sequence[EncodedEvent]) -> int:
+    """Bytes of their texts."""
+    return byte_length("".join([event.text for event in events]))
 
 
 def byte_length(text: str) -> int:
