@@ -53,7 +53,8 @@ check: .venv/checks ## lint, types, layers, known vulnerabilities, migrations, d
 check-js: ## types and format of the browser's modules, with npm, which keeps its packages to itself
 	npm exec --yes --package=typescript@5.9.3 -- tsc --project jsconfig.json
 	npm exec --yes --package=prettier@3.6.2 -- prettier --check --print-width 120 \
-	'trace_streaming/static/**/*.{js,ts}' '!**/vendor/**' 'tests/client/*.mjs'
+	'trace_streaming/static/**/*.{js,ts}' '!**/vendor/**' 'tests/client/*.mjs' 'packages/client/src/*' 'packages/client/*.mjs' \
+	'tests/browser/frontend/*'
 
 bench: .venv/checks .venv/frameworks/pinned/made ## measure everything beside its peers, and write bench/RESULTS.md
 	$(BIN)/python -m bench $(BENCH)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from configparser import ConfigParser
 from pathlib import Path
+
+import trace_streaming
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,3 +20,9 @@ def test_the_wheel_holds_every_template_and_every_static_file() -> None:
     packed = {path for pattern in named for path in package.glob(pattern) if path.is_file()}
     there = {path for folder in ("static", "templates") for path in (package / folder).rglob("*") if path.is_file()}
     assert there <= packed, sorted(str(path) for path in there - packed)
+
+
+def test_the_npm_package_has_the_app_s_version() -> None:
+    """Both are made of the same modules, and go out together."""
+    package = json.loads((ROOT / "packages" / "client" / "package.json").read_bytes())
+    assert package["version"] == trace_streaming.__version__

@@ -90,6 +90,8 @@ export declare class TraceStream extends EventTarget implements AsyncIterable<Tr
   readonly retryAt: number | null;
   /** Nothing is delivered after this. */
   close(): void;
+  /** Asks the server whether the connection lives: one that does not answer is left, and another one made. */
+  ping(): void;
   /** Sends a command of `trace-stream.v1`; rejects with a `TraceCommandError`, or when the connection is gone. */
   command(type: string, fields?: Record<string, unknown>): Promise<any>;
   /** The events, one by one, until the trace ends; leaving the loop closes the stream. */

@@ -139,6 +139,11 @@ export class TraceStream extends EventTarget {
     this.#setState("closed");
   }
 
+  /** Asks the server whether the connection lives: one that does not answer is left, and another one made. */
+  ping() {
+    if (this.#profile !== null && !this.#probed) this.#probe();
+  }
+
   /**
    * Sends a command of `trace-stream.v1`.
    *
@@ -313,7 +318,7 @@ export class TraceStream extends EventTarget {
   #wake = () => {
     if (globalThis.document?.hidden) return;
     if (this.#retryTimer !== undefined) this.#connect();
-    else if (this.#profile !== null && !this.#probed) this.#probe();
+    else this.ping();
   };
 
   // Frames
