@@ -19,8 +19,8 @@ from pytest_django import Settings
 
 from tests.frameworks.conftest import stored_of
 from tests.frameworks.humans import human
+from tests.frameworks.mailers import Outcome, Sent, returned
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
-from tests.frameworks.test_approvals import Outcome, Sent, returned
 from tests.frameworks.trees import parsed, shown, tree
 from trace_streaming import TraceEmitter
 from trace_streaming.integrations import holding
@@ -219,7 +219,7 @@ def test_a_graph_that_is_resumed_in_a_tool_asks_once_for_it() -> None:
 
 def test_the_policy_says_how_loops_ask_too() -> None:
     """Of a tool that its framework asks for anyway."""
-    from tests.frameworks.test_approvals import with_langchain as with_loop
+    from tests.frameworks.mailers import with_langchain as with_loop
 
     with human(send_mail={"decision": "approved"}) as someone:
         with_loop(False, risk_level="low", timeout=1)
