@@ -405,14 +405,16 @@ def test_nodes_that_run_beside_it_are_cancelled() -> None:
         inner = StateGraph(Walk)
         inner.add_node("never", lambda state: ran.append("never"))
         inner.add_edge(START, "never")
-        asked = threading.Event()
+        begun, asked = threading.Event(), threading.Event()
 
         def ask(state: Walk) -> Any:
+            assert begun.wait(20)
             emitter.tell_stop(Stop())
             asked.set()
             return {"been": ["ask"]}
 
         def wait(state: Walk, config: RunnableConfig) -> Any:
+            begun.set()
             assert asked.wait(20)
             return inner.compile(name="inner").invoke(state, config)
 
