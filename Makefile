@@ -20,7 +20,7 @@ demo: .venv/site ## serve the demonstration: recorded agent runs stream into a p
 test: .venv/site ## run the tests that need nothing but Python, in some minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not thorough"
 
-test-all: test ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
+test-all: test .venv/frameworks/pinned/made ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
 	$(BIN)/python -m pytest $(PARALLEL) -m thorough
 
 test-frameworks: .venv/frameworks/$(FRAMEWORKS)/made ## run the adapters with the real frameworks; FRAMEWORKS=newest: with their newest versions
@@ -62,7 +62,7 @@ bench: .venv/checks .venv/frameworks/pinned/made ## measure everything beside it
 redaction: .venv/checks .venv/peers/made ## hold the redactor against its peers, and write the table in docs/redaction.md
 	$(BIN)/python -m bench.redaction_peers
 
-coverage: .venv/checks ## run all tests and report the lines that none of them runs
+coverage: .venv/checks .venv/frameworks/pinned/made ## run all tests and report the lines that none of them runs
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing
 
 reliability: .venv/site ## run the fault matrix and write its table into docs/reliability.md

@@ -1,6 +1,8 @@
-"""``python -m bench [--quick] [ROWS …]``: measure; write ``bench/RESULTS.md``, ``results.json`` and the README's table.
+"""``python -m bench [--quick] [--keep] [ROWS …]``: measure all rows, or those that are named.
 
-``--quick`` does a little of everything, once, to see that it works and that ours loses nothing; it writes nothing.
+All of them write ``bench/RESULTS.md``, ``results.json`` and the README's table. Those that are named write nothing,
+but with ``--keep``: they replace those of before then, with the day and the load that they had. ``--quick`` does a
+little of everything, once, to see that it works and that ours loses nothing; it writes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.report import as_markdown, number, with_headlines
+from bench.report import as_markdown, number, with_headlines, with_rows
 from bench.row import Row, Scale, compared
 from bench.rows import GROUPS
 
@@ -67,25 +69,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="ROWS", help=f"of {', '.join(GROUPS)}; all, if none is named")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="write rows that are named into the results of before")
     options = parser.parse_args()
     if unknown := set(options.groups) - set(GROUPS):
         parser.error(f"no such rows: {', '.join(sorted(unknown))}")
-    results = []
+    load, results = os.getloadavg()[0], []
     for name in options.groups or GROUPS:
         with GROUPS[name](Scale(options.quick)) as rows:
             for row in rows:
                 print(row.name, flush=True)
                 results.append(measure(row, runs=1 if options.quick else 3))
-    if options.quick or options.groups:
+    if options.quick or (options.groups and not options.keep):
         return
-    run = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "packages": {name: version(name) for name in PACKAGES},
-        "rows": results,
-    }
-    (HERE / "results.json").write_text(json.dumps(run, indent=1) + "\n")
+    today, kept = datetime.now(UTC).date().isoformat(), HERE / "results.json"
+    if options.groups:
+        run = json.loads(kept.read_text())
+        alone = {"date": today, "load": round(load)}
+        run["rows"] = with_rows(run["rows"], [each | {"alone": alone} for each in results])
+    else:
+        run = {
+            "date": today,
+            "python": platform.python_version(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "packages": {name: version(name) for name in PACKAGES},
+            "rows": results,
+        }
+    kept.write_text(json.dumps(run, indent=1) + "\n")
     (HERE / "RESULTS.md").write_text(as_markdown(run))
     readme = HERE.parent / "README.md"
     readme.write_text(with_headlines(readme.read_text(), run))

@@ -63,21 +63,23 @@ def emitting(scale: Scale) -> Iterator[list[Row]]:
 def adapting(scale: Scale) -> Iterator[list[Row]]:
     """What a run of a framework pays for being seen."""
     names = {"langchain": "LangChain", "openai_agents": "OpenAI Agents", "pydantic_ai": "Pydantic AI"}
-    yield [
-        Row(
-            f"a callback of {name}",
-            (Measure("callback_us", "us", less_is_better=True),),
-            (
-                Peer("ours", partial(script, "callbacks", framework, "ours", count, python=FRAMEWORKS)),
-                Peer(
-                    "a handler that does nothing",
-                    partial(script, "callbacks", framework, "noop", count, python=FRAMEWORKS),
+    count = scale.of(2000, 50)
+    with sqlite() as url:
+
+        def called(framework: str, kind: str) -> Callable[[], Values]:
+            return partial(script, "callbacks", framework, kind, count, python=FRAMEWORKS, DATABASE_URL=url)
+
+        yield [
+            Row(
+                f"a callback of {name}",
+                (Measure("callback_us", "us", less_is_better=True),),
+                (
+                    Peer("ours", called(framework, "ours")),
+                    Peer("a handler that does nothing", called(framework, "noop")),
                 ),
-            ),
-        )
-        for framework, name in names.items()
-        for count in [scale.of(2000, 50)]
-    ]
+            )
+            for framework, name in names.items()
+        ]
 
 
 @contextmanager

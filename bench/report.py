@@ -12,7 +12,8 @@ Written by `make bench` ({date}; Python {python}; {machine}; {packages}).
 Each row ran three times, its peers in turn; the numbers are medians, with the lowest and the highest. Server and load
 client share the machine, so a ratio within a row says more than any number alone. CPU time is the server process's,
 user and system, as the operating system counts it. Ours validates, redacts, numbers and stores every event in SQLite,
-unless the row says otherwise; the peers store nothing.
+unless the row says otherwise; the peers store nothing. A row with a day of its own was measured alone then, on a
+machine with that load; frameworks are those of `tests/frameworks/requirements.txt`.
 
 ## Ratios
 
@@ -36,7 +37,7 @@ def as_markdown(run: dict[str, Any]) -> str:
         for measure in row["measures"]:
             for peer in row["peers"]:
                 middle, low, high = map(number, peer["values"][measure["value"]])
-                lines.append(_line([row["name"], peer["name"], middle, f"{low} to {high}", measure["unit"]]))
+                lines.append(_line([_named(row), peer["name"], middle, f"{low} to {high}", measure["unit"]]))
     return "".join(lines)
 
 
@@ -62,8 +63,19 @@ def _ratios(row: dict[str, Any], measure: dict[str, Any]) -> Iterator[tuple[str,
             ratio = ours["values"][measure["value"]][0] / peer["values"][measure["value"]][0]
             reached = ratio <= goal if measure["less_is_better"] else ratio >= goal
             sign = "≤" if measure["less_is_better"] else "≥"
-            work = f"{row['name']}: {measure['unit']}"
+            work = f"{_named(row)}: {measure['unit']}"
             yield work, peer["name"], f"{ratio:.2f}", f"{sign} {goal:g}", "✓" if reached else "✗"
+
+
+def _named(row: dict[str, Any]) -> str:
+    alone = row.get("alone")
+    return row["name"] if alone is None else f"{row['name']} ({alone['date']}, load {alone['load']})"
+
+
+def with_rows(rows: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of before, and in their places, or at the end, others."""
+    by_name = {row["name"]: row for row in (*rows, *new)}
+    return list(by_name.values())
 
 
 def _line(cells: Iterable[str]) -> str:

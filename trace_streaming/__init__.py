@@ -14,7 +14,7 @@ from .exceptions import (
     NonCanonicalStatusError,
     TraceStreamingError,
 )
-from .signals import event_emitted, events_recorded, trace_ended, trace_started
+from .signals import approval_decided, event_emitted, events_recorded, trace_ended, trace_started
 
 if TYPE_CHECKING:
     from .recording.broadcast import (
@@ -35,6 +35,7 @@ __all__ = [
     "NonCanonicalStatusError",
     "TraceEmitter",
     "TraceStreamingError",
+    "approval_decided",
     "broadcast_trace_events",
     "current_emitter",
     "emit_trace_event",

@@ -1,6 +1,7 @@
 """What a callback of a framework costs its run: ``callbacks (langchain|openai_agents|pydantic_ai) (ours|noop) COUNT``.
 
 Of a run with the handler the time that it takes longer than without any, by callback. In the frameworks' environment.
+The writer stores nothing, so that it takes no turns.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def langchain(kind: str) -> tuple[Callable[[], object], Callable[[], object], in
 
 def openai_agents(kind: str) -> tuple[Callable[[], object], Callable[[], object], int]:
     """A tool's span, which is a start and an end."""
-    from agents.tracing import TracingProcessor, function_span, set_trace_processors, trace
+    from agents.tracing import FunctionSpanData, TracingProcessor
+    from agents.tracing.provider import DefaultTraceProvider
 
     from trace_streaming import TraceEmitter
     from trace_streaming.integrations.openai_agents import TraceProcessor
@@ -53,21 +55,20 @@ def openai_agents(kind: str) -> tuple[Callable[[], object], Callable[[], object]
         def shutdown(self) -> None: ...
         def force_flush(self) -> None: ...
 
-    def span() -> None:
-        with function_span("lookup", input=json.dumps(ARGS), output="Bob"):
-            pass
+    def spans(processor: Any | None) -> Callable[[], None]:
+        provider = DefaultTraceProvider()
+        provider.set_processors([] if processor is None else [processor])
+        root = provider.create_trace("run")
+        root.start()
+
+        def span() -> None:
+            with provider.create_span(FunctionSpanData("lookup", json.dumps(ARGS), "Bob"), parent=root):
+                pass
+
+        return span
 
     ours = TraceProcessor(TraceEmitter("t"))
-    handler: Any = ours if kind == "ours" else NoOp()
-    set_trace_processors([handler])
-    trace("run").start(mark_as_current=True)
-
-    def without() -> None:
-        set_trace_processors([])
-        span()
-        set_trace_processors([handler])
-
-    return span, without, 2
+    return spans(ours if kind == "ours" else NoOp()), spans(None), 2
 
 
 def pydantic_ai(kind: str) -> tuple[Callable[[], object], Callable[[], object], int]:

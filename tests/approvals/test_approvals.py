@@ -21,7 +21,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from trace_streaming import TraceEmitter, events_recorded
+from trace_streaming import TraceEmitter, approval_decided, events_recorded
 from trace_streaming.approvals import decisions
 from trace_streaming.approvals import waiting as approval_waiting
 from trace_streaming.emitting.approval_requests import AskedBefore, arguments_hash, ask
@@ -496,6 +496,34 @@ def test_a_decision_is_announced_behind_its_commit(alice: User, is_committed: bo
         events_recorded.disconnect(hear)
     assert answer.result(60).decision == ("approved" if is_committed else "rejected")
     assert recorded(emitter) == ["approval_requested", "approval_received"]
+
+
+@pytest.mark.parametrize("how", ["approved", "timeout", "withdrawn"])
+def test_what_was_decided_is_signalled_once(how: str, alice: User) -> None:
+    """Behind the outermost commit; a receiver that raises changes nothing, and nothing is repeated."""
+    emitter = TraceEmitter("t")
+    approval_id = emitter.ask_approval("send_email", timeout=0.001 if how == "timeout" else 300)
+    assert emitter.flush(60)
+    approval = Approval.objects.get()
+    heard = []
+
+    def fail(approval: Approval, **kwargs: Any) -> None:
+        heard.append((approval.approval_id, approval.decision, connection.in_atomic_block))
+        raise ValueError
+
+    approval_decided.connect(fail)
+    with transaction.atomic():
+        if how == "approved":
+            decisions.decide(approval, how, user=alice, channel="api")
+            decisions.decide(approval, how, user=alice, channel="api")
+        elif how == "withdrawn":
+            assert decisions.withdraw(approval)
+            assert not decisions.withdraw(approval)
+        else:
+            assert (decisions.expire_overdue(), decisions.expire_overdue()) == (1, 0)
+        assert heard == []
+    approval_decided.disconnect(fail)
+    assert heard == [(approval_id, how, False)]
 
 
 def test_approvals_go_with_their_trace(alice: User) -> None:

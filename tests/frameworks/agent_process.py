@@ -67,10 +67,14 @@ def openai_agents(decided: bool) -> Any:
     kept = folder / "state.json"
 
     async def run() -> None:
+        if decided and not kept.exists():
+            return
         inputs: Any = await RunState.from_string(agent, kept.read_text()) if decided else "mail"
         done = await arun_with_approvals(agent, inputs, hooks=processor.hooks, wait=False, on_decision=PATH)
         if not decided:
             kept.write_text(done.to_state().to_string())
+        elif done is not None:
+            kept.unlink()
 
     asyncio.run(run())
 
@@ -96,11 +100,14 @@ def pydantic_ai(decided: bool) -> Any:
             kept[0].write_bytes(done.all_messages_json())
             kept[1].write_bytes(requests.dump_json(done.output))
             return
+        if not kept[0].exists():
+            return
         messages = ModelMessagesTypeAdapter.validate_json(kept[0].read_bytes())
         asked = requests.validate_json(kept[1].read_bytes())
         results = await adeferred_results(asked, messages, wait=False)
-        if results is not None and kept[0].exists():
+        if results is not None:
             await agent.run(message_history=messages, deferred_tool_results=results)
+            kept[0].unlink()
 
     asyncio.run(run())
 

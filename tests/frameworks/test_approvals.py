@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 from agents import Agent as OpenAIAgent
-from agents import RunConfig, RunState, function_tool, set_trace_processors
+from agents import RunState, set_trace_processors
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
-from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import interrupt
 from pydantic_ai import Agent, CallDeferred
-from pydantic_ai.messages import ModelRequest, ToolReturnPart
 from pydantic_ai.tools import DeferredToolRequests
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
@@ -24,6 +22,25 @@ from rest_framework.authentication import SessionAuthentication
 
 from tests.frameworks.conftest import let_in, stored, stored_of
 from tests.frameworks.humans import Human, human
+from tests.frameworks.mailers import (
+    THREAD,
+    WAYS,
+    Outcome,
+    Sent,
+    Way,
+    graph_with_middleware,
+    openai_agent,
+    pydantic_agent,
+    returned,
+    told_by,
+    with_langchain,
+    with_langchain_call_by_call,
+    with_langgraph,
+    with_openai_agents,
+    with_pydantic_ai,
+    with_pydantic_ai_deferred,
+    with_pydantic_ai_streamed,
+)
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
 from tests.remote.test_emitter import NameIsToken
@@ -42,6 +59,9 @@ from trace_streaming.remote import approvals as remote_approvals
 from trace_streaming.remote.sender import all_senders
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
+ASK_AND_GO = (with_pydantic_ai_deferred, with_pydantic_ai_streamed)
+"""They have an emitter of their own."""
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -54,160 +74,12 @@ class SessionOrToken(NameIsToken):
         return SessionAuthentication().authenticate(request)
 
 
-Sent = list[str]
-Outcome = tuple[Sent, str]
-"""To whom was sent, and what the model was told."""
-
-
 @pytest.fixture(autouse=True)
 def _no_processors() -> Iterator[None]:
     set_trace_processors([])
     yield
     set_trace_processors([])
     recorder.close()
-
-
-def graph_with_middleware(mode: str, sent: Sent, *more: Any) -> Any:
-    @tool
-    def send_mail(to: str) -> str:
-        """Send."""
-        sent.append(to)
-        return f"sent to {to}"
-
-    review = HumanInTheLoopMiddleware(
-        {"send_mail": {"allowed_decisions": ["approve", "edit", "reject", "respond"]}}, interrupt_mode=mode
-    )
-    script = langgraph.model(langgraph.says("", ("send_mail", {"to": "bob"}, "c1"), *more), langgraph.says("done"))
-    return create_agent(script, [send_mail], middleware=[review], checkpointer=InMemorySaver(), name="solo")
-
-
-def graph_of_its_own(sent: Sent) -> Any:
-    @tool
-    def send_mail(to: str) -> str:
-        """Ask, and send."""
-        said = interrupt({"action": "send_mail", "to": to})
-        if "args" not in said:
-            return said.get("message") or "no"
-        sent.append(said["args"]["to"])
-        return f"sent to {said['args']['to']}"
-
-    script = langgraph.model(langgraph.says("", ("send_mail", {"to": "bob"}, "c1")), langgraph.says("done"))
-    return create_agent(script, [send_mail], checkpointer=InMemorySaver(), name="solo")
-
-
-THREAD = {"configurable": {"thread_id": "t"}}
-
-
-def told_by(result: Any) -> str:
-    return " | ".join(each.text for each in result["messages"] if isinstance(each, ToolMessage))
-
-
-def with_graph(graph: Any, sent: Sent, is_async: bool, **options: Any) -> Outcome:
-    if is_async:
-        done = asyncio.run(ours_langchain.arun_with_approvals(graph, langgraph.ask("mail bob"), THREAD, **options))
-    else:
-        done = ours_langchain.run_with_approvals(graph, langgraph.ask("mail bob"), THREAD, **options)
-    return sent, told_by(done)
-
-
-def with_langchain(is_async: bool, **options: Any) -> Outcome:
-    return with_graph(graph_with_middleware("batched", sent := Sent()), sent, is_async, **options)
-
-
-def with_langchain_call_by_call(is_async: bool, **options: Any) -> Outcome:
-    return with_graph(graph_with_middleware("per_call", sent := Sent()), sent, is_async, **options)
-
-
-def with_langgraph(is_async: bool, **options: Any) -> Outcome:
-    return with_graph(graph_of_its_own(sent := Sent()), sent, is_async, **options)
-
-
-def openai_agent(sent: Sent) -> Any:
-    @function_tool(needs_approval=True)
-    async def send_mail(to: str) -> str:
-        """Send."""
-        sent.append(to)
-        return f"sent to {to}"
-
-    script = openai_agents.ScriptedModel(
-        [openai_agents.call("send_mail", "c1", to="bob")], [openai_agents.text("done")]
-    )
-    return OpenAIAgent("solo", model=script, tools=[send_mail])
-
-
-def with_openai_agents(is_async: bool, **options: Any) -> Outcome:
-    agent, processor = openai_agent(sent := Sent()), ours_openai.TraceProcessor()
-    set_trace_processors([processor])
-    config = RunConfig(workflow_name="solo")
-    options |= {"hooks": processor.hooks, "run_config": config}
-    if is_async:
-        done = asyncio.run(ours_openai.arun_with_approvals(agent, "mail bob", **options))
-    else:
-        with asyncio.Runner() as runner:  # run_sync finds its loop, and leaves it open
-            asyncio.set_event_loop(runner.get_loop())
-            done = ours_openai.run_with_approvals(agent, "mail bob", **options)
-            asyncio.set_event_loop(None)
-    return sent, " | ".join(
-        each["output"] for each in done.to_input_list() if each.get("type") == "function_call_output"
-    )
-
-
-def pydantic_agent(sent: Sent, *capabilities: Any, **options: Any) -> Any:
-    turns = [("send_mail", {"to": "bob"}, "c1")], "done"
-    agent = Agent(pydantic_ai.scripted(*turns), name="solo", capabilities=capabilities, **options)
-
-    @agent.tool_plain(requires_approval=True)
-    def send_mail(to: str) -> str:
-        """Send."""
-        sent.append(to)
-        return f"sent to {to}"
-
-    return agent
-
-
-def returned(messages: Any) -> str:
-    parts = [part for each in messages if isinstance(each, ModelRequest) for part in each.parts]
-    return " | ".join(str(part.content) for part in parts if isinstance(part, ToolReturnPart))
-
-
-def with_pydantic_ai(is_async: bool, **options: Any) -> Outcome:
-    agent = pydantic_agent(sent := Sent(), ours_pydantic.TraceCapability(approvals=True, **options))
-    if is_async:
-        done = asyncio.run(agent.run("mail bob"))
-    else:
-        with asyncio.Runner() as runner:
-            asyncio.set_event_loop(runner.get_loop())
-            done = agent.run_sync("mail bob")
-            asyncio.set_event_loop(None)
-    return sent, returned(done.all_messages())
-
-
-def with_pydantic_ai_deferred(is_async: bool, **options: Any) -> Outcome:
-    """The run ends with what it asks for, and another goes on with what is decided."""
-    capability = ours_pydantic.TraceCapability(approvals=True, wait=False, **options)
-    agent = pydantic_agent(sent := Sent(), capability, output_type=[str, DeferredToolRequests])
-
-    async def run() -> Any:
-        async with TraceEmitter(name="solo"):
-            first = await agent.run("mail bob")
-            asked: Any = first.output, first.all_messages()
-            if is_async:
-                decided = await ours_pydantic.adeferred_results(*asked, **options)
-            else:
-                decided = await asyncio.to_thread(ours_pydantic.deferred_results, *asked, **options)
-            return await agent.run(message_history=asked[1], deferred_tool_results=decided)
-
-    return sent, returned(asyncio.run(run()).all_messages())
-
-
-LOOPS = [
-    with_langchain,
-    with_langchain_call_by_call,
-    with_langgraph,
-    with_openai_agents,
-    with_pydantic_ai,
-    with_pydantic_ai_deferred,
-]
 
 
 def check_the_trace(decision: str) -> dict[str, Any]:
@@ -225,67 +97,62 @@ def check_the_trace(decision: str) -> dict[str, Any]:
     return asked | answered["details"]
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("loop", LOOPS)
-def test_what_is_approved_is_carried_out(loop: Callable[..., Outcome], is_async: bool) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_what_is_approved_is_carried_out(way: Way) -> None:
     """Once; it is shown with its arguments, and as whose call it is."""
     with human(send_mail={"decision": "approved"}) as someone:
-        sent, told = loop(is_async, risk_level="high")
+        sent, told = way.run(risk_level="high")
     assert (sent, told) == (["bob"], "sent to bob")
     assert someone.replies == [200]
     details = check_the_trace("approved")
     assert details["arguments_hash"] == arguments_hash({"to": "bob"})
     assert (details["arguments"], details["risk_level"]) == ({"to": "bob"}, "high")
     assert details.get("call_id", "c1") == "c1"
-    assert ("call_id" in details) == (loop is not with_langgraph)  # which has asked for no call
+    assert ("call_id" in details) == (way.loop is not with_langgraph)  # which has asked for no call
     assert details["decided_by"] == "ada"
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("loop", LOOPS)
-def test_what_is_rejected_is_not(loop: Callable[..., Outcome], is_async: bool) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_what_is_rejected_is_not(way: Way) -> None:
     """The model is told why."""
     with human(send_mail={"decision": "rejected", "comment": "Not on Sundays."}):
-        sent, told = loop(is_async)
+        sent, told = way.run()
     assert sent == []
     assert "Not on Sundays." in told
     check_the_trace("rejected")
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("loop", [loop for loop in LOOPS if loop is not with_openai_agents])
-def test_what_is_edited_is_carried_out_so(loop: Callable[..., Outcome], is_async: bool) -> None:
+@pytest.mark.parametrize("way", [each for each in WAYS if "openai" not in str(each)], ids=str)
+def test_what_is_edited_is_carried_out_so(way: Way) -> None:
     """With a human's arguments."""
     with human(send_mail={"decision": "edited", "edited": {"to": "carol"}}):
-        sent, told = loop(is_async)
+        sent, told = way.run()
     assert sent == ["carol"]
     assert told.endswith("sent to carol")
     check_the_trace("edited")
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("loop", LOOPS)
-def test_an_answer_stands_in_place_of_the_tool(loop: Callable[..., Outcome], is_async: bool) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_an_answer_stands_in_place_of_the_tool(way: Way) -> None:
     """The model is told that, and nothing else."""
     with human(send_mail={"decision": "responded", "comment": "I have called him."}):
-        sent, told = loop(is_async)
+        sent, told = way.run()
     assert (sent, told) == ([], "I have called him.")
     check_the_trace("responded")
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("loop", LOOPS)
-def test_where_nobody_decides_it_is_a_no(loop: Callable[..., Outcome], is_async: bool) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_where_nobody_decides_it_is_a_no(way: Way) -> None:
     """The model is told that, too."""
-    sent, told = loop(is_async, timeout=0.05)
+    sent, told = way.run(timeout=0.05)
     assert sent == []
     assert "Nobody has decided in time." in told
     check_the_trace("timeout")
 
 
-@pytest.mark.parametrize("loop", [loop for loop in LOOPS if loop is not with_pydantic_ai_deferred])
+@pytest.mark.parametrize("way", [each for each in WAYS if each.is_async and each.loop not in ASK_AND_GO], ids=str)
 def test_a_program_elsewhere_asks_too(
-    loop: Callable[..., Outcome], live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    way: Way, live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over the API: the same human, the same decisions."""
     monkeypatch.setattr(remote_approvals, "LOOK_SECONDS", 0.02)
@@ -294,7 +161,7 @@ def test_a_program_elsewhere_asks_too(
     settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [token]
     try:
         with human(send_mail={"decision": "approved"}), RemoteTraceEmitter(str(live_server.url), "writer", name="solo"):
-            sent, told = loop(is_async=True)
+            sent, told = way.run()
     finally:
         all_senders.close()
     assert (sent, told) == (["bob"], "sent to bob")
@@ -368,25 +235,21 @@ def test_what_an_agent_inside_of_a_tool_asks_is_asked_too() -> None:
     assert (sent, told_by(done), done["messages"][-1].text) == (["bob"], "done", "all done")
 
 
-async def test_a_decision_over_a_socket_goes_on_too(settings: Settings) -> None:
+@pytest.mark.parametrize("loop", [with_langchain, with_openai_agents, with_pydantic_ai])
+async def test_a_decision_over_a_socket_goes_on_too(loop: Callable[..., Outcome], settings: Settings) -> None:
     """As the viewer decides: it shows what was asked, and sends the hash of that."""
     settings.TRACE_STREAMING_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
     settings.TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
-    emitter = TraceEmitter("live")
-    graph = graph_with_middleware("batched", sent := Sent())
-    config = {**THREAD, "callbacks": [ours_langchain.TraceCallbackHandler(emitter)]}
-    async with connect("live?since=0", SUBPROTOCOL) as socket:
-        running = asyncio.create_task(ours_langchain.arun_with_approvals(graph, langgraph.ask("mail bob"), config))
-        async with asyncio.timeout(60):
-            asked: dict[str, Any] = {}
-            while not asked:
-                frame = await receive(socket)
-                found = [each for each in frame.get("events", ()) if each["event"] == "approval_requested"]
-                asked = found[0]["details"] if found else {}
-            said = {"approval_id": asked["approval_id"], "arguments_hash": asked["arguments_hash"]}
-            await socket.send_json_to({"type": "decide", "id": 1, "decision": "approved", **said})
-            done = await running
-    assert (sent, told_by(done)) == (["bob"], "sent to bob")
+    async with connect("live?since=0", SUBPROTOCOL) as socket, TraceEmitter("live"), asyncio.timeout(60):
+        running = asyncio.create_task(asyncio.to_thread(loop, True))
+        asked: dict[str, Any] = {}
+        while not asked:
+            frame = await receive(socket)
+            found = [each for each in frame.get("events", ()) if each["event"] == "approval_requested"]
+            asked = found[0]["details"] if found else {}
+        said = {"approval_id": asked["approval_id"], "arguments_hash": asked["arguments_hash"]}
+        await socket.send_json_to({"type": "decide", "id": 1, "decision": "approved", **said})
+        assert await running == (["bob"], "sent to bob")
 
 
 def test_a_graph_asks_in_its_own_words() -> None:

@@ -34,7 +34,7 @@ from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
 from trace_streaming.approvals import calling
 from trace_streaming.emitting.policies import problems
-from trace_streaming.models import Trace
+from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote.sender import all_senders
 
@@ -218,6 +218,35 @@ def test_a_human_approves_what_an_agent_does(page: str) -> None:
     assert "Sent." in str(result)
 
 
+BEHIND_THE_QUESTION = {
+    "langchain": ["['__interrupt__']", "['tools']"],
+    "openai-agents": ["raw_response_event", "Sent."],
+    "pydantic-ai": ["deferred_tool_requests", "Sent. "],
+}
+"""Some of what the examples print, in this order."""
+
+
+def test_a_stream_waits_for_a_human(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And goes on."""
+    if page == "pydantic-ai":
+        says_it_will_send()
+    with human(send_mail={"decision": "approved"}) as someone:
+        run(page, "streaming.py")
+    assert (SENT, len(someone.asked)) == (["bob"], 1)
+    said = capsys.readouterr().out.splitlines()
+    first, last = BEHIND_THE_QUESTION[page]
+    assert said.index(first) < said.index(last)
+
+
+@pytest.mark.parametrize("page", ["pydantic-ai"], indirect=True)
+def test_a_stream_that_ends_at_a_question_is_followed_by_another(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """When that is answered."""
+    says_it_will_send()
+    with human(send_mail={"decision": "approved"}) as someone:
+        run(page, "run_stream.py")
+    assert (SENT, len(someone.asked), capsys.readouterr().out) == (["bob"], 1, "Sent. \n")
+
+
 @pytest.mark.usefixtures("_loop")
 def test_one_process_asks_and_another_goes_on(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the human has decided: the decision calls it."""
@@ -249,6 +278,8 @@ def test_one_process_asks_and_another_goes_on(page: str, monkeypatch: pytest.Mon
     assert (SENT, Trace.objects.get().state) == (["bob"], "success")
     while (thread := calling.caller._thread) is not None:
         thread.join(60)
+    resume(Approval.objects.get().approval_id, "order-7")  # as it may be called, once more
+    assert SENT == ["bob"]
 
 
 @pytest.mark.parametrize("page", ["langchain"], indirect=True)

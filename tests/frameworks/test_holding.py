@@ -10,17 +10,17 @@ import pytest
 from agents import Agent as OpenAIAgent
 from agents import Runner, function_tool, set_trace_processors
 from langchain.agents import create_agent
-from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 from pydantic_ai import Agent
 from pytest_django import Settings
 
+from tests.frameworks import mailers
 from tests.frameworks.conftest import stored_of
 from tests.frameworks.humans import human
+from tests.frameworks.mailers import Outcome, Sent, outputs, returned, told_by
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
-from tests.frameworks.test_approvals import Outcome, Sent, returned
 from tests.frameworks.trees import parsed, shown, tree
 from trace_streaming import TraceEmitter
 from trace_streaming.integrations import holding
@@ -60,10 +60,6 @@ def langchain_agent(sent: Sent, *middleware: Any, **options: Any) -> Any:
     return create_agent(langgraph.model(*turns), [send_mail], middleware=middleware, name="solo", **options)
 
 
-def told_by(done: Any) -> str:
-    return " | ".join(each.text for each in done["messages"] if isinstance(each, ToolMessage))
-
-
 def with_langchain(emitter: Any = None) -> Outcome:
     agent = langchain_agent(sent := Sent(), ApprovalMiddleware())
     done = agent.invoke(langgraph.ask("mail bob"), {"callbacks": [TraceCallbackHandler(emitter)]})
@@ -74,6 +70,12 @@ def with_langchain_async(emitter: Any = None) -> Outcome:
     agent = langchain_agent(sent := Sent(), ApprovalMiddleware())
     done = asyncio.run(agent.ainvoke(langgraph.ask("mail bob"), {"callbacks": [TraceCallbackHandler(emitter)]}))
     return sent, told_by(done)
+
+
+def with_langchain_streamed(emitter: Any = None) -> Outcome:
+    agent = langchain_agent(sent := Sent(), ApprovalMiddleware())
+    given: Any = langgraph.ask("mail bob"), {"callbacks": [TraceCallbackHandler(emitter)]}
+    return sent, told_by(list(agent.stream(*given, stream_mode="values"))[-1])
 
 
 def openai_agent(sent: Sent, holds: Callable[[Any], Any]) -> Any:
@@ -90,15 +92,25 @@ def openai_agent(sent: Sent, holds: Callable[[Any], Any]) -> Any:
 def with_openai_agents(emitter: Any = None) -> Outcome:
     agent = openai_agent(sent := Sent(), require_approval)
     set_trace_processors([processor := TraceProcessor(emitter)])
-    done = asyncio.run(Runner.run(agent, "mail bob", hooks=processor.hooks))
-    items = done.to_input_list()
-    return sent, " | ".join(each["output"] for each in items if each.get("type") == "function_call_output")
+    return sent, outputs(asyncio.run(Runner.run(agent, "mail bob", hooks=processor.hooks)))
 
 
-def with_pydantic_ai(emitter: Any = None) -> Outcome:
+def with_openai_agents_streamed(emitter: Any = None) -> Outcome:
+    agent = openai_agent(sent := Sent(), require_approval)
+    set_trace_processors([processor := TraceProcessor(emitter)])
+
+    async def read() -> Any:
+        result = Runner.run_streamed(agent, "mail bob", hooks=processor.hooks)
+        async for _ in result.stream_events():
+            pass
+        return result
+
+    return sent, outputs(asyncio.run(read()))
+
+
+def pydantic_agent(sent: Sent, emitter: Any) -> Any:
     turns = [("send_mail", {"to": "bob"}, "c1")], "done"
     agent = Agent(pydantic_ai.scripted(*turns), name="solo", capabilities=[TraceCapability(emitter)])
-    sent = Sent()
 
     @agent.tool_plain
     def send_mail(to: str) -> str:
@@ -106,10 +118,30 @@ def with_pydantic_ai(emitter: Any = None) -> Outcome:
         sent.append(to)
         return f"sent to {to}"
 
+    return agent
+
+
+def with_pydantic_ai(emitter: Any = None) -> Outcome:
+    agent = pydantic_agent(sent := Sent(), emitter)
     return sent, returned(asyncio.run(agent.run("mail bob")).all_messages())
 
 
-RUNS = [with_langchain, with_langchain_async, with_openai_agents, with_pydantic_ai]
+def with_pydantic_ai_streamed(emitter: Any = None) -> Outcome:
+    agent = pydantic_agent(sent := Sent(), emitter)
+
+    async def read() -> Any:
+        async with agent.run_stream("mail bob") as result:
+            await result.get_output()
+        return result.all_messages()
+
+    return sent, returned(asyncio.run(read()))
+
+
+RUNS = [
+    *(with_langchain, with_langchain_async, with_langchain_streamed),
+    *(with_openai_agents, with_openai_agents_streamed),
+    *(with_pydantic_ai, with_pydantic_ai_streamed),
+]
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -145,7 +177,7 @@ def test_an_answer_stands_in_place_of_it(run: Callable[[], Outcome]) -> None:
         assert run() == ([], "I have called him.")
 
 
-@pytest.mark.parametrize("run", [run for run in RUNS if run is not with_openai_agents])
+@pytest.mark.parametrize("run", [run for run in RUNS if "openai" not in run.__name__])
 def test_what_is_edited_runs_so(run: Callable[[], Outcome]) -> None:
     """With a human's arguments."""
     with human(send_mail={"decision": "edited", "edited": {"to": "carol"}}):
@@ -219,10 +251,8 @@ def test_a_graph_that_is_resumed_in_a_tool_asks_once_for_it() -> None:
 
 def test_the_policy_says_how_loops_ask_too() -> None:
     """Of a tool that its framework asks for anyway."""
-    from tests.frameworks.test_approvals import with_langchain as with_loop
-
     with human(send_mail={"decision": "approved"}) as someone:
-        with_loop(False, risk_level="low", timeout=1)
+        mailers.with_langchain(False, risk_level="low", timeout=1)
     assert someone.asked[0]["risk_level"] == "critical"
 
 

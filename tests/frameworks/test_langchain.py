@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +24,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
-from tests.frameworks.scenarios.langgraph import ask, broken, lookup, model, says, search, send_mail, weather
+from tests.frameworks.scenarios.langgraph import FakeModel, ask, broken, lookup, model, says, search, send_mail, weather
 from tests.frameworks.trees import parsed, shown, tree
 from trace_streaming import TraceEmitter, event_emitted
 from trace_streaming.integrations.langchain import TraceCallbackHandler
@@ -207,6 +210,35 @@ def two_asked_and_one_answered(handler: Any) -> Any:
     return agent.invoke(Command(resume={bob: "yes"}), thread)
 
 
+def asked_by_a_model(handler: Any) -> Any:
+    class Asking(FakeModel):
+        def _generate(self, *args: Any, **options: Any) -> Any:
+            interrupt("which one?")
+            return super()._generate(*args, **options)
+
+    agent = create_agent(Asking(messages=iter([says("done")])), [], checkpointer=InMemorySaver())
+    thread = config(handler, configurable={"thread_id": "t"})
+    agent.invoke(ask("a"), thread)
+    return agent.invoke(Command(resume="the red one"), thread)
+
+
+def asked_by_a_retriever(handler: Any) -> Any:
+    class Asking(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+            return [Document(interrupt("which one?"))]
+
+    def answer(state: MessagesState) -> Any:
+        return {"messages": [Asking().invoke("tides")[0].page_content]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("answer", answer)
+    graph.add_edge(START, "answer")
+    compiled = graph.compile(name="finder", checkpointer=InMemorySaver())
+    thread = config(handler, configurable={"thread_id": "t"})
+    compiled.invoke(ask("a"), thread)
+    return compiled.invoke(Command(resume="the red one"), thread)
+
+
 SHAPES: dict[Callable[[Any], Any], str] = {
     graph_in_a_graph: """
         agent outer ok
@@ -278,6 +310,18 @@ SHAPES: dict[Callable[[Any], Any], str] = {
               tool send_mail ok
               llm fake-1 ok
           llm fake-1 ok""",
+    asked_by_a_model: """
+        agent LangGraph interrupted
+          llm fake-1 interrupted
+          approval fake-1 resumed
+        agent LangGraph ok
+          llm fake-1 ok""",
+    asked_by_a_retriever: """
+        agent finder interrupted
+          step Asking interrupted
+          approval Asking resumed
+        agent finder ok
+          step Asking ok""",
     asked_twice: """
         agent LangGraph interrupted
           llm fake-1 ok
@@ -493,3 +537,41 @@ def test_a_graph_goes_on_from_its_own_question() -> None:
     (answered,) = [e["details"] for e in emitter.events if e["event"] == "approval_received"]
     assert answered["approval_id"] == asked[1]["approval_id"]
     assert [each["arguments"] for each in asked] == [{"to": "bob"}, {"to": "al"}]
+
+
+WITHOUT_LANGGRAPH = """
+import sys
+sys.modules[sys.argv[1]] = None
+import django
+django.setup()
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
+from trace_streaming import TraceEmitter
+from trace_streaming.integrations.langchain import TraceCallbackHandler
+from trace_streaming.testing import capture_events
+
+assert TraceCallbackHandler.__bases__ == (BaseCallbackHandler,)
+
+@tool
+def search(query: str) -> str:
+    "Search."
+    return query
+
+emitter = TraceEmitter()
+chain = ChatPromptTemplate.from_messages([("user", "{query}")]) | (lambda prompt: {"query": "x"}) | search
+with capture_events():
+    assert chain.invoke({"query": "x"}, {"callbacks": [TraceCallbackHandler(emitter)]}) == "x"
+print(*(event["event"] for event in emitter.events))
+"""
+
+
+@pytest.mark.parametrize("missing", ["langgraph", "langgraph.callbacks"])
+def test_langchain_alone_suffices(missing: str) -> None:
+    """Where LangGraph is not there, or older than its callbacks."""
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
+    command = [sys.executable, "-c", WITHOUT_LANGGRAPH, missing]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.split() == ["agent_start", "tool_call_start", "tool_call_complete", "agent_complete"], (
+        done.stderr
+    )

@@ -11,9 +11,10 @@ from langchain.agents import create_agent
 from langchain_core.tools import tool
 from pytest_django import Settings
 
+from tests.frameworks.conftest import NewEmitter
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.test_consumers import connect, receive
-from trace_streaming import TraceEmitter
+from trace_streaming.emitting.contract import Emitter
 from trace_streaming.integrations.langchain import TraceCallbackHandler
 from trace_streaming.integrations.openai_agents import TraceProcessor
 from trace_streaming.integrations.pydantic_ai import TraceCapability
@@ -27,7 +28,7 @@ def _open_to_everybody(settings: Settings) -> None:
     settings.TRACE_STREAMING_PERMISSION_CLASSES = ["rest_framework.permissions.AllowAny"]
 
 
-async def with_langgraph(emitter: TraceEmitter) -> None:
+async def with_langgraph(emitter: Emitter) -> None:
     @tool
     async def slow(key: str) -> str:
         """Takes a minute."""
@@ -38,7 +39,7 @@ async def with_langgraph(emitter: TraceEmitter) -> None:
     await create_agent(model, [slow]).ainvoke(langgraph.ask("go"), {"callbacks": [TraceCallbackHandler(emitter)]})
 
 
-async def with_openai_agents(emitter: TraceEmitter) -> None:
+async def with_openai_agents(emitter: Emitter) -> None:
     @function_tool
     async def slow(key: str) -> str:
         """Takes a minute."""
@@ -50,7 +51,7 @@ async def with_openai_agents(emitter: TraceEmitter) -> None:
     await Runner.run(Agent("solo", model=model, tools=[slow]), "go", hooks=processor.hooks)
 
 
-async def with_pydantic_ai(emitter: TraceEmitter) -> None:
+async def with_pydantic_ai(emitter: Emitter) -> None:
     made = pydantic_ai.agent(pydantic_ai.scripted([("slow", {"key": "a"}, "c1")]), [TraceCapability(emitter)])
 
     @made.tool_plain
@@ -63,10 +64,10 @@ async def with_pydantic_ai(emitter: TraceEmitter) -> None:
 
 
 @pytest.mark.parametrize("run", [with_langgraph, with_openai_agents, with_pydantic_ai])
-async def test_the_start_of_a_slow_tool_is_on_a_socket_at_once(run: Any) -> None:
-    """With its arguments, a minute before its end."""
-    async with connect("live?since=0") as socket:
-        running = asyncio.create_task(run(TraceEmitter("live")))
+async def test_the_start_of_a_slow_tool_is_on_a_socket_at_once(run: Any, new_emitter: NewEmitter) -> None:
+    """With its arguments, a minute before its end, wherever it runs."""
+    async with connect("live?since=0", headers=[(b"authorization", b"Bearer writer")]) as socket:
+        running = asyncio.create_task(run(new_emitter("live")))
         async with asyncio.timeout(60):  # a second is what it may take; a busy machine takes longer
             while (event := await receive(socket)).get("event") != "tool_call_start":
                 pass

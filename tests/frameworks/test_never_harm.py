@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from time import monotonic
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from pytest_django import Settings
 
 from tests.frameworks.frameworks import CASES, Case
 from trace_streaming import TraceEmitter
 from trace_streaming.integrations.tracer import Tracer
+from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote import RemoteTraceEmitter
 from trace_streaming.remote.sender import all_senders
 from trace_streaming.testing import capture_events
@@ -144,3 +149,41 @@ def test_a_run_is_what_it_is_whatever_fails_here(
     lines = [record.getMessage() for record in caplog.records if record.name == LOG]
     assert (len(lines) >= bool(said), said in "".join(lines)) == (True, True), lines
     assert len(lines) <= 1
+
+
+@contextmanager
+def a_database_that_hangs() -> Iterator[dict[str, Any]]:
+    """Somebody else writes, and goes on writing."""
+    database = connections["default"].settings_dict["NAME"]
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield {}
+        assert not recorder.flush(0)
+        other.execute("ROLLBACK")
+    assert recorder.flush(30)
+
+
+@contextmanager
+def a_server_that_hangs() -> Iterator[dict[str, Any]]:
+    """It takes connections, and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        emitter = RemoteTraceEmitter(f"http://127.0.0.1:{server.getsockname()[1]}", "token")
+        yield {"emitter": emitter}
+        assert not emitter.flush(0)
+        emitter._sender.close(0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.scenario in {"sequential", "subagent", "handoffs"}], ids=str
+)
+@pytest.mark.parametrize("hanging", [a_database_that_hangs, a_server_that_hangs])
+def test_a_run_waits_for_nothing_of_ours(
+    case: Case, hanging: Callable[[], AbstractContextManager[dict[str, Any]]]
+) -> None:
+    """It is over while nothing of it can be stored; were one event waited for, that would take ten seconds and more."""
+    expected = comparable(case.run())
+    with hanging() as options:
+        adapter, started = case.adapter(**options), monotonic()
+        assert comparable(case.run(adapter)) == expected
+        assert monotonic() - started < 10

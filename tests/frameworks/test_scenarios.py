@@ -13,8 +13,7 @@ from agents import set_trace_processors
 from tests.frameworks.conftest import NewEmitter, stored
 from tests.frameworks.frameworks import ADAPTERS, CASES, SCENARIOS, Case
 from tests.frameworks.trees import Node, shown, tree, unordered
-from trace_streaming import TraceEmitter
-from trace_streaming.testing import capture_events
+from trace_streaming.emitting.contract import Emitter
 
 AT_ONCE = 4
 
@@ -29,9 +28,9 @@ def test_a_run_is_the_tree_that_it_is(case: Case, new_emitter: NewEmitter) -> No
     assert not emitter.ended
 
 
-def prepared(framework: str) -> Any:
+def prepared(framework: str, **options: Any) -> Any:
     """One adapter for all runs, as a scenario takes it; it has no emitter."""
-    adapter = ADAPTERS[framework]()
+    adapter = ADAPTERS[framework](**options)
     if framework == "openai_agents":
         set_trace_processors([adapter])
         return adapter.hooks
@@ -47,37 +46,40 @@ async def call(case: Case, adapter: Any) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_runs_in_threads_keep_apart(case: Case) -> None:
+def test_runs_in_threads_keep_apart(case: Case, new_emitter: NewEmitter) -> None:
     """Four of the same with one adapter: each tells the emitter of the block that it runs in."""
     adapter = prepared(case.framework)
 
-    def run() -> TraceEmitter:
-        with TraceEmitter() as emitter:
+    def run() -> Emitter:
+        with new_emitter() as emitter:
             asyncio.run(call(case, adapter))
         return emitter
 
-    with capture_events(), ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         emitters = [future.result(30) for future in [pool.submit(run) for _ in range(AT_ONCE)]]
     for emitter in emitters:
-        found = case.ordered(tree(emitter.events))
+        found = case.ordered(tree(stored(emitter)))
         assert found == case.expected, shown(found)
 
 
 @pytest.mark.parametrize("framework", ADAPTERS)
-def test_one_adapter_serves_all_runs_of_a_loop(framework: str) -> None:
+def test_one_adapter_serves_all_runs_of_a_loop(framework: str, new_emitter: NewEmitter) -> None:
     """Without any emitter each root run has a trace of its own; what was asked is answered where it was asked."""
-    adapter = prepared(framework)
+    made: list[Emitter] = []
+
+    def make(**options: Any) -> Emitter:
+        made.append(new_emitter(**options))
+        return made[-1]
+
+    adapter = prepared(framework, new_emitter=make)
     cases = [case for case in CASES if case.framework == framework for _ in range(AT_ONCE)]
 
     async def run_all() -> None:
         await asyncio.gather(*(call(case, adapter) for case in cases))
 
-    with capture_events() as events:
-        asyncio.run(run_all())
-    traces: dict[str, list[dict[str, Any]]] = {}
-    for event in events:
-        traces.setdefault(event["trace_id"], []).append(event)
-    found = [unordered(tree(of_one)) for of_one in traces.values()]
+    asyncio.run(run_all())
+    traces = {emitter.trace_id: stored(emitter) for emitter in made}
+    found = [unordered(tree(events)) for events in traces.values()]
     assert sorted(map(repr, found)) == sorted(map(repr, (each for case in cases for each in one_by_one(case))))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import operator
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from time import monotonic
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import pytest
 from agents import Agent, RunConfig, Runner, function_tool, set_trace_processors
@@ -17,15 +18,18 @@ from langchain.agents import create_agent
 from langchain_core.documents import Document
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import RetryPolicy
 from pydantic_ai.models.function import DeltaToolCall, FunctionModel
 from pytest_django import Settings
 
 from tests.frameworks.conftest import NewEmitter, stored
 from tests.frameworks.frameworks import ADAPTERS
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
-from tests.frameworks.trees import parsed, shown, tree
+from tests.frameworks.trees import parsed, shown, tree, unordered
 from trace_streaming import TraceEmitter
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.stopping import Listeners, Stop
@@ -350,6 +354,85 @@ def test_whatever_a_chain_comes_to(last: Any, way: str) -> None:
                 chain.invoke("go", config)
     found = tree(without_stops(emitter.events))
     assert found == parsed("agent RunnableSequence cancelled"), shown(found)
+
+
+class Walk(TypedDict):
+    been: Annotated[list[str], operator.add]
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+def test_a_node_does_not_begin_either(way: str) -> None:
+    """Of a graph that calls no model; what it has done by then is kept, and it goes on from there in another trace."""
+    with capture_events():
+        emitter = TraceEmitter()
+
+        def first(state: Walk) -> Any:
+            emitter.tell_stop(Stop())
+            return {"been": ["first"]}
+
+        graph = StateGraph(Walk)
+        graph.add_node("first", first)
+        graph.add_node("second", lambda state: {"been": ["second"]}, retry_policy=RetryPolicy(initial_interval=0.001))
+        graph.add_edge(START, "first").add_edge("first", "second")
+        compiled = graph.compile(checkpointer=InMemorySaver(), name="walk")
+        thread: Any = {"configurable": {"thread_id": "t"}}
+        config = thread | {"callbacks": [TraceCallbackHandler(emitter)]}
+
+        async def streamed() -> None:
+            async for _ in compiled.astream({"been": []}, config):
+                pass
+
+        ways: dict[str, Callable[[], Any]] = {
+            "invoke": lambda: compiled.invoke({"been": []}, config),
+            "ainvoke": lambda: asyncio.run(compiled.ainvoke({"been": []}, config)),
+            "stream": lambda: list(compiled.stream({"been": []}, config)),
+            "astream": lambda: asyncio.run(streamed()),
+        }
+        with pytest.raises(StopRequestedError):
+            ways[way]()
+        assert compiled.get_state(thread).values == {"been": ["first"]}
+        again = thread | {"callbacks": [TraceCallbackHandler(TraceEmitter())]}
+        assert compiled.invoke(None, again) == {"been": ["first", "second"]}
+    found = tree(without_stops(emitter.events))
+    assert found == parsed("agent walk cancelled"), shown(found)
+
+
+def test_nodes_that_run_beside_it_are_cancelled() -> None:
+    """One of them asks; in the graph inside of the other no node begins any more, so that nobody knows it for one."""
+    with capture_events():
+        emitter = TraceEmitter()
+        ran: list[str] = []
+        inner = StateGraph(Walk)
+        inner.add_node("never", lambda state: ran.append("never"))
+        inner.add_edge(START, "never")
+        begun, asked = threading.Event(), threading.Event()
+
+        def ask(state: Walk) -> Any:
+            assert begun.wait(60)
+            emitter.tell_stop(Stop())
+            asked.set()
+            return {"been": ["ask"]}
+
+        def wait(state: Walk, config: RunnableConfig) -> Any:
+            begun.set()
+            assert asked.wait(60)
+            return inner.compile(name="inner").invoke(state, config)
+
+        graph = StateGraph(Walk)
+        graph.add_node("ask", ask)
+        graph.add_node("wait", wait)
+        graph.add_edge(START, "ask").add_edge(START, "wait")
+        with pytest.raises(StopRequestedError):
+            graph.compile(name="walk").invoke({"been": []}, {"callbacks": [TraceCallbackHandler(emitter, steps=True)]})
+    assert ran == []
+    found = tree(without_stops(emitter.events))
+    assert unordered(found) == unordered(
+        parsed("""
+        agent walk cancelled
+          step ask ok
+          step wait cancelled
+            step inner cancelled""")
+    ), shown(found)
 
 
 def test_a_graph_inside_of_a_tool_ends_all_around_it() -> None:

@@ -148,7 +148,12 @@ def asking(
     token = questions_taken.set(taken)
     try:
         with emitter if is_own else nullcontext():
-            yield Asker(found, timeout, risk_level, waits, on_decision, taken)
+            try:
+                yield Asker(found, timeout, risk_level, waits, on_decision, taken)
+            except GeneratorExit:  # a stream that nobody reads to its end
+                if is_own:
+                    emitter.end("incomplete")
+                raise
     finally:
         questions_taken.reset(token)
 

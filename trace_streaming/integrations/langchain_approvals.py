@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing
+from typing import Any
 
-from langchain_core.callbacks import BaseCallbackManager
-
-from trace_streaming.emitting.decision import DECISIONS, Decision
-
-from .asking import Asker, Question, as_arguments, asking, reason
-from .holding import remember
-from .interrupts import edit_schema, is_call, is_review, tool_calls, words
-from .langchain_handler import TraceCallbackHandler
-
-WORDS: Final = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
-"""LangChain's, and ours."""
-_THEIRS: Final = {ours: theirs for theirs, ours in WORDS.items()} | {"timeout": "reject", "withdrawn": "reject"}
-_MOST: Final = 200
-"""Characters of an action."""
-
-Answer = Callable[[Decision], Any]
-"""Makes of a decision what an ``interrupt()`` of one's own returns."""
-
-
-def as_answer(decision: Decision) -> dict[str, Any]:
-    """What ``interrupt()`` returns where nothing else is said.
-
-    ``type`` is ``approve``, ``edit``, ``reject`` (a timeout, too) or ``respond``; ``args`` what to go on with, of the
-    first two; ``message`` what the human has said, if anything.
-    """
-    told: dict[str, Any] = {"type": _THEIRS[decision.decision]}
-    if decision.is_approved:
-        told["args"] = dict(decision.arguments)
-    return told | ({"message": said} if (said := reason(decision)) else {})
+from .langchain_loop import Answer, Loop, as_answer, last_result
+from .streams import aset_apart, set_apart
 
 
 def run_with_approvals(
@@ -67,21 +40,10 @@ def run_with_approvals(
     :raises ValueError: for a graph without a checkpointer
     :raises TypeError: for an emitter that cannot ask
     """
-    loop = _Loop(graph, config, answer)
-    with asking(
-        loop.tracer, **loop.of, timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
-    ) as asker:
-        state = graph.get_state(loop.config) if inputs is None else None
-        if state is not None and not state.next:
-            return state.values
-        is_new = state is None or not state.interrupts
-        result = graph.invoke(inputs, loop.config, **options) if is_new else _stopped(state)
-        while stops := loop.stops(graph.get_state(loop.config), asker):
-            resume = loop.resume(stops, asker.decide(_questions_of(stops), is_new=is_new))
-            if resume is None:
-                break
-            result, is_new = graph.invoke(resume, loop.config, **options), True
-        return result
+    loop = Loop(graph, config, answer)
+    with loop.asking(timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision) as asker:
+        results = [graph.invoke(turn, loop.config, **options) for turn in loop.turns(inputs, asker)]
+        return results[-1] if results else last_result(graph.get_state(loop.config))
 
 
 async def arun_with_approvals(
@@ -97,129 +59,58 @@ async def arun_with_approvals(
     **options: Any,
 ) -> Any:
     """Like :func:`run_with_approvals`, with ``ainvoke``."""
-    loop = _Loop(graph, config, answer)
-    with asking(
-        loop.tracer, **loop.of, timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
-    ) as asker:
-        state = await graph.aget_state(loop.config) if inputs is None else None
-        if state is not None and not state.next:
-            return state.values
-        is_new = state is None or not state.interrupts
-        result = await graph.ainvoke(inputs, loop.config, **options) if is_new else _stopped(state)
-        while stops := loop.stops(await graph.aget_state(loop.config), asker):
-            resume = loop.resume(stops, await asker.adecide(_questions_of(stops), is_new=is_new))
-            if resume is None:
-                break
-            result, is_new = await graph.ainvoke(resume, loop.config, **options), True
-        return result
+    loop = Loop(graph, config, answer)
+    with loop.asking(timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision) as asker:
+        results = [await graph.ainvoke(turn, loop.config, **options) async for turn in loop.aturns(inputs, asker)]
+        return results[-1] if results else last_result(await graph.aget_state(loop.config))
 
 
-def _stopped(state: Any) -> Any:
-    """What ``invoke`` returns of a graph that is interrupted."""
-    return {**state.values, "__interrupt__": list(state.interrupts)} if isinstance(state.values, dict) else state.values
+def stream_with_approvals(
+    graph: Any,
+    inputs: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    timeout: float = 300.0,
+    risk_level: str = "medium",
+    wait: bool = True,
+    on_decision: str = "",
+    answer: Answer = as_answer,
+    **options: Any,
+) -> Generator[Any]:
+    """Like :func:`run_with_approvals`, with ``stream``: what that yields, of one run after the other.
+
+    An interrupt is among it, as ever; the next piece comes when the human has decided, and none where nobody waits.
+    """
+    loop = Loop(graph, config, answer)
+
+    def stream() -> Generator[Any]:
+        with loop.asking(timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision) as asker:
+            for turn in loop.turns(inputs, asker):
+                yield from graph.stream(turn, loop.config, **options)
+
+    return set_apart(stream())
 
 
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    interrupt: Any
-    questions: Sequence[Question]
+def astream_with_approvals(
+    graph: Any,
+    inputs: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    timeout: float = 300.0,
+    risk_level: str = "medium",
+    wait: bool = True,
+    on_decision: str = "",
+    answer: Answer = as_answer,
+    **options: Any,
+) -> AsyncGenerator[Any]:
+    """Like :func:`stream_with_approvals`, with ``astream``."""
+    loop = Loop(graph, config, answer)
 
+    async def stream() -> AsyncGenerator[Any]:
+        with loop.asking(timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision) as asker:
+            async for turn in loop.aturns(inputs, asker):
+                async with aclosing(graph.astream(turn, loop.config, **options)) as pieces:
+                    async for piece in pieces:
+                        yield piece
 
-def _questions_of(stops: Sequence[_Stop]) -> list[Question]:
-    return [question for stop in stops for question in stop.questions]
-
-
-class _Loop:
-    """What both loops do."""
-
-    def __init__(self, graph: Any, config: Mapping[str, Any] | None, answer: Answer) -> None:
-        if not getattr(graph, "checkpointer", True):
-            raise ValueError("A graph that stops for a human needs a checkpointer: InMemorySaver() for one process")
-        handler, self.config = _with_handler(config, getattr(graph, "config", None))
-        self.tracer = handler._tracer
-        self._thread = str((self.config.get("configurable") or {}).get("thread_id", ""))
-        self._name = str(self.config.get("run_name") or getattr(graph, "name", None) or "graph")
-        self._answer = answer
-        self.of: dict[str, Any] = {"name": self._name, "conversation": self._thread or None}
-
-    def stops(self, state: Any, asker: Asker) -> list[_Stop]:
-        """Where the graph waits for an answer."""
-        calls = tool_calls(state.values)
-        return [
-            _Stop(each, list(self._questions(each, calls, asker.parent_of((self._thread, each.id)))))
-            for each in state.interrupts
-        ]
-
-    def _questions(self, interrupt: Any, calls: Sequence[Mapping[str, Any]], parent: str) -> Iterator[Question]:
-        value, key = interrupt.value, (self._thread, interrupt.id)
-        if is_review(value):
-            allowed = {each["action_name"]: each["allowed_decisions"] for each in value["review_configs"]}
-            left = list(calls)
-            for number, request in enumerate(value["action_requests"]):
-                name, args = request["name"], request["args"]
-                call = next((each for each in left if (each["name"], each["args"]) == (name, args)), {})
-                left = [each for each in left if each is not call]
-                may = [WORDS[word] for word in allowed[name]]
-                yield Question(name, args, (*key, number), may, call.get("id") or "", parent)
-        elif is_call(value):
-            schema = interrupt.response_schema
-            may = [WORDS[word] for word in WORDS if word in set(words(schema))] or list(DECISIONS)
-            call_id = value.get("tool_call_id") or ""
-            yield Question(value["name"], value["args"], key, may, call_id, parent, edit_schema(schema))
-        elif isinstance(value, Mapping) and isinstance(value.get("action"), str):
-            arguments = {name: each for name, each in value.items() if name != "action"}
-            yield Question(value["action"][:_MOST] or self._name, arguments, key, parent_call_id=parent)
-        else:
-            name = value[:_MOST] if isinstance(value, str) and value else self._name
-            yield Question(name, as_arguments(value), key, parent_call_id=parent)
-
-    def resume(self, stops: Sequence[_Stop], decisions: Sequence[Decision] | None) -> Any:
-        """The command with which the graph goes on; None where it cannot yet, or a timeout cannot be told."""
-        from langgraph.types import Command  # whoever has a graph has it
-
-        if decisions is None:
-            return None
-        left, answers = iter(decisions), {}
-        for question in _questions_of(stops):
-            remember(question.call_id)
-        for stop in stops:
-            decided = [(question, next(left)) for question in stop.questions]
-            if any(each.decision not in DECISIONS and "rejected" not in asked.allowed for asked, each in decided):
-                return None  # nobody's no: it cannot be told as a human's
-            value = stop.interrupt.value
-            if is_review(value):
-                answers[stop.interrupt.id] = {"decisions": [_decision(asked, each) for asked, each in decided]}
-            else:
-                (one,) = decided
-                answers[stop.interrupt.id] = _decision(*one) if is_call(value) else self._answer(one[1])
-        return Command(resume=answers)
-
-
-def _decision(asked: Question, decision: Decision) -> dict[str, Any]:
-    """In the middleware's form."""
-    told: dict[str, Any] = {"type": _THEIRS[decision.decision]}
-    if decision.decision == "edited":
-        told["edited_action"] = {"name": asked.action, "args": dict(decision.arguments)}
-    elif not decision.is_approved and (said := reason(decision)):
-        told["message"] = said
-    return told
-
-
-def _with_handler(
-    config: Mapping[str, Any] | None, bound: Mapping[str, Any] | None
-) -> tuple[TraceCallbackHandler, dict[str, Any]]:
-    """A run's handler, and its config with that; one of the graph's own counts."""
-    config = dict(config or {})
-    callbacks = config.get("callbacks")
-    for given in (callbacks, (bound or {}).get("callbacks")):
-        handlers = given.handlers if isinstance(given, BaseCallbackManager) else given or ()
-        for each in handlers:
-            if isinstance(each, TraceCallbackHandler):
-                return each, config
-    handler = TraceCallbackHandler()
-    if isinstance(callbacks, BaseCallbackManager):
-        config["callbacks"] = callbacks.copy()
-        config["callbacks"].add_handler(handler)
-    else:
-        config["callbacks"] = [*(callbacks or ()), handler]
-    return handler, config
+    return aset_apart(stream())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from trace_streaming.emitting.contract import Emitter
 
 from . import langchain_values as values
 from .holding import warn_if_free
-from .langchain_runs import LangChainRuns
+from .langchain_runs import LangChainRuns, is_node
 from .tracer import NewEmitter, Tracer, guarded
 
 try:  # told of interrupts that no exception carries, too
@@ -27,13 +27,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _stopping(hook: Callable[P, R]) -> Callable[P, R]:
-    """Before this hook the run ends where somebody asks it to stop."""
+def _stopping(hook: Callable[P, R], *, is_of_chains: bool = False) -> Callable[P, R]:
+    """Before this hook the run ends where somebody asks it to stop.
+
+    :param is_of_chains: of these it looks before the nodes of a graph alone
+    """
 
     @wraps(hook)
     def stop_or_begin(*args: P.args, **kwargs: P.kwargs) -> R:
         handler: Any = args[0]
-        handler._tracer.check_stop(handler._runs.get, kwargs.get("parent_run_id"))
+        if not is_of_chains or handler._tracer.safely(is_node, kwargs.get("tags")):
+            handler._tracer.check_stop(handler._runs.get, kwargs.get("parent_run_id"))
         return hook(*args, **kwargs)
 
     return stop_or_begin
@@ -42,10 +46,10 @@ def _stopping(hook: Callable[P, R]) -> Callable[P, R]:
 class TraceCallbackHandler(_Handler):
     """Hand it to a run, ``config={"callbacks": [handler]}``, or to any number of them, at the same time too.
 
-    Nothing of it raises, or changes a run, but that models, tools and retrievers do not begin any more where somebody
-    asks the run to stop: it ends with :class:`.StopRequestedError`. It asks nobody: where a graph is interrupted, the
-    agent and the tool are ``interrupted``, and what is asked is told as an approval, which is ``resumed`` when the
-    graph is.
+    Nothing of it raises, or changes a run, but that models, tools, retrievers and nodes of graphs do not begin any more
+    where somebody asks the run to stop: it ends with :class:`.StopRequestedError`. It asks nobody: where a graph is
+    interrupted, the agent and the tool are ``interrupted``, and what is asked is told as an approval, which is
+    ``resumed`` when the graph is.
 
     :param emitter: None: the :func:`~trace_streaming.current_emitter`; else a new one for each root run, named after
         it, of the conversation ``thread_id``, and ended with it
@@ -71,6 +75,7 @@ class TraceCallbackHandler(_Handler):
         self._tracer = tracer = Tracer("LangChain", emitter, owner, new_emitter, contents)
         self._runs = LangChainRuns(tracer, shows_steps=steps, is_told_of_graphs=hasattr(_Handler, "on_resume"))
 
+    @partial(_stopping, is_of_chains=True)
     @guarded
     def on_chain_start(self, serialized: Mapping[str, Any] | None, inputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A chain, a graph or a node begins."""

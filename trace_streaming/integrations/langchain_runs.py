@@ -18,6 +18,11 @@ _MOST_ASKED: Final = 1000
 """Questions that wait for an answer, of all runs of one handler; then the oldest are forgotten."""
 
 
+def is_node(tags: Iterable[str] | None) -> bool:
+    """Whether a chain with these tags is a node of a graph."""
+    return any(tag.startswith("graph:step:") for tag in tags or ())
+
+
 class LangChainRuns:
     """Of one handler.
 
@@ -75,14 +80,14 @@ class LangChainRuns:
             if not self._is_told_of_graphs:
                 self._answer(run, None)
             return
-        is_node = any(tag.startswith("graph:step:") for tag in tags or ())
-        if is_node and parent.kind == "step" and not parent.is_shown:  # it has nodes: it is a graph
+        is_one = is_node(tags)
+        if is_one and parent.kind == "step" and not parent.is_shown:  # it has nodes: it is a graph
             parent.kind = "agent"
             parent.told.clear()
             self._tracer.safely(self._tracer.show, parent, self._asked_for(parent.asked))
         run = self.begin("step", name, run_id, is_shown=False, **options)
-        run.told["kind"] = "node" if is_node else "chain"
-        run.asked = None if is_node else inputs
+        run.told["kind"] = "node" if is_one else "chain"
+        run.asked = None if is_one else inputs
 
     def _asked_for(self, inputs: Any) -> dict[str, Any]:
         return self._tracer.safely(lambda: self._tracer.content("input", asked_for(inputs))) or {}

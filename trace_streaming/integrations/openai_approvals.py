@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -15,6 +16,7 @@ from . import openai_values as values
 from .asking import Asker, Question, as_arguments, asking, reason
 from .holding import remember
 from .openai_processor import TraceHooks
+from .streams import aset_apart
 from .tracer import Tracer
 
 _ALLOWED: Final = ("approved", "rejected", "responded")
@@ -45,17 +47,14 @@ def run_with_approvals(
     :returns: the ``RunResult``; None of a ``RunState`` of which a decision is open still
     :raises TypeError: for an emitter that cannot ask
     """
-    with asking(
-        **_of(agent, options), timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
-    ) as asker:
-        result, is_new = None, not isinstance(inputs, RunState)
-        if is_new:
-            result = Runner.run_sync(agent, inputs, **options)
-        while stop := _Stop.of(inputs if result is None else result):
+    with _asking(agent, options, timeout, risk_level, wait, on_decision) as asker:
+        ended = inputs if isinstance(inputs, RunState) else Runner.run_sync(agent, inputs, **options)
+        while stop := _Stop.of(ended):
+            is_new = ended is not inputs
             if not stop.take(asker.decide(stop.questions(asker, is_new), is_new=is_new)):
                 break
-            result, is_new = Runner.run_sync(agent, stop.state, **options), True
-        return result
+            ended = Runner.run_sync(agent, stop.state, **options)
+        return None if ended is inputs else ended
 
 
 async def arun_with_approvals(
@@ -69,17 +68,52 @@ async def arun_with_approvals(
     **options: Any,
 ) -> Any:
     """Like :func:`run_with_approvals`, with ``Runner.run``."""
-    with asking(
-        **_of(agent, options), timeout=timeout, risk_level=risk_level, waits=wait, on_decision=on_decision
-    ) as asker:
-        result, is_new = None, not isinstance(inputs, RunState)
-        if is_new:
-            result = await Runner.run(agent, inputs, **options)
-        while stop := _Stop.of(inputs if result is None else result):
+    with _asking(agent, options, timeout, risk_level, wait, on_decision) as asker:
+        ended = inputs if isinstance(inputs, RunState) else await Runner.run(agent, inputs, **options)
+        while stop := _Stop.of(ended):
+            is_new = ended is not inputs
             if not stop.take(await asker.adecide(stop.questions(asker, is_new), is_new=is_new)):
                 break
-            result, is_new = await Runner.run(agent, stop.state, **options), True
-        return result
+            ended = await Runner.run(agent, stop.state, **options)
+        return None if ended is inputs else ended
+
+
+def astream_with_approvals(
+    agent: Any,
+    inputs: Any,
+    *,
+    timeout: float = 300.0,
+    risk_level: str = "medium",
+    wait: bool = True,
+    on_decision: str = "",
+    **options: Any,
+) -> AsyncGenerator[Any]:
+    """Like :func:`run_with_approvals`, with ``Runner.run_streamed``: each ``RunResultStreaming``, one after the other.
+
+    Read its ``stream_events()``; where it stops for a human, the next one comes when he has decided. The last one has
+    the ``final_output``. What was not read of one is not waited for any longer than its run takes.
+    """
+
+    async def runs() -> AsyncGenerator[Any]:
+        with _asking(agent, options, timeout, risk_level, wait, on_decision) as asker:
+            ended = inputs
+            if not isinstance(inputs, RunState):
+                yield (ended := Runner.run_streamed(agent, inputs, **options))
+                await _read(ended)
+            while stop := _Stop.of(ended):
+                is_new = ended is not inputs
+                if not stop.take(await asker.adecide(stop.questions(asker, is_new), is_new=is_new)):
+                    break
+                yield (ended := Runner.run_streamed(agent, stop.state, **options))
+                await _read(ended)
+
+    return aset_apart(runs())
+
+
+async def _read(result: Any) -> None:
+    """To its end, which says what it waits for."""
+    async for _ in result.stream_events():
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +157,16 @@ class _Stop:
         return decisions is not None
 
 
-def _of(agent: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def _asking(
+    agent: Any, options: Mapping[str, Any], timeout: float, risk_level: str, wait: bool, on_decision: str
+) -> AbstractContextManager[Asker]:
     hooks, config = options.get("hooks"), options.get("run_config")
-    tracer = hooks._tracer if isinstance(hooks, TraceHooks) else Tracer("the OpenAI Agents SDK")
-    return {"tracer": tracer, "name": agent.name, "conversation": getattr(config, "group_id", None)}
+    return asking(
+        hooks._tracer if isinstance(hooks, TraceHooks) else Tracer("the OpenAI Agents SDK"),
+        name=agent.name,
+        conversation=getattr(config, "group_id", None),
+        timeout=timeout,
+        risk_level=risk_level,
+        waits=wait,
+        on_decision=on_decision,
+    )
