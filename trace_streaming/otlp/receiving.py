@@ -1,0 +1,203 @@
+"""Spans that were sent become events: those of an agent, each inside of the nearest that is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final
+
+from rest_framework.exceptions import PermissionDenied, Throttled
+
+from trace_streaming.access.views import RETRY_SECONDS, StoreAwayError
+from trace_streaming.api import ingest
+from trace_streaming.conf import conf
+from trace_streaming.conventions.otel_spans import OtelSpan, time_of
+from trace_streaming.conventions.pending import begun
+from trace_streaming.conventions.shapes import STEP, Shape, name_of, shape_of
+from trace_streaming.conventions.telling import Told, conversation_of, details_of, end_of, start_of, user_of
+from trace_streaming.emitting.faces import MAX_NAME, Face
+from trace_streaming.emitting.project_events import make_event, redacted
+from trace_streaming.events import TraceEvent, check_trace_id
+from trace_streaming.events.texts import cut
+from trace_streaming.exceptions import InvalidTraceIdError
+from trace_streaming.models import Trace
+from trace_streaming.permissions import find_traces, may_add_events
+from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
+from trace_streaming.storage import hidden_values, left_out
+from trace_streaming.storage.pieces import batched
+from trace_streaming.storage.store import database
+
+from .endings import Root, roots_have_ended
+from .placing import Places, moves
+from .requests import Refusals, Request
+
+NOT_ALLOWED: Final = "the trace is not there, or may not be added to"
+_TRACES: Final = 400
+"""Asked for in one query."""
+
+
+class Run:
+    """What was sent of one trace."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.kept: list[tuple[OtelSpan, Shape]] = []
+        self.left: list[OtelSpan] = []
+
+    @property
+    def spans(self) -> Iterator[OtelSpan]:
+        """All of them."""
+        yield from (span for span, _ in self.kept)
+        yield from self.left
+
+
+def receive(asker: Any, sent: Request) -> Refusals:
+    """Store what was sent, and return what of it is refused.
+
+    :param asker: the request, with its user
+    :raises PermissionDenied: nothing of it may be added
+    :raises Throttled: the queue is full
+    :raises StoreAwayError: it could not be stored in time; what is sent again is stored once
+    """
+    if recorder.pending - recorder.pending_in_files + 2 * len(sent.spans) > conf.QUEUE_SIZE:
+        raise Throttled(wait=RETRY_SECONDS, detail="The queue is full.")
+    runs = _runs(asker, sent)
+    alias = database()
+    left = {(trace_id, span.span_id): span.parent_id for trace_id, run in runs.items() for span in run.left}
+    left_out.leave_out(alias, left)
+    places = Places(left)
+    asked = {(trace_id, span.parent_id) for trace_id, run in runs.items() for span, _ in run.kept if span.parent_id}
+    places.learn(alias, asked)
+    hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
+    told = [each for trace_id, run in runs.items() for each in _events(run, places, sent.refused)]
+    for run in runs.values():
+        if run.kept:
+            _begin(run, asker.user)
+    _store(told, sent.refused)
+    places.learn(alias, asked)  # others may have left out some meanwhile
+    _move(alias, runs, places, sent.refused)
+    roots_have_ended(alias, {trace_id: root for trace_id, run in runs.items() if (root := _root(run)) is not None})
+    return sent.refused
+
+
+def _runs(asker: Any, sent: Request) -> dict[str, Run]:
+    """By trace; without what may not be added."""
+    own = {span.trace_id: span.own_trace for span in sent.spans if span.own_trace}
+    named: dict[str, list[OtelSpan]] = {}
+    for span in sent.spans:
+        try:
+            trace_id = check_trace_id(own.get(span.trace_id, span.trace_id))
+        except InvalidTraceIdError as error:
+            sent.refused.add(error)
+        else:
+            named.setdefault(trace_id, []).append(span)
+    runs: dict[str, Run] = {}
+    for chunk in batched(named, _TRACES):
+        traces = find_traces(chunk)
+        for trace_id in chunk:
+            trace = traces.get(trace_id) or Trace(trace_id=trace_id)
+            if may_add_events(asker, trace):
+                runs[trace_id] = _run(trace, named[trace_id])
+            else:
+                for _ in named[trace_id]:
+                    sent.refused.add(NOT_ALLOWED)
+    if named and not runs:
+        raise PermissionDenied
+    return runs
+
+
+def _run(trace: Trace, spans: Iterable[OtelSpan]) -> Run:
+    run = Run(trace)
+    for span in spans:
+        begun_span = begun(span)
+        each = span if begun_span is None else begun_span
+        shape = shape_of(each) or (Shape(STEP) if conf.OTLP_ALL_SPANS else None)
+        if shape is not None:
+            run.kept.append((each, shape))
+        elif begun_span is None:
+            run.left.append(each)
+    return run
+
+
+def _events(run: Run, places: Places, refused: Refusals) -> Iterator[TraceEvent]:
+    """Two for each span that is kept, in the order of their times."""
+    trace_id = run.trace.trace_id
+    events: list[TraceEvent] = []
+    for span, shape in run.kept:
+        try:
+            events += [_made(trace_id, each) for each in _told(span, shape, places.above(trace_id, span.parent_id))]
+        except ValueError as error:
+            refused.add(error)
+    yield from sorted(events, key=attrgetter("timestamp"))
+
+
+def _told(span: OtelSpan, shape: Shape, parent: str) -> list[Told]:
+    details = details_of(span, shape)
+    if not span.end_ns:
+        return [start_of(span, shape, parent, details)]
+    return [start_of(span, shape, parent), end_of(span, shape, parent, details, tracebacks=conf.TRACEBACKS)]
+
+
+def _made(trace_id: str, told: Told) -> TraceEvent:
+    at, event_id = told.timestamp, told.event_id
+    return make_event(trace_id, told.event, told.details, told.status, timestamp=at, event_id=event_id)[0]
+
+
+def _begin(run: Run, user: Any) -> None:
+    """Say what the trace is called, and whose it is, where that is news."""
+    trace = run.trace
+    root = next(((span, shape) for span, shape in run.kept if not span.parent_id), None)
+    conversation = next(filter(None, map(conversation_of, run.spans)), "")
+    known = {"user": next(filter(None, map(user_of, run.spans)), None), "service": None}
+    known["service"] = next((span.resource.get("service.name") for span, _ in run.kept), None)
+    metadata = {key: value for key, value in known.items() if value is not None and key not in trace.metadata}
+    face = Face(
+        None if root is None else cut(name_of(*root), MAX_NAME),
+        cut(conversation, MAX_NAME) if conversation else None,
+    )
+    shown = face.redacted(partial(redacted, trace_id=trace.trace_id))
+    is_news = shown.name not in {None, trace.name} or shown.conversation not in {None, trace.conversation}
+    if trace.pk is None or metadata or is_news:
+        ingest.begin(trace, user, metadata or None, face)
+
+
+def _store(events: Sequence[TraceEvent], refused: Refusals) -> None:
+    """Emit them, and wait until they are stored."""
+    if not events:
+        return
+    shed, full = recorder.shed, 0
+    with recorder.refusals() as lost:
+        for event in events:
+            if not ingest.announced(event):
+                full += 1
+                refused.add(ingest.FULL)
+        is_flushed = conf.RECORDER == "inline" or recorder.flush(SYNC_SECONDS)
+    mine = set(map(id, events))
+    for record in lost:
+        if id(record) in mine:
+            refused.add(ingest.REFUSED)
+    if not is_flushed or recorder.shed != shed + full:
+        raise StoreAwayError
+
+
+def _move(alias: str, runs: dict[str, Run], places: Places, refused: Refusals) -> None:
+    """Tell the right place of what was stored with another: because its parent is left out, and came later."""
+    told: list[TraceEvent] = []
+    for trace_id, run in runs.items():
+        spans = {span.span_id for span in run.left}
+        parents = {span.parent_id for span, _ in run.kept if span.parent_id}
+        spans |= {parent for parent in parents if places.above(trace_id, parent) != parent}
+        if spans:
+            told += [_made(trace_id, each) for each in moves(alias, places, trace_id, spans)]
+    if told:
+        _store(told, refused)
+
+
+def _root(run: Run) -> Root | None:
+    """The last of the roots that have ended; that of a trace which may never begin, too."""
+    ended = [span for span in run.spans if not span.parent_id and span.end_ns]
+    if not ended:
+        return None
+    last = max(ended, key=attrgetter("end_ns"))
+    return Root("error" if last.is_failed else "success", time_of(last.end_ns))
