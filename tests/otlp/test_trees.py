@@ -63,7 +63,7 @@ def wipe() -> None:
 def totals() -> dict[str, Any]:
     """What is added up of the trace, and its times."""
     names = ("started_at", "last_event_at", "error_count", "model_calls", "tool_calls", "input_tokens", "output_tokens")
-    return Trace.objects.values(*names, "name", "state", "ended_at").get()
+    return dict(Trace.objects.values(*names, "name", "state", "ended_at").get())
 
 
 TOTALS = {
