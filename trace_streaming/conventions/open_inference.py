@@ -39,6 +39,12 @@ def details(said: Attributes, kind: str) -> dict[str, Any]:
     return known(told)
 
 
+def asked_model(said: Attributes) -> str:
+    """The model that was asked for; ``llm.model_name`` is the one that has answered, once it has."""
+    settings = parsed(said.get("llm.invocation_parameters"))
+    return text(settings, "model", "model_name") if isinstance(settings, Mapping) else ""
+
+
 def _value(said: Attributes, which: str) -> Any:
     return parsed(said.get(f"{which}.value"))
 
@@ -46,7 +52,7 @@ def _value(said: Attributes, which: str) -> Any:
 def _model(said: Attributes) -> dict[str, Any]:
     parsed_settings = parsed(said.get("llm.invocation_parameters"))
     settings: Mapping[str, Any] = parsed_settings if isinstance(parsed_settings, Mapping) else {}
-    asked = text(settings, "model", "model_name") or text(said, "llm.model_name")
+    asked = asked_model(said) or text(said, "llm.model_name")
     told: dict[str, Any] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.request.model": asked or None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
+from . import open_inference
 from .otel_spans import OtelSpan
 from .values import text
 
@@ -51,7 +52,7 @@ _TRACELOOP: Final = {"workflow": _AGENT, "agent": _AGENT, "tool": _TOOL, "task":
 _VERCEL_MODEL: Final = frozenset({"doGenerate", "doStream"})
 _NAMES: Final = re.compile(
     r"(chat|text_completion|generate_content|invoke_agent|invoke_workflow|execute_tool|embeddings|create_agent)"
-    r"(?: ([^/].*))?|tools/call (\S+)",
+    r"(?: ([^/].*))?|(?:MCP send )?tools/call (\S+)",
     re.DOTALL,
 )
 """Names of spans as the conventions have them: the operation, and of what."""
@@ -87,8 +88,8 @@ def name_of(span: OtelSpan, shape: Shape) -> str:
     rest = "" if named is None else named[2] or named[3] or ""
     match shape.kind:
         case "llm_call":
-            model = text(said, "gen_ai.request.model", "llm.model_name", "ai.model.id", "gen_ai.response.model")
-            return model or rest or span.name
+            asked = text(said, "gen_ai.request.model", "ai.model.id") or open_inference.asked_model(said)
+            return asked or text(said, "llm.model_name", "gen_ai.response.model") or rest or span.name
         case "tool_call":
             told = text(said, "gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.tool.name")
             return told or text(said, "traceloop.entity.name") or rest or span.name
