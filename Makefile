@@ -20,7 +20,7 @@ demo: .venv/site ## serve the demonstration: recorded agent runs stream into a p
 test: .venv/site ## run the tests that need nothing but Python, in some minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not thorough"
 
-test-all: test ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
+test-all: test .venv/node/made ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
 	$(BIN)/python -m pytest $(PARALLEL) -m thorough
 
 test-frameworks: .venv/frameworks/$(FRAMEWORKS)/made ## run the adapters with the real frameworks; FRAMEWORKS=newest: with their newest versions
@@ -121,6 +121,12 @@ clean: ## remove what was made
 	@touch $@
 
 FORCE:
+
+# Where there is no npm, the tests that need it are skipped.
+.venv/node/made: tests/live/node/package-lock.json | .venv/python
+	@mkdir -p $(@D) && cp tests/live/node/package*.json $(@D)
+	@! command -v npm > /dev/null || npm ci --prefix $(@D) --silent --no-audit --no-fund
+	@touch $@
 
 .venv/peers/made: bench/requirements-peers.txt | .venv/python
 	$(PYTHON) -m venv .venv/peers

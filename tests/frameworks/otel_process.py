@@ -78,7 +78,8 @@ def scenarios(framework: str, provider: TracerProvider) -> dict[str, Callable[[]
 
 def main(library: str, framework: str, how: str, url: str) -> None:
     os.environ |= {
-        "LANGSMITH_TRACING": "false", "TRACELOOP_TELEMETRY": "false",  # nothing may reach another host
+        "LANGSMITH_TRACING": "false",
+        "TRACELOOP_TELEMETRY": "false",  # nothing may reach another host
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
         "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
     }
