@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 
 TRACE_ATTRIBUTE: Final = "trace_streaming.trace_id"
 """Of a resource or a span: the trace of this app that it belongs to, if that is not the span's own."""
+NAME_ATTRIBUTE: Final = "trace_streaming.trace_name"
+"""Of a resource: what the trace is called."""
 NO_PARENT: Final = "0" * 16
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"(?!0{16})[0-9a-f]{16}")

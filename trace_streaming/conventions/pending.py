@@ -1,6 +1,6 @@
-"""Pending spans of Logfire: sent at a span's start, as spans of their own inside of it.
+"""Spans that have only begun: pending ones of Logfire, and those that this app has exported while they were open.
 
-https://logfire.pydantic.dev/docs/: they are exported to whoever wants to see a span before it ends.
+https://logfire.pydantic.dev/docs/: Logfire sends one at a span's start, as a span of its own inside of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from .values import text
 
 
 def begun(span: OtelSpan) -> OtelSpan | None:
-    """The span that a pending one stands for, as it is at its start; None for one that is not pending."""
+    """The span that it stands for, as it is at its start; None for one that has ended."""
+    if span.attributes.get("trace_streaming.outcome") == "open":
+        return span._replace(end_ns=0)
     if span.attributes.get("logfire.span_type") != "pending_span" or not span.parent_id:
         return None
     above = text(span.attributes, "logfire.pending_parent_id")

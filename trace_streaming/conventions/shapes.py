@@ -13,6 +13,7 @@ from .otel_spans import OtelSpan
 from .values import text
 
 AGENT, MODEL, TOOL, STEP = "agent", "llm_call", "tool_call", "step"
+KINDS: Final = frozenset({AGENT, MODEL, TOOL, STEP})
 
 
 class Shape(NamedTuple):
@@ -63,6 +64,13 @@ AGENT_SCOPES: Final = ("openinference.instrumentation.", "opentelemetry.instrume
 def shape_of(span: OtelSpan) -> Shape | None:
     """What it is; None where it is none of an agent's."""
     said = span.attributes
+    if (kind := text(said, "trace_streaming.kind")) in KINDS:  # exported by this app
+        return Shape(kind, text(said, "trace_streaming.step"))
+    return _by_dialect(span) or _by_words(said) or _by_name(span)
+
+
+def _by_dialect(span: OtelSpan) -> Shape | None:
+    said = span.attributes
     if "mcp.method.name" in said and not text(said, "gen_ai.operation.name"):
         return _TOOL if said["mcp.method.name"] == "tools/call" else Shape(STEP, "mcp")
     if operation := text(said, "gen_ai.operation.name", "llm.request.type"):
@@ -73,7 +81,7 @@ def shape_of(span: OtelSpan) -> Shape | None:
         return _TRACELOOP.get(kind) or Shape(STEP, kind)
     if operation := text(said, "ai.operationId"):
         return _of_vercel(operation)
-    return _by_words(said) or _by_name(span)
+    return None
 
 
 def is_surely_an_agents(span: OtelSpan) -> bool:
@@ -84,6 +92,8 @@ def is_surely_an_agents(span: OtelSpan) -> bool:
 def name_of(span: OtelSpan, shape: Shape) -> str:
     """What it is called here: the model, the tool, the agent; else by the span's name."""
     said = span.attributes
+    if exported := text(said, "trace_streaming.name"):
+        return exported
     named = _NAMES.fullmatch(span.name)
     rest = "" if named is None else named[2] or named[3] or ""
     match shape.kind:

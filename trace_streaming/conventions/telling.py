@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from trace_streaming.events import possible_ms
+from trace_streaming.events.pairs import OUTCOMES
+
 from . import gen_ai, open_inference, traceloop, vercel
 from .otel_spans import NO_PARENT, OtelSpan, time_of
 from .shapes import STEP, TOOL, Shape, name_of
-from .values import Attributes, first, known, text
+from .values import Attributes, first, known, parsed, text
 
 MAX_STACKTRACE: Final = 8 * 1024
 """Characters of the end of one."""
@@ -106,18 +109,33 @@ def end_of(span: OtelSpan, shape: Shape, parent: str, details: Mapping[str, Any]
     :param tracebacks: whether an error is told with where it came from
     """
     told = {**_identity(span, shape, parent), **details}
-    if span.end_ns >= span.start_ns:
+    if (exported_ms := possible_ms(span.attributes.get("trace_streaming.duration_ms"))) is not None:
+        told["duration_ms"] = exported_ms
+    elif span.end_ns >= span.start_ns:
         told["duration_ms"] = (span.end_ns - span.start_ns) // 1000 / 1000
     name, status = f"{shape.kind}_complete", "success"
     failed = _failed(span)
-    if (outcome := _OUTCOMES.get(str(failed.get("error_type", "")).rpartition(".")[2])) is not None:
-        told["outcome"], status = outcome, "warning"
+    exported = text(span.attributes, "trace_streaming.outcome")
+    outcome = _OUTCOMES.get(str(failed.get("error_type", "")).rpartition(".")[2])
+    if outcome is not None or exported in OUTCOMES:
+        told["outcome"], status = outcome or exported, "warning"
     elif span.is_failed:
         if not tracebacks:
             failed.pop("traceback", None)
         told |= failed
         name, status = f"{shape.kind}_error", "error"
     return Told(name, told, status, time_of(span.end_ns), end_id(span.span_id))
+
+
+def single_of(span: OtelSpan, parent: str) -> Told | None:
+    """An event that is no span, of one that this app has exported; None for all others."""
+    said = span.attributes
+    details = parsed(said.get("trace_streaming.details"))
+    if not (name := text(said, "trace_streaming.event")) or not isinstance(details, Mapping):
+        return None
+    told = {**details, **({"parent_call_id": parent} if parent else {})}
+    status = text(said, "trace_streaming.status") or "pending"
+    return Told(name, told, status, time_of(span.start_ns), f"{span.span_id}.event")
 
 
 def moved(event: str, call_id: str, name: str, parent: str, at: datetime) -> Told:

@@ -12,10 +12,11 @@ from rest_framework.exceptions import PermissionDenied, Throttled
 from trace_streaming.access.views import RETRY_SECONDS, StoreAwayError
 from trace_streaming.api import ingest
 from trace_streaming.conf import conf
-from trace_streaming.conventions.otel_spans import OtelSpan, time_of
+from trace_streaming.conventions.otel_spans import NAME_ATTRIBUTE, OtelSpan, time_of
 from trace_streaming.conventions.pending import begun
 from trace_streaming.conventions.shapes import STEP, Shape, name_of, shape_of
-from trace_streaming.conventions.telling import Told, conversation_of, details_of, end_of, start_of, user_of
+from trace_streaming.conventions.telling import Told, conversation_of, details_of, end_of, single_of, start_of, user_of
+from trace_streaming.conventions.values import text
 from trace_streaming.emitting.faces import MAX_NAME, Face
 from trace_streaming.emitting.project_events import make_event, redacted
 from trace_streaming.events import TraceEvent, check_trace_id
@@ -44,12 +45,15 @@ class Run:
         self.trace = trace
         self.kept: list[tuple[OtelSpan, Shape]] = []
         self.left: list[OtelSpan] = []
+        self.singles: list[OtelSpan] = []
+        """Events that are no spans, which this app has exported."""
 
     @property
     def spans(self) -> Iterator[OtelSpan]:
         """All of them."""
         yield from (span for span, _ in self.kept)
         yield from self.left
+        yield from self.singles
 
 
 def receive(asker: Any, sent: Request) -> Refusals:
@@ -72,7 +76,7 @@ def receive(asker: Any, sent: Request) -> Refusals:
     hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
     told = [each for trace_id, run in runs.items() for each in _events(run, places, sent.refused)]
     for run in runs.values():
-        if run.kept:
+        if run.kept or run.singles:
             _begin(run, asker.user)
     _store(told, sent.refused)
     places.learn(alias, asked)  # others may have left out some meanwhile
@@ -112,6 +116,9 @@ def _run(trace: Trace, spans: Iterable[OtelSpan]) -> Run:
     for span in spans:
         begun_span = begun(span)
         each = span if begun_span is None else begun_span
+        if single_of(each, "") is not None:
+            run.singles.append(each)
+            continue
         shape = shape_of(each) or (Shape(STEP) if conf.OTLP_ALL_SPANS else None)
         if shape is not None:
             run.kept.append((each, shape))
@@ -129,6 +136,17 @@ def _events(run: Run, places: Places, refused: Refusals) -> Iterator[TraceEvent]
             events += [_made(trace_id, each) for each in _told(span, shape, places.above(trace_id, span.parent_id))]
         except ValueError as error:
             refused.add(error)
+    singles: dict[int, TraceEvent] = {}
+    for index, span in enumerate(run.singles):
+        try:
+            if (told := single_of(span, places.above(trace_id, span.parent_id))) is not None:
+                singles[index] = _made(trace_id, told)
+        except ValueError as error:
+            refused.add(error)
+    for index in ingest.told_by_the_server(singles):
+        del singles[index]
+        refused.add(ingest.TOLD)
+    events += singles.values()
     yield from sorted(events, key=attrgetter("timestamp"))
 
 
@@ -147,13 +165,15 @@ def _made(trace_id: str, told: Told) -> TraceEvent:
 def _begin(run: Run, user: Any) -> None:
     """Say what the trace is called, and whose it is, where that is news."""
     trace = run.trace
-    root = next(((span, shape) for span, shape in run.kept if not span.parent_id), None)
+    roots = sorted((span.start_ns, name_of(span, shape)) for span, shape in run.kept if not span.parent_id)
+    named = (*(text(span.resource, NAME_ATTRIBUTE) for span in run.spans), *(name for _, name in roots))
+    name = next(filter(None, named), "")
     conversation = next(filter(None, map(conversation_of, run.spans)), "")
     known = {"user": next(filter(None, map(user_of, run.spans)), None), "service": None}
     known["service"] = next((span.resource.get("service.name") for span, _ in run.kept), None)
     metadata = {key: value for key, value in known.items() if value is not None and key not in trace.metadata}
     face = Face(
-        None if root is None else cut(name_of(*root), MAX_NAME),
+        cut(name, MAX_NAME) if name else None,
         cut(conversation, MAX_NAME) if conversation else None,
     )
     shown = face.redacted(partial(redacted, trace_id=trace.trace_id))
@@ -196,7 +216,8 @@ def _move(alias: str, runs: dict[str, Run], places: Places, refused: Refusals) -
 
 def _root(run: Run) -> Root | None:
     """The last of the roots that have ended; that of a trace which may never begin, too."""
-    ended = [span for span in run.spans if not span.parent_id and span.end_ns]
+    spans = (*(span for span, _ in run.kept), *run.left)
+    ended = [span for span in spans if not span.parent_id and span.end_ns]
     if not ended:
         return None
     last = max(ended, key=attrgetter("end_ns"))
