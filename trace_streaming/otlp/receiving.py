@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -17,6 +17,7 @@ from trace_streaming.conventions.pending import begun
 from trace_streaming.conventions.shapes import STEP, Shape, name_of, shape_of
 from trace_streaming.conventions.telling import Told, conversation_of, details_of, end_of, single_of, start_of, user_of
 from trace_streaming.conventions.values import text
+from trace_streaming.emitting.event_factory import earlier_part
 from trace_streaming.emitting.faces import MAX_NAME, Face
 from trace_streaming.emitting.project_events import make_event, redacted
 from trace_streaming.events import TraceEvent, check_trace_id
@@ -70,6 +71,7 @@ def receive(asker: Any, sent: Request) -> Refusals:
     alias = database()
     left = {(trace_id, span.span_id): span.parent_id for trace_id, run in runs.items() for span in run.left}
     left_out.leave_out(alias, left)
+    begun = left_out.begun(alias, [trace_id for trace_id, run in runs.items() if run.left])
     places = Places(left)
     asked = {(trace_id, span.parent_id) for trace_id, run in runs.items() for span, _ in run.kept if span.parent_id}
     places.learn(alias, asked)
@@ -80,7 +82,7 @@ def receive(asker: Any, sent: Request) -> Refusals:
             _begin(run, asker.user)
     _store(told, sent.refused)
     places.learn(alias, asked)  # others may have left out some meanwhile
-    _move(alias, runs, places, sent.refused)
+    _move(alias, runs, begun, places, sent.refused)
     roots_have_ended(alias, {trace_id: root for trace_id, run in runs.items() if (root := _root(run)) is not None})
     return sent.refused
 
@@ -133,7 +135,7 @@ def _events(run: Run, places: Places, refused: Refusals) -> Iterator[TraceEvent]
     events: list[TraceEvent] = []
     for span, shape in run.kept:
         try:
-            events += [_made(trace_id, each) for each in _told(span, shape, places.above(trace_id, span.parent_id))]
+            events += _made_of(trace_id, span, shape, places.above(trace_id, span.parent_id))
         except ValueError as error:
             refused.add(error)
     singles: dict[int, TraceEvent] = {}
@@ -150,16 +152,21 @@ def _events(run: Run, places: Places, refused: Refusals) -> Iterator[TraceEvent]
     yield from sorted(events, key=attrgetter("timestamp"))
 
 
-def _told(span: OtelSpan, shape: Shape, parent: str) -> list[Told]:
+def _made_of(trace_id: str, span: OtelSpan, shape: Shape, parent: str) -> list[TraceEvent]:
     details = details_of(span, shape)
     if not span.end_ns:
-        return [start_of(span, shape, parent, details)]
-    return [start_of(span, shape, parent), end_of(span, shape, parent, details, tracebacks=conf.TRACEBACKS)]
+        return [_made(trace_id, start_of(span, shape, parent, details))]
+    start, told = start_of(span, shape, parent), end_of(span, shape, parent, details, tracebacks=conf.TRACEBACKS)
+    end, shown = make_event(trace_id, *told[:3], timestamp=told.timestamp, event_id=told.event_id)
+    at, event_id = start.timestamp, start.event_id
+    begun = earlier_part(
+        end, shown, start.details, start.event, extra_events=conf.EXTRA_EVENTS, timestamp=at, event_id=event_id
+    )
+    return [begun, end]
 
 
 def _made(trace_id: str, told: Told) -> TraceEvent:
-    at, event_id = told.timestamp, told.event_id
-    return make_event(trace_id, told.event, told.details, told.status, timestamp=at, event_id=event_id)[0]
+    return make_event(trace_id, *told[:3], timestamp=told.timestamp, event_id=told.event_id)[0]
 
 
 def _begin(run: Run, user: Any) -> None:
@@ -201,11 +208,14 @@ def _store(events: Sequence[TraceEvent], refused: Refusals) -> None:
         raise StoreAwayError
 
 
-def _move(alias: str, runs: dict[str, Run], places: Places, refused: Refusals) -> None:
-    """Tell the right place of what was stored with another: because its parent is left out, and came later."""
+def _move(alias: str, runs: dict[str, Run], begun: Container[str], places: Places, refused: Refusals) -> None:
+    """Tell the right place of what was stored with another: because its parent is left out, and came later.
+
+    :param begun: traces that were there when what is left out was remembered; who has begun one since, has seen that
+    """
     told: list[TraceEvent] = []
     for trace_id, run in runs.items():
-        spans = {span.span_id for span in run.left}
+        spans = {span.span_id for span in run.left} if trace_id in begun else set()
         parents = {span.parent_id for span, _ in run.kept if span.parent_id}
         spans |= {parent for parent in parents if places.above(trace_id, parent) != parent}
         if spans:

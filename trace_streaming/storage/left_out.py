@@ -11,12 +11,15 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import orjson
+from django.db import connections, transaction
 from django.db.models import Q
+from django.db.models.constants import OnConflict
 
+from trace_streaming.events import format_timestamp
 from trace_streaming.models import EndedRoot, Event, LeftOutSpan, Trace, stored_now
 
 from .pieces import batched
-from .times import as_utc
+from .times import as_utc, time_column
 
 KEPT: Final = timedelta(days=1)
 """What comes later does not find its place."""
@@ -43,10 +46,32 @@ class Child(NamedTuple):
 
 
 def leave_out(alias: str, spans: Mapping[Place, str]) -> None:
-    """Remember them, and what each is inside of; those that are known stay as they are."""
-    rows = [LeftOutSpan(trace_id=trace, span_id=span, parent_id=parent) for (trace, span), parent in spans.items()]
-    if rows:
-        LeftOutSpan.objects.using(alias).bulk_create(rows, batch_size=_CHUNK, ignore_conflicts=True)
+    """Remember them, and what each is inside of; those that are known stay as they are.
+
+    ``bulk_create`` takes seven times as long.
+    """
+    if not spans:
+        return
+    connection = connections[alias]
+    now = time_column(connection)(format_timestamp(as_utc(stored_now())))
+    rows = [(trace, span, parent, now) for (trace, span), parent in spans.items()]
+    ops, ignore = connection.ops, OnConflict.IGNORE
+    sql = (
+        f"{ops.insert_statement(on_conflict=ignore)} {ops.quote_name(LeftOutSpan._meta.db_table)}"
+        f" (trace_id, span_id, parent_id, stored_at) VALUES (%s, %s, %s, %s)"
+        f" {ops.on_conflict_suffix_sql([], ignore, [], [])}"
+    )
+    with connection.cursor() as cursor, transaction.atomic(using=alias):
+        cursor.executemany(sql, rows)
+
+
+def begun(alias: str, trace_ids: Iterable[str]) -> set[str]:
+    """Those of the traces that are there."""
+    return {
+        trace_id
+        for chunk in batched(trace_ids, _CHUNK)
+        for trace_id in Trace.objects.using(alias).filter(trace_id__in=chunk).values_list("trace_id", flat=True)
+    }
 
 
 def parents(alias: str, asked: Collection[Place]) -> dict[Place, str]:
@@ -86,10 +111,7 @@ def below(alias: str, trace_id: str, spans: Iterable[str]) -> set[str]:
 
 def children(alias: str, trace_id: str, parent_ids: Iterable[str]) -> list[Child]:
     """What is stored of the trace and was inside of these when it was made: the ids of starts begin with theirs."""
-    pk = Trace.objects.using(alias).filter(trace_id=trace_id).values_list("pk", flat=True).first()
-    if pk is None:
-        return []
-    events = Event.objects.using(alias).filter(trace=pk)
+    events = Event.objects.using(alias).filter(trace__trace_id=trace_id)
     rows = []
     for chunk in batched(parent_ids, _CHUNK // 2):
         asked = [Q(event_id__gte=f"{parent}{'0' * 16}", event_id__lte=f"{parent}{'f' * 16}.start") for parent in chunk]
