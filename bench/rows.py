@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Final
 
+from bench.receiving import receiving
 from bench.recording import adapting, emitting, replaying, storing
 from bench.row import Row, Scale
 from bench.serving import deliveries, latency, many, memory, scaling
@@ -17,6 +18,7 @@ GROUPS: Final[Mapping[str, Callable[[Scale], AbstractContextManager[list[Row]]]]
     "adapting": adapting,
     "storing": storing,
     "replaying": replaying,
+    "receiving": receiving,
     "memory": memory,
     "scaling": scaling,
     "many": many,

@@ -249,6 +249,11 @@ class Conf:
             return Notify()
 
     @cached_property
+    def OTLP_ALL_SPANS(self) -> bool:
+        """Whether spans of OpenTelemetry that are none of an agent's are kept, as steps."""
+        return self._get("OTLP_ALL_SPANS", default=False)  # type: ignore[no-any-return]
+
+    @cached_property
     def PERMISSION_CLASSES(self) -> Sequence[str]:
         """Dotted paths of the DRF permission classes that decide who may watch a trace."""
         return self._get(  # type: ignore[no-any-return]

@@ -29,10 +29,12 @@ from rest_framework.views import APIView
 
 from tests.access.handshakes import cookie, log_in
 from tests.live import reports
+from tests.otlp.spans import as_json, tool
 from trace_streaming import routing, urls
 from trace_streaming.connections import commands
 from trace_streaming.emitting.project_events import make_event
 from trace_streaming.models import Approval, Trace
+from trace_streaming.otlp import urls as otlp_urls
 from trace_streaming.permissions import IsOwnerOrMayViewTraces
 from trace_streaming.storage import store
 from trace_streaming.watching import hub
@@ -109,6 +111,7 @@ NAMED: Final[dict[str, dict[str, object]]] = {
     "api-export": {"GET": 200},
     "api-stop": {"GET": 200, "POST": "decide"},
     "approvals": {"GET": 200, "POST": "ask"},
+    "otlp-traces": {"POST": "add spans"},
     "api-end": {"POST": "add"},
     "api-deltas": {"POST": "tell"},
     "api-stream": {"GET": 200},
@@ -155,7 +158,7 @@ def methods_of(pattern: URLPattern) -> set[str]:
 
 def test_every_door_has_its_row() -> None:
     """Whoever adds one says here who gets what."""
-    doors = {pattern.name: methods_of(pattern) for pattern in routes(urls.urlpatterns)}
+    doors = {pattern.name: methods_of(pattern) for pattern in routes([*urls.urlpatterns, *otlp_urls.urlpatterns])}
     assert doors == {name: set(methods) for name, methods in {**NAMED, **COMMON}.items()}
     assert len(routing.websocket_urlpatterns) == 1
     source = Path(commands.__file__).read_text()
@@ -238,13 +241,15 @@ def expected(policy: Policy, person: str, rule: object) -> int | set[int]:
     match rule:
         case int():
             return rule if sees else no
-        case "add" | "tell" | "ask" | "asked":
+        case "add" | "add spans" | "tell" | "ask" | "asked":
             if not is_known:
                 return 401
             if policy.lets_in is not None and person not in policy.lets_in:
                 return 403
-            done = {"add": 200, "tell": 204, "ask": 201, "asked": 200 if person in OWNERS else 404}[rule]
-            return done if adds else (403 if sees else 404)
+            done = {"add": 200, "add spans": 200, "tell": 204, "ask": 201, "asked": 200 if person in OWNERS else 404}[
+                rule
+            ]
+            return done if adds else (403 if sees or rule == "add spans" else 404)
         case "decide":
             return (200 if person in policy.deciders else 403) if sees else no
         case "ticket":
@@ -300,6 +305,7 @@ def path_of(name: str) -> str:
         "signals-tools": "/api/signals/tools",
         "open-approvals": "/api/approvals/",
         "api-beat": "/api/beat",
+        "otlp-traces": "/v1/traces",
     }.get(name) or f"/api/traces/{TRACE}/{name.removeprefix('api-')}"
 
 
@@ -312,6 +318,7 @@ BODIES: Final[dict[str, Any]] = {
     "api-stop": {},
     "ticket": {},
     "api-beat": {"sender": "s1"},
+    "otlp-traces": as_json([tool(1, resource=(("trace_streaming.trace_id", TRACE),))]),
 }
 
 

@@ -45,16 +45,25 @@ class JSONBodyParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Raise :exc:`ParseError` for what is no JSON, and 413 above ``DATA_UPLOAD_MAX_MEMORY_SIZE``."""
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read() if limit is None else stream.read(limit + 1)
-        if limit is not None and len(body) > limit:
-            raise TooLargeError(f"A request has at most {limit} bytes")
-        try:
-            return parse_json(body)
-        except orjson.JSONDecodeError as error:
-            if b"\\u" in body and (whole := _with_whole_characters(body)) is not None:
-                return parse_json(whole)
-            raise ParseError(f"Not JSON: {error}") from None
+        return read_json(read_bounded(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+
+
+def read_bounded(stream: Any, limit: int | None) -> bytes:
+    """All of it; 413 where it has more bytes than this."""
+    body: bytes = stream.read() if limit is None else stream.read(limit + 1)
+    if limit is not None and len(body) > limit:
+        raise TooLargeError(f"A request has at most {limit} bytes")
+    return body
+
+
+def read_json(body: bytes) -> Any:
+    """What it says; :exc:`ParseError` for what is no JSON."""
+    try:
+        return parse_json(body)
+    except orjson.JSONDecodeError as error:
+        if b"\\u" in body and (whole := _with_whole_characters(body)) is not None:
+            return parse_json(whole)
+        raise ParseError(f"Not JSON: {error}") from None
 
 
 def _with_whole_characters(body: bytes) -> bytes | None:
@@ -80,11 +89,13 @@ def measure(request: HttpRequest) -> None:
         stream.seek(0)
 
 
-def check_length(request: HttpRequest) -> None:
-    """Refuse, before it is read, a body that is said to be too large, or whose length cannot be known."""
+def check_length(request: HttpRequest, limit: int | None) -> None:
+    """Refuse, before it is read, a body that is said to be too large, or whose length cannot be known.
+
+    :param limit: bytes; None: it may have any number of them
+    """
     length = request.META.get("CONTENT_LENGTH") or ""
     if not length and request.META.get("HTTP_TRANSFER_ENCODING"):
         raise LengthRequiredError
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if limit is not None and length.isdecimal() and int(length) > limit:
         raise TooLargeError(f"A request has at most {limit} bytes")

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections, transaction
 from django.http import HttpRequest
@@ -88,8 +89,12 @@ class DoorView(APIView):
             raise ValidationError({"detail": NO_NUL})
         if bad := {name: [NO_NUL] for name, text in asked if "\0" in str(text)}:
             raise ValidationError(bad)
-        check_length(request._request)
+        check_length(request._request, self.body_limit())
         super().initial(request, *args, **kwargs)
+
+    def body_limit(self) -> int | None:
+        """How many bytes a request may bring; None: any number of them."""
+        return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """The same as a socket's."""

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from trace_streaming.emitting.project_events import told_time
 from trace_streaming.events import END_STATES, TraceEnd
-from trace_streaming.exporting.pages import chrome_trace, json_lines, json_page
+from trace_streaming.exporting.pages import chrome_trace, json_lines, json_page, otlp_json
 from trace_streaming.exporting.responses import streamed
 
 from . import ingest
@@ -42,6 +42,12 @@ class ChromeRenderer(JSONRenderer):
     """Chosen by ``?format=chrome``; the view streams it."""
 
     format = "chrome"
+
+
+class OtlpRenderer(JSONRenderer):
+    """Chosen by ``?format=otlp``; the view streams it."""
+
+    format = "otlp"
 
 
 class EventsView(TextView):
@@ -74,15 +80,18 @@ class EventsView(TextView):
 class ExportView(TextView):
     """A whole trace as a file."""
 
-    renderer_classes = (JSONLinesRenderer, ChromeRenderer)
+    renderer_classes = (JSONLinesRenderer, ChromeRenderer, OtlpRenderer)
     has_pages = False
 
     def get(self, request: Request, trace_id: str) -> HttpResponseBase:
-        """``format=jsonl``: lines that ``play_trace`` plays again. ``format=chrome``: what Perfetto opens."""
+        """``format=jsonl``: lines for ``play_trace``. ``format=chrome``: for Perfetto. ``format=otlp``: OTLP's JSON."""
         trace, watch = self.stored_trace(), self.watch_request()
         if request.accepted_renderer.format == ChromeRenderer.format:
             response = streamed(request, chrome_trace(trace, watch), "application/json")
             name = f"{trace.trace_id}.trace.json"
+        elif request.accepted_renderer.format == OtlpRenderer.format:
+            response = streamed(request, otlp_json(trace, watch), "application/json")
+            name = f"{trace.trace_id}.otlp.json"
         else:
             response = streamed(request, json_lines(trace, watch, None), NDJSON)
             name = f"{trace.trace_id}.jsonl"

@@ -103,7 +103,7 @@ def take(trace: Trace, user: Any, body: Mapping[str, Any]) -> Taken:
             events[index] = event_from(trace.trace_id, item)
         except ValueError as error:
             errors.append(Bad(index, str(error)))
-    for index in _told_by_the_server(events):
+    for index in told_by_the_server(events):
         del events[index]
         errors.append(Bad(index, TOLD))
     with recording(trace.trace_id) as receipt:
@@ -125,7 +125,7 @@ def asked_to_stop(trace: Trace) -> Stop | None:
     return None if asked is None else as_told(asked)
 
 
-def _told_by_the_server(events: Mapping[int, TraceEvent]) -> list[int]:
+def told_by_the_server(events: Mapping[int, TraceEvent]) -> list[int]:
     """Which say that somebody asks the run to stop, or speak of an approval that is stored here.
 
     A sender would show deciders what nobody has asked.

@@ -264,3 +264,19 @@ _extension(
     "MetricsView",
     get=extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR, **READING}),
 )
+_OTLP = {"application/x-protobuf": OpenApiTypes.BINARY, "application/json": OpenApiTypes.OBJECT}
+_extension(
+    "otlp.views.SpansView",
+    "SpansView",
+    post=extend_schema(
+        request=_OTLP,
+        responses={
+            **{(200, kind): OpenApiResponse(what, "An ExportTraceServiceResponse.") for kind, what in _OTLP.items()},
+            **{
+                (code, kind): OpenApiResponse(what, "A google.rpc.Status.")
+                for code in (400, 401, 403, 411, 413, 415, 429, 503)
+                for kind, what in _OTLP.items()
+            },
+        },
+    ),
+)

@@ -106,6 +106,7 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         status: str = "pending",
         *,
         timestamp: datetime | None = None,
+        event_id: str | None = None,
     ) -> None:
         """Emit an event. Returns in microseconds; touches neither database nor network.
 
@@ -113,6 +114,9 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         :param details: anything; frozen and redacted now, so later changes change nothing
         :param status: ``pending``, ``running``, ``success``, ``warning`` or ``error``
         :param timestamp: aware, from 1970 to 9998, of what happened elsewhere or earlier; None is now
+        :param event_id: 1 to 64 printable ASCII characters: of all events of the trace with the same, whoever has sent
+            them, one is stored
+        :raises InvalidEventIdError: a ``ValueError``
         :raises NonCanonicalEventError: a ``ValueError``
         :raises NonCanonicalStatusError: a ``ValueError``
         :raises ValueError: for a time without a zone, or beyond those years
@@ -124,13 +128,18 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         details = placed(self, event, details)
         if event in _MODEL_EVENTS and isinstance(details, Mapping):
             details = self._histories.without_known(details)
-        emitted, frozen = self._make(event, details, status, timestamp)
+        emitted, frozen = self._make(event, details, status, timestamp, event_id)
         self._remember(emitted, frozen)
         self._hand_over(emitted)
 
     @abstractmethod
     def _make(
-        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+        self,
+        event: str,
+        details: Mapping[str, Any] | None,
+        status: str,
+        timestamp: datetime | None = None,
+        event_id: str | None = None,
     ) -> tuple[TraceEvent, dict[str, JSON]]:
         """Validate, freeze and redact."""
 
@@ -166,9 +175,10 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         status: str = "pending",
         *,
         timestamp: datetime | None = None,
+        event_id: str | None = None,
     ) -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody."""
-        self.emit(event, details, status, timestamp=timestamp)
+        self.emit(event, details, status, timestamp=timestamp, event_id=event_id)
         await asyncio.sleep(0)
 
     def budget(self, total: float, used: float = 0, *, name: str = "", warn_at: float = WARN_AT) -> Budget:

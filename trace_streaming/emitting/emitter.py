@@ -100,9 +100,14 @@ class TraceEmitter(Emitter, ProjectApprovals):
             return ""
 
     def _make(
-        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+        self,
+        event: str,
+        details: Mapping[str, Any] | None,
+        status: str,
+        timestamp: datetime | None = None,
+        event_id: str | None = None,
     ) -> tuple[TraceEvent, dict[str, JSON]]:
-        return make_event(self.trace_id, event, details, status, timestamp=timestamp)
+        return make_event(self.trace_id, event, details, status, timestamp=timestamp, event_id=event_id)
 
     def _stream_redactor(self) -> Redactor:
         return project_redactor()
@@ -123,15 +128,16 @@ class TraceEmitter(Emitter, ProjectApprovals):
         status: str = "pending",
         *,
         timestamp: datetime | None = None,
+        event_id: str | None = None,
     ) -> None:
         """Like :meth:`emit`, and lets the event loop take a turn, so that a tight loop of emits starves nobody.
 
         Where ``emit`` waits for the database, this waits in a thread.
         """
         if conf.DURABILITY == "sync":
-            await asyncio.to_thread(self.emit, event, details, status, timestamp=timestamp)
+            await asyncio.to_thread(self.emit, event, details, status, timestamp=timestamp, event_id=event_id)
         else:
-            await super().aemit(event, details, status, timestamp=timestamp)
+            await super().aemit(event, details, status, timestamp=timestamp, event_id=event_id)
 
     def _listen_for_stop(self) -> None:
         _send(stop_looked_for, emitter=self)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+
+import orjson
 
 from trace_streaming.events import (
     TraceEvent,
@@ -65,6 +67,35 @@ def make_event(
         checked_id,
         tuple(map(digest, take_untold(trace_id))) if digest is not None else (),
     ), frozen
+
+
+def earlier_part(
+    event: TraceEvent,
+    shown: Mapping[str, JSON],
+    keys: Iterable[str],
+    name: str,
+    *,
+    extra_events: tuple[str, ...] = (),
+    timestamp: datetime,
+    event_id: str,
+) -> TraceEvent:
+    """What came before an event, and says a part of what that says: what is safe there is safe here.
+
+    :param shown: the event's details, as :func:`make_event` has returned them
+    :raises NonCanonicalEventError: a ``ValueError``, for another name
+    :raises ValueError: for a timestamp that not every time zone can show
+    """
+    details = {key: shown[key] for key in keys if key in shown}
+    return TraceEvent(
+        check_event_name(name, event_names(extra_events)),
+        event.trace_id,
+        check_timestamp(timestamp),
+        orjson.dumps(details).decode(),
+        "pending",
+        lifted_tool_name(details),
+        None,
+        check_event_id(event_id),
+    )
 
 
 def safe_details(

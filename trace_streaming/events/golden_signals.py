@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from .encoding import finite_number, possible_ms
-from .pairs import OUTCOMES, pair_key, part_of
+from .pairs import OUTCOMES, pair_key, part_in
 
 Event = Mapping[str, Any]
 
@@ -114,8 +114,10 @@ class Starts:
 
         None where its clock was behind that of what began: then nobody knows.
         """
-        part = part_of(name)
+        part = part_in(name, details)
         key = pair_key(part, details)
+        if not (part.begins or part.ends):
+            return None
         if part.begins:
             if part.kind != "approval" or key not in self._open:  # an approval that is asked again waits since before
                 self._open.setdefault(key, deque()).append(at)

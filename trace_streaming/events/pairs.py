@@ -3,6 +3,7 @@
 - Calls of tools and models, agents and steps begin and end under one ``call_id``, whatever their events are called:
   some sources know only at its end what a span was. Approvals do the same with ``approval_id``.
 - An end takes the oldest open start of its id. One whose start has not come waits for it.
+- A start that says ``moved`` begins nothing: it says what the span of its id is inside of now.
 - Without an id, the oldest open start of the same kind and name ends; without one, the end stands alone.
 
 :mod:`.spans` makes a tree of them. The twin of both in JavaScript is ``static/trace_streaming/client/spans.js``; they
@@ -60,6 +61,17 @@ def part_of(name: str) -> Part:
     if family in FAMILIES and what in {"start", "complete", "error"}:
         return Part(FAMILIES[family], what == "start", what != "start")
     return Part(_SINGLE.get(name, "event"))
+
+
+def part_in(name: str, details: Mapping[str, Any]) -> Part:
+    """By its name and what it says: of one that says ``moved`` neither the start nor the end."""
+    part = part_of(name)
+    return Part(part.kind) if part.begins and is_move(details) else part
+
+
+def is_move(details: Mapping[str, Any]) -> bool:
+    """Whether a start says that its span is inside of another than was told."""
+    return details.get("moved") is True
 
 
 def pair_key(part: Part, details: Mapping[str, Any]) -> str:

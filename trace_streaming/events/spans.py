@@ -3,7 +3,8 @@
 - :mod:`.pairs` says which events are one span.
 - What names a ``parent_call_id`` is inside of that span, whichever comes first; what is its own ancestor is inside of
   nothing.
-- What the end says of kind, name and parent counts more than what the start says.
+- What the end says of kind, name and parent counts more than what the start says; of the parent, what a start says
+  that says ``moved`` counts most, the newest first.
 - Times are the events' own. Siblings are in the order of their starts, then of their arrival.
 """
 
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .encoding import parse_timestamp, possible_ms
-from .pairs import NAMES, SPAN_KINDS, Part, first_text, id_text, outcome_of, pair_key, part_of, waits
+from .pairs import NAMES, SPAN_KINDS, Part, first_text, id_text, outcome_of, pair_key, part_in, part_of, waits
 
 Event = Mapping[str, Any]
 
@@ -33,6 +34,8 @@ class Span:
     """In the order in which they came."""
     parent: Span | None = None
     children: list[Span] = field(default_factory=list)
+    moves: list[Event] = field(default_factory=list)
+    """Of the events, those that say what it is inside of now."""
 
     @property
     def kind(self) -> str:
@@ -54,7 +57,8 @@ class Span:
     @property
     def parent_id(self) -> str | None:
         """``parent_call_id``; None where it names none."""
-        return next((told for event in self._by_weight() if (told := _parent_id(event))), None)
+        events = (*reversed(self.moves), *self._by_weight())
+        return next((told for event in events if (told := _parent_id(event))), None)
 
     @property
     def outcome(self) -> str:
@@ -110,6 +114,8 @@ class Spans:
         self._open: dict[str, deque[Span]] = {}
         self._early: dict[str, deque[Span]] = {}
         """Ends with an id whose start has not come."""
+        self._by_key: dict[str, Span] = {}
+        """The newest of each id, which may be moved."""
         self._known: set[int] = set()
         for event in events:
             self.add(event)
@@ -121,17 +127,22 @@ class Spans:
             if sequence in self._known:
                 return None
             self._known.add(sequence)
-        part = part_of(event["event"])
-        key = pair_key(part, event["details"]) if part.begins or part.ends else ""
-        span = self._met(part, key)
+        part = part_in(event["event"], event["details"])
+        has_moved = part.kind in SPAN_KINDS and not part.begins and not part.ends
+        key = pair_key(part, event["details"]) if part.begins or part.ends or has_moved else ""
+        span = self._by_key.get(key) if has_moved else self._met(part, key)
         if span is None:
             span = Span(len(self.all))
             self.all.append(span)
+            if waits(key):
+                self._by_key[key] = span
             if part.begins:
                 self._open.setdefault(key, deque()).append(span)
             elif part.ends and waits(key):
                 self._early.setdefault(key, deque()).append(span)
         span.events.append(event)
+        if has_moved:
+            span.moves.append(event)
         if part.begins and span.begun is None:
             span.begun = event
         if part.ends:

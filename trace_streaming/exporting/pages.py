@@ -1,4 +1,4 @@
-"""A trace's events on their way out: pages of the store as JSON, as JSON lines and in Chrome's trace event format."""
+"""A trace's events on their way out: pages of the store as JSON, as JSON lines, for Perfetto and as OTLP."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from trace_streaming.models import Trace
 from trace_streaming.storage import store
 from trace_streaming.wire.protocol import WatchRequest
 
+from . import otlp
 from .perfetto import chrome_events
 
 MAX_PAGES: Final = 20
@@ -95,9 +96,29 @@ def chrome_traces(traces: Iterable[Trace]) -> Iterator[bytes]:
     return _chrome_object({}, chain.from_iterable(whole))
 
 
+def otlp_json(trace: Trace, request: WatchRequest) -> Iterator[bytes]:
+    """One object in OTLP's JSON, a page at a time.
+
+    It is read twice: what a span is inside of, and which messages came before, may be told before and behind it.
+    """
+    known = otlp.Known()
+    for event in _events(trace, request):
+        known.add(event)
+    encoded = map(orjson.dumps, otlp.spans(trace.trace_id, _events(trace, request), known, trace.conversation))
+    head = orjson.dumps(otlp.resource(trace.trace_id, trace.name, trace.metadata))
+    scope = b'{"name":"trace_streaming"}'
+    yield b'{"resourceSpans":[{"resource":%s,"scopeSpans":[{"scope":%s,"spans":[\n' % (head, scope) + next(encoded, b"")
+    while chunk := list(islice(encoded, 500)):
+        yield b"".join(chain.from_iterable((b",\n", span) for span in chunk))
+    yield b"\n]}]}]}\n"
+
+
+def _events(trace: Trace, request: WatchRequest) -> Iterator[dict[str, Any]]:
+    return (orjson.loads(event.text) for page in pages(trace, request) for event in page.events)
+
+
 def _chrome_events(trace: Trace, request: WatchRequest, process: int = 1) -> Iterator[dict[str, Any]]:
-    events = (orjson.loads(event.text) for page in pages(trace, request) for event in page.events)
-    return chrome_events(trace.trace_id, events, process)
+    return chrome_events(trace.trace_id, _events(trace, request), process)
 
 
 def _chrome_object(about: dict[str, str], events: Iterator[dict[str, Any]]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from trace_streaming.events import possible_ms
-from trace_streaming.events.pairs import SPAN_KINDS, pair_key, part_of, span_name, waits
+from trace_streaming.events.pairs import SPAN_KINDS, is_move, pair_key, part_of, span_name, waits
 
 MARKS: Final = 0
 """The lane of everything that is no span; the spans' lanes are 1, 2, …"""
@@ -117,6 +117,8 @@ def _events(trace_id: str, events: Iterable[Event]) -> Iterator[dict[str, Any]]:
         part = part_of(event["event"])
         if part.kind not in SPAN_KINDS:
             yield _mark(event)
+        elif part.begins and is_move(event["details"]):
+            continue
         elif part.begins and (end := calls.early(event)) is not None:
             yield _finished(end, _Call(event, calls.lane()))
         elif part.begins:

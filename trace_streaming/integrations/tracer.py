@@ -103,7 +103,7 @@ class Tracer:
     def _project_emitter(self, **options: Any) -> Emitter:
         from trace_streaming.emitting.emitter import TraceEmitter  # needs a project's settings
 
-        if "trace_id" not in options:
+        if "name" in options:  # otherwise a trace goes on
             options["owner"] = None if self._owner is None else self.safely(self._owner)
         return TraceEmitter(**options)
 
@@ -154,12 +154,16 @@ class Tracer:
         emitter, is_own = self.safely(self.emitter_for, name, told) or (None, True)
         return Trace(emitter, is_own=is_own, conversation=told)
 
-    def emitter_for(self, name: str, conversation: str) -> tuple[Emitter, bool]:
-        """Where something that begins here is told, and whether that was made for it."""
+    def emitter_for(self, name: str, conversation: str, trace_id: str = "") -> tuple[Emitter, bool]:
+        """Where something that begins here is told, and whether that was made for it.
+
+        :param trace_id: of a new one, where the framework has an id for it
+        """
         found = self._emitter or current_emitter()
         if found is not None:
             return found, False
-        return self._new_emitter(name=name, conversation=conversation or None), True
+        named = {"trace_id": trace_id} if trace_id else {}
+        return self._new_emitter(name=name, conversation=conversation or None, **named), True
 
     def show(self, run: Run, details: Mapping[str, Any] | None = None) -> None:
         """Tell of a run that has not been shown."""

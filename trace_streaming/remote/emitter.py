@@ -129,7 +129,12 @@ class RemoteTraceEmitter(Emitter, RemoteApprovals):
         self._sender.deltas.tell(delta)
 
     def _make(
-        self, event: str, details: Mapping[str, Any] | None, status: str, timestamp: datetime | None = None
+        self,
+        event: str,
+        details: Mapping[str, Any] | None,
+        status: str,
+        timestamp: datetime | None = None,
+        event_id: str | None = None,
     ) -> tuple[TraceEvent, dict[str, JSON]]:
         return make_event(
             self.trace_id,
@@ -139,7 +144,7 @@ class RemoteTraceEmitter(Emitter, RemoteApprovals):
             extra_events=self._extra_events,
             redactor=self._redactor,
             timestamp=timestamp,
-            event_id=uuid.uuid4().hex,
+            event_id=event_id or uuid.uuid4().hex,
         )
 
     def _hand_over(self, record: TraceEvent | TraceEnd) -> None:

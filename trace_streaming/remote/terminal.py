@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trace_streaming.events import possible_ms
-from trace_streaming.events.pairs import SPAN_KINDS, id_text, pair_key, part_of, span_name, waits
+from trace_streaming.events.pairs import SPAN_KINDS, id_text, is_move, pair_key, part_of, span_name, waits
 
 _COLOURS: Final = {"pending": "cyan", "running": "blue", "success": "green", "warning": "yellow", "error": "bold red"}
 _KINDS: Final = {"agent": "cyan", "llm": "magenta", "tool": "blue", "approval": "yellow"}
@@ -65,7 +65,7 @@ class OpenSpans:
     def see(self, event: Mapping[str, Any]) -> None:
         """Take the next event."""
         part, details = part_of(event["event"]), event["details"]
-        if part.kind not in SPAN_KINDS:
+        if part.kind not in SPAN_KINDS or (part.begins and is_move(details)):
             return
         key = pair_key(part, details)
         if part.begins and key in self._early:

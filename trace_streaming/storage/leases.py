@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -20,6 +20,7 @@ from django.db.models import F, QuerySet
 from trace_streaming.models import EmitterLease, HeldTrace, Trace
 from trace_streaming.wire.batches import Batch
 
+from .pieces import batched
 from .times import UtcNow
 from .trace_rows import Appended
 
@@ -67,7 +68,7 @@ def reclaim(alias: str, lease: int, traces: Collection[int]) -> list[Batch]:
     Given up is what ended with its last event: an end that somebody has told has a time of its own.
     """
     batches: list[Batch] = []
-    for chunk in _chunks(traces):
+    for chunk in batched(traces, CHUNK_TRACES):
         with transaction.atomic(using=alias):
             there = list(_locked(alias, chunk))
             _hold(alias, lease, [trace.pk for trace in there])
@@ -83,7 +84,7 @@ def reclaim(alias: str, lease: int, traces: Collection[int]) -> list[Batch]:
 
 def let_go(alias: str, lease: int, traces: Collection[int]) -> None:
     """Hold them no longer; whether they run is no matter."""
-    for chunk in _chunks(traces):
+    for chunk in batched(traces, CHUNK_TRACES):
         HeldTrace.objects.using(alias).filter(lease=lease, trace__in=chunk).delete()
 
 
@@ -197,9 +198,3 @@ def _living(alias: str, traces: Collection[int]) -> QuerySet[HeldTrace, int]:
 
 def _news(trace: Trace, state: str) -> Batch:
     return Batch(trace.trace_id, trace.epoch, state, trace.last_sequence)
-
-
-def _chunks(traces: Collection[int]) -> Iterator[Sequence[int]]:
-    rest = iter(list(traces))
-    while chunk := list(islice(rest, CHUNK_TRACES)):
-        yield chunk

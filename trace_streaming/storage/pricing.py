@@ -46,10 +46,25 @@ def price(
 
 
 def _price(prices: Any, usage: Any, model: str, provider: str | None, at: datetime) -> float | None:
+    if not _is_known(model, provider):
+        return None
     try:
         return float(prices.calc_price(usage, model, provider_id=provider, genai_request_timestamp=at).total_price)
     except Exception:  # an unknown model, or a usage that makes no sense
         return None
+
+
+@lru_cache(maxsize=1000)
+def _is_known(model: str, provider: str | None) -> bool:
+    """Whether it has a price: the library remembers what it has found, and looks for all else again each time."""
+    prices = _prices()
+    try:
+        prices.calc_price(prices.Usage(), model, provider_id=provider)
+    except LookupError:
+        return False
+    except Exception:  # of a price that depends on more
+        return True
+    return True
 
 
 @lru_cache(maxsize=1)

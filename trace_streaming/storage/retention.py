@@ -13,6 +13,7 @@ from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 from trace_streaming.conf import conf
 from trace_streaming.models import Approval, Event, ModelCall, StopRequest, Ticket, Trace, stored_now
 
+from . import left_out
 from .store import database
 from .times import stored_time
 
@@ -63,6 +64,7 @@ def forget_approvals(sender: object, instance: Trace, using: str, **kwargs: Any)
 
     Who begins the id again sees none of it.
     """
+    left_out.forget_trace(using, instance.trace_id)
     Approval.objects.using(using).filter(trace_id=instance.trace_id).delete()
     StopRequest.objects.using(using).filter(trace_id=instance.trace_id).delete()
 

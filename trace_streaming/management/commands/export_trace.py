@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from trace_streaming.exporting.pages import chrome_trace, json_lines
+from trace_streaming.exporting.pages import chrome_trace, json_lines, otlp_json
 from trace_streaming.models import Trace
 from trace_streaming.storage.store import database
 from trace_streaming.wire.protocol import WatchRequest
@@ -18,6 +18,7 @@ from trace_streaming.wire.protocol import WatchRequest
 _FORMATS: Final = {
     "jsonl": lambda trace: json_lines(trace, WatchRequest(trace.trace_id), None),
     "chrome": lambda trace: chrome_trace(trace, WatchRequest(trace.trace_id)),
+    "otlp": lambda trace: otlp_json(trace, WatchRequest(trace.trace_id)),
     "perfetto": lambda trace: chrome_trace(trace, WatchRequest(trace.trace_id)),
 }
 
@@ -25,7 +26,9 @@ _FORMATS: Final = {
 class Command(BaseCommand):
     """Writes page by page: the trace is never held in memory."""
 
-    help = "Write a trace as JSON lines, which play_trace plays again, or for Perfetto, as a Chrome trace."
+    help = (
+        "Write a trace as JSON lines, which play_trace plays again, for Perfetto, as a Chrome trace, or as OTLP's JSON."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """ID, ``--format`` and ``--output``."""

@@ -54,6 +54,15 @@ export function partOf(name) {
 }
 
 /**
+ * Whether a start says that its span is inside of another than was told: then it begins nothing.
+ *
+ * @param {TraceEvent} event
+ */
+function isMove({ event, details }) {
+  return partOf(event).begins && details.moved === true;
+}
+
+/**
  * What a start and its end have in common.
  *
  * @param {string} kind
@@ -114,6 +123,8 @@ export function parseTime(timestamp) {
 export class Span {
   /** @type {TraceEvent[]} in the order in which they came */
   events = [];
+  /** @type {TraceEvent[]} of these, those that say what it is inside of now */
+  moves = [];
   /** @type {TraceEvent | null} */
   begun = null;
   /** @type {TraceEvent | null} */
@@ -149,11 +160,12 @@ export class Span {
     return SPAN_KINDS.has(this.kind) ? idText(this.events[0].details.call_id) : null;
   }
 
-  /** `parent_call_id`; null where it names none. */
+  /** `parent_call_id`, which counts most where it says that it was moved, the newest first; null where it names none. */
   get parentId() {
-    for (const { details } of this.byWeight) {
-      const told = idText(details.parent_call_id);
-      if (told) return told;
+    const told = this.moves.length > 0 ? [...[...this.moves].reverse(), ...this.byWeight] : this.byWeight;
+    for (const { details } of told) {
+      const id = idText(details.parent_call_id);
+      if (id) return id;
     }
     return null;
   }
@@ -184,7 +196,8 @@ export class Span {
   take(event) {
     const { begins, ends } = partOf(event.event);
     this.events.push(event);
-    if (begins) this.begun ??= event;
+    if (isMove(event)) this.moves.push(event);
+    else if (begins) this.begun ??= event;
     if (ends) this.ended = event;
     this.start = parseTime((this.begun ?? this.events[0]).timestamp);
     if (this.begun === null && this.ended !== null) {
@@ -233,7 +246,8 @@ export class Spans {
     if (this.#bySequence.has(event.sequence)) return null;
     const { kind, begins, ends } = partOf(event.event);
     const key = begins || ends ? pairKey(kind, event.details) : "";
-    const met = this.#met(kind, begins, ends, key);
+    const hasMoved = isMove(event);
+    const met = hasMoved ? this.#newest(event) : this.#met(kind, begins, ends, key);
     if (met !== null) {
       const before = `${met.start} ${met.parentId} ${met.callId}`;
       met.take(event);
@@ -244,7 +258,7 @@ export class Spans {
     const span = this.make();
     span.take(event);
     this.#bySequence.set(event.sequence, span);
-    if (begins) wait(this.#open, key, span);
+    if (begins && !hasMoved) wait(this.#open, key, span);
     else if (ends && /^(approval )?id:/.test(key)) wait(this.#early, key, span);
     this.#place(span);
     return { span, isNew: true };
@@ -278,6 +292,15 @@ export class Spans {
   /** Those that are inside of no other. */
   get roots() {
     return this.ordered.filter((span) => span.parent === null);
+  }
+
+  /**
+   * Of several with the id of an event, the one that came last.
+   *
+   * @param {TraceEvent} event
+   */
+  #newest({ details }) {
+    return this.#byId.get(idText(details.call_id) ?? "")?.at(-1) ?? null;
   }
 
   /**

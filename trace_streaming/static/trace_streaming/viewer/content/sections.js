@@ -17,7 +17,18 @@ const SYSTEM = "gen_ai.system_instructions";
 const TOOLS = "gen_ai.tool.definitions";
 /** What the sections, the facts and the head of the panel say already. */
 const SAID = new Set([
-  ...["tool", "tool_name", "name", "call_id", "parent_call_id", "approval_id", "duration_ms", "outcome", "kind"],
+  ...[
+    "tool",
+    "tool_name",
+    "name",
+    "call_id",
+    "parent_call_id",
+    "moved",
+    "approval_id",
+    "duration_ms",
+    "outcome",
+    "kind",
+  ],
   ...["result", "error", "error_type", "traceback", "args", "arguments", "input", "history_call_id", "history_count"],
   ...[
     INPUT,

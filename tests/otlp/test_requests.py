@@ -1,0 +1,285 @@
+"""OTLP over HTTP as its specification has it: encodings, limits, refusals."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import orjson
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.urls import include, path
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from tests.otlp.conftest import Send, events_of, tree_of
+from tests.otlp.spans import JSON, PROTOBUF, TRACE, Sent, agent, as_json, as_protobuf, encoded, http, model, tool
+from trace_streaming.models import Event, Trace
+from trace_streaming.otlp.requests import MAX_BYTES, MAX_SPANS
+from trace_streaming.recording.recorder import recorder
+from trace_streaming.storage import left_out
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RUN = [model(2, 1, start=1, end=4), tool(3, "lookup", 1, start=5, end=8), agent(1, start=0, end=9)]
+TREE: list[Any] = [("agent", "solo", "ok", [("llm", "fake-1", "ok", []), ("tool", "lookup", "ok", [])])]
+PACKED = gzip.compress(b"{}", mtime=0)
+KINDS = pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+
+urlpatterns = [path("some/where/", include("trace_streaming.otlp.urls"))]
+
+
+def partial_of(response: Any) -> tuple[int, str]:
+    """How many spans were refused, and why."""
+    if response["Content-Type"] == JSON:
+        told = orjson.loads(response.content).get("partialSuccess", {})
+        return int(told.get("rejectedSpans", 0)), told.get("errorMessage", "")
+    partial = ExportTraceServiceResponse.FromString(response.content).partial_success
+    return partial.rejected_spans, partial.error_message
+
+
+def failure_of(response: Any) -> str:
+    if response["Content-Type"] == JSON:
+        return str(orjson.loads(response.content)["message"])
+    return str(Status.FromString(response.content).message)
+
+
+@KINDS
+def test_spans_become_a_trace(send: Send, kind: str, writer: User) -> None:
+    """In both encodings, answered in the same; its owner is the token's."""
+    response = send(RUN, kind)
+    assert (response.status_code, response["Content-Type"]) == (200, kind)
+    assert partial_of(response) == (0, "")
+    assert tree_of() == TREE
+    trace = Trace.objects.get()
+    assert (trace.trace_id, trace.owner, trace.owned_by_sender, trace.name) == (TRACE, writer, True, "solo")
+    assert (trace.model_calls, trace.tool_calls, trace.input_tokens, trace.output_tokens) == (1, 1, 11, 7)
+    assert trace.metadata == {"service": "my-agent"}
+    assert [event["timestamp"][17:26] for event in events_of()] == [f"00.00{n}000" for n in (0, 1, 4, 5, 8, 9)]
+
+
+def test_both_encodings_say_the_same(send: Send) -> None:
+    """Of attributes of every type, of errors and of exceptions."""
+    said = {"a": "text", "b": True, "c": 2**62, "d": 1.5, "e": ["x", 1]}
+    stack = {"exception.type": "openai.RateLimitError", "exception.message": "slow", "exception.stacktrace": "at x"}
+    told = []
+    for number, kind in enumerate([PROTOBUF, JSON]):
+        trace = f"{number + 1:032x}"
+        span = model(7, attributes=said, error="bad", exception=stack, trace=trace)
+        assert send([span], kind).status_code == 200
+        told.append([(event["event"], event["details"], event["timestamp"]) for event in events_of(trace)])
+    assert told[0] == told[1]
+    end = told[0][1][1]
+    assert end["attributes"] == said
+    assert (end["error"], end["error_type"], end["traceback"]) == ("slow", "openai.RateLimitError", "at x")
+
+
+@KINDS
+def test_the_route_works_below_a_prefix(writer: User, settings: Settings, kind: str) -> None:
+    """A project includes it where it likes."""
+    settings.ROOT_URLCONF = __name__
+    client: Any = APIClient()
+    client.force_authenticate(writer)
+    assert client.generic("POST", "/v1/traces", encoded(RUN, kind), kind).status_code == 404
+    assert client.generic("POST", "/some/where/v1/traces", encoded(RUN, kind), kind).status_code == 200
+
+
+@KINDS
+def test_a_repeated_request_stores_nothing(send: Send, kind: str) -> None:
+    """Exporters send again what they are not sure of."""
+    send(RUN, kind)
+    before = events_of(), Trace.objects.values().get()
+    assert send(RUN, kind).status_code == 200
+    assert (events_of(), Trace.objects.values().get()) == before
+
+
+@KINDS
+def test_gzip(send: Send, kind: str) -> None:
+    """As exporters send it when they are told to."""
+    body = gzip.compress(encoded(RUN, kind))
+    response = send((), kind, body, **{"Content-Encoding": "gzip"})
+    assert response.status_code == 200
+    assert tree_of() == TREE
+
+
+@KINDS
+@pytest.mark.parametrize("body", [b"no gzip", PACKED[:-3], PACKED + b"more"], ids=["other", "cut", "more"])
+def test_what_is_no_gzip_is_refused(send: Send, kind: str, body: bytes) -> None:
+    """400, and no exception."""
+    assert send((), kind, body, **{"Content-Encoding": "gzip"}).status_code == 400
+
+
+@KINDS
+def test_what_unpacks_to_too_much_is_refused_early(send: Send, kind: str) -> None:
+    """A bomb is unpacked no further than the bound."""
+    bomb = gzip.compress(b" " * (MAX_BYTES + 1))
+    assert len(bomb) < 10_000
+    response = send((), kind, bomb, **{"Content-Encoding": "gzip"})
+    assert response.status_code == 413
+    assert str(MAX_BYTES) in failure_of(response)
+
+
+@KINDS
+def test_large_requests_are_taken_up_to_a_bound(send: Send, kind: str) -> None:
+    """8 MiB, which is more than Django takes of other requests."""
+    large = [tool(n, attributes={"filling": "x" * 100_000}) for n in range(1, 83)]
+    assert MAX_BYTES - 500_000 < len(encoded(large, kind)) < MAX_BYTES
+    assert send(large, kind).status_code == 200
+    assert Event.objects.count() == 2 * len(large)
+    assert send([*large, *large[:3]], kind).status_code == 413
+
+
+@KINDS
+def test_more_spans_than_are_taken_are_refused(send: Send, kind: str) -> None:
+    """10,000 in a request."""
+    too_many = [http(n) for n in range(1, MAX_SPANS + 2)]
+    response = send(too_many, kind)
+    assert response.status_code == 413
+    assert str(MAX_SPANS) in failure_of(response)
+    assert send(too_many[:-1], kind).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (PROTOBUF, b"\xff\xffnonsense"),
+        (JSON, b"nonsense"),
+        (JSON, b"[]"),
+        (JSON, b'{"resourceSpans": 3}'),
+        (JSON, b'{"resourceSpans": [{"scopeSpans": {}}]}'),
+        (JSON, b'{"resourceSpans": [7]}'),
+    ],
+)
+def test_nonsense_is_a_bad_request(send: Send, kind: str, body: bytes) -> None:
+    """400, in the encoding of the request."""
+    response = send((), kind, body)
+    assert (response.status_code, response["Content-Type"]) == (400, kind)
+    assert failure_of(response)
+
+
+def test_what_is_empty_is_taken(send: Send) -> None:
+    """Nothing to say is nothing wrong."""
+    assert (send((), PROTOBUF, b"").status_code, send((), JSON, b"{}").status_code) == (200, 200)
+    assert not Trace.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["text/plain", ""])
+def test_other_types_are_not_known(send: Send, kind: str) -> None:
+    """415."""
+    assert send((), kind, b"{}").status_code == 415
+    assert send(RUN, JSON, **{"Content-Encoding": "br"}).status_code == 415
+
+
+def wrong_in_protobuf() -> bytes:
+    request = as_protobuf([*RUN, Sent(4, "x"), Sent(5, "x"), Sent(6, "x")])
+    spans = request.resource_spans[0].scope_spans[0].spans
+    spans[3].span_id, spans[4].trace_id, spans[5].start_time_unix_nano = b"12", b"", 0
+    body: bytes = request.SerializeToString()
+    return body
+
+
+def wrong_in_json() -> bytes:
+    request = as_json([*RUN, Sent(4, "x"), Sent(5, "x"), Sent(6, "x")])
+    spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    spans[3]["spanId"], spans[4]["traceId"], spans[5]["attributes"] = "12", None, 3
+    return orjson.dumps(request)
+
+
+@KINDS
+def test_a_wrong_span_is_refused_alone(send: Send, kind: str) -> None:
+    """The others are stored; the answer says how many are not, and why."""
+    response = send((), kind, wrong_in_protobuf() if kind == PROTOBUF else wrong_in_json())
+    assert response.status_code == 200
+    count, why = partial_of(response)
+    assert count == 3
+    assert "a span id is 8 bytes" in why
+    assert "a trace id is 16 bytes" in why
+    assert tree_of() == TREE
+
+
+def test_unknown_fields_and_numbers_as_numbers(send: Send) -> None:
+    """Of JSON, what a later version adds is ignored; 64 bits may come as a number."""
+    request = as_json(RUN)
+    request["later"] = [1]
+    span = request["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span |= {"later": {"a": 1}, "startTimeUnixNano": int(span["startTimeUnixNano"]), "spanId": span["spanId"].upper()}
+    assert partial_of(send((), JSON, orjson.dumps(request))) == (0, "")
+    assert tree_of() == TREE
+
+
+@KINDS
+def test_no_token_and_no_right(kind: str, settings: Settings) -> None:
+    """401 and 403; nothing is stored."""
+    settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = ["rest_framework.authentication.BasicAuthentication"]
+    client: Any = APIClient()
+    response = client.generic("POST", "/v1/traces", encoded(RUN, kind), kind)
+    assert (response.status_code, response["Content-Type"]) == (401, kind)
+    client.force_authenticate(User.objects.create_user("reader"))
+    response = client.generic("POST", "/v1/traces", encoded(RUN, kind), kind)
+    assert (response.status_code, failure_of(response)) == (403, "You do not have permission to perform this action.")
+    assert not Trace.objects.exists()
+
+
+def test_traces_of_others_are_refused_alone(send: Send) -> None:
+    """An owner without the permission adds to his own traces, and to no other."""
+    send(RUN)
+    owner = User.objects.create_user("owner")
+    Trace.objects.update(owner=owner)
+    client: Any = APIClient()
+    client.force_authenticate(owner)
+    new = [tool(9, "more", 1), tool(8, trace="1" * 32)]
+    response = client.generic("POST", "/v1/traces", encoded(new), PROTOBUF)
+    assert partial_of(response) == (1, "1 x the trace is not there, or may not be added to")
+    assert Trace.objects.count() == 1
+    assert Event.objects.count() == 8
+
+
+def test_a_full_trace_says_so(send: Send, settings: Settings) -> None:
+    """The limits of a trace are those of every door."""
+    settings.TRACE_STREAMING_LIMITS = {"total_events_per_trace": 4}
+    count, why = partial_of(send(RUN))
+    assert count > 0
+    assert "as many events as it may have" in why
+
+
+def test_a_project_without_agent_events_says_so(send: Send, settings: Settings) -> None:
+    """Tools are canonical; models are told to be declared."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = ()
+    count, why = partial_of(send(RUN))
+    assert (count, "AGENT_EVENTS" in why) == (2, True)
+    assert [event["event"] for event in events_of()] == ["tool_call_start", "tool_call_complete"]
+
+
+@KINDS
+def test_a_full_queue_is_too_many_requests(send: Send, settings: Settings, kind: str) -> None:
+    """429, and when to come again."""
+    settings.TRACE_STREAMING_QUEUE_SIZE = 5
+    response = send(RUN, kind)
+    assert (response.status_code, response["Retry-After"]) == (429, "5")
+    assert failure_of(response)
+
+
+@KINDS
+def test_a_database_that_is_away(send: Send, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """503, and when to come again; what comes again then is stored once."""
+
+    def away(*args: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(left_out, "leave_out", away)
+    response = send(RUN, kind)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    monkeypatch.undo()
+    assert (send(RUN, kind).status_code, send(RUN, kind).status_code) == (200, 200)
+    assert tree_of() == TREE
+
+
+def test_secrets_are_hidden(send: Send) -> None:
+    """Before anything is stored, as everywhere."""
+    secret = "sk-proj-" + "a1B2" * 12
+    send([tool(3, attributes={"gen_ai.tool.call.arguments": f'{{"api_key": "{secret}"}}', "note": f"key {secret}"})])
+    assert secret not in str(list(Event.objects.values_list("text", flat=True)))
+    assert recorder.flush(10)

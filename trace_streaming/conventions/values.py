@@ -1,0 +1,75 @@
+"""Values of attributes: what is JSON in a text, and lists that are spread over many keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+Attributes = Mapping[str, Any]
+
+_MAX_PLACE: Final = 10_000
+"""Of an item in a list that is spread over keys."""
+
+
+def parsed(value: Any) -> Any:
+    """What a text holds, if that is an object or a list of JSON; anything else as it is."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def unquoted(value: Any) -> Any:
+    """The same, and the text of a text in quotes."""
+    if isinstance(value, str) and value[:1] == '"':
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return parsed(value)
+
+
+def first(attributes: Attributes, *keys: str) -> Any:
+    """The value of the first of these keys that has one, and not an empty text; else None."""
+    return next((value for key in keys if (value := attributes.get(key)) is not None and value != ""), None)
+
+
+def text(attributes: Attributes, *keys: str) -> str:
+    """The first of these that is a text, and not empty."""
+    return next((value for key in keys if isinstance(value := attributes.get(key), str) and value), "")
+
+
+def known(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is None."""
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def spread(attributes: Attributes, prefix: str) -> list[Any]:
+    """The list that keys like ``PREFIX.0.role`` hold, with objects and lists inside of it."""
+    found: dict[str, Any] = {}
+    start = f"{prefix}."
+    for key, value in attributes.items():
+        if key.startswith(start):
+            *path, last = key[len(start) :].split(".")
+            place = found
+            for part in path:
+                inner = place.get(part)
+                if not isinstance(inner, dict):
+                    inner = place[part] = {}
+                place = inner
+            place[last] = value
+    listed = _listed(found)
+    return listed if isinstance(listed, list) else []
+
+
+def _listed(value: Any) -> Any:
+    """Objects whose keys are numbers become lists, in their order."""
+    if not isinstance(value, dict):
+        return value
+    if value and all(key.isascii() and key.isdecimal() and int(key[:6]) < _MAX_PLACE for key in value):
+        return [_listed(value[key]) for key in sorted(value, key=int)]
+    return {key: _listed(item) for key, item in value.items()}

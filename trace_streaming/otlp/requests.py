@@ -1,0 +1,74 @@
+"""What a request of OTLP holds: its spans, and what is wrong about those that are none.
+
+https://opentelemetry.io/docs/specs/otlp/
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from rest_framework.exceptions import ParseError
+
+from trace_streaming.access.bodies import TooLargeError
+from trace_streaming.conventions.otel_spans import OtelSpan
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""Of a request, as it comes and as it is unpacked."""
+MAX_SPANS: Final = 10_000
+MAX_REASONS: Final = 5
+"""That an answer gives."""
+_GZIP: Final = 31
+"""zlib's name for the format."""
+
+
+@dataclass
+class Refusals:
+    """Spans that are not taken, and why."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, reason: object) -> None:
+        """One more."""
+        self.reasons[str(reason)] += 1
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.reasons.total()
+
+    @property
+    def message(self) -> str:
+        """Why, for whoever has sent them."""
+        told = [f"{count} x {reason}" for reason, count in self.reasons.most_common(MAX_REASONS)]
+        more = len(self.reasons) - len(told)
+        return "; ".join([*told, f"{more} more reasons"] if more else told)
+
+
+@dataclass
+class Request:
+    """What was sent."""
+
+    spans: list[OtelSpan] = field(default_factory=list)
+    refused: Refusals = field(default_factory=Refusals)
+
+    def check_count(self) -> None:
+        """Raise 413 for too many."""
+        if len(self.spans) + self.refused.count > MAX_SPANS:
+            raise TooLargeError(f"A request has at most {MAX_SPANS} spans")
+
+
+def unpacked(body: bytes) -> bytes:
+    """What was packed with gzip; 413 where more than ``MAX_BYTES`` come out, and 400 for what is no gzip."""
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        told = unpacker.decompress(body, MAX_BYTES + 1)
+    except zlib.error:
+        raise ParseError("Not gzip") from None
+    if len(told) > MAX_BYTES:
+        raise TooLargeError(f"A request has at most {MAX_BYTES} bytes, unpacked")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ParseError("Not one whole gzip")
+    return told
