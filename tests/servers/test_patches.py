@@ -57,3 +57,11 @@ async def test_uvicorns_other_protocols_do_not_log_tickets_either() -> None:
 
     await patches._without_ticket(run_asgi)(SimpleNamespace(scope={"query_string": b"since=0&ticket=abc"}))
     assert seen == [b"since=0"]
+
+
+def test_daphne_waits_for_the_answer_to_its_close() -> None:
+    """After a second, as autobahn does by itself, a busy browser would lose the code that it was closed with."""
+    patches.install(close, stop)
+    factory: Any = daphne.server.WebSocketFactory(SimpleNamespace(), server="")
+    factory.setProtocolOptions(autoPingTimeout=30, allowNullOrigin=True, openHandshakeTimeout=5)  # as daphne, behind it
+    assert factory.closeHandshakeTimeout == patches.CLOSE_SECONDS

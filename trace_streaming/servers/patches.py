@@ -26,6 +26,9 @@ CloseConnections = Callable[[], Awaitable[None]]
 CLIENT_WINDOW_BITS: Final = 10
 """Of what a client says, compressed: its commands are small. uvicorn's is 12, and not to be set."""
 
+CLOSE_SECONDS: Final = 10
+"""How long daphne waits for the answer to its close; after a second, as by itself, a slow client loses the code."""
+
 _OTHER_UVICORN_PROTOCOLS: Final = (("websockets_impl", "WebSocketProtocol"), ("wsproto_impl", "WSProtocol"))
 """``--ws websockets`` and ``--ws wsproto``: they have no wire, and log the URL."""
 
@@ -37,7 +40,7 @@ def install(close_connections: CloseConnections, end_process: Callable[[], None]
     :param end_process: called behind that, in a thread, where the server ends the process without ``atexit``
     """
     if (daphne := sys.modules.get("daphne.server")) is not None:
-        _replace(daphne.WebSocketFactory, "__init__", _with_compression)
+        _replace(daphne.WebSocketFactory, "__init__", _with_options)
         _replace(daphne.Server, "create_application", _with_daphne_wire)
         _replace(daphne.Server, "kill_all_applications", partial(_after_closing, close_connections))
     if (uvicorn := sys.modules.get("uvicorn.server")) is not None:
@@ -102,13 +105,14 @@ def _without_ticket(run_asgi: Any) -> Any:
     return run_asgi_without_ticket
 
 
-def _with_compression(init: Any) -> Any:
+def _with_options(init: Any) -> Any:
     @wraps(init)
-    def init_with_compression(factory: Any, *args: Any, **kwargs: Any) -> None:
+    def init_with_options(factory: Any, *args: Any, **kwargs: Any) -> None:
         init(factory, *args, **kwargs)
-        factory.setProtocolOptions(perMessageCompressionAccept=_accept_compression)
+        options = {"perMessageCompressionAccept": _accept_compression, "closeHandshakeTimeout": CLOSE_SECONDS}
+        factory.setProtocolOptions(**options)
 
-    return init_with_compression
+    return init_with_options
 
 
 def _accept_compression(offers: Sequence[Any]) -> Any:
