@@ -88,9 +88,12 @@ class TraceCapability(AbstractCapability[Any]):
 
     async def on_run_error(self, ctx: RunContext[Any], *, error: BaseException) -> AgentRunResult[Any]:
         """A run has failed or was cancelled; one that nobody goes on with does not come here."""
-        if (run := self._agents.get(ctx.run_id or "")) is not None:
+        if (run := self._tracer.safely(self._agent_of, ctx)) is not None:
             run.has_failed = True
         raise error
+
+    def _agent_of(self, ctx: RunContext[Any]) -> Run | None:
+        return self._agents.get(ctx.run_id or "")
 
     def _begin_agent(self, ctx: RunContext[Any]) -> Run:
         above = _inside.get()
@@ -130,18 +133,18 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: Any
     ) -> ModelResponse:
         """A model is sent messages."""
-        self._tracer.check_stop(self._agents.get, ctx.run_id or "")
+        self._tracer.check_stop(self._agent_of, ctx)
         run = self._tracer.safely(self._begin_model, ctx, request_context)
         try:
             response: ModelResponse = await handler(request_context)
         except BaseException as error:
-            self._end_model(ctx, run, None, error)
+            self._tracer.safely(self._end_model, ctx, run, None, error)
             raise
-        self._end_model(ctx, run, response, None)
+        self._tracer.safely(self._end_model, ctx, run, response, None)
         return response
 
     def _begin_model(self, ctx: RunContext[Any], request: ModelRequestContext) -> Run | None:
-        agent = self._agents.get(ctx.run_id or "")
+        agent = self._agent_of(ctx)
         if agent is None:
             return None
         self._tracer.safely(self._take_denials, agent, request)
@@ -195,7 +198,7 @@ class TraceCapability(AbstractCapability[Any]):
         except (ApprovalRequired, CallDeferred):
             raise
         except Exception as error:
-            run = self._tracer.safely(self._begin_tool, ctx, call, call.args)
+            run = self._tracer.safely(self._begin_tool, ctx, call)
             if run is not None:
                 self._tracer.end(run, error=error)
             raise
@@ -205,8 +208,9 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], handler: Any
     ) -> Any:
         """A tool runs; agents that begin in it are inside of it. One that the settings name is deferred first."""
-        self._tracer.check_stop(self._agents.get, ctx.run_id or "")
-        if not ctx.tool_call_approved and policy_for(call.tool_name) is not None:
+        self._tracer.check_stop(self._agent_of, ctx)
+        is_named = self._tracer.safely(lambda: policy_for(call.tool_name) is not None)
+        if is_named and not ctx.tool_call_approved:
             raise ApprovalRequired
         run = self._tracer.safely(self._begin_tool, ctx, call, args)
         token = _inside.set(_inside.get() if run is None else run)
@@ -217,15 +221,19 @@ class TraceCapability(AbstractCapability[Any]):
             raise
         finally:
             self._tracer.safely(_inside.reset, token)
-        self._end_tool(run, None, result)
+        self._tracer.safely(self._end_tool, run, None, result)
         return result
 
-    def _begin_tool(self, ctx: RunContext[Any], call: ToolCallPart, args: Any) -> Run | None:
-        agent = self._agents.get(ctx.run_id or "")
+    def _begin_tool(self, ctx: RunContext[Any], call: ToolCallPart, args: Any = None) -> Run | None:
+        """Begin with the arguments, where they are known: validated; else those of the model."""
+        agent = self._agent_of(ctx)
         if agent is None:
             return None
         self._tracer.safely(self._decided, agent, call.tool_call_id, "resumed")
-        details = {"gen_ai.tool.call.id": call.tool_call_id, **self._told("args", lambda: args)}
+        details = {
+            "gen_ai.tool.call.id": call.tool_call_id,
+            **self._told("args", lambda: call.args if args is None else args),
+        }
         return self._tracer.begin("tool_call", call.tool_name, agent, details=details)
 
     def _end_tool(self, run: Run | None, error: BaseException | None, result: Any = None) -> None:
@@ -240,7 +248,7 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, requests: DeferredToolRequests
     ) -> DeferredToolResults | None:
         """Tools need approval: humans are asked, where they are to be."""
-        return await self._approvals.decide(self._agents.get(ctx.run_id or ""), requests)
+        return await self._approvals.decide(self._tracer.safely(self._agent_of, ctx), requests)
 
     def _decided(self, agent: Run, tool_call_id: str, decision: str) -> None:
         for asked in list(self._asked):
