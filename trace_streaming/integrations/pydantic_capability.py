@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections import deque
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, SkipToolExecution
-from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
@@ -21,11 +20,10 @@ from trace_streaming.emitting.policies import policy_for
 
 from . import pydantic_values as values
 from .pydantic_approvals import Approvals
-from .runs import Asked, Run
+from .pydantic_questions import Questions
+from .runs import Run
 from .tracer import NewEmitter, Tracer
 
-_MOST_ASKED: Final = 1000
-"""Questions that wait for an answer, of all runs; then the oldest are forgotten."""
 _inside: ContextVar[Run | None] = ContextVar("trace_streaming.pydantic_ai", default=None)
 """What this code runs in: an agent that begins here is inside of it."""
 
@@ -69,7 +67,7 @@ class TraceCapability(AbstractCapability[Any]):
         self._agents: dict[str, Run] = {}
         self._models: dict[str, Run] = {}
         """Calls that are being answered, by the agent's run: one at a time."""
-        self._asked: deque[Asked] = deque(maxlen=_MOST_ASKED)
+        self._questions = Questions(self._tracer)
 
     def get_ordering(self) -> CapabilityOrdering:
         """Outside of all others, to see what comes of them."""
@@ -123,8 +121,7 @@ class TraceCapability(AbstractCapability[Any]):
             run.outcome = "interrupted"
             is_asked = self._approvals.ask(run, output, result.all_messages())
             for call in () if is_asked else output.approvals:
-                key = (run.trace.conversation, call.tool_call_id)
-                self._asked.append(self._tracer.ask(run, call.tool_name, call.args_as_dict(), key))
+                self._questions.ask(run, call)
         is_left = isinstance(error, CancelledError) and not run.has_failed
         details = self._told("result", lambda: None if run.outcome else output)
         self._tracer.end(run, error=error, outcome="abandoned" if is_left else None, details=details)
@@ -147,7 +144,7 @@ class TraceCapability(AbstractCapability[Any]):
         agent = self._agent_of(ctx)
         if agent is None:
             return None
-        self._tracer.safely(self._take_denials, agent, request)
+        self._tracer.safely(self._questions.take_denials, agent, request)
         details = {
             **(self._tracer.safely(values.request_details, request) or {}),
             **self._told("gen_ai.input.messages", lambda: values.messages(request.messages)),
@@ -229,7 +226,7 @@ class TraceCapability(AbstractCapability[Any]):
         agent = self._agent_of(ctx)
         if agent is None:
             return None
-        self._tracer.safely(self._decided, agent, call.tool_call_id, "resumed")
+        self._tracer.safely(self._questions.decided, agent, call.tool_call_id)
         details = {
             "gen_ai.tool.call.id": call.tool_call_id,
             **self._told("args", lambda: call.args if args is None else args),
@@ -249,19 +246,6 @@ class TraceCapability(AbstractCapability[Any]):
     ) -> DeferredToolResults | None:
         """Tools need approval: humans are asked, where they are to be."""
         return await self._approvals.decide(self._tracer.safely(self._agent_of, ctx), requests)
-
-    def _decided(self, agent: Run, tool_call_id: str, decision: str) -> None:
-        for asked in list(self._asked):
-            if asked.key == (agent.trace.conversation, tool_call_id):
-                self._asked.remove(asked)
-                self._tracer.answered(asked, decision)
-
-    def _take_denials(self, agent: Run, request: ModelRequestContext) -> None:
-        """A tool that a human has denied does not run: the model is told so."""
-        for part in request.messages[-1].parts if self._asked and request.messages else ():
-            if isinstance(part, ToolReturnPart):
-                decision = "rejected" if part.outcome == "denied" else "resumed"
-                self._decided(agent, part.tool_call_id, decision)
 
     def _told(self, key: str, value: Callable[[], Any]) -> Mapping[str, Any]:
         """A content; nothing of it where it cannot be shown."""
