@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import socket
@@ -9,15 +10,18 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from pydantic_ai.tools import DeferredToolRequests
 from pytest_django import Settings
 
 from tests.frameworks.frameworks import CASES, Case
 from trace_streaming import TraceEmitter
+from trace_streaming.integrations.openai_agents import TraceHooks, TraceProcessor
+from trace_streaming.integrations.pydantic_ai import TraceCapability
 from trace_streaming.integrations.tracer import Tracer
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote import RemoteTraceEmitter
@@ -187,3 +191,62 @@ def test_a_run_waits_for_nothing_of_ours(
         adapter, started = case.adapter(**options), monotonic()
         assert comparable(case.run(adapter)) == expected
         assert monotonic() - started < 10
+
+
+@pytest.mark.parametrize("name", [name for name in vars(TraceHooks) if name.startswith("on_")])
+async def test_nothing_of_ours_leaves_a_hook_of_the_agents_sdk(name: str) -> None:
+    """Whatever it is called with, by whatever version."""
+    hook: Any = getattr(TraceProcessor(TraceEmitter()).hooks, name)
+    for nonsense in (object(), [], None):
+        with capture_events():
+            assert await hook(*[nonsense for _ in inspect.signature(hook).parameters]) is None
+
+
+@pytest.mark.parametrize("name", [name for name in vars(TraceProcessor) if name.startswith("on_")])
+def test_nothing_of_ours_leaves_a_processor(name: str) -> None:
+    """The same of spans and traces."""
+    hook: Any = getattr(TraceProcessor(TraceEmitter()), name)
+    for nonsense in (object(), [], None):
+        with capture_events():
+            assert hook(nonsense) is None
+
+
+WRAPPED = {
+    "wrap_run": (),
+    "wrap_model_request": ("request_context",),
+    "wrap_tool_validate": ("call", "tool_def", "args"),
+    "wrap_tool_execute": ("call", "tool_def", "args"),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+async def test_nothing_of_ours_leaves_a_capability(name: str) -> None:
+    """What it wraps is called once, with what it was given, and what it returns or raises is what comes of it."""
+    wrap: Any = getattr(TraceCapability(TraceEmitter()), name)
+    for nonsense in (object(), [], None):
+        called: list[Any] = []
+
+        async def handler(*args: Any, called: list[Any] = called) -> str:
+            called.extend(args)
+            if len(called) > 1:
+                raise LookupError
+            return "result"
+
+        given = dict.fromkeys(WRAPPED[name], nonsense)
+        handed_on = [] if name == "wrap_run" else [nonsense]
+        with capture_events():
+            assert await wrap(nonsense, handler=handler, **given) == "result"
+            assert called == handed_on
+            called += [1, 2]
+            with pytest.raises(LookupError):
+                await wrap(nonsense, handler=handler, **given)
+
+
+async def test_nothing_of_ours_leaves_what_a_capability_is_asked() -> None:
+    """Of errors and of deferred tools."""
+    capability, error, nonsense = TraceCapability(TraceEmitter()), LookupError(), object()
+    with pytest.raises(LookupError) as caught:
+        await capability.on_run_error(cast("Any", nonsense), error=error)
+    assert caught.value is error
+    requests = DeferredToolRequests()
+    assert await capability.handle_deferred_tool_calls(cast("Any", nonsense), requests=requests) is None

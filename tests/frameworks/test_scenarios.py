@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from agents import set_trace_processors
+from pytest_django import Settings
 
 from tests.frameworks.conftest import NewEmitter, stored
 from tests.frameworks.frameworks import ADAPTERS, CASES, SCENARIOS, Case
-from tests.frameworks.trees import Node, shown, tree, unordered
+from tests.frameworks.trees import Node, parsed, shown, tree, unordered
+from trace_streaming import TraceEmitter
 from trace_streaming.emitting.contract import Emitter
 
 AT_ONCE = 4
@@ -26,6 +29,29 @@ def test_a_run_is_the_tree_that_it_is(case: Case, new_emitter: NewEmitter) -> No
     found = case.ordered(tree(stored(emitter)))
     assert found == case.expected, shown(found)
     assert not emitter.ended
+
+
+TOOLS_ALONE = {
+    "langgraph": "tool search ok|  tool lookup ok",
+    "openai_agents": "tool lookup ok",
+    "pydantic_ai": "tool lookup ok",
+}
+
+
+def test_without_agent_events_tools_are_shown_alone(
+    new_emitter: NewEmitter, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the project says so here or over its API; the log names the setting, once for an adapter or a server."""
+    settings.TRACE_STREAMING_EXTRA_EVENTS = ()
+    with caplog.at_level(logging.WARNING, "trace_streaming"):
+        for case in [case for case in CASES if case.scenario == "sequential"]:
+            emitter = new_emitter()
+            case.run(case.adapter(emitter))
+            found = tree(stored(emitter))
+            assert found == parsed(TOOLS_ALONE[case.framework]), shown(found)
+    lines = [each.getMessage() for each in caplog.records if "AGENT_EVENTS" in each.getMessage()]
+    assert all("TRACE_STREAMING_EXTRA_EVENTS" in line for line in lines)
+    assert len(lines) == (len(ADAPTERS) if new_emitter is TraceEmitter else 1)
 
 
 def prepared(framework: str, **options: Any) -> Any:

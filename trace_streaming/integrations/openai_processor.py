@@ -107,8 +107,7 @@ class TraceHooks(RunHooks[Any]):
     async def on_tool_start(self, context: Any, agent: Any, tool: Tool) -> None:
         """A tool is about to run, inside of its span: one that waits for a human does not come here."""
         self._check_stop()
-        self._is_called(getattr(context, "tool_call_id", None))
-        self._tracer.safely(warn_if_free, tool.name, getattr(context, "tool_call_id", ""))
+        self._is_called(tool, getattr(context, "tool_call_id", None))
 
     async def on_tool_end(self, context: Any, agent: Any, tool: Tool, result: Any) -> None:
         """A tool has returned."""
@@ -133,8 +132,9 @@ class TraceHooks(RunHooks[Any]):
         self._runs.answered(get_current_span(), output)
 
     @guarded
-    def _is_called(self, tool_call_id: str | None) -> None:
+    def _is_called(self, tool: Tool, tool_call_id: str | None) -> None:
         self._runs.called(get_current_span(), tool_call_id)
+        warn_if_free(tool.name, tool_call_id or "")
 
     @guarded
     def _has_returned(self) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections import deque
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, SkipToolExecution
-from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
@@ -21,11 +20,10 @@ from trace_streaming.emitting.policies import policy_for
 
 from . import pydantic_values as values
 from .pydantic_approvals import Approvals
-from .runs import Asked, Run
+from .pydantic_questions import Questions
+from .runs import Run
 from .tracer import NewEmitter, Tracer
 
-_MOST_ASKED: Final = 1000
-"""Questions that wait for an answer, of all runs; then the oldest are forgotten."""
 _inside: ContextVar[Run | None] = ContextVar("trace_streaming.pydantic_ai", default=None)
 """What this code runs in: an agent that begins here is inside of it."""
 
@@ -69,7 +67,7 @@ class TraceCapability(AbstractCapability[Any]):
         self._agents: dict[str, Run] = {}
         self._models: dict[str, Run] = {}
         """Calls that are being answered, by the agent's run: one at a time."""
-        self._asked: deque[Asked] = deque(maxlen=_MOST_ASKED)
+        self._questions = Questions(self._tracer)
 
     def get_ordering(self) -> CapabilityOrdering:
         """Outside of all others, to see what comes of them."""
@@ -88,9 +86,12 @@ class TraceCapability(AbstractCapability[Any]):
 
     async def on_run_error(self, ctx: RunContext[Any], *, error: BaseException) -> AgentRunResult[Any]:
         """A run has failed or was cancelled; one that nobody goes on with does not come here."""
-        if (run := self._agents.get(ctx.run_id or "")) is not None:
+        if (run := self._tracer.safely(self._agent_of, ctx)) is not None:
             run.has_failed = True
         raise error
+
+    def _agent_of(self, ctx: RunContext[Any]) -> Run | None:
+        return self._agents.get(ctx.run_id or "")
 
     def _begin_agent(self, ctx: RunContext[Any]) -> Run:
         above = _inside.get()
@@ -120,8 +121,7 @@ class TraceCapability(AbstractCapability[Any]):
             run.outcome = "interrupted"
             is_asked = self._approvals.ask(run, output, result.all_messages())
             for call in () if is_asked else output.approvals:
-                key = (run.trace.conversation, call.tool_call_id)
-                self._asked.append(self._tracer.ask(run, call.tool_name, call.args_as_dict(), key))
+                self._questions.ask(run, call)
         is_left = isinstance(error, CancelledError) and not run.has_failed
         details = self._told("result", lambda: None if run.outcome else output)
         self._tracer.end(run, error=error, outcome="abandoned" if is_left else None, details=details)
@@ -130,21 +130,21 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: Any
     ) -> ModelResponse:
         """A model is sent messages."""
-        self._tracer.check_stop(self._agents.get, ctx.run_id or "")
+        self._tracer.check_stop(self._agent_of, ctx)
         run = self._tracer.safely(self._begin_model, ctx, request_context)
         try:
             response: ModelResponse = await handler(request_context)
         except BaseException as error:
-            self._end_model(ctx, run, None, error)
+            self._tracer.safely(self._end_model, ctx, run, None, error)
             raise
-        self._end_model(ctx, run, response, None)
+        self._tracer.safely(self._end_model, ctx, run, response, None)
         return response
 
     def _begin_model(self, ctx: RunContext[Any], request: ModelRequestContext) -> Run | None:
-        agent = self._agents.get(ctx.run_id or "")
+        agent = self._agent_of(ctx)
         if agent is None:
             return None
-        self._tracer.safely(self._take_denials, agent, request)
+        self._tracer.safely(self._questions.take_denials, agent, request)
         details = {
             **(self._tracer.safely(values.request_details, request) or {}),
             **self._told("gen_ai.input.messages", lambda: values.messages(request.messages)),
@@ -195,7 +195,7 @@ class TraceCapability(AbstractCapability[Any]):
         except (ApprovalRequired, CallDeferred):
             raise
         except Exception as error:
-            run = self._tracer.safely(self._begin_tool, ctx, call, call.args)
+            run = self._tracer.safely(self._begin_tool, ctx, call)
             if run is not None:
                 self._tracer.end(run, error=error)
             raise
@@ -205,8 +205,9 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], handler: Any
     ) -> Any:
         """A tool runs; agents that begin in it are inside of it. One that the settings name is deferred first."""
-        self._tracer.check_stop(self._agents.get, ctx.run_id or "")
-        if not ctx.tool_call_approved and policy_for(call.tool_name) is not None:
+        self._tracer.check_stop(self._agent_of, ctx)
+        is_named = self._tracer.safely(lambda: policy_for(call.tool_name) is not None)
+        if is_named and not ctx.tool_call_approved:
             raise ApprovalRequired
         run = self._tracer.safely(self._begin_tool, ctx, call, args)
         token = _inside.set(_inside.get() if run is None else run)
@@ -217,15 +218,19 @@ class TraceCapability(AbstractCapability[Any]):
             raise
         finally:
             self._tracer.safely(_inside.reset, token)
-        self._end_tool(run, None, result)
+        self._tracer.safely(self._end_tool, run, None, result)
         return result
 
-    def _begin_tool(self, ctx: RunContext[Any], call: ToolCallPart, args: Any) -> Run | None:
-        agent = self._agents.get(ctx.run_id or "")
+    def _begin_tool(self, ctx: RunContext[Any], call: ToolCallPart, args: Any = None) -> Run | None:
+        """Begin with the arguments, where they are known: validated; else those of the model."""
+        agent = self._agent_of(ctx)
         if agent is None:
             return None
-        self._tracer.safely(self._decided, agent, call.tool_call_id, "resumed")
-        details = {"gen_ai.tool.call.id": call.tool_call_id, **self._told("args", lambda: args)}
+        self._tracer.safely(self._questions.decided, agent, call.tool_call_id)
+        details = {
+            "gen_ai.tool.call.id": call.tool_call_id,
+            **self._told("args", lambda: call.args if args is None else args),
+        }
         return self._tracer.begin("tool_call", call.tool_name, agent, details=details)
 
     def _end_tool(self, run: Run | None, error: BaseException | None, result: Any = None) -> None:
@@ -240,20 +245,7 @@ class TraceCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, requests: DeferredToolRequests
     ) -> DeferredToolResults | None:
         """Tools need approval: humans are asked, where they are to be."""
-        return await self._approvals.decide(self._agents.get(ctx.run_id or ""), requests)
-
-    def _decided(self, agent: Run, tool_call_id: str, decision: str) -> None:
-        for asked in list(self._asked):
-            if asked.key == (agent.trace.conversation, tool_call_id):
-                self._asked.remove(asked)
-                self._tracer.answered(asked, decision)
-
-    def _take_denials(self, agent: Run, request: ModelRequestContext) -> None:
-        """A tool that a human has denied does not run: the model is told so."""
-        for part in request.messages[-1].parts if self._asked and request.messages else ():
-            if isinstance(part, ToolReturnPart):
-                decision = "rejected" if part.outcome == "denied" else "resumed"
-                self._decided(agent, part.tool_call_id, decision)
+        return await self._approvals.decide(self._tracer.safely(self._agent_of, ctx), requests)
 
     def _told(self, key: str, value: Callable[[], Any]) -> Mapping[str, Any]:
         """A content; nothing of it where it cannot be shown."""

@@ -57,6 +57,7 @@ class Sender:
         """Held by whoever begins or ends the thread."""
         self._thread: _Thread | None = None
         self._log = BurstLog(logger, logging.ERROR)
+        self._names = BurstLog(logger, logging.ERROR)
 
     def put(self, item: TraceRecord | Barrier, *, is_held: bool = False) -> None:
         """Take a record or a barrier; returns at once, and never raises.
@@ -116,10 +117,14 @@ class Sender:
             return True
 
     def lose(self, count: int, reason: str, trace_id: str) -> None:
-        """Count what is given up, and say so once per burst."""
+        """Count what is given up, and say so once per burst; of names that are not declared once for all."""
         self.lost += count
-        self._log.failed(
-            reason, "Trace events are not taken by %s: %s", self._server, reason, extra={"trace_id": trace_id}
+        is_name = reason.startswith("Non-canonical event")
+        (self._names if is_name else self._log).failed(
+            "names" if is_name else reason,
+            "Trace events are not taken by %s: %s",
+            *(self._server, reason),
+            extra={"trace_id": trace_id},
         )
 
 
