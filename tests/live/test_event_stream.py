@@ -22,7 +22,7 @@ from tests.live.test_slow_readers import EVENTS, SIZE, impatient_server, residen
 __all__ = ["impatient_server"]
 RESTARTS = 10
 LONG = 200_000
-BOUND_MEBIBYTES = 50
+BOUND_MEBIBYTES = 128
 
 
 @pytest.mark.thorough
