@@ -38,7 +38,7 @@ class TraceStreamingConfig(AppConfig):
         calling.connect()
         deltas.connect()
         post_delete.connect(
-            retention.forget_approvals, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"
+            retention.forget_what_was_asked, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"
         )
         pre_delete.connect(retention.forget_user, settings.AUTH_USER_MODEL, dispatch_uid="trace_streaming.users")
         patches.install(_close_connections, _end_process)

@@ -160,6 +160,11 @@ class Conf:
         return self._get("COMPRESSION", default=False)  # type: ignore[no-any-return]
 
     @cached_property
+    def PATCH_SERVERS(self) -> bool:
+        """Whether daphne's and uvicorn's classes are changed when the app is set up."""
+        return self._get("PATCH_SERVERS", default=True)  # type: ignore[no-any-return]
+
+    @cached_property
     def DURABILITY(self) -> str:
         """``async``: ``emit`` returns at once. ``sync``: it waits until the event is stored."""
         return self._get("DURABILITY", "async")  # type: ignore[no-any-return]

@@ -130,6 +130,7 @@ def started(kind: str, folder: Path) -> Iterator[Server]:
     finally:
         server.stop()
         assert "Traceback" not in server.log, server.log
+        assert "frame by frame" not in server.log, server.log
 
 
 async def no_connections(server: Server) -> None:

@@ -9,6 +9,7 @@ if seconds := os.environ.get("STALL_SECONDS"):
     TRACE_STREAMING_STALL_SECONDS = TRACE_STREAMING_HEARTBEAT_SECONDS = float(seconds)
 if seconds := os.environ.get("LEASE_SECONDS"):
     TRACE_STREAMING_LEASE_SECONDS = float(seconds)
+TRACE_STREAMING_PATCH_SERVERS = not os.environ.get("UNPATCHED")
 TRACE_STREAMING_COMPRESSION = bool(os.environ.get("COMPRESSION"))
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # with each request of a test, and not of use else

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import daphne.server
 import pytest
 import uvicorn.server
+from pytest_django import Settings
 from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from trace_streaming.servers import patches
+from trace_streaming.servers import patches, wires
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,65 @@ async def close() -> None:
 
 def stop() -> None:
     """Nothing is to be stored."""
+
+
+class Old:
+    """A server as it was: its factory, and itself."""
+
+    def __init__(self) -> None:
+        """Nothing is set."""
+
+    def create_application(self) -> None: ...
+    def kill_all_applications(self) -> None: ...
+
+
+@pytest.fixture
+def old(monkeypatch: pytest.MonkeyPatch) -> type[Old]:
+    """The only server that is loaded."""
+    server = type("Server", (), dict(vars(Old)))
+    monkeypatch.setitem(sys.modules, "daphne.server", SimpleNamespace(WebSocketFactory=server, Server=server))
+    monkeypatch.delitem(sys.modules, "uvicorn.server")
+    return server
+
+
+def test_a_server_is_left_as_it_is_where_the_project_wants_that(old: type[Old], settings: Settings) -> None:
+    """By a setting."""
+    before = old.create_application
+    settings.TRACE_STREAMING_PATCH_SERVERS = False
+    patches.install(close, stop)
+    assert old.create_application is before
+    settings.TRACE_STREAMING_PATCH_SERVERS = True
+    patches.install(close, stop)
+    assert old.create_application is not before
+
+
+def test_a_server_that_lacks_something_is_left_as_it_is(old: type[Old], caplog: pytest.LogCaptureFixture) -> None:
+    """All of it, with one warning: half of the changes would be worse than none."""
+    before = old.create_application
+    del old.kill_all_applications
+    patches.install(close, stop)
+    assert old.create_application is before
+    (warning,) = caplog.messages
+    assert "daphne is served by itself" in warning
+    assert "kill_all_applications" in warning
+
+
+@pytest.mark.parametrize("line", [wires.DaphneLine, wires.UvicornLine])
+def test_a_socket_that_lacks_something_is_served_through_asgi(
+    line: type[wires.DaphneLine | wires.UvicornLine], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one warning for all of them."""
+    monkeypatch.setattr(patches, "_warned", set())
+    whole = SimpleNamespace(**dict.fromkeys(line.NEEDS))
+    scope: dict[str, Any] = {}
+    patches._lead_to(whole, scope, line)
+    assert isinstance(scope.pop(wires.SCOPE_KEY), line)
+    for name in line.NEEDS:
+        lacking = SimpleNamespace(**vars(whole))
+        delattr(lacking, name)
+        patches._lead_to(lacking, scope, line)
+    assert scope == {}
+    assert len(caplog.messages) == 1
 
 
 async def test_uvicorns_other_protocols_do_not_log_tickets_either() -> None:

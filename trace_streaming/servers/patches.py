@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, Final
@@ -20,6 +21,8 @@ from trace_streaming.conf import conf
 
 from .gates import DaphneGate, UvicornGate
 from .wires import SCOPE_KEY, DaphneLine, UvicornLine
+
+logger = logging.getLogger(__name__)
 
 CloseConnections = Callable[[], Awaitable[None]]
 
@@ -36,32 +39,52 @@ _OTHER_UVICORN_PROTOCOLS: Final = (("websockets_impl", "WebSocketProtocol"), ("w
 def install(close_connections: CloseConnections, end_process: Callable[[], None]) -> None:
     """Change the servers whose modules are loaded, once. Called when the app is set up, before anything is served.
 
+    A server that has no longer what is changed is left as it is, with a warning; so are all of them, where
+    ``TRACE_STREAMING_PATCH_SERVERS`` is False.
+
     :param close_connections: awaited before the server ends: its clients are told to come back
     :param end_process: called behind that, in a thread, where the server ends the process without ``atexit``
     """
-    if (daphne := sys.modules.get("daphne.server")) is not None:
-        _replace(daphne.WebSocketFactory, "__init__", _with_options)
-        _replace(daphne.Server, "create_application", _with_daphne_wire)
-        _replace(daphne.Server, "kill_all_applications", partial(_after_closing, close_connections))
-    if (uvicorn := sys.modules.get("uvicorn.server")) is not None:
-        _replace(uvicorn.Server, "shutdown", partial(_between_closing_and_ending, close_connections, end_process))
-        for name in ("h11_impl", "httptools_impl"):
-            with suppress(ImportError):
-                protocol = importlib.import_module(f"uvicorn.protocols.http.{name}")
-                _replace(protocol.RequestResponseCycle, "run_asgi", _with_uvicorn_gate)
-        with suppress(ImportError):  # without websockets: uvicorn serves none, or with another library
-            from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-            _replace(WebSocketsSansIOProtocol, "run_asgi", _with_uvicorn_wire)
-        for module, name in _OTHER_UVICORN_PROTOCOLS:
-            if (protocols := sys.modules.get(f"uvicorn.protocols.websockets.{module}")) is not None:
-                _replace(getattr(protocols, name), "run_asgi", _without_ticket)
+    if not conf.PATCH_SERVERS:
+        return
+    servers = {"daphne": _of_daphne(close_connections), "uvicorn": _of_uvicorn(close_connections, end_process)}
+    for name, changes in servers.items():
+        try:
+            changed = [(owner, method, change(getattr(owner, method))) for owner, method, change in changes]
+        except AttributeError as error:
+            logger.warning("%s is served by itself: it is not as it was (%s)", name, error)
+            continue
+        for owner, method, new in changed:
+            if not hasattr(getattr(owner, method), "__wrapped__"):
+                setattr(owner, method, new)
 
 
-def _replace(server: Any, name: str, change: Callable[[Any], Any]) -> None:
-    method = getattr(server, name)
-    if not hasattr(method, "__wrapped__"):
-        setattr(server, name, change(method))
+Change = tuple[Any, str, Callable[[Any], Any]]
+"""A class, the name of its method, and what makes another of it."""
+
+
+def _of_daphne(close_connections: CloseConnections) -> Iterator[Change]:
+    if (daphne := sys.modules.get("daphne.server")) is None:
+        return
+    yield daphne.WebSocketFactory, "__init__", _with_options
+    yield daphne.Server, "create_application", _with_daphne_wire
+    yield daphne.Server, "kill_all_applications", partial(_after_closing, close_connections)
+
+
+def _of_uvicorn(close_connections: CloseConnections, end_process: Callable[[], None]) -> Iterator[Change]:
+    if (uvicorn := sys.modules.get("uvicorn.server")) is None:
+        return
+    yield uvicorn.Server, "shutdown", partial(_between_closing_and_ending, close_connections, end_process)
+    for name in ("h11_impl", "httptools_impl"):
+        with suppress(ImportError):
+            protocol = importlib.import_module(f"uvicorn.protocols.http.{name}")
+            yield protocol.RequestResponseCycle, "run_asgi", _with_uvicorn_gate
+    with suppress(ImportError):  # without websockets: uvicorn serves none, or with another library
+        protocol = importlib.import_module("uvicorn.protocols.websockets.websockets_sansio_impl")
+        yield protocol.WebSocketsSansIOProtocol, "run_asgi", _with_uvicorn_wire
+    for module, name in _OTHER_UVICORN_PROTOCOLS:
+        if (protocols := sys.modules.get(f"uvicorn.protocols.websockets.{module}")) is not None:
+            yield getattr(protocols, name), "run_asgi", _without_ticket
 
 
 def _with_daphne_wire(create_application: Any) -> Any:
@@ -69,7 +92,7 @@ def _with_daphne_wire(create_application: Any) -> Any:
     def create_application_with_wire(server: Any, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             hide_ticket(scope)  # daphne does not log it; what is around the application may
-            scope[SCOPE_KEY] = DaphneLine(protocol)
+            _lead_to(protocol, scope, DaphneLine)
         else:
             scope[SCOPE_KEY] = partial(DaphneGate, protocol)
         return create_application(server, protocol, scope)
@@ -81,10 +104,23 @@ def _with_uvicorn_wire(run_asgi: Any) -> Any:
     @wraps(run_asgi)
     async def run_asgi_with_wire(protocol: Any) -> None:
         hide_ticket(protocol.scope)  # uvicorn logs the URL when the socket is accepted
-        protocol.scope[SCOPE_KEY] = UvicornLine(protocol)
+        _lead_to(protocol, protocol.scope, UvicornLine)
         await run_asgi(protocol)
 
     return run_asgi_with_wire
+
+
+def _lead_to(protocol: Any, scope: dict[str, Any], line: type[DaphneLine | UvicornLine]) -> None:
+    """Give a socket's scope its line, where the protocol has all that it needs."""
+    missing = [name for name in line.NEEDS if not hasattr(protocol, name)]
+    if not missing:
+        scope[SCOPE_KEY] = line(protocol)
+    elif line not in _warned:
+        _warned.add(line)
+        logger.warning("Sockets are served through ASGI, frame by frame: %s has no %s", type(protocol), missing[0])
+
+
+_warned: Final[set[type]] = set()
 
 
 def _with_uvicorn_gate(run_asgi: Any) -> Any:

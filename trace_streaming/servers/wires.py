@@ -8,7 +8,7 @@ known, frames go through ASGI.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from trace_streaming.conf import conf
 from trace_streaming.wire.frames import Packet
@@ -60,6 +60,9 @@ class Line(Protocol):
 class UvicornLine:
     """The protocol itself reads no more than a message that nobody has taken yet."""
 
+    NEEDS: ClassVar = ("transport", "conn", "writable", "close_sent", "disconnected")
+    """Of the protocol."""
+
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
 
@@ -77,6 +80,9 @@ class UvicornLine:
 
 class DaphneLine:
     """autobahn would put together whatever a client says before it is answered."""
+
+    NEEDS: ClassVar = ("transport", "state", "STATE_OPEN", "_perMessageCompress")
+    """Of the protocol."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol

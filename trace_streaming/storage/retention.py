@@ -59,7 +59,7 @@ def prune(trace: Trace, older_than: datetime) -> Iterator[int]:
             unchanged.delete()
 
 
-def forget_approvals(sender: object, instance: Trace, using: str, **kwargs: Any) -> None:
+def forget_what_was_asked(sender: object, instance: Trace, using: str, **kwargs: Any) -> None:
     """Receiver of ``post_delete``: what its agent asked, and was asked, goes with a trace.
 
     Who begins the id again sees none of it.
