@@ -117,7 +117,7 @@ function leaf(value, look) {
 }
 
 /** Whether a text may be code, JSON, a diff, or what a terminal shows. @param {string} text */
-const isRich = (text) => text.length > SHOWN_CHARACTERS || /[\n\x1b]|^\s*[[{]./.test(text);
+const isRich = (text) => text.length > SHOWN_CHARACTERS || /[\n\x1b]|^\s*[[{](?!redacted:)./.test(text);
 
 /** @param {string} text */
 const isLong = (text) => text.length > SHOWN_CHARACTERS || text.split("\n", SHOWN_LINES + 2).length > SHOWN_LINES + 1;

@@ -10,7 +10,8 @@ import { cut, formatCount, formatDuration, formatName, oneLine } from "./format.
 const APART = new Set([
   ...["tool", "tool_name", "duration_ms", "call_id", "parent_call_id", "args", "arguments", "result", "error"],
   ...["agent_selected", "reasoning", "goal", "approval_id", "name", "outcome", "error_type", "traceback"],
-  ...["input", "gen_ai.agent.name", "gen_ai.conversation.id", "gen_ai.tool.call.id"],
+  ...["input", "gen_ai.agent.name", "gen_ai.conversation.id", "gen_ai.tool.call.id", "gen_ai.tool.name"],
+  ...["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.agent.id", "gen_ai.tool.type"],
 ]);
 
 const USAGE = "gen_ai.usage.";
