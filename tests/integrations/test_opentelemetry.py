@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -25,6 +26,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "solo", "session.id": "c-1"}
 MODEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "fake-1"}
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "lookup", "gen_ai.tool.call.arguments": '{"k": 1}'}
+
+
+@pytest.fixture(autouse=True)
+def _what_is_emitted_is_stored() -> Iterator[None]:
+    """And not in the next test."""
+    yield
+    assert recorder.flush(10)
 
 
 def tracer_of(processor: TraceSpanProcessor, scope: str = "my.agent") -> trace.Tracer:
