@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from trace_streaming.recording.recorder import recorder
 from trace_streaming.wire.protocol import WatchRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -157,6 +162,39 @@ def test_the_api_and_the_command_write_the_same(client: Any, tmp_path: Path) -> 
     body = b"".join(response.streaming_content)
     call_command("export_trace", "t", "--format", "otlp", "--output", str(tmp_path / "t.json"), verbosity=0)
     assert (tmp_path / "t.json").read_bytes() == body == exported("t")
+
+
+def test_the_documentation_s_protobuf_is_the_same(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For those that take nothing else."""
+    with TraceEmitter("t-1") as emitter, emitter.agent("solo"), emitter.tool_call("lookup", key="a"):
+        pass
+    assert recorder.flush(10)
+    before = tree("t-1")
+    (tmp_path / "t-1.json").write_bytes(exported("t-1"))
+    Trace.objects.get().delete()
+    bodies: list[bytes] = []
+
+    class Taker(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Taker)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    (code,) = re.findall(r"# send_to_phoenix.py\n(.*?)```", (DOCS / "opentelemetry.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(
+        code.replace("urlopen(", "answer = urlopen(").replace("localhost:6006", f"127.0.0.1:{server.server_port}")
+        + "answer.close()"
+    )
+    thread.join()
+    server.server_close()
+    assert client.post("/v1/traces", bodies[0], content_type=PROTOBUF).status_code == 200
+    assert tree("t-1") == before
 
 
 def test_approvals_that_wait_here_are_not_told_by_others(client: Any) -> None:

@@ -76,10 +76,11 @@ def receive(asker: Any, sent: Request) -> Refusals:
     asked = {(trace_id, span.parent_id) for trace_id, run in runs.items() for span, _ in run.kept if span.parent_id}
     places.learn(alias, asked)
     hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
-    told = [each for trace_id, run in runs.items() for each in _events(run, places, sent.refused)]
+    told: list[TraceEvent] = []
     for run in runs.values():
-        if run.kept or run.singles:
+        if events := list(_events(run, places, sent.refused)):
             _begin(run, asker.user)
+            told += events
     _store(told, sent.refused)
     places.learn(alias, asked)  # others may have left out some meanwhile
     _move(alias, runs, begun, places, sent.refused)
