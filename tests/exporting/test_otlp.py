@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from trace_streaming.wire.protocol import WatchRequest
 __all__ = ["_all_is_stored"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -112,7 +117,7 @@ def test_outcomes_and_halves_come_in_again(client: Any) -> None:
     emitter.open_span("step", "late", call_id="d", parent_call_id="a", details={"kind": "node"})
     emitter.emit("tool_call_complete", {"tool": "alone", "duration_ms": 2}, "success")
     emitter.emit("plan_created", {"parent_call_id": "a", "steps": 2})
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     before, after = in_again(client, "odd")
     assert after == before
     assert Trace.objects.values_list("name", "conversation").get() == ("odd", "c-1")
@@ -130,7 +135,7 @@ def test_attributes_are_those_of_the_conventions(client: Any) -> None:
             lookup.result = 1
             raise ValueError("no row")
         run.result = "done"
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     one, two, failed, solo = map(said, spans_in(exported("said")))
     assert (one["gen_ai.operation.name"], one["gen_ai.request.model"], one["gen_ai.provider.name"]) == (
         *("chat", "gpt-5", "openai"),
@@ -153,7 +158,7 @@ def test_attributes_are_those_of_the_conventions(client: Any) -> None:
 def test_the_api_and_the_command_write_the_same(client: Any, tmp_path: Path) -> None:
     """As a download, and as a file."""
     TraceEmitter("t").emit("plan_created", {"steps": 2})
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     response = client.get("/api/traces/t/export?format=otlp")
     assert response["Content-Disposition"] == 'attachment; filename="t.otlp.json"'
     body = b"".join(response.streaming_content)
@@ -161,10 +166,43 @@ def test_the_api_and_the_command_write_the_same(client: Any, tmp_path: Path) -> 
     assert (tmp_path / "t.json").read_bytes() == body == exported("t")
 
 
+def test_the_documentation_s_protobuf_is_the_same(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For those that take nothing else."""
+    with TraceEmitter("t-1") as emitter, emitter.agent("solo"), emitter.tool_call("lookup", key="a"):
+        pass
+    assert recorder.flush(60)
+    before = tree("t-1")
+    (tmp_path / "t-1.json").write_bytes(exported("t-1"))
+    Trace.objects.get().delete()
+    bodies: list[bytes] = []
+
+    class Taker(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Taker)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    (code,) = re.findall(r"# send_to_phoenix.py\n(.*?)```", (DOCS / "opentelemetry.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(
+        code.replace("urlopen(", "answer = urlopen(").replace("localhost:6006", f"127.0.0.1:{server.server_port}")
+        + "answer.close()"
+    )
+    thread.join()
+    server.server_close()
+    assert client.post("/v1/traces", bodies[0], content_type=PROTOBUF).status_code == 200
+    assert tree("t-1") == before
+
+
 def test_approvals_that_wait_here_are_not_told_by_others(client: Any) -> None:
     """As at the door of events: the server alone says what becomes of them."""
     TraceEmitter("asks").emit("approval_requested", {"approval_id": "mine", "action": "pay"})
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     body = exported("asks")
     Trace.objects.get().delete()
     now = timezone.now()

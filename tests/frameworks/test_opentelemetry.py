@@ -63,7 +63,7 @@ class Told:
     def events(self) -> list[dict[str, Any]]:
         """All that is stored, of all of its traces."""
         self.provider.force_flush()
-        assert recorder.flush(10)
+        assert recorder.flush(60)
         return [event for trace_id in self.roots.ids for event in stored_of(trace_id)]
 
 
@@ -206,5 +206,5 @@ def test_the_trace_ends_with_its_run(told: Told) -> None:
         Agent.instrument_all(False)
     assert told.events()
     end_silent(0)
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert Trace.objects.get().state == "error"

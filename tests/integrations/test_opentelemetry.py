@@ -62,11 +62,11 @@ def test_without_an_emitter_each_trace_has_one() -> None:
     tracer = tracer_of(TraceSpanProcessor(owner=lambda: user))
     with tracer.start_as_current_span("invoke_agent solo", attributes=AGENT) as root:
         otel_id = trace.format_trace_id(root.get_span_context().trace_id)
-        assert recorder.flush(10)
+        assert recorder.flush(60)
         assert Trace.objects.get().state == "running"
         with pytest.raises(ValueError, match="no such row"), tracer.start_as_current_span("t", attributes=TOOL):
             raise ValueError("no such row")
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     told = Trace.objects.values_list("trace_id", "name", "conversation", "owner", "state").get()
     assert told == (otel_id, "solo", "c-1", user.pk, "success")
     (error,) = [event for event in events_of(otel_id) if event["status"] == "error"]
@@ -96,7 +96,7 @@ def test_what_is_none_of_an_agents_is_left_out_at_once() -> None:
     other = tracer_of(TraceSpanProcessor())
     with other.start_as_current_span("GET", attributes={"http.request.method": "GET"}):
         pass
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert Trace.objects.get().trace_id == emitter.trace_id
 
 
@@ -150,7 +150,7 @@ def test_a_trace_that_began_elsewhere_is_not_ended_here(settings: Settings) -> N
     remote = SpanContext(int("1" * 32, 16), int("2" * 16, 16), is_remote=True, trace_flags=TraceFlags(1))
     with tracer.start_as_current_span("t", set_span_in_context(NonRecordingSpan(remote)), attributes=TOOL):
         pass
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     assert Trace.objects.values_list("trace_id", "state").get() == ("1" * 32, "running")
 
 

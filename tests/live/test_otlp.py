@@ -10,16 +10,20 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import orjson
 import pytest
 
+from tests.live.conftest import StartSite
 from tests.live.servers import ROOT, Server
+from tests.live.services import Postgres
 from tests.live.sites import read_log
 from tests.live.test_api import writer
 from tests.otlp.conftest import nodes
-from tests.otlp.spans import JSON, PROTOBUF, agent, encoded, tool
+from tests.otlp.spans import JSON, PROTOBUF, TRACE, agent, encoded, tool
+from tests.otlp.spans import http as http_request
 from trace_streaming.events.spans import Spans
 
 NODE = ROOT / ".venv" / "node" / "node_modules"
@@ -59,6 +63,36 @@ async def test_bodies_without_a_length_are_read(server: Server, trace_id: str) -
     stored = [details for _, details in read_log(server.env["DATABASE_URL"], trace_id)]
     assert len([details for details in stored if "call_id" in details]) == 2 * len(spans)
     assert stored[-1]["filling"] == "x" * 5000
+
+
+@pytest.mark.thorough
+@pytest.mark.takes(seconds=30)
+async def test_the_database_goes_away_and_comes_back(start_site: StartSite, postgres: Postgres) -> None:
+    """A sender that repeats what is answered 429 or 503, as exporters do, loses nothing, and stores nothing twice."""
+    site = start_site("pubsub")
+    authorization = await asyncio.to_thread(writer, site.servers[0], "writer")
+    run = [agent(1, end=900), *(tool(n, parent=1, start=n, end=n + 1) for n in range(2, 62))]
+    run = [*run, *(http_request(100 + n, 1, start=500, end=501) for n in range(20))]
+    random = Random(7)
+    random.shuffle(run)
+    batches = [run[start : start + 4] for start in range(0, len(run), 4)]
+    away: list[int] = []
+
+    def send() -> None:
+        for number, batch in enumerate([*batches, *random.sample(batches, len(batches))]):
+            if number in {5, 30}:
+                postgres.stop()
+            server = site.servers[number % len(site.servers)]
+            while (status := post(server, "/v1/traces", encoded(batch), PROTOBUF, authorization)) != 200:
+                assert status in {429, 503}, status
+                away.append(status)
+                postgres.start()
+
+    await asyncio.to_thread(send)
+    assert len(away) >= 2
+    log = await asyncio.to_thread(read_log, postgres.url, TRACE)
+    assert [sequence for sequence, _ in log] == list(range(1, 2 * 61 + 1))
+    assert len({(details["call_id"], "duration_ms" in details) for _, details in log}) == 2 * 61
 
 
 def example() -> str:

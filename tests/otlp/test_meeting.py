@@ -49,7 +49,7 @@ def test_the_processor_and_an_exporter_beside_it_tell_once(send: Send, writer: U
     tracer = provider.get_tracer("my.agent")
     with tracer.start_as_current_span("execute_tool lookup", attributes=TOOL) as span:
         pass
-    assert recorder.flush(10)
+    assert recorder.flush(60)
     context: Any = span.get_span_context()
     otel_id = trace.format_trace_id(context.trace_id)
     before = events_of(otel_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -11,6 +13,8 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.urls import include, path
 from google.rpc.status_pb2 import Status
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -18,8 +22,10 @@ from rest_framework.test import APIClient
 from tests.otlp.conftest import Send, events_of, tree_of
 from tests.otlp.spans import JSON, PROTOBUF, TRACE, Sent, agent, as_json, as_protobuf, encoded, http, model, tool
 from trace_streaming.models import Event, Trace
+from trace_streaming.otlp import endings as endings_module
 from trace_streaming.otlp.requests import MAX_BYTES, MAX_SPANS
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.signals import trace_ended
 from trace_streaming.storage import left_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -282,4 +288,57 @@ def test_secrets_are_hidden(send: Send) -> None:
     secret = "sk-proj-" + "a1B2" * 12
     send([tool(3, attributes={"gen_ai.tool.call.arguments": f'{{"api_key": "{secret}"}}', "note": f"key {secret}"})])
     assert secret not in str(list(Event.objects.values_list("text", flat=True)))
-    assert recorder.flush(10)
+    assert recorder.flush(60)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in it, with a key or an index."""
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from places(inner)
+
+
+STRANGE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.text(max_size=4)
+    | st.sampled_from(["f" * 16, "-1"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_body_makes_the_door_fail(send: Send, data: st.DataObject) -> None:
+    """Anything in the place of anything; bytes that are others."""
+    request = as_json(RUN)
+    for _ in range(data.draw(st.integers(1, 3))):
+        container, key = data.draw(st.sampled_from(list(places(request))))
+        container[key] = data.draw(STRANGE)
+    assert send((), JSON, orjson.dumps(request)).status_code in {200, 400}
+    body = bytearray(encoded(RUN))
+    for _ in range(data.draw(st.integers(1, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    assert send((), PROTOBUF, bytes(body)).status_code in {200, 400}
+
+
+def test_the_thread_of_a_process_ends_its_traces(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is started by what comes, and looks every two seconds."""
+    monkeypatch.setattr(endings_module, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(endings_module, "BEAT_SECONDS", 0.01)
+    ended = threading.Event()
+
+    def told(**kwargs: Any) -> None:
+        ended.set()
+
+    trace_ended.connect(told)
+    try:
+        send(RUN)
+        assert ended.wait(30)
+    finally:
+        trace_ended.disconnect(told)
+    assert recorder.flush(60)
+    assert Trace.objects.get().state == "success"

@@ -9,8 +9,10 @@ import orjson
 
 Attributes = Mapping[str, Any]
 
-_MAX_PLACE: Final = 10_000
-"""Of an item in a list that is spread over keys."""
+_MOST_DIGITS: Final = 5
+"""Of the place of an item in a list that is spread over keys."""
+_DEEPEST: Final = 16
+"""Parts of such a key."""
 
 
 def parsed(value: Any) -> Any:
@@ -54,7 +56,7 @@ def spread(attributes: Attributes, prefix: str) -> list[Any]:
     start = f"{prefix}."
     for key, value in attributes.items():
         if key.startswith(start):
-            *path, last = key[len(start) :].split(".")
+            *path, last = key[len(start) :].split(".", _DEEPEST)
             place = found
             for part in path:
                 inner = place.get(part)
@@ -70,6 +72,6 @@ def _listed(value: Any) -> Any:
     """Objects whose keys are numbers become lists, in their order."""
     if not isinstance(value, dict):
         return value
-    if value and all(key.isascii() and key.isdecimal() and int(key[:6]) < _MAX_PLACE for key in value):
+    if value and all(key.isascii() and key.isdecimal() and len(key) <= _MOST_DIGITS for key in value):
         return [_listed(value[key]) for key in sorted(value, key=int)]
     return {key: _listed(item) for key, item in value.items()}

@@ -6,25 +6,20 @@ with ``trace_streaming.`` say what no convention says, so that the tree is the s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from trace_streaming.conventions.gen_ai import INPUT, OUTPUT
 from trace_streaming.conventions.otel_spans import NAME_ATTRIBUTE, TRACE_ATTRIBUTE
-from trace_streaming.events import parse_timestamp, possible_ms
+from trace_streaming.events import possible_ms
 from trace_streaming.events.conversations import Conversations
 from trace_streaming.events.pairs import FAMILIES, OUTCOMES, SPAN_KINDS, id_text, is_move, pair_key, part_of, span_name
+
+from .otlp_values import attributes, hex_id, json_text, nanoseconds, span_id, text_of
 
 MAX_OPEN: Final = 10_000
 """So many spans are waited for; beyond it the oldest is written without its other half."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_HEX: Final = re.compile(r"(?!0+\Z)[0-9a-f]+")
 _OPERATIONS: Final = {"llm_call": "chat", "tool_call": "execute_tool", "agent": "invoke_agent"}
 _FAMILY: Final = {kind: family for family, kind in FAMILIES.items()}
 _INTERNAL, _CLIENT = 1, 3
@@ -74,7 +69,7 @@ def resource(trace_id: str, name: str, metadata: Mapping[str, Any]) -> dict[str,
         TRACE_ATTRIBUTE: trace_id,
         NAME_ATTRIBUTE: name or None,
     }
-    return {"attributes": _attributes(named)}
+    return {"attributes": attributes(named)}
 
 
 def spans(trace_id: str, events: Iterable[Event], known: Known, conversation: str = "") -> Iterator[dict[str, Any]]:
@@ -129,9 +124,9 @@ def _span(trace_id: str, whole: _Whole, known: Known, said: Mapping[str, Any]) -
     name = span_name(last["event"], details)
     call_id = id_text(details.get("call_id"))
     parent = known.moved.get(call_id or "") or id_text(details.get("parent_call_id"))
-    end = _nanoseconds(last)
+    end = nanoseconds(last)
     took = round((possible_ms(details.get("duration_ms")) or 0) * 10**6)
-    start = _nanoseconds(whole.begun) if whole.begun else end - took
+    start = nanoseconds(whole.begun) if whole.begun else end - took
     failed = whole.ended is not None and whole.ended["status"] == "error"
     told = {**(said if not parent else {}), **_said(family, name, details, known)}
     if whole.ended is None:
@@ -139,15 +134,15 @@ def _span(trace_id: str, whole: _Whole, known: Known, said: Mapping[str, Any]) -
     elif details.get("outcome") in OUTCOMES:
         told["trace_streaming.outcome"] = details["outcome"]
     span = {
-        "traceId": _hex(trace_id, 32),
-        "spanId": _span_id(trace_id, call_id or f"event {last['sequence']}"),
-        **({"parentSpanId": _span_id(trace_id, parent)} if parent else {}),
+        "traceId": hex_id(trace_id, 32),
+        "spanId": span_id(trace_id, call_id or f"event {last['sequence']}"),
+        **({"parentSpanId": span_id(trace_id, parent)} if parent else {}),
         "name": f"{_OPERATIONS[family]} {name}".rstrip() if family in _OPERATIONS else name or "step",
         "kind": _CLIENT if family == "llm_call" else _INTERNAL,
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(end),
-        "attributes": _attributes(told),
-        "status": {"code": _ERROR, "message": _text(details.get("error", ""))} if failed else {"code": _OK},
+        "attributes": attributes(told),
+        "status": {"code": _ERROR, "message": text_of(details.get("error", ""))} if failed else {"code": _OK},
     }
     return {**span, "events": [_exception(details, end)]} if failed else span
 
@@ -164,19 +159,19 @@ def _said(family: str, name: str, details: Mapping[str, Any], known: Known) -> d
             told["gen_ai.request.model"] = name
             call_id = id_text(details.get("call_id"))
             if INPUT in details and call_id is not None:
-                told[INPUT] = _json(known.conversations.messages(call_id))
+                told[INPUT] = json_text(known.conversations.messages(call_id))
         case "tool_call":
-            told |= {"gen_ai.tool.name": name, "gen_ai.tool.call.arguments": _json(given)}
-            told["gen_ai.tool.call.result"] = _json(details.get("result"))
+            told |= {"gen_ai.tool.name": name, "gen_ai.tool.call.arguments": json_text(given)}
+            told["gen_ai.tool.call.result"] = json_text(details.get("result"))
         case "agent":
             told["gen_ai.agent.name"] = name
             told |= {INPUT: _message("user", given), OUTPUT: _message("assistant", details.get("result"))}
         case "step":
             told["trace_streaming.step"] = details.get("kind")
-            told |= {"input.value": _json(given), "output.value": _json(details.get("result"))}
+            told |= {"input.value": json_text(given), "output.value": json_text(details.get("result"))}
     rest = {key: value for key, value in details.items() if key not in _PAIRING and key not in {INPUT, OUTPUT}}
     if OUTPUT in details:
-        told[OUTPUT] = _json(details[OUTPUT])
+        told[OUTPUT] = json_text(details[OUTPUT])
     more = details.get("attributes")
     return {**(more if isinstance(more, Mapping) else {}), **told, **rest}
 
@@ -184,7 +179,7 @@ def _said(family: str, name: str, details: Mapping[str, Any], known: Known) -> d
 def _message(role: str, content: Any) -> str | None:
     """What an agent was asked, or has answered, as messages."""
     is_text = isinstance(content, str)
-    return _json([{"role": role, "parts": [{"type": "text", "content": content}]}] if is_text else content)
+    return json_text([{"role": role, "parts": [{"type": "text", "content": content}]}] if is_text else content)
 
 
 def _single(trace_id: str, event: Event) -> dict[str, Any]:
@@ -193,18 +188,18 @@ def _single(trace_id: str, event: Event) -> dict[str, Any]:
     told = {
         "trace_streaming.event": event["event"],
         "trace_streaming.status": event["status"],
-        "trace_streaming.details": _json(event["details"]),
+        "trace_streaming.details": json_text(event["details"]),
     }
-    at = str(_nanoseconds(event))
+    at = str(nanoseconds(event))
     return {
-        "traceId": _hex(trace_id, 32),
-        "spanId": _span_id(trace_id, f"event {event['sequence']}"),
-        **({"parentSpanId": _span_id(trace_id, parent)} if parent else {}),
+        "traceId": hex_id(trace_id, 32),
+        "spanId": span_id(trace_id, f"event {event['sequence']}"),
+        **({"parentSpanId": span_id(trace_id, parent)} if parent else {}),
         "name": event["event"],
         "kind": _INTERNAL,
         "startTimeUnixNano": at,
         "endTimeUnixNano": at,
-        "attributes": _attributes(told),
+        "attributes": attributes(told),
         "status": {"code": _ERROR if event["status"] == "error" else _OK},
     }
 
@@ -212,45 +207,7 @@ def _single(trace_id: str, event: Event) -> dict[str, Any]:
 def _exception(details: Mapping[str, Any], at: int) -> dict[str, Any]:
     told = {
         "exception.type": details.get("error_type"),
-        "exception.message": _text(details.get("error", "")),
+        "exception.message": text_of(details.get("error", "")),
         "exception.stacktrace": details.get("traceback"),
     }
-    return {"name": "exception", "timeUnixNano": str(at), "attributes": _attributes(told)}
-
-
-def _attributes(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": _value(value)} for key, value in told.items() if value is not None]
-
-
-def _value(value: Any) -> dict[str, Any]:
-    match value:
-        case bool():
-            return {"boolValue": value}
-        case int():
-            return {"intValue": str(value)}
-        case float():
-            return {"doubleValue": value}
-        case list() if all(isinstance(item, str | bool | int | float) for item in value):
-            return {"arrayValue": {"values": [_value(item) for item in value]}}
-    return {"stringValue": _text(value)}
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _span_id(trace_id: str, name: str) -> str:
-    """An id of OpenTelemetry's is its own; another is made one, always the same."""
-    return name if len(name) == 16 and _HEX.fullmatch(name) else _hex(f"{trace_id} {name}", 16)
-
-
-def _hex(name: str, length: int) -> str:
-    return name if len(name) == length and _HEX.fullmatch(name) else sha256(name.encode()).hexdigest()[:length]
-
-
-def _nanoseconds(event: Event) -> int:
-    return (parse_timestamp(event["timestamp"]) - _EPOCH) // timedelta(microseconds=1) * 1000
+    return {"name": "exception", "timeUnixNano": str(at), "attributes": attributes(told)}

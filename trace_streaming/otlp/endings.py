@@ -55,10 +55,12 @@ def roots_have_ended(alias: str, roots: Mapping[str, Root]) -> None:
                 older.update(state=new.state, ended_at=new.ended_at)
 
 
-def end_silent(seconds: float = SILENT_SECONDS) -> int:
+def end_silent(seconds: float) -> int:
     """End the traces that are due, each by one process; returns how many this one has ended.
 
     One that somebody emits into who lives, in whatever process, ends with that.
+
+    :param seconds: so long nothing has come of them
     """
     alias, now = database(), stored_now()
     cutoff = now - timedelta(seconds=seconds)
@@ -103,7 +105,7 @@ class Endings(Heartbeat):
         return BEAT_SECONDS
 
     def _beat(self) -> None:
-        end_silent()
+        end_silent(SILENT_SECONDS)
         if self._beats % FORGET_BEATS == 0:
             left_out.forget(database())
         self._beats += 1

@@ -1,0 +1,296 @@
+"""What spans say, in the dialects that no instrumentation of today speaks any more, or only sometimes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trace_streaming.conventions.otel_spans import OtelSpan, SpanEvent, check_span
+from trace_streaming.conventions.shapes import Shape, name_of, shape_of
+from trace_streaming.conventions.telling import conversation_of, details_of, end_of, start_of, user_of
+from trace_streaming.events.freezing import freeze_details
+
+MESSAGE = [{"role": "user", "parts": [{"type": "text", "content": "what is a?"}]}]
+ANSWER = [{"role": "assistant", "parts": [{"type": "text", "content": "delta"}]}]
+CALL = [
+    {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "lookup", "arguments": {"key": "a"}}]}
+]
+
+
+def span(name: str = "span", events: list[SpanEvent] | None = None, **more: Any) -> OtelSpan:
+    attributes = more.pop("attributes", {})
+    return OtelSpan("1" * 32, "2" * 16, "", name, 10**18, 10**18 + 10**6, attributes, "", events or [], **more)
+
+
+def told(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """All details of the end."""
+    each = span(attributes=attributes, **more)
+    shape = shape_of(each)
+    assert shape is not None
+    return end_of(each, shape, "", details_of(each, shape)).details
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shape"),
+    [
+        ({"gen_ai.operation.name": "chat"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "text_completion"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "generate_content"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "invoke_agent"}, Shape("agent")),
+        ({"gen_ai.operation.name": "execute_tool"}, Shape("tool_call")),
+        ({"gen_ai.operation.name": "embeddings"}, Shape("step", "embedding")),
+        ({"gen_ai.operation.name": "new_word"}, Shape("step", "new_word")),
+        ({"llm.request.type": "chat"}, Shape("llm_call")),
+        ({"openinference.span.kind": "LLM"}, Shape("llm_call")),
+        ({"openinference.span.kind": "CHAIN"}, Shape("step", "chain")),
+        ({"openinference.span.kind": "RETRIEVER"}, Shape("step", "retrieval")),
+        ({"traceloop.span.kind": "workflow"}, Shape("agent")),
+        ({"traceloop.span.kind": "task"}, Shape("step", "node")),
+        ({"ai.operationId": "ai.streamText"}, Shape("agent")),
+        ({"ai.operationId": "ai.streamText.doStream"}, Shape("llm_call")),
+        ({"ai.operationId": "ai.toolCall"}, Shape("tool_call")),
+        ({"ai.operationId": "ai.embedMany.doEmbed"}, Shape("step", "embedding")),
+        ({"mcp.method.name": "tools/call"}, Shape("tool_call")),
+        ({"mcp.method.name": "tools/list"}, Shape("step", "mcp")),
+        ({"gen_ai.tool.name": "lookup"}, Shape("tool_call")),
+        ({"gen_ai.request.model": "gpt-5"}, Shape("llm_call")),
+        ({"agent_name": "solo", "model_name": "gpt-5"}, Shape("agent")),
+        ({"http.request.method": "POST"}, None),
+        ({"db.system.name": "postgresql"}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_span_is(attributes: dict[str, Any], shape: Shape | None) -> None:
+    """By what it says."""
+    assert shape_of(span(attributes=attributes)) == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "called"),
+    [
+        ("chat gpt-5", "llm_call", "gpt-5"),
+        ("execute_tool lookup", "tool_call", "lookup"),
+        ("invoke_agent solo", "agent", "solo"),
+        ("invoke_agent", "agent", "invoke_agent"),
+        ("tools/call add", "tool_call", "add"),
+        ("chat", None, ""),
+        ("chat /rooms/7", None, ""),
+        ("GET /chat", None, ""),
+        ("my chat gpt-5", None, ""),
+    ],
+)
+def test_names_where_attributes_are_missing(name: str, kind: str | None, called: str) -> None:
+    """As the conventions have them, and nothing that only looks so."""
+    shape = shape_of(span(name))
+    assert (None if shape is None else shape.kind) == kind
+    assert shape is None or name_of(span(name), shape) == called
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {
+            "gen_ai.input.messages": orjson.dumps(MESSAGE).decode(),
+            "gen_ai.output.messages": orjson.dumps(CALL).decode(),
+        },
+        {  # OpenLLMetry, until 2025
+            "llm.request.type": "chat",
+            "gen_ai.prompt.0.role": "user",
+            "gen_ai.prompt.0.content": "what is a?",
+            "gen_ai.completion.0.role": "assistant",
+            "gen_ai.completion.0.tool_calls.0.id": "c1",
+            "gen_ai.completion.0.tool_calls.0.name": "lookup",
+            "gen_ai.completion.0.tool_calls.0.arguments": '{"key": "a"}',
+        },
+        {  # OpenInference
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.contents.0.message_content.type": "text",
+            "llm.input_messages.0.message.contents.0.message_content.text": "what is a?",
+            "llm.output_messages.0.message.role": "assistant",
+            "llm.output_messages.0.message.tool_calls.0.tool_call.id": "c1",
+            "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "lookup",
+            "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"key": "a"}',
+        },
+        {  # the Vercel AI SDK, version 4
+            "ai.operationId": "ai.generateText.doGenerate",
+            "ai.prompt.messages": '[{"role":"user","content":"what is a?"}]',
+            "ai.response.toolCalls": '[{"toolCallId":"c1","toolName":"lookup","args":{"key":"a"}}]',
+        },
+        {  # Pydantic AI, version 1
+            "gen_ai.operation.name": "chat",
+            "events": orjson.dumps(
+                [
+                    {"event.name": "gen_ai.user.message", "content": "what is a?", "role": "user"},
+                    {
+                        "event.name": "gen_ai.choice",
+                        "message": {
+                            "role": "assistant",
+                            "tool_calls": [{"id": "c1", "function": {"name": "lookup", "arguments": '{"key":"a"}'}}],
+                        },
+                    },
+                ]
+            ).decode(),
+        },
+    ],
+    ids=["conventions", "openllmetry", "openinference", "vercel", "pydantic"],
+)
+def test_messages_are_the_same_in_every_dialect(attributes: dict[str, Any]) -> None:
+    """With a role and parts."""
+    details = told({"gen_ai.request.model": "gpt-5", **attributes})
+    assert details["gen_ai.input.messages"] == MESSAGE
+    assert details["gen_ai.output.messages"] == CALL
+
+
+def test_messages_that_are_events_of_the_span() -> None:
+    """As the conventions had them, and one event for all."""
+    events = [
+        SpanEvent("gen_ai.user.message", {"content": "what is a?"}),
+        SpanEvent("gen_ai.choice", {"message": '{"role": "assistant", "content": "delta"}'}),
+    ]
+    details = told({"gen_ai.operation.name": "chat"}, events=events)
+    assert (details["gen_ai.input.messages"], details["gen_ai.output.messages"]) == (MESSAGE, ANSWER)
+    whole = {key: orjson.dumps(said).decode() for key, said in (("input", MESSAGE), ("output", ANSWER))}
+    event = SpanEvent(
+        "gen_ai.client.inference.operation.details",
+        {f"gen_ai.{key}.messages": said for key, said in whole.items()},
+    )
+    details = told({"gen_ai.operation.name": "chat"}, events=[event])
+    assert (details["gen_ai.input.messages"], details["gen_ai.output.messages"]) == (MESSAGE, ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "tokens"),
+    [
+        ({"gen_ai.usage.prompt_tokens": 11, "gen_ai.usage.completion_tokens": 7}, (11, 7, None)),
+        ({"gen_ai.usage.input_tokens": 11, "gen_ai.usage.details.cache_read_tokens": 5}, (11, None, 5)),
+        (
+            {"openinference.span.kind": "LLM", "llm.token_count.prompt": 11, "llm.token_count.completion": 7},
+            (11, 7, None),
+        ),
+        ({"ai.operationId": "ai.streamText.doStream", "ai.usage.promptTokens": 11}, (11, None, None)),
+    ],
+)
+def test_tokens_are_the_same_in_every_dialect(attributes: dict[str, Any], tokens: tuple[int | None, ...]) -> None:
+    """What was read from a cache, too."""
+    details = told({"gen_ai.request.model": "gpt-5", **attributes})
+    names = ("input_tokens", "output_tokens", "cache_read.input_tokens")
+    assert tuple(details.get(f"gen_ai.usage.{name}") for name in names) == tokens
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.tool.name": "lookup", "gen_ai.tool.call.arguments": '{"key":"a"}', "gen_ai.tool.call.result": "b"},
+        {"openinference.span.kind": "TOOL", "tool.name": "lookup", "input.value": '{"key":"a"}', "output.value": "b"},
+        {
+            "traceloop.span.kind": "tool",
+            "traceloop.entity.name": "lookup",
+            "traceloop.entity.input": '{"inputs": {"key": "a"}, "kwargs": {}}',
+            "traceloop.entity.output": '{"output": "b", "kwargs": {}}',
+        },
+        {
+            "ai.operationId": "ai.toolCall",
+            "ai.toolCall.name": "lookup",
+            "ai.toolCall.args": '{"key":"a"}',
+            "ai.toolCall.result": '"b"',
+        },
+    ],
+    ids=["conventions", "openinference", "openllmetry", "vercel"],
+)
+def test_tools_are_the_same_in_every_dialect(attributes: dict[str, Any]) -> None:
+    """Their name, what they are given, and what comes of it."""
+    details = told(attributes)
+    assert (details["tool"], details["args"], details["result"]) == ("lookup", {"key": "a"}, "b")
+
+
+def test_agents_say_what_they_were_asked_and_have_answered() -> None:
+    """Without tokens: those are of the calls inside of them."""
+    vercel = {"ai.operationId": "ai.generateText", "ai.telemetry.functionId": "solo", "ai.prompt": '{"prompt":"go"}'}
+    details = told({**vercel, "ai.response.text": "done", "ai.usage.inputTokens": 22})
+    assert (details["name"], details["input"], details["result"]) == ("solo", "go", "done")
+    said = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "solo", "gen_ai.usage.input_tokens": 22}
+    pydantic = {**said, "final_result": "done", "pydantic_ai.all_messages": orjson.dumps([*MESSAGE, *ANSWER]).decode()}
+    details = told(pydantic)
+    assert (details["input"], details["result"]) == ("what is a?", "done")
+    assert not [key for key in details if key.startswith("gen_ai.usage")]
+
+
+def test_errors_and_outcomes() -> None:
+    """By the exception, else the status, else the attribute; what is no failure is none."""
+    chat = {"gen_ai.operation.name": "chat"}
+    assert told(chat, is_failed=True, message="429")["error"] == "429"
+    assert told({**chat, "error.type": "Timeout"}, is_failed=True)["error"] == "Timeout"
+    exception = SpanEvent(
+        "exception", {"exception.type": "asyncio.CancelledError", "exception.stacktrace": "x" * 20_000}
+    )
+    cancelled = span(attributes=chat, events=[exception], is_failed=True)
+    end = end_of(cancelled, Shape("llm_call"), "", {})
+    assert (end.event, end.status, end.details["outcome"]) == ("llm_call_complete", "warning", "cancelled")
+    failed = SpanEvent("exception", {"exception.type": "ValueError", "exception.stacktrace": "x" * 20_000})
+    end = end_of(span(events=[failed], is_failed=True), Shape("step"), "", {})
+    assert (end.event, len(end.details["traceback"])) == ("step_error", 8192)
+    assert (
+        "traceback"
+        not in end_of(span(events=[failed], is_failed=True), Shape("step"), "", {}, tracebacks=False).details
+    )
+
+
+def test_conversations_users_and_the_rest() -> None:
+    """What no framework says stands by itself."""
+    said = {"traceloop.association.properties.session_id": "c-1", "ai.telemetry.metadata.userId": "u-1"}
+    each = span(attributes={**said, "gen_ai.operation.name": "chat", "customer.tier": "gold", "logfire.msg": "chat"})
+    assert (conversation_of(each), user_of(each)) == ("c-1", "u-1")
+    assert details_of(each, Shape("llm_call"))["attributes"] == {"customer.tier": "gold"}
+
+
+KEYS = st.sampled_from(
+    """gen_ai.operation.name gen_ai.agent.name gen_ai.tool.name gen_ai.request.model gen_ai.input.messages
+    gen_ai.output.messages gen_ai.tool.call.arguments gen_ai.tool.call.result gen_ai.prompt.0.content gen_ai.prompt.x
+    gen_ai.prompt.0 gen_ai.completion.0.tool_calls.0.name gen_ai.completion.0.tool_calls gen_ai.usage.input_tokens
+    gen_ai.prompt.99999999.role gen_ai.system events final_result pydantic_ai.all_messages openinference.span.kind
+    llm.input_messages.0.message.role llm.input_messages.0.message llm.output_messages.0.message.tool_calls.0.tool_call
+    llm.invocation_parameters input.value output.value traceloop.span.kind traceloop.entity.input traceloop.entity.name
+    ai.operationId ai.prompt ai.prompt.messages ai.response.toolCalls ai.response.text ai.toolCall.args
+    ai.toolCall.result ai.response.msToFirstChunk mcp.method.name session.id user.id error.type
+    trace_streaming.kind trace_streaming.outcome trace_streaming.event trace_streaming.details
+    trace_streaming.duration_ms custom""".split()
+)
+WORDS = st.sampled_from(
+    ["chat", "LLM", "TOOL", "agent", "ai.toolCall", "ai.generateText.doGenerate", "tools/call", "x", ""]
+)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=5) | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "parts", "type", "id", "0", "message"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+VALUES = JSON_VALUES | JSON_VALUES.map(lambda value: orjson.dumps(value).decode() if value == value else "") | WORDS
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=8), VALUES)
+def test_whatever_is_said_becomes_an_event(attributes: dict[str, Any], message: Any) -> None:
+    """Wrong types, wrong JSON, wrong places: nothing raises, and all can be frozen."""
+    event = SpanEvent("exception", {"exception.type": message, "exception.message": message})
+    each = span(attributes=attributes, events=[event, SpanEvent("gen_ai.choice", attributes)], is_failed=True)
+    check_span(each)
+    shape = shape_of(each) or Shape("step")
+    for told_event in (start_of(each, shape, ""), end_of(each, shape, "", details_of(each, shape))):
+        freeze_details(told_event.details)
+        assert isinstance(told_event.event, str)
+    conversation_of(each)
+    user_of(each)
+
+
+@pytest.mark.parametrize("key", ["gen_ai.prompt." + "a." * 20_000, "gen_ai.prompt." + "9" * 6000])
+def test_keys_that_go_too_far(key: str) -> None:
+    """Deep ones, and numbers that are none, hang and break nothing."""
+    details_of(span(attributes={key: "x", "gen_ai.operation.name": "chat"}), Shape("llm_call"))
