@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from trace_streaming.events import TraceEvent, encode_event
-from trace_streaming.models import Event
+from trace_streaming.models import Event, Trace
 from trace_streaming.storage import store
 from trace_streaming.storage.times import stored_time
 
@@ -37,11 +37,14 @@ def _back_to_today() -> Iterator[None]:
     call_command("migrate", "trace_streaming", verbosity=0)
 
 
+@pytest.mark.parametrize(
+    "version", ["0007_owners_edits_and_times", "0014_notifications"], ids=["0.1.0", "before texts"]
+)
 @pytest.mark.usefixtures("_back_to_today")
 @pytest.mark.takes(seconds=10)
-def test_events_of_columns_become_texts_and_columns_again() -> None:
+def test_events_of_columns_become_texts_and_columns_again(version: str) -> None:
     """Byte for byte what was put together of the columns before; and back, for whoever has to."""
-    old = migrated("0014_notifications")
+    old = migrated(version)
     trace = old.get_model("trace_streaming", "Trace").objects.create(
         trace_id="t", last_sequence=len(EVENTS), started_at=stored_time(TIMES[0]), last_event_at=stored_time(TIMES[0])
     )
@@ -60,13 +63,14 @@ def test_events_of_columns_become_texts_and_columns_again() -> None:
         for sequence, event in enumerate(EVENTS, 1)
     )
     before = list(model.objects.order_by("pk").values())
-    migrated("0016_event_columns")
+    call_command("migrate", "trace_streaming", verbosity=0)
     assert store.read_page(trace.pk, 0) == [encode_event(event, number) for number, event in enumerate(EVENTS, 1)]
     stored = list(Event.objects.order_by("pk"))
     assert [event.details for event in stored] == [event.details for event in EVENTS]
     assert [event.duration_ms for event in stored] == [event.duration_ms for event in EVENTS]
     assert all(orjson.loads(event.text_with("[0]"))["details"] == [0] for event in stored)
-    older = migrated("0014_notifications")
+    assert (Trace.objects.get().epoch, Trace.objects.get().name) == (trace.epoch, "")
+    older = migrated(version)
     assert list(older.get_model("trace_streaming", "Event").objects.order_by("pk").values()) == before
 
 
