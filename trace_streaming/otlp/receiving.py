@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import partial
 from operator import attrgetter
+from threading import Lock
 from typing import Any, Final
 
 from rest_framework.exceptions import PermissionDenied, Throttled
@@ -35,8 +36,11 @@ from .placing import Places, moves
 from .requests import Refusals, Request
 
 NOT_ALLOWED: Final = "the trace is not there, or may not be added to"
+PIECE: Final = 250
+"""Events that are stored at a time."""
 _TRACES: Final = 400
 """Asked for in one query."""
+_turn = Lock()
 
 
 class Run:
@@ -191,9 +195,20 @@ def _begin(run: Run, user: Any) -> None:
 
 
 def _store(events: Sequence[TraceEvent], refused: Refusals) -> None:
-    """Emit them, and wait until they are stored."""
-    if not events:
-        return
+    """Emit them, and wait until they are stored: a piece at a time, and one of the process's requests at a time.
+
+    What is emitted beside them is stored with the next piece, and does not wait for all of them.
+    """
+    for piece in batched(events, PIECE):
+        if not _turn.acquire(timeout=SYNC_SECONDS):
+            raise StoreAwayError
+        try:
+            _store_piece(piece, refused)
+        finally:
+            _turn.release()
+
+
+def _store_piece(events: Sequence[TraceEvent], refused: Refusals) -> None:
     shed, full = recorder.shed, 0
     with recorder.refusals() as lost:
         for event in events:
