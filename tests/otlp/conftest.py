@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -12,7 +12,6 @@ from rest_framework.test import APIClient
 
 from tests.otlp.spans import PROTOBUF, TRACE, Sent, encoded
 from trace_streaming.events.spans import Span, Spans
-from trace_streaming.otlp.endings import endings
 from trace_streaming.storage import store
 
 Send = Callable[..., Any]
@@ -27,7 +26,7 @@ def writer() -> User:
 
 
 @pytest.fixture
-def send(writer: User) -> Iterator[Send]:
+def send(writer: User) -> Send:
     """Send spans as that user; returns the answer."""
     client: Any = APIClient()
     client.force_authenticate(writer)
@@ -36,8 +35,7 @@ def send(writer: User) -> Iterator[Send]:
         body = encoded(spans, kind) if body is None else body
         return client.generic("POST", "/v1/traces", body, kind, headers=headers)
 
-    yield post
-    endings.close()
+    return post
 
 
 def events_of(trace_id: str = TRACE) -> list[dict[str, Any]]:
