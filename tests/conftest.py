@@ -20,6 +20,7 @@ from tests.live import reports
 from trace_streaming import TraceEmitter
 from trace_streaming.conf import conf
 from trace_streaming.models import Event
+from trace_streaming.otlp.endings import endings
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.redaction.known import memory
 from trace_streaming.watching import hub
@@ -70,6 +71,13 @@ def _what_was_hidden_is_forgotten() -> Iterator[None]:
     memory.forget_traces()
     if new := [value for value in memory.project.values if value not in before]:
         memory.project.forget(new)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_ends_the_traces_of_the_next_test() -> Iterator[None]:
+    """A process that has taken spans looks for traces that are over."""
+    yield
+    endings.close()
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from tests.frameworks.scenarios import pydantic_ai
 from tests.frameworks.trees import Node, parsed, shown, tree, unordered
 from trace_streaming.integrations.opentelemetry import TraceSpanProcessor
 from trace_streaming.models import Trace
-from trace_streaming.otlp.endings import end_silent, endings
+from trace_streaming.otlp.endings import end_silent
 from trace_streaming.recording.recorder import recorder
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,7 +73,6 @@ def url(live_server: LiveServer, settings: Settings) -> Iterator[str]:
     settings.ALLOWED_HOSTS = ["localhost"]
     let_in(settings)
     yield str(live_server.url)
-    endings.close()
     recorder.close()
 
 

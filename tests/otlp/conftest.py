@@ -12,7 +12,6 @@ from rest_framework.test import APIClient
 
 from tests.otlp.spans import PROTOBUF, TRACE, Sent, encoded
 from trace_streaming.events.spans import Span, Spans
-from trace_streaming.otlp.endings import endings
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import store
 
@@ -35,7 +34,7 @@ def writer() -> User:
 
 
 @pytest.fixture
-def send(writer: User) -> Iterator[Send]:
+def send(writer: User) -> Send:
     """Send spans as that user; returns the answer."""
     client: Any = APIClient()
     client.force_authenticate(writer)
@@ -44,8 +43,7 @@ def send(writer: User) -> Iterator[Send]:
         body = encoded(spans, kind) if body is None else body
         return client.generic("POST", "/v1/traces", body, kind, headers=headers)
 
-    yield post
-    endings.close()
+    return post
 
 
 def events_of(trace_id: str = TRACE) -> list[dict[str, Any]]:

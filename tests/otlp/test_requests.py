@@ -12,10 +12,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.urls import include, path
+from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -146,6 +150,15 @@ def test_more_spans_than_are_taken_are_refused(send: Send, kind: str) -> None:
     assert response.status_code == 413
     assert str(MAX_SPANS) in failure_of(response)
     assert send(too_many[:-1], kind).status_code == 200
+
+
+@pytest.mark.parametrize("group", [{}, {"scopeSpans": [{}]}])
+def test_more_groups_than_spans_are_taken_are_refused(send: Send, group: dict[str, Any]) -> None:
+    """They take time, too, and are looked at before any span is."""
+    groups = {"resourceSpans": [group] * (MAX_SPANS + 1)}
+    assert send((), JSON, orjson.dumps(groups)).status_code == 413
+    body = json_format.ParseDict(groups, ExportTraceServiceRequest()).SerializeToString()
+    assert send((), PROTOBUF, body).status_code == 413
 
 
 @pytest.mark.parametrize(

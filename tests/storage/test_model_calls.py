@@ -66,6 +66,15 @@ def test_a_trace_adds_up_its_calls_while_it_is_recorded() -> None:
     }
 
 
+def test_a_call_that_is_moved_is_still_that_of_its_model() -> None:
+    """What its start has said of the model is not forgotten by where it is."""
+    asked = {"call_id": "a", "gen_ai__request__model": "gpt-4o", "gen_ai__provider__name": "openai"}
+    store.append([event("llm_call_start", **asked)])
+    store.append([event("llm_call_start", call_id="a", parent_call_id="b", moved=True)])
+    store.append([event("llm_call_complete", call_id="a", **usage(10, 2))])
+    assert ModelCall.objects.get().model == "gpt-4o"
+
+
 @pytest.mark.parametrize("odd", [-1, "12", None, True, 1e300, [1], {"n": 1}])
 def test_odd_usage_is_not_known(odd: Any) -> None:
     """And adds nothing."""

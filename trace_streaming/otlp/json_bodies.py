@@ -31,13 +31,15 @@ def read(body: bytes) -> Request:
     try:
         for group in _list(told, "resourceSpans"):
             resource = _attributes(_object(group, "resource"))
-            for scoped in _list(group, "scopeSpans"):
+            if not (groups := _list(group, "scopeSpans")):
+                request.announce(0)
+            for scoped in groups:
                 scope = str(_object(scoped, "scope").get("name") or "")
-                for each in _list(scoped, "spans"):
+                request.announce(len(spans := _list(scoped, "spans")))
+                for each in spans:
                     _take(request, each, scope, resource)
     except (TypeError, ValueError, RecursionError) as error:
         raise ParseError(f"Not an ExportTraceServiceRequest: {error}") from None
-    request.check_count()
     return request
 
 

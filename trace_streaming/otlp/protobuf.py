@@ -37,6 +37,11 @@ def read(body: bytes) -> Request:
         raise ParseError("Not protobuf: an ExportTraceServiceRequest is expected") from None
     request = Request()
     for group in told.resource_spans:
+        if not group.scope_spans:
+            request.announce(0)
+        for scoped in group.scope_spans:
+            request.announce(len(scoped.spans))
+    for group in told.resource_spans:
         resource = _attributes(group.resource.attributes)
         for scoped in group.scope_spans:
             scope = scoped.scope.name
@@ -48,7 +53,6 @@ def read(body: bytes) -> Request:
                     request.refused.add(error)
                 else:
                     request.spans.append(span)
-    request.check_count()
     return request
 
 

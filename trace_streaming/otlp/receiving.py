@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
 from rest_framework.exceptions import PermissionDenied, Throttled
 
-from trace_streaming.access.views import RETRY_SECONDS, StoreAwayError
+from trace_streaming.access.views import RETRY_SECONDS
 from trace_streaming.api import ingest
 from trace_streaming.conf import conf
 from trace_streaming.conventions.otel_spans import NAME_ATTRIBUTE, OtelSpan, time_of
@@ -25,7 +25,7 @@ from trace_streaming.events.texts import cut
 from trace_streaming.exceptions import InvalidTraceIdError
 from trace_streaming.models import Trace
 from trace_streaming.permissions import find_traces, may_add_events
-from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
+from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import hidden_values, left_out
 from trace_streaming.storage.pieces import batched
 from trace_streaming.storage.store import database
@@ -33,6 +33,7 @@ from trace_streaming.storage.store import database
 from .endings import Root, roots_have_ended
 from .placing import Places, moves
 from .requests import Refusals, Request
+from .storing import own_turn, store
 
 NOT_ALLOWED: Final = "the trace is not there, or may not be added to"
 _TRACES: Final = 400
@@ -76,16 +77,20 @@ def receive(asker: Any, sent: Request) -> Refusals:
     asked = {(trace_id, span.parent_id) for trace_id, run in runs.items() for span, _ in run.kept if span.parent_id}
     places.learn(alias, asked)
     hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
-    told: list[TraceEvent] = []
-    for run in runs.values():
-        if events := _events(run, places, sent.refused):
-            _begin(run, asker.user)
-            told += events
-    _store(told, sent.refused)
+    with own_turn():
+        told = [event for run in runs.values() for event in _begun_with(run, places, asker.user, sent.refused)]
+    store(told, sent.refused)
     places.learn(alias, asked)  # others may have left out some meanwhile
     _move(alias, runs, begun, places, sent.refused)
     roots_have_ended(alias, {trace_id: root for trace_id, run in runs.items() if (root := _root(run)) is not None})
     return sent.refused
+
+
+def _begun_with(run: Run, places: Places, user: Any, refused: Refusals) -> list[TraceEvent]:
+    """What is to be stored of a trace; where there is something, the trace is begun."""
+    if events := _events(run, places, refused):
+        _begin(run, user)
+    return events
 
 
 def _runs(asker: Any, sent: Request) -> dict[str, Run]:
@@ -190,25 +195,6 @@ def _begin(run: Run, user: Any) -> None:
         ingest.begin(trace, user, metadata or None, face)
 
 
-def _store(events: Sequence[TraceEvent], refused: Refusals) -> None:
-    """Emit them, and wait until they are stored."""
-    if not events:
-        return
-    shed, full = recorder.shed, 0
-    with recorder.refusals() as lost:
-        for event in events:
-            if not ingest.announced(event):
-                full += 1
-                refused.add(ingest.FULL)
-        is_flushed = conf.RECORDER == "inline" or recorder.flush(SYNC_SECONDS)
-    mine = set(map(id, events))
-    for record in lost:
-        if id(record) in mine:
-            refused.add(ingest.REFUSED)
-    if not is_flushed or recorder.shed != shed + full:
-        raise StoreAwayError
-
-
 def _move(alias: str, runs: dict[str, Run], begun: Container[str], places: Places, refused: Refusals) -> None:
     """Tell the right place of what was stored with another: because its parent is left out, and came later.
 
@@ -222,7 +208,7 @@ def _move(alias: str, runs: dict[str, Run], begun: Container[str], places: Place
         if spans:
             told += [_made(trace_id, each) for each in moves(alias, places, trace_id, spans)]
     if told:
-        _store(told, refused)
+        store(told, refused)
 
 
 def _root(run: Run) -> Root | None:

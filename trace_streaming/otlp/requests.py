@@ -54,9 +54,13 @@ class Request:
     spans: list[OtelSpan] = field(default_factory=list)
     refused: Refusals = field(default_factory=Refusals)
 
-    def check_count(self) -> None:
-        """Raise 413 for too many."""
-        if len(self.spans) + self.refused.count > MAX_SPANS:
+    announced: int = 0
+    """How many are in what was looked at so far; a group of none counts, too."""
+
+    def announce(self, count: int) -> None:
+        """So many more follow; raise 413 for too many, before any of them is read."""
+        self.announced += max(count, 1)
+        if self.announced > MAX_SPANS:
             raise TooLargeError(f"A request has at most {MAX_SPANS} spans")
 
 

@@ -14,7 +14,7 @@ import orjson
 from trace_streaming.events import TraceEvent, possible_ms
 from trace_streaming.events.golden_signals import CALL_ENDS, MODEL_ENDS
 from trace_streaming.events.model_signals import Call, call_of, tokens
-from trace_streaming.events.pairs import first_text, id_text
+from trace_streaming.events.pairs import first_text, id_text, is_move
 from trace_streaming.events.texts import cut
 from trace_streaming.models import ModelCall
 
@@ -97,7 +97,7 @@ def _ended(index: int, event: TraceEvent) -> EndedCall:
 
 def _remember(trace: str, details: Mapping[str, Any]) -> None:
     call_id = id_text(details.get("call_id"))
-    if call_id is None:
+    if call_id is None or is_move(details):
         return
     _asked.pop((trace, call_id), None)  # a trace may have been deleted, and begin again
     if model := first_text(details, "gen_ai.request.model"):

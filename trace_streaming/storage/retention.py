@@ -97,7 +97,11 @@ def _forget_name(events: QuerySet[Event], key: str, name: str | None = None) -> 
 
 
 def forget_leftovers(older_than: datetime) -> int:
-    """Delete approvals since that time whose trace is gone, and tickets that are over. Returns how many approvals."""
+    """Delete approvals since that time whose trace is gone, tickets that are over, and spans that were left out.
+
+    Returns how many approvals.
+    """
+    left_out.forget(database())
     Ticket.objects.using(database()).filter(expires_at__lt=stored_now()).delete()
     traces = Trace.objects.using(database()).filter(trace_id=OuterRef("trace_id"))
     old = Approval.objects.using(database()).filter(~Exists(traces), requested_at__lt=older_than)
