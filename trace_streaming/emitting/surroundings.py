@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +25,12 @@ def learn_settings(settings: Any) -> None:
 
     :param settings: ``django.conf.settings``, or what is like it
     """
-    _learn((name, getattr(settings, name)) for name in dir(settings) if name.isupper())
+    names = [name for name in dir(settings) if name.isupper()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of settings that Django will do without
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        values = [(name, getattr(settings, name)) for name in names]
+    _learn(values)
 
 
 def _learn(values: Iterator[tuple[str, Any]] | Any) -> None:
