@@ -375,21 +375,22 @@ async def test_those_who_come_together_are_asked_for_together(monkeypatch: pytes
     assert len(asked) <= 3  # the first, all others, and the hub's own look at all of them
 
 
-async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """A look may see a commit before its news have come: many traces would then all read what they are about to get."""
-    monkeypatch.setattr(hub, "NEWS_SECONDS", hours := 12345.0)
+    settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 3600  # the hub's own looks stay away
+    patience = 12345.0
     handed_over = asyncio.Event()
     sleep = asyncio.sleep
 
     async def wait(seconds: float) -> None:  # however long news take on a busy machine, the look waits for them
-        await (handed_over.wait() if seconds == hours else sleep(seconds))
+        await (handed_over.wait() if seconds == patience else sleep(seconds))
 
     monkeypatch.setattr(asyncio, "sleep", wait)
     async with watching("t") as watcher:
         await emit("t")
         assert await watcher.sequences(1) == [1]
         current = hub.current_hub()
-        looked, read = asyncio.Event(), []
+        topic, looked = current.topics["t"], asyncio.Event()
         heads = current._reader.heads
 
         async def look(trace_ids: Any) -> Any:
@@ -398,24 +399,18 @@ async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.M
             return found
 
         async def page(*asked: Any) -> Any:
-            read.append(asked)
-            return await real_page(*asked)
+            raise AssertionError("read again")
 
-        real_page = current.topics["t"]._read_page
         monkeypatch.setattr(current._reader, "heads", look)
-        monkeypatch.setattr(current.topics["t"], "_read_page", page)
+        monkeypatch.setattr(topic, "_read_page", page)
         batches = await asyncio.to_thread(store.with_fresh_connection, store.append, [event_of("t")])
-        current._look_now.set()
+        looking = asyncio.create_task(current._look_at([topic], patience))
         async with asyncio.timeout(60):
             await looked.wait()
-        await asyncio.to_thread(publisher.Publisher().publish, batches)
-        assert await watcher.sequences(1) == [2]
-        looked.clear()
-        handed_over.set()
-        current._look_now.set()
-        async with asyncio.timeout(60):
-            await looked.wait()  # the look before is over
-        assert read == []
+            await asyncio.to_thread(publisher.Publisher().publish, batches)
+            assert await watcher.sequences(1) == [2]
+            handed_over.set()
+            assert await looking == []
 
 
 async def test_the_last_watcher_leaves_in_the_moment_of_a_look() -> None:
