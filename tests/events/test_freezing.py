@@ -568,3 +568,12 @@ def test_the_same_long_text_many_times_takes_bounded_memory() -> None:
     """Thousands of references to one document are not written out before they are thrown away."""
     details = {"pages": ["x" * 1_000_000] * 100}
     assert peak_memory(details) < 20_000_000
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
+
+
+@given(st.dictionaries(st.text(max_size=8) | st.integers(), PLAIN | st.lists(PLAIN, max_size=2), max_size=40))
+def test_what_is_frozen_at_once_is_frozen_as_all_else(details: dict[Any, Any]) -> None:
+    """Details of few plain values take a shorter way; what is inside of other details takes the long one."""
+    assert freeze_details(details) == freeze([details])[0]  # type: ignore[index, call-overload]

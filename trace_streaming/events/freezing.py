@@ -48,6 +48,10 @@ _TOO_DEEP: Final = f"[truncated: deeper than {MAX_DEPTH} levels]"
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
 _MARKER_VALUES: Final = 20
 """What a marker counts for: where texts have no room any more, there is none for thousands of markers."""
+_FEW: Final = 32
+"""Values, and"""
+_BRIEF: Final = 2_048
+"""characters of each, and of each key, are below all bounds together."""
 _SMALL: Final = 100
 """Keys whose small values are kept of details that have too many."""
 
@@ -71,6 +75,8 @@ def freeze_details(details: object) -> dict[str, JSON]:
     """
     if details is None:
         return {}
+    if type(details) is dict and (flat := _flat(details)) is not None:
+        return flat
     freezer = _Freezer()
     frozen = freezer.freeze(details, 0)
     if not isinstance(frozen, dict):
@@ -80,6 +86,29 @@ def freeze_details(details: object) -> dict[str, JSON]:
     if freezer.left <= 0 and isinstance(details, dict):
         _keep_small(details, frozen)
     return frozen
+
+
+def _flat(details: dict[Any, Any]) -> dict[str, JSON] | None:
+    """What has few values, short texts and plain numbers all of them, as most have: in a third of the time."""
+    if len(details) > _FEW:
+        return None
+    flat = details.copy()  # at once: another thread may change it
+    for key, value in flat.items():
+        kind = type(value)
+        if type(key) is not str or len(key) > _BRIEF or not key.isascii():
+            return None
+        if kind is str:
+            if len(value) > _BRIEF or not value.isascii():
+                return None
+        elif kind is int:
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                return None
+        elif kind is float:
+            if not math.isfinite(value):
+                return None
+        elif value is not None and kind is not bool:
+            return None
+    return flat
 
 
 def _keep_small(details: dict[Any, Any], frozen: dict[str, JSON]) -> None:

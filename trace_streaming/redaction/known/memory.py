@@ -77,9 +77,11 @@ def without_known(details: dict[str, JSON], trace_id: str | None, hidden: list[H
         _untold.setdefault(trace_id, []).extend(new)
     if trace_id is not None and trace_id in _looked_up:
         details = without_digested(details, trace_id) or details
-    known = (project,) if trace_id is None or (here := of_trace(trace_id)) is None else (project, here)
     text = orjson.dumps(details).decode()
-    return masked(details, known) if any(values.is_in(text) for values in known) else details
+    here = None if trace_id is None else of_trace(trace_id)
+    if project.is_in(text) or (here is not None and here.is_in(text)):
+        return masked(details, (project,) if here is None else (project, here))
+    return details
 
 
 _looked_up: Final[OrderedDict[str, tuple[list[str], list[bytes]]]] = OrderedDict()
