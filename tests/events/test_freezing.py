@@ -576,4 +576,4 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_si
 @given(st.dictionaries(st.text(max_size=8) | st.integers(), PLAIN | st.lists(PLAIN, max_size=2), max_size=40))
 def test_what_is_frozen_at_once_is_frozen_as_all_else(details: dict[Any, Any]) -> None:
     """Details of few plain values take a shorter way; what is inside of other details takes the long one."""
-    assert freeze_details(details) == freeze([details])[0]  # type: ignore[index, call-overload]
+    assert freeze_details(details) == freeze([details])[0]  # type: ignore[index]

@@ -14,8 +14,8 @@ from trace_streaming.models import HiddenValue
 from trace_streaming.redaction.known import digests, memory
 
 if TYPE_CHECKING:
+    from .appended import Appended
     from .store import Head
-    from .trace_rows import Appended
 
 
 def digest_keys() -> list[bytes]:

@@ -20,9 +20,9 @@ from django.db.models import F, QuerySet
 from trace_streaming.models import EmitterLease, HeldTrace, Trace
 from trace_streaming.wire.batches import Batch
 
+from .appended import Appended
 from .pieces import batched
 from .times import UtcNow
-from .trace_rows import Appended
 
 MAX_HELD: Final = 50_000
 """Traces that one process holds, the newest: those that nobody ends must not fill its memory."""

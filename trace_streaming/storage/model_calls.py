@@ -6,13 +6,12 @@ It is measured once, while the event is stored, and kept beside it (:class:`trac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from trace_streaming.events import TraceEvent, possible_ms
-from trace_streaming.events.golden_signals import CALL_ENDS, MODEL_ENDS
+from trace_streaming.events.golden_signals import MODEL_ENDS
 from trace_streaming.events.model_signals import Call, call_of, tokens
 from trace_streaming.events.pairs import first_text, id_text, is_move
 from trace_streaming.events.texts import cut
@@ -104,29 +103,3 @@ def _remember(trace: str, details: Mapping[str, Any]) -> None:
         _asked[trace, call_id] = _Asked(model, first_text(details, "gen_ai.provider.name"))
         while len(_asked) > MAX_REMEMBERED:
             _asked.pop(next(iter(_asked)), None)
-
-
-@dataclass(slots=True)
-class Totals:
-    """What is added to a trace's own."""
-
-    model_calls: int = 0
-    tool_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float | None = None
-
-    @classmethod
-    def of(cls, events: Sequence[TraceEvent], ended: Sequence[EndedCall]) -> Totals:
-        """Of events, and of the calls of models among them."""
-        tool_calls = sum(event.event in CALL_ENDS for event in events)
-        if not ended:
-            return cls(tool_calls=tool_calls)
-        costs = [call.cost for _, call in ended if call.cost is not None]
-        return cls(
-            len(ended),
-            tool_calls,
-            sum(call.input_tokens or 0 for _, call in ended),
-            sum(call.output_tokens or 0 for _, call in ended),
-            sum(costs) if costs else None,
-        )

@@ -12,9 +12,10 @@ from trace_streaming.conf import conf
 from trace_streaming.models import Notification, stored_now
 from trace_streaming.signals import notifications_noted
 
+from .appended import Appended
 from .json_columns import storable
 from .times import UtcNow
-from .trace_rows import Appended, HeadRow
+from .trace_rows import HeadRow
 
 APPROVAL: Final = "approval"
 FAILURE: Final = "failure"

@@ -20,23 +20,16 @@ from django.db import (
     transaction,
 )
 
-from trace_streaming.events import (
-    EncodedEvent,
-    TraceApproval,
-    TraceEnd,
-    TraceEvent,
-    TraceLoss,
-    TraceRecord,
-    TraceStart,
-)
+from trace_streaming.events import EncodedEvent, TraceRecord
 from trace_streaming.models import SpoolSegment, Trace
 from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import chunked
 
 from . import event_rows, hidden_values, model_calls, notifications, owners, signal_inputs, trace_rows
+from .appended import Appended, by_trace
 from .leases import Holder
-from .trace_rows import Appended, TraceGoneError
+from .trace_rows import TraceGoneError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -141,7 +134,7 @@ def _append(
     """Within the transaction."""
     if not records:
         return list(in_doubt)
-    appended = _by_trace(records)
+    appended = by_trace(records)
     for new in appended.values():
         new.is_left = is_left
     _leave_out_unknown_owners(alias, appended)
@@ -177,28 +170,6 @@ def _append(
         for trace_id, events in zip(appended, encoded, strict=True)
         for batch in _batches(trace_id, heads[trace_id], events)
     ]
-
-
-def _by_trace(records: Sequence[TraceRecord]) -> dict[str, Appended]:
-    """In the one order in which traces are locked."""
-    appended: dict[str, Appended] = {}
-    for record in records:
-        new = appended.setdefault(record.trace_id, Appended(record.timestamp))
-        match record:
-            case TraceEvent():
-                new.events.append(record)
-                new.hidden += record.hidden
-                if record.event not in trace_rows.DECIDED_EVENTS:
-                    new.end = None  # it goes on
-            case TraceEnd():
-                new.end, new.has_ended = record, True
-            case TraceStart():
-                new.starts.append(record)
-            case TraceApproval():
-                new.approvals.append(record)
-            case TraceLoss():
-                new.lost += record.count
-    return dict(sorted(appended.items()))
 
 
 def _leave_out_unknown_owners(alias: str, appended: dict[str, Appended]) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from trace_streaming.events import TraceApproval, TraceEnd, TraceEvent, TraceStart, format_timestamp, parse_timestamp
+from trace_streaming.events import TraceApproval, format_timestamp, parse_timestamp
 from trace_streaming.models import Approval, StopRequest, Trace, stored_now
 
+from .appended import Appended
 from .json_columns import storable
-from .model_calls import EndedCall, Totals
 from .times import as_utc, stored_time, time_column
 
 HeadRow = tuple[int, str, int, str]
@@ -23,57 +21,9 @@ HeadRow = tuple[int, str, int, str]
 _HEAD: Final = "trace_id, id, epoch, last_sequence, state"
 
 
-@dataclass(slots=True)
-class Appended:
-    """What is appended to one trace at a time."""
-
-    started_at: datetime
-    """Time of the first record."""
-    starts: list[TraceStart] = field(default_factory=list)
-    events: list[TraceEvent] = field(default_factory=list)
-    end: TraceEnd | None = None
-    has_ended: bool = False
-    """Whether a run has ended among it, even if another goes on."""
-    approvals: list[TraceApproval] = field(default_factory=list)
-    lost: int = 0
-    hidden: list[str] = field(default_factory=list)
-    """Digests of values that were hidden."""
-    calls: list[EndedCall] = field(default_factory=list)
-    """Of models, that ended."""
-    is_left: bool = False
-    """Whether a process that is dead has left it."""
-
-    @property
-    def adds_something(self) -> bool:
-        """Whether it is not only a repeat."""
-        return bool(self.events or self.starts or self.end or self.approvals or self.lost)
-
-    @property
-    def first_at(self) -> datetime:
-        """The earliest time that an event tells, or else that of the first record; aware, UTC."""
-        return min([event.timestamp for event in self.events], default=self.started_at)
-
-    @property
-    def last_at(self) -> datetime:
-        """The latest time of an event, or that of the first record; aware, UTC."""
-        return max([event.timestamp for event in self.events], default=self.started_at)
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether the trace runs, even if it had ended: a decision that comes late does not make it."""
-        return not self.is_left and any(event.event not in DECIDED_EVENTS for event in self.events)
-
-    @property
-    def is_taken_up(self) -> bool:
-        """Whether the trace runs again that was left unfinished: by what its agent does, and not by what it is told."""
-        return self.goes_on or (not self.is_left and bool(self.starts or self.approvals))
-
-
 class TraceGoneError(Exception):
     """A trace was deleted while something was appended to it."""
 
-
-DECIDED_EVENTS: Final = frozenset({"approval_received", "approval_timeout"})
 
 _begun: dict[str, None] = {}
 """Traces that are likely to be there already, newest last: what is wrong about that shows when they are updated."""
@@ -189,26 +139,11 @@ def _raises(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> l
     now = as_column(format_timestamp(as_utc(stored_now())))
     raises = []
     for trace_id, new in appended.items():
-        totals = Totals.of(new.events, new.calls)
-        raises.append(
-            {
-                "named": trace_id,
-                "first_at": as_column(format_timestamp(new.first_at)),
-                "last_at": as_column(format_timestamp(new.last_at)),
-                "now": now,
-                "events": len(new.events),
-                "errors": sum(event.status == "error" for event in new.events),
-                "lost": new.lost,
-                "calls": totals.model_calls,
-                "tools": totals.tool_calls,
-                "sent": totals.input_tokens,
-                "got": totals.output_tokens,
-                "is_paid": int(totals.cost is not None),
-                "paid": totals.cost or 0.0,
-                "goes_on": int(new.goes_on),
-                "is_taken_up": int(new.is_taken_up),
-            }
-        )
+        told = new.totals()
+        first_at = last_at = as_column(format_timestamp(new.first_at))
+        if len(new.events) > 1:
+            last_at = as_column(format_timestamp(new.last_at))
+        raises.append({"named": trace_id, "first_at": first_at, "last_at": last_at, "now": now, **told})
     return raises
 
 
