@@ -78,19 +78,16 @@ def receive(asker: Any, sent: Request) -> Refusals:
     places.learn(alias, asked)
     hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
     with own_turn():
-        told = [event for run in runs.values() for event in _begun_with(run, places, asker.user, sent.refused)]
-    store(told, sent.refused)
+        told = {trace_id: events for trace_id, run in runs.items() if (events := _events(run, places, sent.refused))}
+    # Behind the making of all: to store each start while that goes on, the writer would wait for the interpreter with
+    # every statement, for up to five milliseconds.
+    for trace_id in told:
+        _begin(runs[trace_id], asker.user)
+    store([event for events in told.values() for event in events], sent.refused)
     places.learn(alias, asked)  # others may have left out some meanwhile
     _move(alias, runs, begun, places, sent.refused)
     roots_have_ended(alias, {trace_id: root for trace_id, run in runs.items() if (root := _root(run)) is not None})
     return sent.refused
-
-
-def _begun_with(run: Run, places: Places, user: Any, refused: Refusals) -> list[TraceEvent]:
-    """What is to be stored of a trace; where there is something, the trace is begun."""
-    if events := _events(run, places, refused):
-        _begin(run, user)
-    return events
 
 
 def _runs(asker: Any, sent: Request) -> dict[str, Run]:

@@ -30,6 +30,8 @@ _CONTROL: Final = re.compile(r" +(?:field|input|box|text ?box|element|textarea)\
 _HEADER: Final = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 _HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
 _SHORT: Final = 64
+_BRIEF: Final = 1_024
+"""Characters of all keys of an object."""
 _NAME: Final = re.compile(r"[A-Za-z][\w .\-]{0,63}")
 _MOST_KEYS: Final = 16
 _MOST_ROWS: Final = 1_000
@@ -81,8 +83,9 @@ def _named(details: dict[str, JSON]) -> Iterator[Place]:
 def _naming(details: dict[str, JSON]) -> tuple[str, bool] | None:
     """The key whose value names a secret, and whether that is sure."""
     weak = None
-    for key, value in details.items():
-        if type(value) is str and len(value) <= _SHORT and _names_another(key):
+    for key in _naming_keys(tuple(details)):
+        value = details[key]
+        if type(value) is str and len(value) <= _SHORT:
             folder, _, last = value.rpartition("/")
             name = _CONTROL.sub("", last.strip("#:[]* \n" if folder else "#.:[]* \n"))
             if folder and "." in last:  # of a file
@@ -94,10 +97,17 @@ def _naming(details: dict[str, JSON]) -> tuple[str, bool] | None:
     return weak
 
 
-@lru_cache(maxsize=4096)
-def _names_another(key: str) -> bool:
-    """Whether the value of a key may be the name of another value."""
-    return _NAMING.fullmatch(key) is not None and not is_secret_key(key)
+def _naming_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Those whose values may be the names of others; objects that have the same keys are many."""
+    return _known_naming_keys(keys) if sum(map(len, keys)) <= _BRIEF else _found_naming_keys(keys)
+
+
+def _found_naming_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if _NAMING.fullmatch(key) is not None and not is_secret_key(key))
+
+
+_known_naming_keys: Final = lru_cache(maxsize=1024)(_found_naming_keys)
+"""It keeps a megabyte of keys at most."""
 
 
 def _is_value(key: str, value: JSON, *, is_secret: bool) -> bool:

@@ -9,23 +9,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
+from django.db import connections
 
-from trace_streaming.events import TraceEvent, possible_ms
+from trace_streaming.events import TraceEvent, format_timestamp, possible_ms
 from trace_streaming.events.golden_signals import MODEL_ENDS
 from trace_streaming.events.model_signals import Call, call_of, tokens
 from trace_streaming.events.pairs import first_text, id_text, is_move
 from trace_streaming.events.texts import cut
 from trace_streaming.models import ModelCall
 
+from . import rows
 from .event_rows import Numbered
 from .pricing import price
 from .signal_inputs import Measured
-from .times import stored_time
+from .times import time_column
 
 MAX_NAME: Final = 200
 MAX_REMEMBERED: Final = 10_000
 _TOLD: Final = MODEL_ENDS | {"llm_call_start", "step_start"}
 _MODEL: Final = '"gen_ai.request.model"'
+
+_COLUMNS: Final = ("trace_id", "sequence", "timestamp", *Call._fields)
 
 _asked: dict[tuple[str, str], _Asked] = {}
 """What starts have said, by trace and call; the newest last."""
@@ -66,16 +70,17 @@ def insert(
     :param ended: of each of the batches
     :param measured: of each of the batches: how long those took that do not say it
     """
-    rows, kept = [], []
+    connection = connections[alias]
+    as_column = time_column(connection)
+    made, kept = [], []
     for numbered, calls, (_, model_ms) in zip(batches, ended, measured, strict=True):
         for index, call in calls:
             latency = model_ms.get(index) if call.latency_ms is None else call.latency_ms
-            at = stored_time(numbered.events[index].timestamp)
+            at = as_column(format_timestamp(numbered.events[index].timestamp))
             kept.append(call._replace(latency_ms=latency))
-            told = kept[-1]._asdict()
-            rows.append(ModelCall(trace_id=numbered.trace_pk, sequence=numbered.first + index, timestamp=at, **told))
-    if rows:
-        ModelCall.objects.using(alias).bulk_create(rows)
+            made.append((numbered.trace_pk, numbered.first + index, at, *kept[-1]))
+    if made:
+        rows.insert(connection, ModelCall._meta.db_table, _COLUMNS, made, len(made))
     return kept
 
 

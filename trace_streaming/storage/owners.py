@@ -95,6 +95,13 @@ def say(alias: str, starts: Collection[TraceStart]) -> None:
             _say(trace, start)
 
 
+def begin(trace: Trace, start: TraceStart) -> None:
+    """Put what the first start says into a row that is not stored yet; but for tags, which have rows of their own."""
+    trace.owner_id, trace.owned_by_sender = start.owner_id, start.owner_id is not None and start.by_sender
+    trace.metadata = storable(start.metadata)
+    _call(trace, start)
+
+
 def _say(trace: Trace, start: TraceStart) -> None:
     before = _told(trace)
     metadata = storable(start.metadata)
@@ -104,19 +111,26 @@ def _say(trace: Trace, start: TraceStart) -> None:
         _name_owner(trace, start)
     if start.owner_id is None or str(start.owner_id) == str(trace.owner_id):
         _call(trace, start)
+        if start.tags is not None and (_may_replace(trace, start) or not trace.tags):
+            _tag(trace, [_storable(tag) for tag in start.tags])
     if before != _told(trace):
         trace.save(update_fields=["owner", "owned_by_sender", "metadata", "name", "conversation", "tags"])
 
 
 def _call(trace: Trace, start: TraceStart) -> None:
     """What the trace is called: the last word stays; but who has only sent events replaces none of the project's."""
-    may_replace = trace.owned_by_sender or not start.by_sender
-    if start.name is not None and (may_replace or not trace.name):
-        trace.name = start.name.replace("\x00", "\ufffd")
-    if start.conversation is not None and (may_replace or not trace.conversation):
-        trace.conversation = start.conversation.replace("\x00", "\ufffd")
-    if start.tags is not None and (may_replace or not trace.tags):
-        _tag(trace, [tag.replace("\x00", "\ufffd") for tag in start.tags])
+    if start.name is not None and (_may_replace(trace, start) or not trace.name):
+        trace.name = _storable(start.name)
+    if start.conversation is not None and (_may_replace(trace, start) or not trace.conversation):
+        trace.conversation = _storable(start.conversation)
+
+
+def _may_replace(trace: Trace, start: TraceStart) -> bool:
+    return trace.owned_by_sender or not start.by_sender
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\ufffd")  # which PostgreSQL's text cannot hold
 
 
 def _told(trace: Trace) -> tuple[Any, ...]:

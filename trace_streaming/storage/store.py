@@ -214,13 +214,18 @@ def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
     if not named:
         return
     locked = Trace.objects.using(alias).filter(trace_id__in=named).order_by("trace_id").select_for_update()
-    for trace_id, pk in locked.values_list("trace_id", "pk"):
-        new = named[trace_id]
-        ids = {event.event_id for event in new.events if event.event_id is not None}
-        known: set[str | None] = set(event_rows.known_ids(alias, pk, ids))
-        kept = []
+    pks = dict(locked.values_list("trace_id", "pk"))
+    ids = {
+        pk: {event.event_id for event in named[trace_id].events if event.event_id is not None}
+        for trace_id, pk in pks.items()
+    }
+    stored = event_rows.known_ids(alias, ids)
+    for trace_id, pk in pks.items():
+        new, known, kept = named[trace_id], stored[pk], []
         for event in new.events:
-            if event.event_id is None or event.event_id not in known:
+            if event.event_id is None:
+                kept.append(event)
+            elif event.event_id not in known:
                 kept.append(event)
                 known.add(event.event_id)
         new.events = kept

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from trace_streaming.events import TraceApproval, format_timestamp, parse_timestamp
 from trace_streaming.models import Approval, StopRequest, Trace, stored_now
 
+from . import owners
 from .appended import Appended
 from .json_columns import storable
 from .times import as_utc, stored_time, time_column
@@ -100,10 +101,7 @@ def _new_trace(trace_id: str, new: Appended) -> Trace:
     if new.is_left:
         trace.state, trace.ended_at = Trace.State.INCOMPLETE, trace.last_event_at
     if new.starts:
-        start = new.starts[0]
-        trace.owner_id = start.owner_id
-        trace.owned_by_sender = start.owner_id is not None and start.by_sender
-        trace.metadata = storable(start.metadata)
+        owners.begin(trace, new.starts[0])
     return trace
 
 
