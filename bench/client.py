@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 import zlib
+from functools import partial
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -31,6 +33,11 @@ def sent_at(payload: bytes) -> int:
     """When the last event of a frame was sent, in nanoseconds."""
     start = payload.rfind(b'"sent":')
     return int(payload[start + 7 : payload.find(b",", start)])
+
+
+def numbered(url: str, number: int) -> str:
+    """``{n}`` is the socket's number, ``{n+1000}`` that and a thousand."""
+    return re.sub(r"\{n(?:\+(\d+))?\}", lambda found: str(number + int(found[1] or 0)), url)
 
 
 class Client(WSListener):
@@ -106,6 +113,8 @@ class EventSource(asyncio.Protocol):
                 self.disordered += number != self.last + 1
                 self.received += 1
                 self.last = number
+                if self.run.timed == "each":
+                    self.run.delays.append(time.time_ns() - sent_at(line))
         if self.received >= self.run.expected:
             self.run.has_all(self)
 
@@ -146,7 +155,7 @@ class Run:
             size = min(50, int(count) - start)
             made = await asyncio.gather(
                 *(
-                    ws_connect(new, url.replace("{n}", str(start + n)), extra_headers=headers, max_frame_size=1 << 24)
+                    ws_connect(new, numbered(url, start + n), extra_headers=headers, max_frame_size=1 << 24)
                     for n in range(size)
                 )
             )
@@ -159,9 +168,11 @@ class Run:
     async def _connect_event_sources(self, url: str, count: int) -> dict[str, Any]:
         address = urlsplit(url)
         loop = asyncio.get_running_loop()
-        for _ in range(count):
+        for number in range(count):
             _, source = await loop.create_connection(
-                lambda: EventSource(self, address.path), address.hostname or "", address.port or 80
+                partial(EventSource, self, numbered(address.path, number)),
+                address.hostname or "",
+                address.port or 80,
             )
             await source.is_open
             self.clients.append(source)

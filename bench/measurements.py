@@ -21,7 +21,11 @@ FASTAPI_TRACES = "bench.peers.fastapi_traces:app"
 TUTORIAL = "bench.peers.channels_tutorial:application"
 EVENTSTREAM = "bench.peers.eventstream:application"
 BROADCAST = "bench.peers.websockets_broadcast"
+BARE = "bench.peers.bare_transport"
 V1 = "trace-stream.v1"
+
+WARM_ROUNDS: Final = 3
+"""Of :func:`come_and_go`."""
 
 Values = Mapping[str, float | None]
 
@@ -126,14 +130,14 @@ def script(name: str, *arguments: object, python: str | Path = sys.executable, *
 
 
 def many_traces(
-    kind: str, application: str, traces: int, events: int, pause_ms: float = 0, **environment: str
+    kind: str, application: str, traces: int, events: int, pause_ms: float = 0, scheme: str = "ws", **environment: str
 ) -> Values:
     """Events for each of many traces, in turn, each trace watched by one socket.
 
     :param pause_ms: behind each round of all traces
     """
     with Server(kind, application, **environment) as server, Client() as client:
-        client.connect(server.url("/ws/traces/t-{n}"), traces, greets=server.greets)
+        client.connect(server.url("/ws/traces/t-{n}", scheme), traces, greets=server.greets)
         client.expect(1)
         server.emit(1, traces=traces)
         client.answer()
@@ -150,6 +154,24 @@ def many_traces(
     }
 
 
+def come_and_go(kind: str, application: str, traces: int, rounds: int) -> Values:
+    """So many traces at a time, each watched by one socket, that get an event and are left: what stays of each."""
+    with Server(kind, application) as server:
+
+        def go(round_: int) -> int:
+            with Client() as client:
+                first = round_ * traces
+                client.connect(server.url(f"/ws/traces/t-{{n+{first}}}"), traces, greets=server.greets)
+                client.expect(1)
+                server.emit(1, traces=traces, first=first)
+                client.answer()
+            return server.memory_bytes()
+
+        warm = [go(round_) for round_ in range(WARM_ROUNDS)][-1]  # what is made once is made
+        left = [go(WARM_ROUNDS + round_) for round_ in range(rounds)][-1]
+    return {"bytes_each": max(left - warm, 0) / (rounds * traces), "mib": left / 2**20}
+
+
 def connects(kind: str, application: str, sockets: int) -> Values:
     """Sockets that connect at once, each to its own trace, until all of them are served."""
     with Server(kind, application) as server, Client() as client:
@@ -159,13 +181,14 @@ def connects(kind: str, application: str, sockets: int) -> Values:
         return {"per_second": sockets / seconds, "cpu_us": (server.cpu_seconds() - used) / sockets * 1e6}
 
 
-def replay(kind: str, events: int, subprotocol: str) -> Values:
-    """Store, then connect with ``since=0``."""
-    with Server(kind, OURS) as server, Client() as client:
+def replay(kind: str, events: int, subprotocol: str, times: int = 1) -> Values:
+    """Store, then connect with ``since=0``, so many times one after the other."""
+    with Server(kind, OURS) as server:
         server.emit(events)
-        used = server.cpu_seconds()
-        answer = client.replay(server.url("/ws/traces/t?since=0"), events, subprotocol)
-        return {
-            "per_second": answer["received"] / answer["seconds"],
-            "cpu_us": (server.cpu_seconds() - used) / events * 1e6,
-        }
+        used, received, seconds = server.cpu_seconds(), 0, 0.0
+        for _ in range(times):
+            with Client() as client:
+                answer = client.replay(server.url("/ws/traces/t?since=0"), events, subprotocol)
+            received += answer["received"]
+            seconds += answer["seconds"]
+        return {"per_second": received / seconds, "cpu_us": (server.cpu_seconds() - used) / received * 1e6}

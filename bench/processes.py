@@ -80,12 +80,12 @@ class Server:
         """What the process alone holds."""
         return int(self.usage.memory_full_info().uss)
 
-    def emit(self, count: int, size: int = 300, pause_ms: float = 0, traces: int = 0) -> None:
+    def emit(self, count: int, size: int = 300, pause_ms: float = 0, traces: int = 0, first: int = 0) -> None:
         """Have it send events; returns when they have been handed over.
 
-        :param traces: so many, ``t-0`` and on, get each event; 0 is the one that is called ``t``
+        :param traces: so many, ``t-FIRST`` and on, get each event; 0 is the one that is called ``t``
         """
-        query = f"count={count}&size={size}&pause_ms={pause_ms}&traces={traces}"
+        query = f"count={count}&size={size}&pause_ms={pause_ms}&traces={traces}&first={first}"
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/emit?{query}", timeout=300) as response:
             response.read()
 

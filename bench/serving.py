@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from bench.databases import redis
 from bench.measurements import (
+    BARE,
     BROADCAST,
     EVENTSTREAM,
     FASTAPI,
@@ -17,6 +19,7 @@ from bench.measurements import (
     V1,
     Values,
     burst,
+    come_and_go,
     compressed,
     connects,
     event_sources,
@@ -28,6 +31,12 @@ from bench.measurements import (
 from bench.row import Measure, Peer, Row, Scale
 
 PER_CPU_SECOND = "deliveries per CPU second"
+
+
+def bare_name(together: int) -> str:
+    return f"asyncio's transports alone, {together} frame{'s' if together > 1 else ''} a write"
+
+
 LOST = Measure("lost_percent", "% lost", less_is_better=True)
 
 
@@ -35,7 +44,8 @@ LOST = Measure("lost_percent", "% lost", less_is_better=True)
 def deliveries(scale: Scale) -> Iterator[list[Row]]:
     """What a server spends on each event and socket."""
     sockets, events, few = scale.of(100, 10), scale.of(3_000, 50), scale.of(100, 50)
-    many = scale.of(10_000, 200)
+    # What is quick gets more of them: it is measured for two seconds of CPU and more.
+    many, bare, together = scale.of(20_000, 200), scale.of(30_000, 50), 32
     in_memory = f"Channels tutorial, in memory, {few}"  # events: it takes minutes for what takes the others seconds
 
     def peer(name: str, kind: str, application: str, count: int, subprotocol: str = "", **environment: str) -> Peer:
@@ -46,10 +56,10 @@ def deliveries(scale: Scale) -> Iterator[list[Row]]:
         pubsub = {"CHANNEL_LAYER": "channels_redis.pubsub.RedisPubSubChannelLayer", "REDIS_URL": redis_url}
         yield [
             Row(
-                f"{events:,} events to {sockets} sockets, one per frame, uvicorn",
+                f"events to {sockets} sockets, one per frame, uvicorn",
                 (Measure("per_cpu_second", PER_CPU_SECOND, {"FastAPI registry": 1.5}, is_headline=True), LOST),
                 (
-                    peer("ours", "uvicorn", OURS, events),
+                    peer("ours", "uvicorn", OURS, many),
                     peer("FastAPI registry", "uvicorn", FASTAPI, events),
                     Peer(
                         f"django-eventstream (SSE), {few}",
@@ -59,10 +69,19 @@ def deliveries(scale: Scale) -> Iterator[list[Row]]:
                 ),
             ),
             Row(
-                f"{events:,} events to {sockets} sockets, one per frame, daphne",
-                (Measure("per_cpu_second", PER_CPU_SECOND, {in_memory: 10}, is_headline=True), LOST),
+                f"the same bytes to {sockets} sockets, one event per frame, beside a bare loop that is handed frames",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {bare_name(1): 0.6}), LOST),
                 (
-                    peer("ours", "daphne", OURS, events),
+                    peer("ours, uvicorn", "uvicorn", OURS, many),
+                    peer(bare_name(1), "script", BARE, events, TOGETHER="1"),
+                    peer(bare_name(together), "script", BARE, bare, TOGETHER=str(together)),
+                ),
+            ),
+            Row(
+                f"events to {sockets} sockets, one per frame, daphne",
+                (Measure("per_cpu_second", PER_CPU_SECOND, {in_memory: 10}), LOST),
+                (
+                    peer("ours", "daphne", OURS, many),
                     peer(in_memory, "daphne", TUTORIAL, few),
                     peer(f"Channels tutorial, Redis, {few}", "daphne", TUTORIAL, few, **core),
                     peer(f"Channels tutorial, Redis pubsub, {few}", "daphne", TUTORIAL, few, **pubsub),
@@ -111,7 +130,7 @@ def latency(scale: Scale) -> Iterator[list[Row]]:
 @contextmanager
 def memory(scale: Scale) -> Iterator[list[Row]]:
     """Of connections that are only open."""
-    sockets, many = scale.of(1000, 50), scale.of(5000, 100)
+    sockets, many, rounds = scale.of(1000, 50), scale.of(5000, 100), scale.of(17, 2)
     fastapi = "FastAPI registry"
     yield [
         Row(
@@ -127,6 +146,14 @@ def memory(scale: Scale) -> Iterator[list[Row]]:
             f"memory per idle connection, of {many:,}",
             (Measure("bytes_each", "bytes", less_is_better=True),),
             (Peer("ours, uvicorn", lambda: idle("uvicorn", OURS, many)),),
+        ),
+        Row(
+            f"{rounds * sockets:,} traces that come and go, {sockets:,} at a time, one socket each",
+            (
+                Measure("bytes_each", "bytes that stay of each", less_is_better=True),
+                Measure("mib", "MiB that the process holds then", less_is_better=True),
+            ),
+            (Peer("ours, uvicorn", lambda: come_and_go("uvicorn", OURS, sockets, rounds)),),
         ),
     ]
 
@@ -197,6 +224,13 @@ def many(scale: Scale) -> Iterator[list[Row]]:
         Measure("p99_ms", "ms from emit to the socket, p99", less_is_better=True),
     )
 
+    knowing = (
+        ("ours", OURS, "ws"),
+        (registry, FASTAPI_TRACES, "ws"),
+        ("Channels tutorial, a group per trace, in memory", TUTORIAL, "ws"),
+        ("django-eventstream (SSE), a channel per trace", EVENTSTREAM, "http"),
+    )
+
     def peers(events: int, pause_ms: float, traces: int = traces) -> tuple[Peer, ...]:
         return (
             Peer("ours", lambda: many_traces("uvicorn", OURS, traces, events, pause_ms)),
@@ -211,7 +245,23 @@ def many(scale: Scale) -> Iterator[list[Row]]:
 
     with redis() as url:
         yield [
-            Row(f"{traces:,} traces, one socket each, an event per trace and second", measures, peers(rounds, 1000)),
+            Row(
+                f"{traces:,} traces, one socket each, an event per trace and second",
+                (replace(cpu, is_headline=True), *measures[1:]),
+                peers(rounds, 1000),
+            ),
+            *(
+                Row(
+                    f"{fewest:,} traces, one socket each, ten events per trace and second, {kind}",
+                    measures,
+                    tuple(
+                        Peer(name, partial(many_traces, kind, application, fewest, scale.of(60, 2), 100, scheme))
+                        for name, application, scheme in knowing
+                        if (name, kind) != (registry, "daphne")
+                    ),
+                )
+                for kind in ("uvicorn", "daphne")
+            ),
             Row(f"{traces:,} traces, one socket each, bursts of 30 events", measures, peers(scale.of(30, 10), 0)),
             Row(
                 f"{traces:,} traces, one socket each, an event per trace and second, on Redis pubsub",

@@ -44,7 +44,8 @@ class Order:
 
     def __init__(self, query_string: str) -> None:
         query = {name: values[0] for name, values in parse_qs(query_string).items()}
-        self.traces = [f"t-{n}" for n in range(int(query.get("traces", "0")))] or ["t"]
+        first = int(query.get("first", "0"))
+        self.traces = [f"t-{first + n}" for n in range(int(query.get("traces", "0")))] or ["t"]
         self.count = int(query.get("count", "1"))
         self.size = int(query.get("size", "300"))
         self.pause = float(query.get("pause_ms", "0")) / 1000

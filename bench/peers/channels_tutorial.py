@@ -37,7 +37,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """As in the tutorial."""
 
     async def connect(self) -> None:
-        self.room_group_name = "chat_t"
+        self.room_group_name = f"chat_{self.scope['path'].rpartition('/')[2]}"
         await self.channel_layer.group_add(self.room_group_name, self.channel_name)
         await self.accept()
 
@@ -52,8 +52,9 @@ async def emit(scope: Any, receive: Any, send: Any) -> None:
     order = Order(scope["query_string"].decode())
     layer = get_channel_layer()
     async for number in order.numbers():
-        message = json.loads(event_text(number, order.size))
-        await layer.group_send("chat_t", {"type": "chat.message", "message": message})
+        for trace in order.traces:
+            message = json.loads(event_text(number, order.size, trace))
+            await layer.group_send(f"chat_{trace}", {"type": "chat.message", "message": message})
     await answer(send)
 
 

@@ -27,7 +27,7 @@ from django.urls import include, path  # noqa: E402
 
 from bench.peers import Order, answer, event_text  # noqa: E402
 
-urlpatterns = [path("ws/traces/t", include(django_eventstream.urls), {"channels": ["t"]})]
+urlpatterns = [path("ws/traces/<trace>", include(django_eventstream.urls), {"format-channels": ["{trace}"]})]
 site = get_asgi_application()
 
 
@@ -36,9 +36,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http" and scope["path"] == "/emit":
         order = Order(scope["query_string"].decode())
         async for number in order.numbers():
-            await sync_to_async(django_eventstream.send_event)(
-                "t", "message", event_text(number, order.size), json_encode=False
-            )
+            for trace in order.traces:
+                await sync_to_async(django_eventstream.send_event)(
+                    trace, "message", event_text(number, order.size, trace), json_encode=False
+                )
         await answer(send)
     else:
         await site(scope, receive, send)
