@@ -571,9 +571,32 @@ def test_the_same_long_text_many_times_takes_bounded_memory() -> None:
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
+NESTED = st.recursive(
+    PLAIN, lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(max_size=4), inside), max_leaves=30
+)
 
 
-@given(st.dictionaries(st.text(max_size=8) | st.integers(), PLAIN | st.lists(PLAIN, max_size=2), max_size=40))
-def test_what_is_frozen_at_once_is_frozen_as_all_else(details: dict[Any, Any]) -> None:
+@given(st.dictionaries(st.text(max_size=8) | st.integers(), NESTED, max_size=40))
+def test_what_is_copied_is_what_is_frozen(details: dict[Any, Any]) -> None:
     """Details of few plain values take a shorter way; what is inside of other details takes the long one."""
     assert freeze_details(details) == freeze([details])[0]  # type: ignore[index]
+
+
+def test_a_copy_holds_nothing_of_what_was_handed_in() -> None:
+    """Whoever emits may go on with it."""
+    details: dict[str, Any] = {"args": {"rows": [1, [2]]}, "tool": "search"}
+    frozen = freeze_details(details)
+    details["args"]["rows"][1].append(3)
+    details["args"]["more"] = 1
+    assert frozen == {"args": {"rows": [1, [2]]}, "tool": "search"}
+
+
+def test_a_deep_or_long_value_takes_the_long_way_and_is_bounded() -> None:
+    deep: Any = {}
+    for _ in range(MAX_DEPTH * 2):
+        deep = {"in": deep, "also": [deep]}
+    long = {"a": ["x" * 30_000] * 3, "b": "x" * MAX_BYTES}
+    for details in ({"deep": deep}, long):
+        frozen, text = encode_details(freeze_details(details))
+        assert len(text.encode()) <= MAX_BYTES
+        assert frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -35,7 +35,7 @@ _BRIEF: Final = 1_024
 _NAME: Final = re.compile(r"[A-Za-z][\w .\-]{0,63}")
 _MOST_KEYS: Final = 16
 _MOST_ROWS: Final = 1_000
-_HEADINGS: Final = ("columns", "headers", "fields", "header", "column_names", "keys", "names")
+_HEADINGS: Final = frozenset({"columns", "headers", "fields", "header", "column_names", "keys", "names"})
 _ROWS: Final = ("rows", "data", "values", "records", "results", "items")
 _JWK: Final = ("d", "p", "q", "dp", "dq", "qi", "k")
 
@@ -44,30 +44,37 @@ Place = tuple[Any, Any]
 """What holds a value, an object or a list, and where in it."""
 
 
-def hidden_values(details: dict[str, JSON]) -> Iterator[Place]:
+def hidden_values(details: dict[str, JSON]) -> list[Place]:
     """The values of an object, or inside of it, that are secret because of another of its values."""
+    places: list[Place] = []
     if "kty" in details:
-        yield from ((details, key) for key in _JWK if isinstance(details.get(key), str))
+        places += ((details, key) for key in _JWK if isinstance(details.get(key), str))
     if details.get("kind") == "Secret":
-        yield from _of_manifest(details)
+        places += _of_manifest(details)
     if 2 <= len(details) <= _MOST_KEYS:
-        yield from _in_table(details)
-        yield from _named(details)
+        if not _HEADINGS.isdisjoint(details):
+            places += _in_table(details)
+        if naming := _naming_keys(tuple(details)):
+            places += _named(details, naming)
+    return places
 
 
 def _in_table(details: dict[str, JSON]) -> Iterator[Place]:
     """``{"columns": ["user", "password"], "rows": [["ada", …]]}``."""
-    for heading in _HEADINGS:
-        if heading in details and isinstance(headings := details[heading], list):
+    for heading in _HEADINGS.intersection(details):
+        if isinstance(headings := details[heading], list):
             for name in _ROWS:
                 if isinstance(rows := details.get(name), list):
                     is_row = len(rows) == len(headings) and not any(isinstance(cell, list | dict) for cell in rows)
                     yield from _cells([rows] if is_row else rows, _secret_columns(headings), len(headings))
 
 
-def _named(details: dict[str, JSON]) -> Iterator[Place]:
-    """``{"name": "password", "value": …}``."""
-    if (named := _naming(details)) is None:
+def _named(details: dict[str, JSON], keys: Iterable[str]) -> Iterator[Place]:
+    """``{"name": "password", "value": …}``.
+
+    :param keys: whose values may name others
+    """
+    if (named := _naming(details, keys)) is None:
         return
     naming, is_secret = named
     for key, value in details.items():
@@ -80,10 +87,10 @@ def _named(details: dict[str, JSON]) -> Iterator[Place]:
             yield details, key
 
 
-def _naming(details: dict[str, JSON]) -> tuple[str, bool] | None:
+def _naming(details: dict[str, JSON], keys: Iterable[str]) -> tuple[str, bool] | None:
     """The key whose value names a secret, and whether that is sure."""
     weak = None
-    for key in _naming_keys(tuple(details)):
+    for key in keys:
         value = details[key]
         if type(value) is str and len(value) <= _SHORT:
             folder, _, last = value.rpartition("/")
