@@ -9,7 +9,7 @@ FRAMEWORKS ?= pinned
 PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-frameworks recording soak fuzz flood check check-js bench redaction coverage reliability wheel screenshots requirements clean
+.PHONY: help demo test test-all test-frameworks recording soak fuzz flood check check-js bench redaction coverage reliability compatibility wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ coverage: .venv/checks .venv/frameworks/pinned/made ## run all tests and report 
 reliability: .venv/site ## run the fault matrix and write its table into docs/reliability.md
 	RELIABILITY_TABLE=docs/reliability.md $(BIN)/python -m pytest -p no:randomly \
 	tests/live/test_fault_matrix.py tests/live/test_slow_readers.py tests/live/test_replays.py
+
+compatibility: .venv/site ## serve projects with other settings, and write what they were into docs/compatibility.md
+	RELIABILITY_TABLE=docs/compatibility.md $(BIN)/python -m pytest -p no:randomly tests/live/test_projects.py
 
 wheel: .venv/checks ## build the distribution into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist

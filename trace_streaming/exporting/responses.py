@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse, StreamingHttpResponse
@@ -12,6 +12,9 @@ from rest_framework.request import Request
 
 from trace_streaming.servers.gates import gate_of
 
+NOT_COMPRESSED: Final = {"Content-Encoding": "identity"}
+"""Django's ``GZipMiddleware`` makes each part of an asynchronous answer a file of gzip's own: browsers read the first."""
+
 
 def streamed(request: Request, parts: Iterator[bytes], content_type: str) -> HttpResponseBase:
     """An answer from synchronous parts; each is made in the request's own thread, when the one before is taken."""
@@ -19,7 +22,7 @@ def streamed(request: Request, parts: Iterator[bytes], content_type: str) -> Htt
         return HttpResponse(content_type=content_type)
     scope: dict[str, Any] | None = getattr(request._request, "scope", None)
     taken: Any = parts if scope is None else _paced(parts, scope)
-    return StreamingHttpResponse(taken, content_type=content_type)
+    return StreamingHttpResponse(taken, content_type=content_type, headers=NOT_COMPRESSED)
 
 
 async def _paced(parts: Iterator[bytes], scope: dict[str, Any]) -> AsyncIterator[bytes]:
