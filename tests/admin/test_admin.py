@@ -155,12 +155,13 @@ def test_pruning_is_confirmed_and_needs_the_permission(client: Client, django_us
 
 @pytest.mark.django_db(transaction=True)
 def test_a_trace_is_exported_from_its_page(admin_client: Client) -> None:
-    """Both files are offered there: one that is played again, and one for Perfetto."""
+    """Three files are offered there: to be played again, for Perfetto, and for readers of OpenTelemetry."""
     emit("t", 3)
     base = f"{TRACES}{Trace.objects.get().pk}/"
     page = admin_client.get(f"{base}change/").content.decode()
     assert f'href="{base}export/jsonl"' in page
     assert f'href="{base}export/trace.json"' in page
+    assert f'href="{base}export/otlp.json"' in page
 
     lines = admin_client.get(f"{base}export/jsonl")
     assert lines["Content-Disposition"] == 'attachment; filename="t.jsonl"'
@@ -174,6 +175,9 @@ def test_a_trace_is_exported_from_its_page(admin_client: Client) -> None:
     )
     marks = [event for event in orjson.loads(content(chrome))["traceEvents"] if event["ph"] == "i"]
     assert [mark["args"]["sequence"] for mark in marks] == [1, 2, 3]
+    otlp = admin_client.get(f"{base}export/otlp.json")
+    assert otlp["Content-Disposition"] == 'attachment; filename="t.otlp.json"'
+    assert len(orjson.loads(content(otlp))["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 3
     assert admin_client.get(f"{base}export/exe").status_code == 404
     assert admin_client.get(f"{TRACES}0/export/jsonl").status_code == 404
 

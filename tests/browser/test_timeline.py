@@ -167,7 +167,7 @@ async def test_a_row_and_a_trace_are_taken_along(site: Site, page: Page, tmp_pat
     assert copied["As Markdown"].startswith("## bash (Error, 1 s)\n\n**Error**\n\n```")
     assert [event["sequence"] for event in json.loads(copied["As JSON"])] == [3, 4]
     found = {}
-    for name in ("JSON lines", "Perfetto", "Markdown"):
+    for name in ("JSON lines", "Perfetto", "OpenTelemetry", "Markdown"):
         await page.get_by_title("Export").click()
         async with page.expect_download() as download:
             await page.locator(".export-menu").get_by_text(name, exact=True).click()
@@ -175,6 +175,7 @@ async def test_a_row_and_a_trace_are_taken_along(site: Site, page: Page, tmp_pat
         found[file.suggested_filename] = Path(await file.path()).read_text()
     assert len(found["run.jsonl"].splitlines()) == len(RUN)
     assert "traceEvents" in found["run.trace.json"]
+    assert "resourceSpans" in found["run.otlp.json"]
     assert "\n#### bash (Error, 1 s)\n" in found["run.md"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from trace_streaming.api.events import NDJSON
-from trace_streaming.exporting.pages import chrome_trace, chrome_traces, json_lines
+from trace_streaming.exporting.pages import chrome_trace, chrome_traces, json_lines, otlp_json
 from trace_streaming.exporting.responses import streamed
 from trace_streaming.models import Trace
 from trace_streaming.storage.store import database
@@ -24,26 +24,32 @@ from trace_streaming.wire.protocol import WatchRequest
 
 from .read_only import ReadOnlyAdmin
 
-JSON_LINES, CHROME = "jsonl", "trace.json"
+JSON_LINES, CHROME, OTLP = "jsonl", "trace.json", "otlp.json"
+
+_FILES: Final = {
+    JSON_LINES: lambda trace, watch: json_lines(trace, watch, None),
+    CHROME: chrome_trace,
+    OTLP: otlp_json,
+}
+"""Of one trace, by how their names end."""
 
 
 class ExportAdmin(ReadOnlyAdmin):
     """Whoever may view traces may take them along; that changes nothing, and is not asked twice."""
 
     def get_urls(self) -> list[URLPattern]:
-        """With the two files of a trace."""
+        """With the files of a trace."""
         view, name = self.admin_site.admin_view(self.export), "trace_streaming_trace_export"
         return [path("<path:object_id>/export/<str:suffix>", view, name=name), *super().get_urls()]
 
     def export(self, request: HttpRequest, object_id: str, suffix: str) -> HttpResponseBase:
-        """A trace as a download: ``jsonl``, or ``trace.json``."""
+        """A trace as a download: ``jsonl``, ``trace.json`` or ``otlp.json``."""
         trace: Any = self.get_object(request, object_id)
         if not self.has_view_permission(request, trace):
             raise PermissionDenied
-        if trace is None or suffix not in (JSON_LINES, CHROME):
+        if trace is None or suffix not in _FILES:
             raise Http404
-        watch = WatchRequest(trace.trace_id)
-        parts = json_lines(trace, watch, None) if suffix == JSON_LINES else chrome_trace(trace, watch)
+        parts = _FILES[suffix](trace, WatchRequest(trace.trace_id))
         return _download(request, parts, f"{trace.trace_id}.{suffix}")
 
     @admin.action(description=_("Export selected traces as JSON lines"), permissions=["view"])

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from trace_streaming.servers.gates import gate_of
 
 NOT_COMPRESSED: Final = {"Content-Encoding": "identity"}
-"""Django's ``GZipMiddleware`` makes each part of an asynchronous answer a file of gzip's own: browsers read the first."""
+"""Django's ``GZipMiddleware`` makes each part of an asynchronous answer a file of gzip's: browsers read the first."""
 
 
 def streamed(request: Request, parts: Iterator[bytes], content_type: str) -> HttpResponseBase:

@@ -72,7 +72,7 @@ export function exportMenu(urlOf, runOf) {
   return menu(
     "download",
     "Export",
-    [file("JSON lines", "jsonl"), file("Perfetto", "chrome"), markdown],
+    [file("JSON lines", "jsonl"), file("Perfetto", "chrome"), file("OpenTelemetry", "otlp"), markdown],
     "export-menu icon-only",
   );
 }
