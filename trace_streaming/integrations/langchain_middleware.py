@@ -21,7 +21,7 @@ from trace_streaming.emitting.policies import Policy, policy_for
 
 from .asking import Question, reason
 from .holding import ahold, hold
-from .langchain_handler import TraceCallbackHandler
+from .langchain.handler import TraceCallbackHandler
 
 
 class ApprovalMiddleware(AgentMiddleware[Any, Any, Any]):

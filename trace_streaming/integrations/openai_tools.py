@@ -19,10 +19,10 @@ from agents.tracing import get_current_span
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.policies import policy_for
 
-from . import openai_values as values
 from .asking import Question, as_arguments, reason
 from .holding import ahold
-from .openai_processor import find_run
+from .openai_agents import values
+from .openai_agents.processor import find_run
 
 _ALLOWED: Final = ("approved", "rejected", "responded")
 """The SDK runs a tool with the arguments that the model has given, or not at all."""

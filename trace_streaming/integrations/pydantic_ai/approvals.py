@@ -13,11 +13,10 @@ from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApp
 
 from trace_streaming.emitting.decision import DECISIONS, Decision
 from trace_streaming.emitting.policies import policy_for
-
-from .asking import Asker, Question, as_asking, asking, reason
-from .holding import REFUSED, log_failure
-from .runs import Run
-from .tracer import Tracer
+from trace_streaming.integrations.asking import Asker, Question, as_asking, asking, reason
+from trace_streaming.integrations.holding import REFUSED, log_failure
+from trace_streaming.integrations.runs import Run
+from trace_streaming.integrations.tracer import Tracer
 
 _FRAMEWORK: Final = "Pydantic AI"
 

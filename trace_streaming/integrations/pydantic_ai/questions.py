@@ -8,8 +8,8 @@ from typing import Final
 from pydantic_ai.messages import ToolCallPart, ToolReturnPart
 from pydantic_ai.models import ModelRequestContext
 
-from .runs import Asked, Run
-from .tracer import Tracer
+from trace_streaming.integrations.runs import Asked, Run
+from trace_streaming.integrations.tracer import Tracer
 
 _MOST: Final = 1000
 """Questions that wait for an answer, of all runs; then the oldest are forgotten."""

@@ -19,9 +19,9 @@ from trace_streaming.conventions.telling import conversation_of
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.events import check_trace_id
 from trace_streaming.events.freezing import freeze
+from trace_streaming.integrations.tracer import NewEmitter, Tracer, guarded
 
-from .otel_runs import OtelRuns
-from .tracer import NewEmitter, Tracer, guarded
+from .runs import OtelRuns
 
 __all__ = ["TraceSpanProcessor"]
 

@@ -12,14 +12,14 @@ models, tools and retrievers are in it. Nodes and plain chains are steps, and hi
 
 from __future__ import annotations
 
-from .langchain_approvals import (
+from .approvals import (
     arun_with_approvals,
     astream_with_approvals,
     run_with_approvals,
     stream_with_approvals,
 )
-from .langchain_handler import TraceCallbackHandler
-from .langchain_loop import as_answer
+from .handler import TraceCallbackHandler
+from .loop import as_answer
 
 __all__ = [
     "TraceCallbackHandler",

@@ -8,11 +8,18 @@ from typing import Any, Final
 from uuid import UUID
 
 from trace_streaming.emitting.blocks import outcome_of
+from trace_streaming.integrations.interrupts import (
+    interrupts_of,
+    is_handed_over,
+    is_interrupt,
+    is_resuming,
+    questions,
+    resumes,
+)
+from trace_streaming.integrations.runs import Asked, Run
+from trace_streaming.integrations.tracer import Tracer
 
-from .interrupts import interrupts_of, is_handed_over, is_interrupt, is_resuming, questions, resumes
-from .langchain_values import asked_for
-from .runs import Asked, Run
-from .tracer import Tracer
+from .values import asked_for
 
 _MOST_ASKED: Final = 1000
 """Questions that wait for an answer, of all runs of one handler; then the oldest are forgotten."""

@@ -17,12 +17,12 @@ from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDef
 
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.policies import policy_for
+from trace_streaming.integrations.runs import Run
+from trace_streaming.integrations.tracer import NewEmitter, Tracer
 
-from . import pydantic_values as values
-from .pydantic_approvals import Approvals
-from .pydantic_questions import Questions
-from .runs import Run
-from .tracer import NewEmitter, Tracer
+from . import values
+from .approvals import Approvals
+from .questions import Questions
 
 _inside: ContextVar[Run | None] = ContextVar("trace_streaming.pydantic_ai", default=None)
 """What this code runs in: an agent that begins here is inside of it."""

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from .langchain_loop import Answer, Loop, as_answer, last_result
-from .streams import aset_apart, set_apart
+from trace_streaming.integrations.streams import aset_apart, set_apart
+
+from .loop import Answer, Loop, as_answer, last_result
 
 
 def run_with_approvals(

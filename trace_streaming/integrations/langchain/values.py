@@ -9,8 +9,7 @@ from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from langchain_core.outputs import LLMResult
 
 from trace_streaming.emitting.messages import as_messages
-
-from .interrupts import is_interrupt_id, is_resuming
+from trace_streaming.integrations.interrupts import is_interrupt_id, is_resuming
 
 _PROVIDERS: Final = {
     "amazon_bedrock": "aws.bedrock",

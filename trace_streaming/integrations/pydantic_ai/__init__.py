@@ -12,7 +12,7 @@ what it was given, and returns or raises what that does.
 
 from __future__ import annotations
 
-from .pydantic_approvals import adeferred_results, deferred_results
-from .pydantic_capability import TraceCapability
+from .approvals import adeferred_results, deferred_results
+from .capability import TraceCapability
 
 __all__ = ["TraceCapability", "adeferred_results", "deferred_results"]

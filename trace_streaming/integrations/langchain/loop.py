@@ -10,11 +10,11 @@ from typing import Any, Final
 from langchain_core.callbacks import BaseCallbackManager
 
 from trace_streaming.emitting.decision import DECISIONS, Decision
+from trace_streaming.integrations.asking import Asker, Question, as_arguments, asking, reason
+from trace_streaming.integrations.holding import remember
+from trace_streaming.integrations.interrupts import edit_schema, is_call, is_review, tool_calls, words
 
-from .asking import Asker, Question, as_arguments, asking, reason
-from .holding import remember
-from .interrupts import edit_schema, is_call, is_review, tool_calls, words
-from .langchain_handler import TraceCallbackHandler
+from .handler import TraceCallbackHandler
 
 WORDS: Final = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
 """LangChain's, and ours."""

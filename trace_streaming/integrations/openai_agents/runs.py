@@ -9,12 +9,12 @@ from agents.tracing import Span, Trace, get_current_trace
 
 from trace_streaming.emitting.blocks import outcome_of
 from trace_streaming.exceptions import StopRequestedError
+from trace_streaming.integrations.runs import Run
+from trace_streaming.integrations.tracer import Tracer
 
-from . import openai_values as values
-from .openai_questions import Questions
-from .openai_spans import OpenSpan
-from .runs import Run
-from .tracer import Tracer
+from . import values
+from .questions import Questions
+from .spans import OpenSpan
 
 _KINDS: Final = {"agent": "agent", "generation": "llm_call", "response": "llm_call", "function": "tool_call"}
 """Of spans; all others are steps."""

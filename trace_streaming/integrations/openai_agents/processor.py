@@ -11,11 +11,11 @@ from agents.tracing import Span, Trace, TracingProcessor, get_current_span
 
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.exceptions import StopRequestedError
+from trace_streaming.integrations.holding import warn_if_free
+from trace_streaming.integrations.runs import Run
+from trace_streaming.integrations.tracer import NewEmitter, Tracer, guarded
 
-from .holding import warn_if_free
-from .openai_runs import OpenAIRuns
-from .runs import Run
-from .tracer import NewEmitter, Tracer, guarded
+from .runs import OpenAIRuns
 
 _all: WeakSet[TraceProcessor] = WeakSet()
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from . import openai_values as values
-from .runs import Asked, Run
-from .tracer import Tracer
+from trace_streaming.integrations.runs import Asked, Run
+from trace_streaming.integrations.tracer import Tracer
+
+from . import values
 
 _MOST: Final = 1000
 """Questions that wait for an answer, of all runs; then the oldest are forgotten."""

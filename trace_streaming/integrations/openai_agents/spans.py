@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .runs import Run
+from trace_streaming.integrations.runs import Run
 
 
 @dataclass(eq=False, slots=True)

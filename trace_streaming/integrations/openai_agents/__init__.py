@@ -14,7 +14,7 @@ Written against openai-agents 0.24. The SDK's own exporter goes on sending to Op
 
 from __future__ import annotations
 
-from .openai_approvals import arun_with_approvals, astream_with_approvals, run_with_approvals
-from .openai_processor import TraceHooks, TraceProcessor
+from .approvals import arun_with_approvals, astream_with_approvals, run_with_approvals
+from .processor import TraceHooks, TraceProcessor
 
 __all__ = ["TraceHooks", "TraceProcessor", "arun_with_approvals", "astream_with_approvals", "run_with_approvals"]

@@ -11,13 +11,13 @@ from agents import Runner, RunState
 from agents.items import ToolApprovalItem
 
 from trace_streaming.emitting.decision import Decision
+from trace_streaming.integrations.asking import Asker, Question, as_arguments, asking, reason
+from trace_streaming.integrations.holding import remember
+from trace_streaming.integrations.streams import aset_apart
+from trace_streaming.integrations.tracer import Tracer
 
-from . import openai_values as values
-from .asking import Asker, Question, as_arguments, asking, reason
-from .holding import remember
-from .openai_processor import TraceHooks
-from .streams import aset_apart
-from .tracer import Tracer
+from . import values
+from .processor import TraceHooks
 
 _ALLOWED: Final = ("approved", "rejected", "responded")
 """The SDK runs a tool with the arguments that the model has given, or not at all."""

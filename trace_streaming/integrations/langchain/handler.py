@@ -12,11 +12,11 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.integrations.holding import warn_if_free
+from trace_streaming.integrations.tracer import NewEmitter, Tracer, guarded
 
-from . import langchain_values as values
-from .holding import warn_if_free
-from .langchain_runs import LangChainRuns, is_node
-from .tracer import NewEmitter, Tracer, guarded
+from . import values
+from .runs import LangChainRuns, is_node
 
 try:  # told of interrupts that no exception carries, too
     from langgraph.callbacks import GraphCallbackHandler as _Handler
