@@ -11,7 +11,14 @@ from django.db import connection
 from pytest_django import Settings
 
 from trace_streaming import AGENT_EVENTS, checks
-from trace_streaming.checks import check_databases, check_open_doors, check_redis_hosts, check_settings, check_sqlite
+from trace_streaming.checks import (
+    check_databases,
+    check_mysql,
+    check_open_doors,
+    check_redis_hosts,
+    check_settings,
+    check_sqlite,
+)
 from trace_streaming.conf import PREFIX, SETTING_NAMES
 
 REDIS = "channels_redis.core.RedisChannelLayer"
@@ -32,7 +39,7 @@ def test_the_test_project_is_set_up_well() -> None:
 def test_ids_are_unique_and_stable() -> None:
     """A project silences a check by its id, so an id means one thing and stays."""
     ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
-    names = [f"E{number:03}" for number in range(1, 15)] + [f"W{number:03}" for number in range(1, 8)]
+    names = [f"E{number:03}" for number in range(1, 15)] + [f"W{number:03}" for number in range(1, 9)]
     assert ids == {name: f"trace_streaming.{name}" for name in names}
 
 
@@ -143,6 +150,24 @@ def test_another_database_is_none_of_sqlites_business(monkeypatch: pytest.Monkey
     monkeypatch.setattr(connection, "vendor", "postgresql")
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
     assert check_sqlite(None) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({}, False),
+        ({"isolation_level": "READ COMMITTED", "charset": "utf8mb4"}, False),
+        ({"isolation_level": "repeatable read"}, True),
+        ({"isolation_level": None}, True),
+        ({"charset": "utf8"}, True),
+    ],
+)
+def test_mysql_is_left_as_django_has_it(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], warned: bool) -> None:
+    """What others have stored is seen, and every letter is taken."""
+    assert check_mysql(None) == []
+    monkeypatch.setattr(connection, "vendor", "mysql")
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+    assert [message.id for message in check_mysql(None)] == ["trace_streaming.W008"] * warned
 
 
 @pytest.mark.parametrize(

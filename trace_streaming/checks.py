@@ -45,6 +45,7 @@ W004 = "trace_streaming.W004"
 W005 = "trace_streaming.W005"
 W006 = "trace_streaming.W006"
 W007 = "trace_streaming.W007"
+W008 = "trace_streaming.W008"
 
 ADAPTERS: Final = ("langchain", "openai_agents", "pydantic_ai")
 """Of frameworks: modules of ``trace_streaming.integrations``."""
@@ -61,6 +62,7 @@ def register_checks() -> None:
     register(check_settings)
     register(check_databases)
     register(check_sqlite)
+    register(check_mysql)
     register(check_redis_hosts)
     register(check_agent_events)
     register(check_held_back)
@@ -213,6 +215,22 @@ def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         ' "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'
     )
     return [checks.Warning("SQLite without WAL and immediate transactions makes writers fail.", hint=hint, id=W002)]
+
+
+def check_mysql(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """MySQL and MariaDB show what others have committed meanwhile, and take every character."""
+    connection = connections[router.db_for_write(Trace)]
+    if connection.vendor != "mysql":
+        return []
+    options = connection.settings_dict.get("OPTIONS", {})
+    isolation, charset = options.get("isolation_level", "read committed"), options.get("charset", "utf8mb4")
+    if str(isolation).lower() == "read committed" and str(charset).lower() == "utf8mb4":
+        return []
+    hint = (
+        'Leave them out of the database\'s OPTIONS, or set {"isolation_level": "read committed", "charset": "utf8mb4"}.'
+    )
+    text = "MySQL's isolation_level or charset lets events be stored twice, or refuses them."
+    return [checks.Warning(text, hint=hint, id=W008)]
 
 
 def check_open_doors(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

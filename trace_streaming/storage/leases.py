@@ -20,6 +20,7 @@ from django.db.models import F, QuerySet
 from trace_streaming.models import EmitterLease, HeldTrace, Trace
 from trace_streaming.wire.batches import Batch
 
+from .missing import insert_missing
 from .pieces import batched
 from .times import UtcNow
 from .trace_rows import Appended
@@ -181,7 +182,7 @@ class Holder:
 
 def _hold(alias: str, lease: int, traces: Collection[int]) -> None:
     rows = [HeldTrace(trace_id=trace, lease_id=lease) for trace in traces]
-    HeldTrace.objects.using(alias).bulk_create(rows, ignore_conflicts=True)
+    insert_missing(alias, rows, "trace")
 
 
 def _locked(alias: str, traces: Collection[int]) -> QuerySet[Trace]:
