@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -71,6 +72,8 @@ class MariaDB(Service):
 
 class PgBouncer(Service):
     """Gives a connection to PostgreSQL to whoever has a transaction, for that alone: two of them, to all."""
+
+    shutdown = signal.SIGKILL  # newer versions would wait for all clients to go
 
     def __init__(self, folder: Path, postgres: Postgres) -> None:
         super().__init__(folder)

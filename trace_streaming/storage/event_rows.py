@@ -133,7 +133,7 @@ def _chunks(alias: str, trace_pk: int, after: int) -> Iterator[list[tuple[int, s
         f"SELECT sequence, event, status, text FROM {table}"  # noqa: S608  our own names  # nosec B608
         f" WHERE trace_id = %s AND sequence > %s ORDER BY sequence LIMIT %s"
     )
-    # Some drivers fetch all that is asked for, however large: so no more is asked for than may be needed.
+    # Some drivers fetch all that is asked for, however large: no more is asked for than is needed, as the first tell.
     fetches_all = connection.vendor == "mysql" or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
     at_most, room = CHUNK_EVENTS if fetches_all else PAGE_EVENTS, PAGE_EVENTS
     with connection.cursor() if fetches_all else connection.chunked_cursor() as cursor:
@@ -144,6 +144,7 @@ def _chunks(alias: str, trace_pk: int, after: int) -> Iterator[list[tuple[int, s
             while chunk := cursor.fetchmany(CHUNK_EVENTS):
                 yield chunk
                 after, asked = chunk[-1][0], asked - len(chunk)
+                at_most = max(at_most, CHUNK_EVENTS * PAGE_BYTES // sum(len(row[3]) for row in chunk))
             if asked:
                 return
 
