@@ -24,6 +24,7 @@ from rest_framework.views import APIView
 
 from trace_streaming.models import Event, ModelCall, Trace, TraceTag
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.storage.owners import with_owner
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import stored_time
 
@@ -225,4 +226,4 @@ class TraceDetail(TraceView):
     def get(self, request: Request, trace_id: str) -> Response:
         """What is known of it without its events."""
         recorder.leases.watch()
-        return Response(TraceSerializer(self.stored_trace()).data)
+        return Response(TraceSerializer(with_owner(self.stored_trace())).data)
