@@ -17,6 +17,8 @@ if layer := os.environ.get("TEST_CHANNEL_LAYER"):
     CHANNEL_LAYERS["default"]["BACKEND"] = layer
 if layer := os.environ.get("TEST_LAYER"):
     CHANNEL_LAYERS["default"] = json.loads(layer)
+    if "channels_postgres" in layer:
+        INSTALLED_APPS = [*INSTALLED_APPS, "channels_postgres"]  # noqa: F405
 if seconds := os.environ.get("TEST_HEAD_CHECK_SECONDS"):
     TRACE_STREAMING_HEAD_CHECK_SECONDS = float(seconds)
 if folder := os.environ.get("TEST_SPOOL_DIR"):
