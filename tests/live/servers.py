@@ -25,6 +25,8 @@ from tests.live.services import free_port
 
 START_SECONDS = 90
 KINDS = ["daphne", "uvicorn"]
+OTHER_KINDS = ["gunicorn", "hypercorn", "granian"]
+"""gunicorn with uvicorn as its worker; those behind it have no wire."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,7 +49,7 @@ class Server:
     """One serving process; may be killed and started again on the same port."""
 
     project = ROOT
-    options: Mapping[str, Sequence[str]] = {"daphne": (), "uvicorn": ("--no-access-log",)}
+    options: Mapping[str, Sequence[str]] = {"uvicorn": ("--no-access-log",)}
     application = "cuga_site.asgi:application"
 
     def __init__(self, kind: str, folder: Path) -> None:
@@ -66,10 +68,15 @@ class Server:
         return {**inherited, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "tests.live.settings"}
 
     def start(self) -> None:
+        port, here = str(self.port), f"127.0.0.1:{self.port}"
         options = {
-            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), *self.options["daphne"]],
-            "uvicorn": ["-m", "uvicorn", "--port", str(self.port), *self.options["uvicorn"]],
+            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", port],
+            "uvicorn": ["-m", "uvicorn", "--port", port],
+            "gunicorn": ["-m", "gunicorn", "--worker-class", "uvicorn_worker.UvicornWorker", "--bind", here],
+            "hypercorn": ["-m", "hypercorn", "--bind", here],
+            "granian": ["-m", "granian", "--interface", "asgi", "--port", port],
         }[self.kind]
+        options += self.options.get(self.kind, ())
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *options, self.application], cwd=self.project, env=self.env, stdout=log, stderr=log
