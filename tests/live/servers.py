@@ -67,19 +67,24 @@ class Server:
         database = f"sqlite:///{self.folder / 'db.sqlite3'}"
         return {**inherited, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "tests.live.settings"}
 
-    def start(self) -> None:
+    def command(self) -> list[str]:
+        """Of its process, for Python."""
         port, here = str(self.port), f"127.0.0.1:{self.port}"
-        options = {
+        if self.kind == "runserver":
+            return ["manage.py", "runserver", "--noreload", here]
+        command = {
             "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", port],
             "uvicorn": ["-m", "uvicorn", "--port", port],
             "gunicorn": ["-m", "gunicorn", "--worker-class", "uvicorn_worker.UvicornWorker", "--bind", here],
             "hypercorn": ["-m", "hypercorn", "--bind", here],
             "granian": ["-m", "granian", "--interface", "asgi", "--port", port],
         }[self.kind]
-        options += self.options.get(self.kind, ())
+        return [*command, *self.options.get(self.kind, ()), self.application]
+
+    def start(self) -> None:
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *options, self.application], cwd=self.project, env=self.env, stdout=log, stderr=log
+                [sys.executable, *self.command()], cwd=self.project, env=self.env, stdout=log, stderr=log
             )
         deadline = time.monotonic() + START_SECONDS
         while True:
