@@ -5,6 +5,7 @@
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     # A file: threads that share SQLite's memory lock each other's tables.
     DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "test.sqlite3")}
+
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.mysql" and find_spec("MySQLdb") is None:
+    import pymysql  # what needs no compiler, in the place of mysqlclient
+
+    pymysql.install_as_MySQLdb()
 
 if redis_url := os.environ.get("REDIS_URL"):
     CHANNEL_LAYERS: dict[str, Any] = {

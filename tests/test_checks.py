@@ -6,12 +6,20 @@ import sys
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 from django.core.checks import CheckMessage, run_checks
 from django.db import connection
 from pytest_django import Settings
 
 from trace_streaming import AGENT_EVENTS, checks
-from trace_streaming.checks import check_databases, check_open_doors, check_redis_hosts, check_settings, check_sqlite
+from trace_streaming.checks import (
+    check_databases,
+    check_mysql,
+    check_open_doors,
+    check_redis_hosts,
+    check_settings,
+    check_sqlite,
+)
 from trace_streaming.conf import PREFIX, SETTING_NAMES
 
 REDIS = "channels_redis.core.RedisChannelLayer"
@@ -32,7 +40,7 @@ def test_the_test_project_is_set_up_well() -> None:
 def test_ids_are_unique_and_stable() -> None:
     """A project silences a check by its id, so an id means one thing and stays."""
     ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
-    names = [f"E{number:03}" for number in range(1, 15)] + [f"W{number:03}" for number in range(1, 8)]
+    names = [f"E{number:03}" for number in range(1, 15)] + [f"W{number:03}" for number in range(1, 10)]
     assert ids == {name: f"trace_streaming.{name}" for name in names}
 
 
@@ -146,6 +154,24 @@ def test_another_database_is_none_of_sqlites_business(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({}, False),
+        ({"isolation_level": "READ COMMITTED", "charset": "utf8mb4"}, False),
+        ({"isolation_level": "repeatable read"}, True),
+        ({"isolation_level": None}, True),
+        ({"charset": "utf8"}, True),
+    ],
+)
+def test_mysql_is_left_as_django_has_it(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], warned: bool) -> None:
+    """What others have stored is seen, and every letter is taken."""
+    assert check_mysql(None) == []
+    monkeypatch.setattr(connection, "vendor", "mysql")
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+    assert [message.id for message in check_mysql(None)] == ["trace_streaming.W008"] * warned
+
+
+@pytest.mark.parametrize(
     ("hosts", "warned"),
     [
         ([{"address": "redis://h", "socket_timeout": None}], False),
@@ -164,6 +190,22 @@ def test_a_redis_host_with_a_read_timeout_is_a_warning(settings: Settings, hosts
     messages = check_redis_hosts(None)
     assert [message.id for message in messages] == ["trace_streaming.W003"] * warned
     assert all("socket_timeout" in str(message.hint) for message in messages)
+
+
+class NeedsPassword(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no annotations
+    """As layers do that take a database's settings."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__()
+        self.password = config["PASSWORD"]
+
+
+@pytest.mark.parametrize(("config", "warned"), [({}, True), ({"PASSWORD": ""}, False)])
+def test_a_channel_layer_that_cannot_be_made_is_told(settings: Settings, config: dict[str, Any], warned: bool) -> None:
+    """Channels takes the missing key of its settings for a missing layer, and goes without."""
+    assert checks.check_channel_layer(None) == []
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.NeedsPassword", "CONFIG": config}}
+    assert [message.id for message in checks.check_channel_layer(None)] == ["trace_streaming.W009"] * warned
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.db.models.signals import post_delete, pre_delete
@@ -47,14 +45,12 @@ class TraceStreamingConfig(AppConfig):
 
 
 async def _close_connections() -> None:
-    from .connections import event_source, open_sockets  # not for every process that emits
+    from .connections import ending  # not for every process that emits
 
-    await asyncio.gather(open_sockets.close_all(), event_source.end_all())
+    await ending.close_connections()
 
 
 def _end_process() -> None:
-    from .recording.recorder import recorder
-    from .servers.presence import presence
+    from .connections import ending
 
-    recorder.close()
-    presence.close()
+    ending.end_process()

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import get_channel_layer
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -45,6 +47,8 @@ W004 = "trace_streaming.W004"
 W005 = "trace_streaming.W005"
 W006 = "trace_streaming.W006"
 W007 = "trace_streaming.W007"
+W008 = "trace_streaming.W008"
+W009 = "trace_streaming.W009"
 
 ADAPTERS: Final = ("langchain", "openai_agents", "pydantic_ai")
 """Of frameworks: modules of ``trace_streaming.integrations``."""
@@ -61,7 +65,9 @@ def register_checks() -> None:
     register(check_settings)
     register(check_databases)
     register(check_sqlite)
+    register(check_mysql)
     register(check_redis_hosts)
+    register(check_channel_layer)
     register(check_agent_events)
     register(check_held_back)
     register(check_open_doors, Tags.security, deploy=True)
@@ -215,6 +221,22 @@ def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     return [checks.Warning("SQLite without WAL and immediate transactions makes writers fail.", hint=hint, id=W002)]
 
 
+def check_mysql(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """MySQL and MariaDB show what others have committed meanwhile, and take every character."""
+    connection = connections[router.db_for_write(Trace)]
+    if connection.vendor != "mysql":
+        return []
+    options = connection.settings_dict.get("OPTIONS", {})
+    isolation, charset = options.get("isolation_level", "read committed"), options.get("charset", "utf8mb4")
+    if str(isolation).lower() == "read committed" and str(charset).lower() == "utf8mb4":
+        return []
+    hint = (
+        'Leave them out of the database\'s OPTIONS, or set {"isolation_level": "read committed", "charset": "utf8mb4"}.'
+    )
+    text = "MySQL's isolation_level or charset lets events be stored twice, or refuses them."
+    return [checks.Warning(text, hint=hint, id=W008)]
+
+
 def check_open_doors(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """In production, not everybody may watch and decide."""
     open_doors = {
@@ -241,6 +263,14 @@ def check_redis_hosts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         return []
     hint = 'Write each of CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] as {"address": url, "socket_timeout": None}.'
     return [checks.Warning("A Redis host of the channel layer has a read timeout.", hint=hint, id=W003)]
+
+
+def check_channel_layer(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The channel layer is what is configured: where making it raises KeyError, Channels says that there is none."""
+    if DEFAULT_CHANNEL_LAYER not in getattr(settings, "CHANNEL_LAYERS", {}) or get_channel_layer() is not None:
+        return []
+    hint = 'See what channels.layers.channel_layers["default"] raises: often it is a missing key of CONFIG.'
+    return [checks.Warning("The channel layer cannot be made; news are of one process.", hint=hint, id=W009)]
 
 
 def _adapters_in_use(*names: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Fixtures of the live tests: real servers, real Redis and PostgreSQL."""
+"""Fixtures of the live tests: real servers, real Redis, PostgreSQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.live.servers import KINDS, Server, migrate, no_connections, started
-from tests.live.services import Postgres, Redis
+from tests.live.services import Postgres, Redis, Service
 from tests.live.sites import LAYERS, Site
+from tests.live.system_services import MariaDB, PgBouncer
 
 # A shell that runs the tests in the background has them ignore SIGINT, and with them every process that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -61,6 +62,14 @@ def redis(redis_server: Redis) -> Redis:
 
 
 @pytest.fixture(scope="session")
+def second_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    redis = Redis(tmp_path_factory.mktemp("second-redis"))
+    redis.start()
+    yield redis
+    redis.stop()
+
+
+@pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     postgres = Postgres(tmp_path_factory.mktemp("postgres"))
     try:
@@ -79,6 +88,33 @@ def postgres(postgres_server: Postgres) -> Postgres:
     return postgres_server
 
 
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    mariadb = MariaDB(tmp_path_factory.mktemp("mariadb"))
+    try:
+        mariadb.start()
+        migrate({"DATABASE_URL": mariadb.url})
+        yield mariadb
+        mariadb.stop()
+    finally:
+        mariadb.remove()
+
+
+@pytest.fixture
+def mariadb(mariadb_server: MariaDB) -> MariaDB:
+    """Running, whatever the test before did to it."""
+    mariadb_server.start()
+    return mariadb_server
+
+
+@pytest.fixture
+def pgbouncer(postgres: Postgres, tmp_path: Path) -> Iterator[PgBouncer]:
+    pgbouncer = PgBouncer(tmp_path, postgres)
+    pgbouncer.start()
+    yield pgbouncer
+    pgbouncer.stop()
+
+
 StartSite = Callable[..., Site]
 
 
@@ -90,9 +126,10 @@ def start_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start
     """
     sites: list[Site] = []
 
-    def start(layer: str, *, kinds: Sequence[str] = KINDS, **environment: str) -> Site:
-        redis, postgres = (request.getfixturevalue(n) if layer in LAYERS else None for n in ("redis", "postgres"))
-        sites.append(Site(tmp_path, layer, redis, postgres, environment, kinds))
+    def start(layer: str, *, kinds: Sequence[str] = KINDS, database: Service | None = None, **environment: str) -> Site:
+        redis = request.getfixturevalue("redis") if layer in LAYERS else None
+        server = database or (request.getfixturevalue("postgres") if layer in LAYERS else None)
+        sites.append(Site(tmp_path, layer, redis, server, environment, kinds))
         sites[0].start()
         return sites[0]
 

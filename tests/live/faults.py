@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import psutil
 
-from tests.live.services import Postgres, Redis
+from tests.live.services import Postgres, Redis, Service
 from tests.live.sites import Emitting, Site, Worker
+from tests.live.system_services import MariaDB
 from tests.live.watching import Watcher, cut
 
 OUTAGE_SECONDS = 1.5
@@ -61,9 +63,9 @@ class Run:
         return self.site.redis
 
     @property
-    def postgres(self) -> Postgres:
-        assert self.site.postgres is not None
-        return self.site.postgres
+    def database(self) -> Service:
+        assert self.site.database is not None
+        return self.site.database
 
 
 Fault = Callable[[Run], Awaitable[None]]
@@ -110,16 +112,16 @@ async def redis_hangs(run: Run) -> None:
     await hang(run.redis.family())
 
 
-async def postgres_restarts(end: Callable[[Postgres], None], run: Run) -> None:
-    await asyncio.to_thread(end, run.postgres)
+async def database_restarts(end: Callable[[Any], None], run: Run) -> None:
+    await asyncio.to_thread(end, run.database)
     await asyncio.sleep(OUTAGE_SECONDS)
-    await asyncio.to_thread(run.postgres.start)
+    await asyncio.to_thread(run.database.start)
 
 
-async def postgres_hangs(run: Run) -> None:
-    postmaster = run.postgres.family()[0]
-    postmaster.suspend()  # first, so that no more children come
-    await hang(run.postgres.family())
+async def database_hangs(run: Run) -> None:
+    parent = run.database.family()[0]
+    parent.suspend()  # first, so that no more children come
+    await hang(run.database.family())
 
 
 async def sqlite_is_locked(run: Run) -> None:
@@ -172,13 +174,19 @@ OF_REDIS: dict[str, Fault] = {
     "Redis hangs": redis_hangs,
 }
 OF_POSTGRES: dict[str, Fault] = {
-    "PostgreSQL stopped": partial(postgres_restarts, Postgres.stop),
-    "PostgreSQL crashes": partial(postgres_restarts, Postgres.kill),
-    "PostgreSQL hangs": postgres_hangs,
+    "PostgreSQL stopped": partial(database_restarts, Postgres.stop),
+    "PostgreSQL crashes": partial(database_restarts, Postgres.kill),
+    "PostgreSQL hangs": database_hangs,
+}
+OF_MARIADB: dict[str, Fault] = {
+    "MariaDB stopped": partial(database_restarts, MariaDB.stop),
+    "MariaDB crashes": partial(database_restarts, MariaDB.kill),
+    "MariaDB hangs": database_hangs,
 }
 OF_SQLITE: dict[str, Fault] = {"SQLite locked": sqlite_is_locked}
+OF_DATABASE = {"SQLite": OF_SQLITE, "PostgreSQL": OF_POSTGRES, "MariaDB": OF_MARIADB}
 
 
 def faults(layer: str, database: str) -> dict[str, Fault]:
     """What can go wrong with this channel layer and this database."""
-    return ALWAYS | (OF_REDIS if layer != "none" else {}) | (OF_SQLITE if database == "SQLite" else OF_POSTGRES)
+    return ALWAYS | (OF_REDIS if layer != "none" else {}) | OF_DATABASE[database]

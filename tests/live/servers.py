@@ -25,6 +25,8 @@ from tests.live.services import free_port
 
 START_SECONDS = 90
 KINDS = ["daphne", "uvicorn"]
+OTHER_KINDS = ["gunicorn", "hypercorn", "granian"]
+"""gunicorn with uvicorn as its worker; those behind it have no wire."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,7 +49,7 @@ class Server:
     """One serving process; may be killed and started again on the same port."""
 
     project = ROOT
-    options: Mapping[str, Sequence[str]] = {"daphne": (), "uvicorn": ("--no-access-log",)}
+    options: Mapping[str, Sequence[str]] = {"uvicorn": ("--no-access-log",)}
     application = "cuga_site.asgi:application"
 
     def __init__(self, kind: str, folder: Path) -> None:
@@ -65,14 +67,24 @@ class Server:
         database = f"sqlite:///{self.folder / 'db.sqlite3'}"
         return {**inherited, "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "tests.live.settings"}
 
-    def start(self) -> None:
-        options = {
-            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), *self.options["daphne"]],
-            "uvicorn": ["-m", "uvicorn", "--port", str(self.port), *self.options["uvicorn"]],
+    def command(self) -> list[str]:
+        """Of its process, for Python."""
+        port, here = str(self.port), f"127.0.0.1:{self.port}"
+        if self.kind == "runserver":
+            return ["manage.py", "runserver", "--noreload", here]
+        command = {
+            "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", port],
+            "uvicorn": ["-m", "uvicorn", "--port", port],
+            "gunicorn": ["-m", "gunicorn", "--worker-class", "uvicorn_worker.UvicornWorker", "--bind", here],
+            "hypercorn": ["-m", "hypercorn", "--bind", here],
+            "granian": ["-m", "granian", "--interface", "asgi", "--port", port],
         }[self.kind]
+        return [*command, *self.options.get(self.kind, ()), self.application]
+
+    def start(self) -> None:
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *options, self.application], cwd=self.project, env=self.env, stdout=log, stderr=log
+                [sys.executable, *self.command()], cwd=self.project, env=self.env, stdout=log, stderr=log
             )
         deadline = time.monotonic() + START_SECONDS
         while True:

@@ -99,6 +99,11 @@ class Service(ABC):
     def answers(self) -> bool:
         """Whether it takes requests now."""
 
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is, for settings."""
+
     def start(self) -> None:
         """Start, if it does not run, and wait until it answers."""
         if self.process is None or self.process.poll() is not None:

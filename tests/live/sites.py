@@ -13,11 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import psycopg
+import pymysql
 
 from tests.live.servers import KINDS, ROOT, Server, migrated_file
-from tests.live.services import Postgres, Redis
+from tests.live.services import Redis, Service
 from tests.live.watching import V1, WAIT_SECONDS, Watcher
 
 LAYERS = {
@@ -40,19 +42,27 @@ def read_log(database_url: str, trace_id: str) -> Log:
 
 def read_logs(database_url: str, trace_ids: Collection[str]) -> dict[str, Log]:
     """Of some traces."""
-    file = database_url.removeprefix("sqlite:///")
-    database = psycopg.connect(database_url) if file == database_url else sqlite3.connect(file)
     sql = (
         "SELECT sequence, text FROM trace_streaming_event"
         " WHERE trace_id = (SELECT id FROM trace_streaming_trace WHERE trace_id = '{}') ORDER BY sequence"
     )
-    with closing(database):
-        return {
-            trace_id: [
-                (sequence, json.loads(text)["details"]) for sequence, text in database.execute(sql.format(trace_id))
-            ]
-            for trace_id in trace_ids
-        }
+    logs = {}
+    with closing(_connected(database_url)) as database, closing(database.cursor()) as cursor:
+        for trace_id in trace_ids:
+            cursor.execute(sql.format(trace_id))
+            logs[trace_id] = [(sequence, json.loads(text)["details"]) for sequence, text in cursor.fetchall()]
+    return logs
+
+
+def _connected(database_url: str) -> Any:
+    match urlsplit(database_url):
+        case SplitResult(scheme="sqlite", path=path):
+            return sqlite3.connect(path[1:])
+        case SplitResult(scheme="mysql") as url:
+            where = {"host": url.hostname, "port": url.port, "user": url.username, "database": url.path[1:]}
+            return pymysql.connect(**where)
+        case _:
+            return psycopg.connect(database_url)
 
 
 class Worker(Server):
@@ -142,7 +152,7 @@ class Emitting:
 class Site:
     """Two serving processes, usually a daphne and a uvicorn, and any number that emit, on one database.
 
-    Without a layer they have none in common; without PostgreSQL their database is a file.
+    Without a layer they have none in common; without a server of its own their database is a file.
     """
 
     def __init__(
@@ -150,19 +160,19 @@ class Site:
         folder: Path,
         layer: str,
         redis: Redis | None = None,
-        postgres: Postgres | None = None,
+        database: Service | None = None,
         environment: Mapping[str, str] | None = None,
         kinds: Sequence[str] = KINDS,
     ) -> None:
-        self.redis, self.postgres = redis, postgres
+        self.redis, self.database = redis, database
         self.folder = folder
         self.database_file = folder / "db.sqlite3"
         self.servers: list[Worker] = []
         self._processes = 0
-        shared = {"DATABASE_URL": postgres.url if postgres else f"sqlite:///{self.database_file}"}
+        shared = {"DATABASE_URL": database.url if database else f"sqlite:///{self.database_file}"}
         if redis:
             shared |= {"REDIS_URL": redis.url, "TEST_CHANNEL_LAYER": LAYERS[layer]}
-        if postgres is None:
+        if database is None:
             shutil.copy(migrated_file(), self.database_file)
         elif layer == "core":
             shared["TEST_DATABASE_POOL"] = "1"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from tests.live.faults import Fault, Part, Run, faults
+from tests.live.faults import OF_MARIADB, Fault, Part, Run, faults
 from tests.live.reports import report
 from tests.live.servers import KINDS
 from tests.live.sites import LAYERS, Emitting, Log, Site
@@ -31,6 +31,11 @@ ROWS = [
     for layer in ("none", *LAYERS)
     for fault in faults(layer, database)
 ]
+# What differs there is how connections end, and not what goes on around it.
+ROWS += [
+    pytest.param("pubsub", "MariaDB", fault, marks=[] if fault == "none" else [pytest.mark.thorough])
+    for fault in ("none", "emitting process killed", *OF_MARIADB)
+]
 MANY_ROWS = [
     pytest.param(
         *(layer, database, fault),
@@ -40,6 +45,7 @@ MANY_ROWS = [
     for layer in ("none", *LAYERS)
     for fault in faults(layer, database)
 ]
+SERVERS = {"PostgreSQL": "postgres_server", "MariaDB": "mariadb_server"}
 LOOK_SECONDS = "0.25"
 SOME = 30
 """Events that each watcher gets before the fault, and again after it."""
@@ -73,9 +79,9 @@ class Stage:
         if self._site is None or self._kind != (layer, database):
             await self.clear()
             redis = self._service("redis_server") if layer in LAYERS else None
-            postgres = self._service("postgres_server") if database == "PostgreSQL" else None
+            server = self._service(SERVERS[database]) if database in SERVERS else None
             folder = Path(mkdtemp(prefix=f"{layer}-{database}-", dir=self._folder))
-            self._site = Site(folder, layer, redis, postgres, {"TEST_HEAD_CHECK_SECONDS": LOOK_SECONDS})
+            self._site = Site(folder, layer, redis, server, {"TEST_HEAD_CHECK_SECONDS": LOOK_SECONDS})
             self._kind = layer, database
             self._site.start()
             self.processes = [await self._site.start_emitting() for _ in range(2)]

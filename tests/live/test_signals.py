@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.live.servers import ROOT
 from tests.live.services import Postgres
+from tests.live.suites import pass_on
 
 pytestmark = pytest.mark.takes(seconds=15)
 
 
 def test_windows_equal_a_scan_of_the_events_on_postgresql_too(postgres: Postgres) -> None:
     """The same tests as on SQLite, in a process with another database."""
-    _pass(postgres, "tests/analytics/test_windows.py", "tests/analytics/test_series.py", "tests/api/test_signals.py")
+    pass_on(
+        postgres.url, "tests/analytics/test_windows.py", "tests/analytics/test_series.py", "tests/api/test_signals.py"
+    )
 
 
 def test_the_log_is_the_same_on_postgresql(postgres: Postgres) -> None:
     """Invariant 1, and all else that is promised of heads and pages."""
-    _pass(postgres, "tests/storage/test_store.py", "tests/storage/test_model_calls.py")
-
-
-def _pass(postgres: Postgres, *files: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", *files]
-    environment = {**os.environ, "DATABASE_URL": postgres.url}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    pass_on(postgres.url, "tests/storage/test_store.py", "tests/storage/test_model_calls.py")

@@ -25,6 +25,7 @@ from trace_streaming.recording.recorder import recorder
 from trace_streaming.servers.presence import living, watchers_by_trace
 from trace_streaming.stopping.requests import request_stop_as
 from trace_streaming.storage.retention import prune
+from trace_streaming.storage.store import database
 from trace_streaming.storage.times import local_time
 
 from .date_hierarchy import TracesByPeriod
@@ -69,7 +70,7 @@ class TraceAdmin(ExportAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """One whose date hierarchy takes no longer with a million traces."""
         recorder.leases.watch()
-        return TracesByPeriod(Trace).order_by(*self.get_ordering(request))
+        return TracesByPeriod(Trace, using=database()).order_by(*self.get_ordering(request))
 
     def get_urls(self) -> list[URLPattern]:
         """With the dashboard's."""
@@ -168,7 +169,8 @@ class TraceAdmin(ExportAdmin):
     @admin.display(description=_("newest events"))
     def newest_events(self, trace: Trace) -> SafeString:
         """A table of the last events, and the way to all of them."""
-        newest = list(trace.events.order_by("-sequence")[:SHOWN_EVENTS])[::-1]
+        events = Event.objects.using(database()).filter(trace=trace)
+        newest = list(events.order_by("-sequence")[:SHOWN_EVENTS])[::-1]
         rows = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
@@ -210,7 +212,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """Without the text, which may be large, where only a list is shown."""
-        queryset = super().get_queryset(request)
+        queryset = super().get_queryset(request).select_related("trace")
         match = request.resolver_match
         return queryset.defer("text") if match and match.url_name == "trace_streaming_event_changelist" else queryset
 

@@ -11,7 +11,9 @@ import django_filters
 from django import forms
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
@@ -22,6 +24,7 @@ from rest_framework.views import APIView
 
 from trace_streaming.models import Event, ModelCall, Trace, TraceTag
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.storage.owners import with_owner
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import stored_time
 
@@ -92,6 +95,22 @@ class TimeFilter(django_filters.IsoDateTimeFilter):
     field_class = TimeField
 
 
+class AnyCase(Func):
+    """A text to be searched in any case."""
+
+    template = "%(expressions)s"
+    output_field = TextField()
+
+    def as_mysql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        """There, whether cases are told apart is the column's business, and ours tell them apart."""
+        return self.as_sql(compiler, connection, template="LOWER(%(expressions)s) COLLATE utf8mb4_bin", **context)
+
+    @staticmethod
+    def of(traces: QuerySet[Trace], value: str) -> str:
+        """What is searched for, likewise."""
+        return value.lower() if connections[traces.db].vendor == "mysql" else value
+
+
 class TraceFilter(django_filters.FilterSet):
     """By state, owner, time, events, tools, models, what the trace is called, its metadata, its cost and its tokens."""
 
@@ -148,9 +167,14 @@ class TraceFilter(django_filters.FilterSet):
 
     def with_any_text(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
         """Whose name, conversation, tags or metadata hold this text, in any case."""
-        called = Q(name__icontains=value) | Q(conversation__icontains=value)
-        tagged = TraceTag.objects.using(traces.db).filter(trace=OuterRef("pk"), tag__icontains=value)
-        return self._with_metadata_text(traces).filter(called | Exists(tagged) | _in_metadata(value))
+        value = AnyCase.of(traces, value)
+        called = Q(name_text__icontains=value) | Q(conversation_text__icontains=value)
+        tags = TraceTag.objects.using(traces.db).alias(tag_text=AnyCase("tag"))
+        tagged = tags.filter(trace=OuterRef("pk"), tag_text__icontains=value)
+        texts = self._with_metadata_text(traces).alias(
+            name_text=AnyCase("name"), conversation_text=AnyCase("conversation")
+        )
+        return texts.filter(called | Exists(tagged) | _in_metadata(value))
 
     def with_tokens(self, traces: QuerySet[Trace], name: str, value: Decimal) -> QuerySet[Trace]:
         """Of all calls of models together; a trace without such calls has none."""
@@ -161,11 +185,11 @@ class TraceFilter(django_filters.FilterSet):
 
     def with_text(self, traces: QuerySet[Trace], name: str, value: str) -> QuerySet[Trace]:
         """Whose metadata, as JSON text, holds this one in any case; SQLite keeps other letters than ASCII escaped."""
-        return self._with_metadata_text(traces).filter(_in_metadata(value))
+        return self._with_metadata_text(traces).filter(_in_metadata(AnyCase.of(traces, value)))
 
     @staticmethod
     def _with_metadata_text(traces: QuerySet[Trace]) -> QuerySet[Trace]:
-        return traces.alias(metadata_text=Cast("metadata", TextField()))
+        return traces.alias(metadata_text=AnyCase(Cast("metadata", TextField())))
 
 
 def _in_metadata(value: str) -> Q:
@@ -202,4 +226,4 @@ class TraceDetail(TraceView):
     def get(self, request: Request, trace_id: str) -> Response:
         """What is known of it without its events."""
         recorder.leases.watch()
-        return Response(TraceSerializer(self.stored_trace()).data)
+        return Response(TraceSerializer(with_owner(self.stored_trace())).data)

@@ -75,7 +75,7 @@ def decide(
     if _settle(approval, changes, is_late=False):
         return approval
     expire(approval)
-    approval.refresh_from_db()
+    approval.refresh_from_db(using=database())
     if not _is_decided_so(approval, decision, edited):
         raise ApprovalConflictError(approval.decision)
     return approval

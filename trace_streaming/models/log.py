@@ -9,10 +9,11 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .indexes import WithIndexes
 from .times import ShowableTimes, new_epoch, stored_now
 
 
-class Trace(ShowableTimes):
+class Trace(WithIndexes, ShowableTimes):
     """The log of one run, and where it ends. Written by the recorder alone."""
 
     class State(models.TextChoices):
@@ -147,7 +148,7 @@ class ModelCall(models.Model):
         return f"{self.sequence} {self.model}"
 
 
-class Event(ShowableTimes):
+class Event(WithIndexes, ShowableTimes):
     """One numbered event. Inserted once, never changed."""
 
     _TIMES = ("timestamp",)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .indexes import WithIndexes
 from .log import Trace
 
 
-class SpoolSegment(models.Model):
+class SpoolSegment(WithIndexes):
     """How far a file of the spool is stored: kept in the transaction that stores its records, so none is stored twice.
 
     It is deleted when the file is; a process that is killed between the two leaves it behind.
@@ -49,7 +50,7 @@ class StreamServer(models.Model):
         return f"{self.host}:{self.pid}"
 
 
-class EmitterLease(models.Model):
+class EmitterLease(WithIndexes):
     """Says that a process that emits is alive. Renewed every few seconds; once it has run out, it never is.
 
     The process takes another then. The row stays for an hour: one that was stopped in the middle of a transaction may

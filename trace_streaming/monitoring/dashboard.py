@@ -19,6 +19,7 @@ from django.views.decorators.cache import cache_control
 from trace_streaming.access.views import without_transaction
 from trace_streaming.events import TRACE_ID_PATTERN
 from trace_streaming.permissions import find_trace, may_see_signals, may_watch
+from trace_streaming.storage.owners import with_owner
 
 _page = cache_control(private=True, no_store=True)
 
@@ -62,7 +63,8 @@ def dashboard_trace(request: HttpRequest, trace_id: str) -> HttpResponse:
     trace = find_trace(trace_id)
     if not may_watch(request, trace):
         return _refused(request)
-    return render(request, "trace_streaming/trace_page.html", _context(request, trace_id=trace_id, trace=trace))
+    context = _context(request, trace_id=trace_id, trace=with_owner(trace))
+    return render(request, "trace_streaming/trace_page.html", context)
 
 
 def _context(request: HttpRequest, **more: Any) -> dict[str, Any]:

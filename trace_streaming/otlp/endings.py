@@ -14,6 +14,7 @@ from trace_streaming.conf import conf
 from trace_streaming.models import EndedRoot, HeldTrace, Trace, stored_now
 from trace_streaming.storage import left_out
 from trace_streaming.storage.heartbeat import Heartbeat
+from trace_streaming.storage.missing import insert_missing
 from trace_streaming.storage.pieces import batched
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import UtcNow, as_utc, stored_time
@@ -47,7 +48,7 @@ def roots_have_ended(alias: str, roots: Mapping[str, Root]) -> None:
         trace_id: EndedRoot(trace_id=trace_id, state=root.state, ended_at=stored_time(root.ended_at))
         for trace_id, root in roots.items()
     }
-    table.bulk_create(rows.values(), batch_size=CHUNK_TRACES, ignore_conflicts=True)
+    insert_missing(alias, rows.values(), "trace_id")
     for trace_ids in batched(rows, CHUNK_TRACES):
         for trace_id, ended_at in table.filter(trace_id__in=trace_ids).values_list("trace_id", "ended_at"):
             if ended_at < (new := rows[trace_id]).ended_at:

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from trace_streaming.approvals.calling import look_if_due
 from trace_streaming.approvals.decisions import expire_overdue
@@ -21,6 +20,7 @@ from trace_streaming.recording import leases
 from trace_streaming.storage.heartbeat import Heartbeat
 from trace_streaming.storage.retention import mark_incomplete
 from trace_streaming.storage.store import database
+from trace_streaming.storage.times import UtcNow
 from trace_streaming.watching.hub import connections_by_trace
 
 BEAT_SECONDS: Final = 5.0
@@ -56,16 +56,16 @@ class Presence(Heartbeat):
     def _beat(self) -> None:
         here = connections_by_trace()
         now = {
-            "seen_at": Now(),
+            "seen_at": UtcNow(),
             "connections": sum(here.values()),
             "traces": len(here),
             "first_traces": sorted(here)[:FIRST_TRACES],
             "watchers": dict(Counter(here).most_common(MOST_TRACES)),
         }
-        once = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": Now()}
+        once = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": UtcNow()}
         servers = StreamServer.objects.using(database())
         servers.update_or_create(name=self.name, defaults=now, create_defaults=once | now)
-        servers.filter(seen_at__lt=Now() - timedelta(seconds=DEAD_AFTER_SECONDS)).delete()
+        servers.filter(seen_at__lt=UtcNow() - timedelta(seconds=DEAD_AFTER_SECONDS)).delete()
         mark_incomplete()
         leases.give_up_the_dead()
         expire_overdue()
@@ -78,7 +78,7 @@ class Presence(Heartbeat):
 
 def living() -> QuerySet[StreamServer]:
     """The processes that were seen lately, by the database's clock: those of the machines may differ."""
-    since = Now() - timedelta(seconds=DEAD_AFTER_SECONDS)
+    since = UtcNow() - timedelta(seconds=DEAD_AFTER_SECONDS)
     return StreamServer.objects.using(database()).filter(seen_at__gte=since)
 
 

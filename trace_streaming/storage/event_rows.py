@@ -148,13 +148,22 @@ def _chunks(alias: str, trace_pk: int, after: int) -> Iterator[list[tuple[int, s
     table = connection.ops.quote_name(Event._meta.db_table)
     sql = (
         f"SELECT sequence, event, status, text FROM {table}"  # noqa: S608  our own names  # nosec B608
-        f" WHERE trace_id = %s AND sequence > %s ORDER BY sequence LIMIT {PAGE_EVENTS}"
+        f" WHERE trace_id = %s AND sequence > %s ORDER BY sequence LIMIT %s"
     )
-    is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-    with connection.cursor() if is_pooled else connection.chunked_cursor() as cursor:
-        cursor.execute(sql, [trace_pk, after])
-        while chunk := cursor.fetchmany(CHUNK_EVENTS):
-            yield chunk
+    # Some drivers fetch all that is asked for, however large: no more is asked for than is needed, as the first tell.
+    fetches_all = connection.vendor == "mysql" or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    at_most, room = CHUNK_EVENTS if fetches_all else PAGE_EVENTS, PAGE_EVENTS
+    with connection.cursor() if fetches_all else connection.chunked_cursor() as cursor:
+        while room > 0:
+            asked = min(at_most, room)
+            cursor.execute(sql, [trace_pk, after, asked])
+            room -= asked
+            while chunk := cursor.fetchmany(CHUNK_EVENTS):
+                yield chunk
+                after, asked = chunk[-1][0], asked - len(chunk)
+                at_most = max(at_most, CHUNK_EVENTS * PAGE_BYTES // sum(len(row[3]) for row in chunk))
+            if asked:
+                return
 
 
 _as_event: Final = cast("Callable[[Iterable[object]], EncodedEvent]", partial(tuple.__new__, EncodedEvent))

@@ -13,6 +13,8 @@ from django.conf import settings
 from trace_streaming.models import HiddenValue
 from trace_streaming.redaction.known import digests, memory
 
+from .missing import insert_missing
+
 if TYPE_CHECKING:
     from .appended import Appended
     from .store import Head
@@ -26,8 +28,7 @@ def digest_keys() -> list[bytes]:
 def say(alias: str, hidden: Mapping[int, Collection[str]]) -> None:
     """Keep digests, by the primary key of their trace; within a transaction."""
     rows = [HiddenValue(trace_id=pk, digest=digest) for pk, found in hidden.items() for digest in found]
-    if rows:
-        HiddenValue.objects.using(alias).bulk_create(rows, ignore_conflicts=True)
+    insert_missing(alias, rows, "digest")
 
 
 def learn(alias: str, trace_ids: Collection[str]) -> None:

@@ -21,6 +21,7 @@ from trace_streaming.models import EmitterLease, HeldTrace, Trace
 from trace_streaming.wire.batches import Batch
 
 from .appended import Appended
+from .missing import insert_missing
 from .pieces import batched
 from .times import UtcNow
 
@@ -181,7 +182,7 @@ class Holder:
 
 def _hold(alias: str, lease: int, traces: Collection[int]) -> None:
     rows = [HeldTrace(trace_id=trace, lease_id=lease) for trace in traces]
-    HeldTrace.objects.using(alias).bulk_create(rows, ignore_conflicts=True)
+    insert_missing(alias, rows, "trace")
 
 
 def _locked(alias: str, traces: Collection[int]) -> QuerySet[Trace]:

@@ -14,6 +14,7 @@ from trace_streaming.signals import notifications_noted
 
 from .appended import Appended
 from .json_columns import storable
+from .missing import insert_missing
 from .times import UtcNow
 from .trace_rows import HeadRow
 
@@ -30,7 +31,7 @@ def note(alias: str, appended: Mapping[str, Appended], heads: Mapping[str, HeadR
         return
     rows = [*_approvals(appended), *_failures(appended, heads)]
     if rows:
-        Notification.objects.using(alias).bulk_create(rows, ignore_conflicts=True)
+        insert_missing(alias, rows, "subject")
         transaction.on_commit(_announce, using=alias)
 
 

@@ -43,6 +43,13 @@ _tried_at = 0.0
 os.register_at_fork(after_in_child=_waiting.clear)
 
 
+def with_owner(trace: Trace) -> Trace:
+    """The same, which knows its owner: a router might send who asks for him to a replica, which has none yet."""
+    if trace.owner_id is not None:
+        trace.owner = get_user_model()._base_manager.using(trace._state.db).filter(pk=trace.owner_id).first()
+    return trace
+
+
 def unknown(alias: str, starts: Iterable[TraceStart]) -> frozenset[Any]:
     """Primary keys of owners whose rows are not there; they are named once they are.
 

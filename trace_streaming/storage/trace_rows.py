@@ -15,6 +15,7 @@ from trace_streaming.models import Approval, StopRequest, Trace, stored_now
 from . import owners
 from .appended import Appended
 from .json_columns import storable
+from .missing import insert_missing
 from .times import as_utc, stored_time, time_column
 
 HeadRow = tuple[int, str, int, str]
@@ -37,7 +38,7 @@ def begin_missing(alias: str, appended: dict[str, Appended]) -> None:
     if not missing:
         return
     # Before the update, which then sees them: this waits for whoever begins one of them at the same moment.
-    Trace.objects.using(alias).bulk_create(missing, ignore_conflicts=True)
+    insert_missing(alias, missing, "trace_id")
 
 
 def raise_heads(alias: str, appended: dict[str, Appended]) -> dict[str, HeadRow]:
@@ -79,9 +80,8 @@ def read_heads(alias: str, trace_ids: Sequence[str]) -> dict[str, HeadRow]:
 
 def insert_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
     """What agents ask; an approval that is there stays as it is."""
-    if records:
-        asked = [Approval(trace_id=record.trace_id, **_approval_fields(record.fields)) for record in records]
-        Approval.objects.using(alias).bulk_create(asked, ignore_conflicts=True)
+    asked = [Approval(trace_id=record.trace_id, **_approval_fields(record.fields)) for record in records]
+    insert_missing(alias, asked, "approval_id")
 
 
 def _approval_fields(text: str) -> dict[str, Any]:
