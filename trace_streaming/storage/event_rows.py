@@ -107,7 +107,7 @@ def _joined_ids(alias: str, pairs: Sequence[tuple[int, str]]) -> list[tuple[int,
         f" JOIN {table} AS event ON event.trace_id = asked.trace_id AND event.event_id = asked.event_id"
     )
     with connections[alias].cursor() as cursor:
-        cursor.execute(sql, [list(each) for each in zip(*pairs, strict=True)])
+        cursor.execute(sql, [[pk for pk, _ in pairs], [event_id for _, event_id in pairs]])
         return cast("list[tuple[int, str]]", cursor.fetchall())
 
 
