@@ -7,7 +7,7 @@ A comment right before a block, which no reader sees, says what becomes of the b
 ``<!-- then: … -->``, right behind it
     Python that is run behind it, and looks whether it did what the page says.
 ``<!-- run by tests/live/test_howto.py -->``
-    Another test runs it.
+    Another test runs it; ``all run by``, below a page's title, is said of each of its blocks.
 ``<!-- not run: … -->``
     It cannot be run, and why.
 """
@@ -33,7 +33,7 @@ PAGES = sorted(
 )
 """All but those that only include another."""
 
-_NOTE = re.compile(r"<!-- (with|then|run by|not run):? (.*?)\s*-->", re.DOTALL)
+_NOTE = re.compile(r"<!-- (with|then|run by|all run by|not run):?\s(.*?)\s*-->", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def tokens(page: Path) -> list[Token]:
 def blocks(page: Path) -> Iterator[Block]:
     """In their order; one without a language has the language ``""``."""
     of_page = tokens(page)
+    of_all = _notes(of_page, 3, 1).get("all run by", "")
     for index, token in enumerate(of_page):
         if token.type != "fence" or token.info.startswith("{"):
             continue
@@ -81,7 +82,7 @@ def blocks(page: Path) -> Iterator[Block]:
             token.content,
             before=notes.get("with", ""),
             then=_notes(of_page, index + 1, 1).get("then", ""),
-            run_by=notes.get("run by", ""),
+            run_by=notes.get("run by", of_all),
             reason=notes.get("not run", ""),
         )
 
