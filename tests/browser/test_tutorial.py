@@ -12,7 +12,7 @@ import urllib.request
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pytest
 import pytest_asyncio
@@ -44,6 +44,7 @@ class Reader:
     def __init__(self, folder: Path, wheel: Path) -> None:
         self.folder = folder
         self.port = free_port()
+        self.log = folder.parent / "server.log"
         self._wheel = wheel
         self._exported = ""
         self._server: Process | None = None
@@ -79,16 +80,17 @@ class Reader:
         """In a terminal; its output."""
         if command.startswith("export"):
             self._exported += f"{command}\n"
-        process = await self.begin(command)
         if command.endswith(("runserver", "--port 8000")):
-            self._server = process
-            return await self._serves()
+            with self.log.open("ab") as log:
+                self._server = await self.begin(command, log)
+            return await self.serves()
+        process = await self.begin(command)
         async with asyncio.timeout(PROCESS_SECONDS):
             output, _ = await process.communicate()
         assert process.returncode == 0, f"{command}\n{output.decode()}"
         return output.decode()
 
-    async def begin(self, command: str) -> Process:
+    async def begin(self, command: str, output: int | IO[bytes] = PIPE) -> Process:
         """With what this machine has otherwise: the port, a wheel instead of the index, and a name."""
         said = {
             INSTALL: f"pip install --quiet --no-index --no-deps {shlex.quote(str(self._wheel))}",
@@ -102,7 +104,7 @@ class Reader:
         clean["PYTHONUNBUFFERED"] = "1"  # as in a terminal
         superuser = {f"DJANGO_SUPERUSER_{name}": value for name, value in ADA.items()}
         return await asyncio.create_subprocess_exec(
-            "bash", "-c", script, cwd=self.folder, env={**clean, **superuser}, stdout=PIPE, stderr=STDOUT
+            "bash", "-c", script, cwd=self.folder, env={**clean, **superuser}, stdout=output, stderr=STDOUT
         )
 
     @staticmethod
@@ -111,14 +113,14 @@ class Reader:
         where = "import sysconfig; print(sysconfig.get_path('purelib'))"
         return f'{PYTHON} -c "{where}" > $(.venv/bin/python -c "{where}")/frameworks.pth'
 
-    async def _serves(self) -> str:
+    async def serves(self) -> str:
         assert self._server is not None
         async with asyncio.timeout(PROCESS_SECONDS):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 except OSError:
-                    assert self._server.returncode is None, await self._server.communicate()
+                    assert self._server.returncode is None, self.log.read_text()
                     await asyncio.sleep(0.05)  # between attempts to connect
                 else:
                     writer.close()
@@ -129,7 +131,7 @@ class Reader:
         if self._server is not None and self._server.returncode is None:
             self._server.send_signal(signal.SIGINT)
             async with asyncio.timeout(PROCESS_SECONDS):
-                await self._server.communicate()
+                await self._server.wait()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -196,7 +198,7 @@ async def asked_first(reader: Reader, page: Page) -> None:
     reader.write(settings.code)
     agent = await reader.begin(asks(reader, 4))
     assert question.code.strip("$ \n") == asks(reader, 4)
-    await until_served(reader)
+    await restarted(reader)
     await page.goto(reader.url("/dashboard/approvals/"))
     card = page.get_by_role("list", name="Waits for you").get_by_role("listitem")
     await expect(card).to_contain_text("refund", timeout=PATIENCE_MS)
@@ -207,9 +209,12 @@ async def asked_first(reader: Reader, page: Page) -> None:
     assert (code, "15 euros are on their way." in said) == (0, True), said
 
 
-async def until_served(reader: Reader) -> None:
-    """After the settings have changed, `runserver` is away for a moment."""
-    await asyncio.to_thread(answered, reader.url("/ws/health"), {})
+async def restarted(reader: Reader) -> None:
+    """By `runserver`, after the settings have changed."""
+    async with asyncio.timeout(PROCESS_SECONDS):
+        while reader.log.read_text().count("Starting ASGI/Daphne") < 2:
+            await asyncio.sleep(0.05)  # between looks: a server tells nobody
+    await reader.serves()
 
 
 def answered(url: str, headers: dict[str, str]) -> dict[str, str]:
