@@ -9,7 +9,7 @@ FRAMEWORKS ?= pinned
 PARALLEL := --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-frameworks recording soak fuzz flood check check-js bench redaction coverage reliability compatibility wheel screenshots requirements clean
+.PHONY: help demo test test-all test-frameworks recording soak fuzz flood check check-js bench redaction coverage reliability compatibility docs wheel screenshots requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ reliability: .venv/site ## run the fault matrix and write its table into docs/re
 compatibility: .venv/site ## serve projects with other settings, and write what they were into docs/compatibility.md
 	RELIABILITY_TABLE=docs/compatibility.md $(BIN)/python -m pytest -p no:randomly tests/live/test_projects.py
 
+docs: .venv/docs/made ## build the documentation into site/; what is not right in it fails
+	.venv/docs/bin/python -m sphinx --fail-on-warning --keep-going --jobs auto --quiet -d .venv/docs/doctrees docs site
+
 wheel: .venv/checks ## build the distribution into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
 
@@ -93,10 +96,14 @@ requirements: ## pin what setup.cfg asks for, from a fresh environment
 	{ echo '# The frameworks and their tests, exactly; made by `make requirements`. They want other versions of packages than the'; \
 	  echo '# site does.'; \
 	  .venv/pins/bin/pip freeze --exclude django-trace-streaming; } > tests/frameworks/requirements.txt
+	rm -rf .venv/pins && $(PYTHON) -m venv .venv/pins
+	.venv/pins/bin/pip install --quiet '.[api,langchain,openai-agents,otlp,pydantic-ai,remote]' langchain -r docs/requirements.in
+	{ echo '# What builds the documentation, exactly; made by `make requirements`.'; \
+	  .venv/pins/bin/pip freeze --exclude django-trace-streaming; } > docs/requirements.txt
 	rm -rf .venv/pins build *.egg-info
 
 clean: ## remove what was made
-	rm -rf .venv build dist *.egg-info .mypy_cache .nox .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist site docs/reference/openapi.yaml *.egg-info .mypy_cache .nox .ruff_cache .pytest_cache .hypothesis
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
@@ -112,6 +119,11 @@ clean: ## remove what was made
 	@touch $@ .venv/site
 
 .venv/frameworks/pinned/made: tests/frameworks/requirements.txt | .venv/python
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv/docs/made: docs/requirements.txt | .venv/python
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

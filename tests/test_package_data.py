@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -26,3 +27,12 @@ def test_the_npm_package_has_the_app_s_version() -> None:
     """Both are made of the same modules, and go out together."""
     package = json.loads((ROOT / "packages" / "client" / "package.json").read_bytes())
     assert package["version"] == trace_streaming.__version__
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    """With its day, or unreleased; and the page about upgrading leads to it."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## (\S+) \((unreleased|\d{4}-\d\d-\d\d)\)$", changelog, re.MULTILINE)
+    assert newest
+    assert newest[1] == trace_streaming.__version__
+    assert f" to {newest[1]}\n" in (ROOT / "docs" / "upgrading.md").read_text()

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.client.test_client import node
+from tests.documentation.pages import PAGES, blocks
 
 from .conftest import IN_A_BROWSER, ROOT, Site
 from .test_inbox import ASK
@@ -53,10 +54,14 @@ def packed(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", params=REACTS)
 def built(request: pytest.FixtureRequest, packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The frontend, with one version of React; its types are checked, too."""
+    """The frontend, with one version of React; its types are checked, and those of what the documentation shows."""
     react, major = REACTS[request.param], request.param
     folder = tmp_path_factory.mktemp("frontend") / "frontend"
     shutil.copytree(FRONTEND, folder)
+    shown = [block for page in PAGES for block in blocks(page) if block.language == "tsx"]
+    assert shown
+    for number, block in enumerate(shown):
+        (folder / f"shown_{number}.tsx").write_text(block.code)
     wanted = [f"react@{react}", f"react-dom@{react}", f"@types/react@{major}", f"@types/react-dom@{major}"]
     npm(folder, "install", "--no-package-lock", str(packed), *wanted)
     npm(folder, "run", "build")

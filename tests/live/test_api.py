@@ -144,6 +144,15 @@ async def test_the_examples_of_the_documentation(own_server: Server, tmp_path: P
         assert process.returncode == 0, (command, error, output)
         outputs.append(output.decode())
     assert len(commands) == 9
+    out = (ROOT / "docs" / "opentelemetry.md").read_text().split("## Out\n")[1]
+    for command in re.findall(r"^\$ (.*t-1\.json)$", out, re.MULTILINE):
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        env = {**own_server.env, "HOST": host, "USER": "ada:ada", "PATH": path}
+        told = tmp_path / "t-1.json"
+        there = command.replace("t-1.json", str(told))
+        await asyncio.to_thread(subprocess.run, ["bash", "-c", there], cwd=ROOT, env=env, check=True, timeout=60)
+        assert json.loads(told.read_text())["resourceSpans"]
+        told.unlink()
     assert json.loads(outputs[1])["accepted"] == 2
     assert json.loads(outputs[3])["results"][0]["owner"] == "ada"
     assert [event["sequence"] for event in json.loads(outputs[5])["events"]] == [2, 3]
