@@ -66,7 +66,7 @@ async def test_another_process_is_watched_through_it(
     """On both servers, with each profile; events come one by one, as an agent's do."""
     load = os.getloadavg()[0]
     site = start_site("none", database=postgres_server, TEST_LAYER=json.dumps(LAYERS[name](request)))
-    async with site.emitting() as (process,), watching(*site.watchers(trace_id)) as watchers:
+    async with site.emitting() as (process,), watching(*site.watchers(trace_id, comes_back=True)) as watchers:
         await process.emit(trace_id, count=COUNT, pause=0.01)
         await process.stored()
         await all_have(watchers, COUNT)

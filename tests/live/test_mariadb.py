@@ -67,7 +67,7 @@ def test_the_tables_can_go_and_come_back(mariadb: MariaDB) -> None:
 async def test_several_processes_are_watched(start_site: StartSite, mariadb: MariaDB, trace_id: str) -> None:
     """Each event once, in order, from processes that emit into one trace at the same time, while it goes away."""
     site = start_site("pubsub", database=mariadb)
-    async with site.emitting(2) as processes, watching(*site.watchers(trace_id)) as watchers:
+    async with site.emitting(2) as processes, watching(*site.watchers(trace_id, comes_back=True)) as watchers:
         for process in processes:
             await process.emit(trace_id, count=150, pause=0.01)
         await all_have(watchers, 50)

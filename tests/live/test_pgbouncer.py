@@ -26,7 +26,7 @@ async def test_several_processes_are_watched(
 ) -> None:
     """Live, replayed in pages, and while PostgreSQL goes away behind it."""
     site = start_site("pubsub", database=pgbouncer, TEST_POOLER="1")
-    async with site.emitting(2) as processes, watching(*site.watchers(trace_id)) as watchers:
+    async with site.emitting(2) as processes, watching(*site.watchers(trace_id, comes_back=True)) as watchers:
         for process in processes:
             await process.emit(trace_id, count=600, pause=0.002)
         await all_have(watchers, 100)
@@ -34,7 +34,7 @@ async def test_several_processes_are_watched(
         for process in processes:
             await process.stored()
         await all_have(watchers, 1200)
-        async with watching(*site.watchers(trace_id)) as late:
+        async with watching(*site.watchers(trace_id, comes_back=True)) as late:
             await all_have(late, 1200)
     for watcher in (*watchers, *late):
         watcher.got_each_once(1200)
