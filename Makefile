@@ -75,8 +75,10 @@ compatibility: .venv/site ## serve projects with other settings, and write what 
 docs: .venv/docs/made ## build the documentation into site/; what is not right in it fails
 	.venv/docs/bin/python -m sphinx --fail-on-warning --keep-going --jobs auto --quiet -d .venv/docs/doctrees docs site
 
-wheel: .venv/checks ## build the distribution into dist/
-	$(BIN)/python -m build --no-isolation --outdir dist
+wheel: .venv/checks ## build the distribution into dist/, and check it
+	rm -rf dist
+	$(BIN)/python -W error -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
 
 screenshots: .venv/site ## take the pictures of the documentation again, with the system's Chromium
 	$(BIN)/python -m tests.browser.screenshots docs/images
