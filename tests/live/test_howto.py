@@ -13,6 +13,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,37 @@ def test_a_celery_task(site: tuple[Server, dict[str, str]]) -> None:
     )
     assert server.manage("shell", "-v0", "-c", script).stdout == "True\n"
     assert server.get("/api/traces/c-1")["state"] == "success"
+
+
+class TasksServer(Server):
+    """Its tasks wait in its database."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("uvicorn", folder)
+
+    def environment(self) -> dict[str, str]:
+        changes = {"DJANGO_SETTINGS_MODULE": "tests.live.settings_tasks", "PYTHONPATH": str(self.folder)}
+        return {**super().environment(), **changes}
+
+    def migrate(self) -> None:
+        self.manage("migrate", "-v0")
+
+
+def test_a_task_of_django(tmp_path: Path) -> None:
+    """Enqueued by one process, run by a worker; before Django 6.0 by what it was made of."""
+    pytest.importorskip("django_tasks_db")
+    server = TasksServer(tmp_path)
+    source = block("Django's tasks", "python")
+    if find_spec("django.tasks") is None:
+        source = source.replace("from django.tasks import task", "from django_tasks import task")
+    (tmp_path / "agents.py").write_text(source)
+    server.manage("shell", "-c", "from agents import research; research.enqueue('d-1', 'tides?')")
+    server.manage(*commands(section("Django's tasks"))[0].split()[2:], "--batch", "--no-startup-delay")
+    server.manage("export_trace", "d-1", "--output", str(tmp_path / "d-1.jsonl"))
+    events = [json.loads(line)["event"] for line in (tmp_path / "d-1.jsonl").read_text().splitlines()]
+    assert events == ["plan_created", "tool_call_start", "tool_call_complete"]
+    status = "import django_tasks_db.models as m; print(m.DBTaskResult.objects.get().status)"
+    assert "SUCCE" in server.manage("shell", "-v0", "-c", status).stdout
 
 
 def test_an_orchestrator_elsewhere(site: tuple[Server, dict[str, str]], tmp_path: Path) -> None:
