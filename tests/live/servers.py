@@ -23,7 +23,8 @@ import psutil
 
 from tests.live.services import free_port
 
-START_SECONDS = 90
+START_SECONDS = STOP_SECONDS = 90
+"""Patience with a machine that has others to serve."""
 KINDS = ["daphne", "uvicorn"]
 OTHER_KINDS = ["gunicorn", "hypercorn", "granian"]
 """gunicorn with uvicorn as its worker; those behind it have no wire."""
@@ -99,7 +100,7 @@ class Server:
     def stop(self, signal_number: int = signal.SIGTERM) -> None:
         self.process.send_signal(signal_number)
         try:
-            self.process.wait(30)
+            self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
@@ -88,10 +88,22 @@ class Stage:
         return self._site
 
     async def clear(self) -> None:
-        for process in self.processes:
+        processes, self.processes = self.processes, []
+        site, self._site = self._site, None
+        for process in processes:
             await process.end()
-        if self._site is not None:
-            self._site.stop()
+        if site is not None:
+            site.stop()
+
+    @asynccontextmanager
+    async def left_as_found(self) -> AsyncIterator[None]:
+        """Where a row breaks off, the next one begins with another site."""
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # what has happened to it is the row's to tell
+                await self.clear()
+            raise
 
     def _service(self, name: str) -> Any:
         service = self._request.getfixturevalue(name)
@@ -155,7 +167,7 @@ async def play(
     :param late: who comes when it is over
     :returns: what is stored of the traces that are watched
     """
-    async with watching(*watchers):
+    async with stage.left_as_found(), watching(*watchers):
         run = Run(site, parts, watchers)
         for part in parts:
             await part.begin()
