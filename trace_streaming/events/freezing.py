@@ -49,11 +49,11 @@ _PLAIN: Final = frozenset({int, float, bool, type(None)})
 _MARKER_VALUES: Final = 20
 """What a marker counts for: where texts have no room any more, there is none for thousands of markers."""
 _ROOM: Final = 64 * 1024
-"""Characters of details that are simply copied: below all bounds."""
+"""Characters that details have at most, where they are simply copied: less than any bound here."""
 _VALUE: Final = 16
-"""So many of these a value takes."""
+"""Characters that a value counts for, besides its own."""
 _SHALLOW: Final = 8
-""":data:`MAX_DEPTH` of these."""
+"""Levels that are simply copied; of deeper ones, :data:`MAX_DEPTH` are kept."""
 _SMALL: Final = 100
 """Keys whose small values are kept of details that have too many."""
 

@@ -223,10 +223,10 @@ def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
     for trace_id, pk in pks.items():
         new, known, kept = named[trace_id], stored[pk], []
         for event in new.events:
-            if event.event_id is None:
-                kept.append(event)
-            elif event.event_id not in known:
-                kept.append(event)
+            if event.event_id in known:
+                continue
+            kept.append(event)
+            if event.event_id is not None:
                 known.add(event.event_id)
         new.events = kept
 
