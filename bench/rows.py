@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Final
 
+from bench.many import many
 from bench.receiving import receiving
 from bench.recording import adapting, emitting, replaying, storing
 from bench.row import Row, Scale
-from bench.serving import deliveries, latency, many, memory, scaling
+from bench.serving import deliveries, latency, memory, scaling
 
 GROUPS: Final[Mapping[str, Callable[[Scale], AbstractContextManager[list[Row]]]]] = {
     "deliveries": deliveries,

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 import orjson
 
+from .copying import ROOM, copy_plain
 from .interruptions import is_for_the_process
 from .kinds import CIRCULAR, JSON, MAX_INTEGER, Freezer, exact_as_numbers, frozen_as
 from .texts import Numbering, shortened
@@ -48,12 +49,6 @@ _TOO_DEEP: Final = f"[truncated: deeper than {MAX_DEPTH} levels]"
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
 _MARKER_VALUES: Final = 20
 """What a marker counts for: where texts have no room any more, there is none for thousands of markers."""
-_ROOM: Final = 64 * 1024
-"""Characters that details have at most, where they are simply copied: less than any bound here."""
-_VALUE: Final = 16
-"""Characters that a value counts for, besides its own."""
-_SHALLOW: Final = 8
-"""Levels that are simply copied; of deeper ones, :data:`MAX_DEPTH` are kept."""
 _SMALL: Final = 100
 """Keys whose small values are kept of details that have too many."""
 
@@ -77,7 +72,7 @@ def freeze_details(details: object) -> dict[str, JSON]:
     """
     if details is None:
         return {}
-    if type(details) is dict and (copied := _copy(details, [_ROOM])) is not None:
+    if type(details) is dict and (copied := copy_plain(details, [ROOM])) is not None:
         return cast("dict[str, JSON]", copied)
     freezer = _Freezer()
     frozen = freezer.freeze(details, 0)
@@ -88,46 +83,6 @@ def freeze_details(details: object) -> dict[str, JSON]:
     if freezer.left <= 0 and isinstance(details, dict):
         _keep_small(details, frozen)
     return frozen
-
-
-def _copy(  # noqa: C901, PLR0911, PLR0912  a call for each value would take as long again
-    value: Any, room: list[int], depth: int = 0
-) -> Any:
-    """An object or a list of nothing but plain types, as most details are: in a third of the time.
-
-    None where it holds anything else, goes deep, or has no room; a :class:`_Freezer` sees to that.
-
-    :param room: characters that are left; a value takes some by itself
-    """
-    if len(value) * _VALUE > room[0]:
-        return None
-    copied = value.copy()  # at once: another thread may change it
-    is_object = type(value) is dict
-    for key, item in copied.items() if is_object else enumerate(copied):
-        kind = type(item)
-        taken = _VALUE
-        if kind is str:
-            if not item.isascii():
-                return None
-            taken += len(item)
-        elif kind is dict or kind is list:
-            if depth == _SHALLOW or (inner := _copy(item, room, depth + 1)) is None:
-                return None
-            copied[key] = inner
-        elif kind is int:
-            if not -MAX_INTEGER <= item <= MAX_INTEGER:
-                return None
-        elif kind is float:
-            if not math.isfinite(item):
-                return None
-        elif item is not None and kind is not bool:
-            return None
-        if is_object:
-            if type(key) is not str or not key.isascii():
-                return None
-            taken += len(key)
-        room[0] -= taken
-    return copied if room[0] >= 0 else None
 
 
 def _keep_small(details: dict[Any, Any], frozen: dict[str, JSON]) -> None:
