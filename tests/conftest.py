@@ -23,7 +23,7 @@ from trace_streaming.models import Event
 from trace_streaming.otlp.endings import endings
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.redaction.known import memory
-from trace_streaming.watching import hub
+from trace_streaming.watching import hubs
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "cuga_site" / "recordings").glob("*.jsonl"))
 
@@ -83,8 +83,8 @@ def _nobody_ends_the_traces_of_the_next_test() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _hubs_of_closed_loops_go() -> None:
     """A test that reads a stream through Django's client leaves one: it would be waited for at the end of another."""
-    for loop in [loop for loop in hub._hubs if loop.is_closed()]:
-        hub._hubs.pop(loop).forget()
+    for loop in [loop for loop in hubs.running if loop.is_closed()]:
+        hubs.running.pop(loop).forget()
 
 
 @pytest.fixture

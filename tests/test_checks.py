@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from trace_streaming import AGENT_EVENTS, checks
 from trace_streaming.checks import (
+    agents,
     check_databases,
     check_mysql,
     check_open_doors,
@@ -20,6 +21,7 @@ from trace_streaming.checks import (
     check_settings,
     check_sqlite,
 )
+from trace_streaming.checks import ids as ids_of_checks
 from trace_streaming.conf import PREFIX, SETTING_NAMES
 
 REDIS = "channels_redis.core.RedisChannelLayer"
@@ -39,7 +41,7 @@ def test_the_test_project_is_set_up_well() -> None:
 
 def test_ids_are_unique_and_stable() -> None:
     """A project silences a check by its id, so an id means one thing and stays."""
-    ids = {name: value for name, value in vars(checks).items() if name[1:].isdigit()}
+    ids = {name: value for name, value in vars(ids_of_checks).items() if name[1:].isdigit()}
     names = [f"E{number:03}" for number in range(1, 15)] + [f"W{number:03}" for number in range(1, 10)]
     assert ids == {name: f"trace_streaming.{name}" for name in names}
 
@@ -264,7 +266,7 @@ def test_open_doors_are_warned_of_before_a_deployment(settings: Settings, name: 
 def test_an_adapter_that_shows_tools_alone_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The warning names the setting; where no adapter is imported, nothing is missing."""
     settings.TRACE_STREAMING_EXTRA_EVENTS = ["agent_start"]
-    for name in checks.ADAPTERS:
+    for name in agents.ADAPTERS:
         monkeypatch.delitem(sys.modules, f"trace_streaming.integrations.{name}", raising=False)
     assert checks.check_agent_events(None) == []
     monkeypatch.setitem(sys.modules, "trace_streaming.integrations.langchain", sys)
@@ -279,7 +281,7 @@ def test_what_needs_a_human_and_cannot_be_held_back_is_told(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of adapters whose frameworks wait where they are told to alone."""
-    modules = [*checks.HELD_BACK_BY, *(module for module, _ in checks.HELD_BACK_BY.values())]
+    modules = [*agents.HELD_BACK_BY, *(module for module, _ in agents.HELD_BACK_BY.values())]
     for name in modules:
         monkeypatch.delitem(sys.modules, f"trace_streaming.integrations.{name}", raising=False)
     settings.TRACE_STREAMING_APPROVALS = {"send_*": {"risk_level": "high"}}

@@ -30,7 +30,7 @@ from trace_streaming.consumers import MAX_BAD_COMMANDS
 from trace_streaming.models import Trace
 from trace_streaming.routing import websocket_urlpatterns
 from trace_streaming.storage import store
-from trace_streaming.watching import hub
+from trace_streaming.watching import hubs
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.profiles import WINDOW_BYTES
 from trace_streaming.wire.protocol import MAX_COMMAND_CHARACTERS, SUBPROTOCOL
@@ -50,9 +50,9 @@ async def _places_are_freed() -> AsyncIterator[None]:
     """Invariant 7: after each test the counts are exactly zero."""
     yield
     async with asyncio.timeout(60):
-        while hub._hubs:
+        while hubs.running:
             await asyncio.sleep(0.001)
-    assert hub.connections_by_trace() == {}
+    assert hubs.connections_by_trace() == {}
 
 
 @asynccontextmanager

@@ -28,7 +28,8 @@ from .servers.presence import presence
 from .storage.store import with_fresh_connection
 from .telemetry import metrics
 from .telemetry.logs import connection_name, describe
-from .watching.hub import Hub, current_hub
+from .watching.hub import Hub
+from .watching.hubs import current_hub
 from .watching.subscription import GONE, Subscription, run_pump
 from .wire.profiles import PLAIN, V1, Profile
 from .wire.protocol import (

@@ -32,8 +32,8 @@ from trace_streaming.management.commands import tail_trace
 from trace_streaming.models import Event, Trace
 from trace_streaming.remote.resuming import Place
 from trace_streaming.storage import store
-from trace_streaming.watching import hub
-from trace_streaming.watching.hub import connections_by_trace
+from trace_streaming.watching import hubs
+from trace_streaming.watching.hubs import connections_by_trace
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.protocol import WatchRequest
 
@@ -225,7 +225,7 @@ async def test_a_database_that_goes_away_is_said_and_tried_again(monkeypatch: py
     async with reading("t") as reader:
         assert (await reader.message())["event"] == "refused"
         assert await reader.message() == {}
-    assert hub._hubs == {}
+    assert hubs.running == {}
 
 
 async def test_a_failing_stream_ends_and_the_log_says_whose(

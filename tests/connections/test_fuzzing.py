@@ -24,7 +24,7 @@ from tests.live import reports
 from tests.watching.sockets import application
 from trace_streaming.access.connection_limits import places
 from trace_streaming.connections import open_sockets
-from trace_streaming.watching import hub
+from trace_streaming.watching import hubs
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,7 +109,7 @@ async def _counts_are_zero(request: pytest.FixtureRequest, caplog: pytest.LogCap
         seconds = f"{monotonic() - started:.0f}"
         reports.report("fuzz", {"test": request.node.name, "inputs": Client.inputs, "seconds": seconds})
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while hub._hubs or open_sockets.open_sockets:
+        while hubs.running or open_sockets.open_sockets:
             await asyncio.sleep(0.001)
     assert places.taken() == {}
     assert [record.getMessage() for record in caplog.records if record.name.startswith("trace_streaming")] == []

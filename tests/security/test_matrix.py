@@ -37,7 +37,7 @@ from trace_streaming.models import Approval, Trace
 from trace_streaming.otlp import urls as otlp_urls
 from trace_streaming.permissions import IsOwnerOrMayViewTraces
 from trace_streaming.storage import store
-from trace_streaming.watching import hub
+from trace_streaming.watching import hubs
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.takes(seconds=60)]
@@ -478,5 +478,5 @@ async def _places_are_freed() -> AsyncIterator[None]:
     """Invariant 7."""
     yield
     async with asyncio.timeout(60):
-        while hub._hubs:
+        while hubs.running:
             await asyncio.sleep(0.001)

@@ -20,7 +20,7 @@ from pytest_django import Settings
 from tests.watching.sockets import Socket
 from trace_streaming import TraceEmitter
 from trace_streaming.storage import event_rows
-from trace_streaming.watching import hub, publisher
+from trace_streaming.watching import hubs, publisher
 from trace_streaming.watching.topics import Topic
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
@@ -59,8 +59,8 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def nothing_is_left(layer: InMemoryChannelLayer) -> None:
-    await until(lambda: not hub._hubs)
-    assert hub.connections_by_trace() == {}
+    await until(lambda: not hubs.running)
+    assert hubs.connections_by_trace() == {}
     assert publisher._inboxes == []
     assert layer.groups == {}
     await until(lambda: not any(thread.name.startswith("trace-reader") for thread in threading.enumerate()))
@@ -99,7 +99,7 @@ async def churn(chance: random.Random, visits: int) -> None:
         for _ in range(20):
             emitter.emit("plan_created")
         await asyncio.gather(*(visit(chance, f"churn-{chance.randrange(3)}") for _ in range(50)))
-        assert hub.connections_by_trace() == {}
+        assert hubs.connections_by_trace() == {}
         assert await emitter.aflush(SECONDS)
 
 
@@ -265,7 +265,7 @@ async def test_one_that_is_cancelled_at_each_await_takes_nothing_from_another(
         fate = Fate(moment)
         await live_through("t", subprotocol, fate, 12 * moment)
         await neighbour.has(12 * (moment + 1))
-        assert hub.connections_by_trace() == {"t": 1}
+        assert hubs.connections_by_trace() == {"t": 1}
         if not fate.has_come:
             break
     assert neighbour.sequences == list(range(1, 12 * (moment + 1) + 1))

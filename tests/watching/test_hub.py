@@ -24,7 +24,7 @@ from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import store
 from trace_streaming.storage.threads import DatabaseThreads
-from trace_streaming.watching import channel_layer, hub, publisher, reader
+from trace_streaming.watching import channel_layer, hubs, publisher, reader
 from trace_streaming.watching.subscription import Subscription
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import PLAIN, V1, Profile
@@ -69,7 +69,7 @@ class Watcher:
 @asynccontextmanager
 async def watching(trace_id: str, since: int | None = 0, profile: Profile = PLAIN) -> AsyncIterator[Watcher]:
     watcher = Watcher(trace_id, since, profile)
-    current = hub.current_hub()
+    current = hubs.current_hub()
     watcher.subscription = await current.subscribe(watcher.request, profile, watcher)
     watcher.pump()
     try:
@@ -90,10 +90,10 @@ async def until(condition: Callable[[], bool]) -> None:
 async def _nothing_stays() -> AsyncIterator[None]:
     """Invariant 7: after each test no topic, task, loop or thread of a hub is left."""
     yield
-    await until(lambda: not hub._hubs)
+    await until(lambda: not hubs.running)
     await until(lambda: not any(re.search("Hub|Listener", str(task.get_coro())) for task in asyncio.all_tasks()))
     assert not publisher._inboxes
-    assert hub.connections_by_trace() == {}
+    assert hubs.connections_by_trace() == {}
     await until(lambda: not any(thread.name.startswith("trace-reader") for thread in threading.enumerate()))
 
 
@@ -115,7 +115,7 @@ async def test_one_event_reaches_every_watcher() -> None:
         await emit("b", 2)
         assert await one.sequences(1) == await two.sequences(1) == [1]
         assert await other.sequences(2) == [1, 2]
-        assert hub.connections_by_trace() == {"a": 2, "b": 1}
+        assert hubs.connections_by_trace() == {"a": 2, "b": 1}
 
 
 async def test_what_a_replay_is_sent_is_made_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +224,7 @@ async def test_a_layer_that_breaks_and_comes_back(lossy: LossyLayer) -> None:
         await emit("t", 2)
         assert await watcher.sequences(2) == [1, 2]
         lossy.broken = False
-        current = hub.current_hub()
+        current = hubs.current_hub()
         await until(lambda: current._listener.channel is not None and bool(lossy.groups))
         await emit("t")
         assert await watcher.sequences(1) == [3]
@@ -252,7 +252,7 @@ async def test_groups_are_joined_again_before_the_layer_forgets_them(lossy: Loss
             joined = dict(memberships)
             await until(lambda joined=joined: dict(memberships) != joined)  # type: ignore[misc]
         (channel,) = memberships
-        assert channel == hub.current_hub()._listener.channel
+        assert channel == hubs.current_hub()._listener.channel
 
 
 @pytest.mark.parametrize("message", [{}, {"trace_id": "t", "epoch": "e", "state": "running", "last_sequence": None}])
@@ -261,18 +261,18 @@ async def test_a_message_of_another_version_is_survived(lossy: LossyLayer, messa
     async with watching("t") as watcher:
         await emit("t")
         assert await watcher.sequences(1) == [1]
-        message |= {"type": "trace.batch", "events": [], "epoch": hub.current_hub().topics["t"].epoch}
+        message |= {"type": "trace.batch", "events": [], "epoch": hubs.current_hub().topics["t"].epoch}
         await lossy.group_send(channel_layer.group_name("t"), message)
         await emit("t")
         assert await watcher.sequences(1) == [2]
-        assert not hub.current_hub()._listener._receiver.done()
+        assert not hubs.current_hub()._listener._receiver.done()
 
 
 async def test_an_end_whose_events_were_lost(lossy: LossyLayer, settings: Settings) -> None:
     """Invariant 2: the news of the end arrives, those of the last events did not: they are read from the store."""
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     async with watching("t") as watcher:
-        await until(lambda: hub.current_hub()._listener.channel is not None)
+        await until(lambda: hubs.current_hub()._listener.channel is not None)
         await emit("t", 3)
         assert await watcher.sequences(3) == [1, 2, 3]
         lossy.losing = True
@@ -287,20 +287,20 @@ async def test_a_resume_that_knows_more_than_the_hub(lossy: LossyLayer, settings
     """Invariant 2: the hub has missed news; a client that has not is resumed where it stopped, not started over."""
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     async with watching("t") as stays:
-        await until(lambda: hub.current_hub()._listener.channel is not None)
+        await until(lambda: hubs.current_hub()._listener.channel is not None)
         lossy.losing = True
         await emit("t", 5)
         epoch = (await sync_to_async(store.read_heads)(["t"]))["t"].epoch
         resumed = Watcher("t", since=5)
         resumed.request = WatchRequest("t", 5, epoch)
-        subscription = resumed.subscription = await hub.current_hub().subscribe(resumed.request, PLAIN, resumed)
+        subscription = resumed.subscription = await hubs.current_hub().subscribe(resumed.request, PLAIN, resumed)
         resumed.pump()
         lossy.losing = False
         await emit("t")
         assert await resumed.sequences(1) == [6]
         assert await stays.sequences(6) == [1, 2, 3, 4, 5, 6]
         await resumed.stop()
-        hub.current_hub().unsubscribe(subscription)
+        hubs.current_hub().unsubscribe(subscription)
 
 
 class SlowToLeave(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no annotations
@@ -321,7 +321,7 @@ async def test_a_watcher_that_comes_while_two_others_leave(monkeypatch: pytest.M
     """Invariants 2 and 7: the slow end of an earlier watcher takes nothing from a later one."""
     layer = SlowToLeave()
     monkeypatch.setitem(channel_layers.backends, "default", layer)
-    current = hub.current_hub()
+    current = hubs.current_hub()
     keep = await current.subscribe(WatchRequest("keep"), PLAIN, Ignoring())
     current.unsubscribe(await current.subscribe(WatchRequest("t"), PLAIN, Ignoring()))
     await layer.leaving.acquire()  # the first is leaving
@@ -336,7 +336,7 @@ async def test_a_watcher_that_comes_while_two_others_leave(monkeypatch: pytest.M
             layer.may_leave.release()
         await emit("t")
         assert await watcher.sequences(1) == [1]
-        assert hub.connections_by_trace() == {"keep": 1, "t": 1}
+        assert hubs.connections_by_trace() == {"keep": 1, "t": 1}
     current.unsubscribe(keep)
 
 
@@ -344,7 +344,7 @@ async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> 
     """The lost channel is forgotten, and all groups are joined with another one; nothing is missed meanwhile."""
     async with watching("a") as one:
         await until(lambda: bool(lossy.groups))
-        lost = hub.current_hub()._listener.channel
+        lost = hubs.current_hub()._listener.channel
         lossy.broken = True
         async with watching("b") as other:
             lossy.broken = False
@@ -353,7 +353,7 @@ async def test_a_layer_that_fails_while_a_trace_is_joined(lossy: LossyLayer) -> 
             assert await one.sequences(1) == await other.sequences(1) == [1]
             await until(lambda: len(lossy.groups) == 2)
             channels = {channel for members in lossy.groups.values() for channel in members}
-            assert channels == {hub.current_hub()._listener.channel} != {lost}
+            assert channels == {hubs.current_hub()._listener.channel} != {lost}
 
 
 async def test_those_who_come_together_are_asked_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,7 +389,7 @@ async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.M
     async with watching("t") as watcher:
         await emit("t")
         assert await watcher.sequences(1) == [1]
-        current = hub.current_hub()
+        current = hubs.current_hub()
         topic, looked = current.topics["t"], asyncio.Event()
         heads = current._reader.heads
 
@@ -415,7 +415,7 @@ async def test_what_is_being_handed_over_is_not_read_again(monkeypatch: pytest.M
 
 async def test_the_last_watcher_leaves_in_the_moment_of_a_look() -> None:
     """Invariant 7: the hub stops, whatever its tasks are at; the fixture waits for the end of all of them."""
-    current = hub.current_hub()
+    current = hubs.current_hub()
     subscription = await current.subscribe(WatchRequest("t"), PLAIN, Ignoring())
     current.unsubscribe(subscription)
     while current._tasks:
@@ -465,7 +465,7 @@ async def test_live_delivery_makes_no_query(settings: Settings, monkeypatch: pyt
     """Invariant 6: once live, a burst of 1,000 events to 100 watchers reads nothing, and nothing is lost."""
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     watchers = [Watcher("t") for _ in range(100)]
-    current = hub.current_hub()
+    current = hubs.current_hub()
     for watcher in watchers:
         watcher.subscription = await current.subscribe(watcher.request, PLAIN, watcher)
         watcher.pump()
@@ -518,7 +518,7 @@ async def test_a_look_that_began_before_the_trace_is_not_believed(
     """The news came while the database was asked; what it says of another life is asked once more."""
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     async with watching("t") as watcher:
-        current = hub.current_hub()
+        current = hubs.current_hub()
         await until(lambda: current._reader._asking is None and not current._look_now.is_set())
         asked, answered = asyncio.Event(), asyncio.Event()
         looks = 0
@@ -555,7 +555,7 @@ async def test_a_database_that_is_away_refuses_the_watcher_and_frees_its_place(
 
     monkeypatch.setattr(store, "read_heads", away)
     with pytest.raises(StorageUnavailableError):
-        await hub.current_hub().subscribe(WatchRequest("t"), PLAIN, Ignoring())
+        await hubs.current_hub().subscribe(WatchRequest("t"), PLAIN, Ignoring())
 
 
 async def test_a_replay_waits_for_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -594,12 +594,12 @@ class Ignoring:
 @pytest.mark.parametrize("awaits", range(8))
 async def test_a_watcher_that_is_cancelled_while_it_subscribes_leaves_nothing(awaits: int) -> None:
     """Invariant 7: cancelled at each moment of the way, its place is freed, and the next one can watch."""
-    subscribing = asyncio.create_task(hub.current_hub().subscribe(WatchRequest("t", 0), PLAIN, Ignoring()))
+    subscribing = asyncio.create_task(hubs.current_hub().subscribe(WatchRequest("t", 0), PLAIN, Ignoring()))
     for _ in range(awaits):
         await asyncio.sleep(0)
     subscribing.cancel()
     with suppress(asyncio.CancelledError):
-        hub.current_hub().unsubscribe(await subscribing)
+        hubs.current_hub().unsubscribe(await subscribing)
     async with watching("t") as watcher:
         await emit("t")
         assert await watcher.sequences(1) == [1]

@@ -43,7 +43,7 @@ from trace_streaming.testing import FaultyChannelLayer
 from trace_streaming.watching import (
     channel_layer,
     cursor,
-    hub,
+    hubs,
     listener,
     publisher,
     reader,
@@ -439,11 +439,11 @@ class World:
                 await asyncio.sleep(0.0002 if busy else 0)
 
     def look(self) -> None:
-        for current in hub._hubs.values():
+        for current in hubs.running.values():
             current._look_now.set()
 
     def subscriptions(self) -> Iterator[subscription.Subscription]:
-        for current in hub._hubs.values():
+        for current in hubs.running.values():
             for topic in current.topics.values():
                 yield from topic.subscriptions
 
@@ -459,13 +459,13 @@ class World:
             if (acknowledged := one._window) is not None:
                 assert acknowledged.unacknowledged_bytes == sum(size for _, size in acknowledged._sizes)
                 assert acknowledged.unacknowledged_bytes <= profiles.WINDOW_BYTES or len(acknowledged._sizes) == 1
-        for current in hub._hubs.values():
+        for current in hubs.running.values():
             for topic in current.topics.values():
                 assert len(topic._ring) <= topics.RING_EVENTS
                 assert sum(len(event.text) for event in topic._ring) == topic._ring_bytes <= topics.RING_BYTES
 
     async def hub_gone(self) -> None:
-        await until(lambda: not hub._hubs, "the hub stops when the last watcher has gone")
+        await until(lambda: not hubs.running, "the hub stops when the last watcher has gone")
 
 
 @dataclass(frozen=True)
@@ -748,7 +748,7 @@ async def play(schedule: Schedule) -> World:
         events_recorded.disconnect(world.record)
     await world.hub_gone()
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()}, "all tasks end")
-    assert hub.connections_by_trace() == {}
+    assert hubs.connections_by_trace() == {}
     assert publisher._inboxes == []
     seen["schedules"] += 1
     seen["faults"] += sum(world.layer.faults.values())
@@ -801,7 +801,7 @@ async def lost(world: World, schedule: Schedule) -> AsyncIterator[None]:
 def all_joined(world: World) -> bool:
     return all(
         current._listener.channel in world.used_layer.groups.get(channel_layer.group_name(trace_id), ())
-        for current in hub._hubs.values()
+        for current in hubs.running.values()
         for trace_id in current.topics
     )
 
@@ -914,7 +914,7 @@ def check(schedule: Schedule) -> None:
     try:
         world = asyncio.run(play(schedule))
     except BaseException:
-        hub._hubs.clear()  # what a failed schedule leaves behind is not the next one's
+        hubs.running.clear()  # what a failed schedule leaves behind is not the next one's
         publisher._inboxes.clear()
         raise
     for log in world.logs:

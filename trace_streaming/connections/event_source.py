@@ -13,7 +13,8 @@ from trace_streaming.access.revocation import revocation_checker
 from trace_streaming.conf import conf
 from trace_streaming.exceptions import ProtocolError, StorageUnavailableError
 from trace_streaming.servers.gates import Gate, gate_of
-from trace_streaming.watching.hub import Hub, current_hub
+from trace_streaming.watching.hub import Hub
+from trace_streaming.watching.hubs import current_hub
 from trace_streaming.watching.subscription import STALLED, Subscription, run_pump
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.protocol import FAILED, GOING_AWAY, CloseCode, Ending, WatchRequest

@@ -10,7 +10,7 @@ from typing import Any
 from trace_streaming.emitting.emitter import announce
 from trace_streaming.emitting.project_events import event_from
 from trace_streaming.redaction import redact_text
-from trace_streaming.watching.hub import connections_by_trace
+from trace_streaming.watching.hubs import connections_by_trace
 
 from .recorder import recorder
 

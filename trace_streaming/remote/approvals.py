@@ -13,10 +13,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any, Final, Self, cast
 
-import httpx
 import orjson
 
 from trace_streaming.emitting.approval_contract import ApprovalEmitter, PendingApproval, Question
@@ -25,11 +23,9 @@ from trace_streaming.emitting.decision import ALLOWED, TIMEOUT, Decision, with_o
 from trace_streaming.emitting.event_factory import safe_details
 from trace_streaming.events import TraceEvent, parse_timestamp
 from trace_streaming.events.freezing import JSON, freeze_details
-from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 from trace_streaming.redaction import Redactor
 
-from .ingest import TIMEOUT as HTTP_TIMEOUT
-from .ingest import is_transient
+from .approval_calls import call
 
 LOOK_SECONDS: Final = 1.0
 """Between looks whether somebody has decided, or whether the server is there again."""
@@ -250,36 +246,4 @@ class RemoteApprovals(ApprovalEmitter):
     def _call(
         self, method: str, path: str, body: object = None, params: Mapping[str, str] | None = None
     ) -> dict[str, Any] | None:
-        """What the server says; None where it cannot be asked now.
-
-        :raises ValueError: it says that this cannot be asked; :exc:`OtherArgumentsError` of other arguments
-        :raises ApprovalNotFoundError: it knows no such approval of this token's
-        :raises PermissionError: it does not let this token do so
-        """
-        url = f"{self._base_url}/api/traces/{self.trace_id}/approvals{path}"
-        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
-        content = None if body is None else orjson.dumps(body)
-        try:
-            response = httpx.request(method, url, headers=headers, content=content, params=params, timeout=HTTP_TIMEOUT)
-        except httpx.TransportError:
-            return None
-        if is_transient(response.status_code):
-            return None
-        if response.is_success:
-            told: dict[str, Any] = response.json()
-            return told
-        raise _refusal(response)
-
-
-def _refusal(response: httpx.Response) -> Exception:
-    try:
-        said = str(response.json())[:500]
-    except ValueError:
-        said = ""
-    if response.status_code == HTTPStatus.NOT_FOUND:
-        return ApprovalNotFoundError("This trace has no such approval of this token's")
-    if response.status_code == HTTPStatus.CONFLICT:
-        return OtherArgumentsError("This approval was asked for with other arguments, or by somebody else")
-    if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return PermissionError("The server does not let this token ask")
-    return ValueError(f"The server refuses it ({response.status_code}): {said}")
+        return call(method, f"{self._base_url}/api/traces/{self.trace_id}/approvals{path}", self._authorization, body, params)

@@ -21,7 +21,7 @@ from trace_streaming.storage.heartbeat import Heartbeat
 from trace_streaming.storage.retention import mark_incomplete
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import UtcNow
-from trace_streaming.watching.hub import connections_by_trace
+from trace_streaming.watching.hubs import connections_by_trace
 
 BEAT_SECONDS: Final = 5.0
 DEAD_AFTER_SECONDS: Final = 20.0

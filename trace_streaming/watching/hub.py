@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from time import monotonic, time
 from typing import Any, Final
@@ -40,9 +39,11 @@ NEWS_SECONDS: Final = 0.25
 class Hub:
     """Subscriptions of one event loop. Runs while it has any, and leaves nothing behind with the last."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, stopped: Callable[[], object]) -> None:
+        """:param stopped: called when the last subscription has gone, and the hub with it"""
         self.topics: dict[str, Topic] = {}
         self._loop = loop
+        self._stopped = stopped
         self._reader = LogReader(loop)
         self._look_now = asyncio.Event()
         self._log = BurstLog(logger)
@@ -155,7 +156,7 @@ class Hub:
 
     def _stop(self) -> None:
         publisher.detach(self._inbox)
-        _hubs.pop(self._loop, None)
+        self._stopped()
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
         self._reader.close()
@@ -228,39 +229,3 @@ class Hub:
 
     def _log_failing(self, what: str, error: Exception) -> None:
         self._log.failed(what, "%s fails (%s); tried again until it works", what, type(error).__name__)
-
-
-_hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
-# A forked child has its parent's sockets as little as its loops.
-os.register_at_fork(after_in_child=_hubs.clear)
-
-
-def current_hub() -> Hub:
-    """The hub of the running loop; made when there is none."""
-    loop = asyncio.get_running_loop()
-    if loop not in _hubs:
-        for closed in [other for other in _hubs if other.is_closed()]:
-            _hubs.pop(closed).forget()
-        _hubs[loop] = Hub(loop)
-    return _hubs[loop]
-
-
-def connections_by_trace() -> dict[str, int]:
-    """How many connections of this process watch each trace. Callable from any thread."""
-    counts: dict[str, int] = {}
-    for hub in list(_hubs.values()):
-        for topic in list(hub.topics.values()):
-            if connections := len(topic.subscriptions):
-                counts[topic.trace_id] = counts.get(topic.trace_id, 0) + connections
-    return counts
-
-
-def _count_behind() -> int:
-    topics = [topic for hub in list(_hubs.values()) for topic in list(hub.topics.values())]
-    return sum(subscription.is_behind for topic in topics for subscription in list(topic.subscriptions))
-
-
-metrics.sources["subscriptions_behind"] = _count_behind
-metrics.sources["head_check_age_seconds"] = lambda: max(
-    (monotonic() - hub.looked_at for hub in list(_hubs.values())), default=0.0
-)
