@@ -246,4 +246,6 @@ class RemoteApprovals(ApprovalEmitter):
     def _call(
         self, method: str, path: str, body: object = None, params: Mapping[str, str] | None = None
     ) -> dict[str, Any] | None:
-        return call(method, f"{self._base_url}/api/traces/{self.trace_id}/approvals{path}", self._authorization, body, params)
+        return call(
+            method, f"{self._base_url}/api/traces/{self.trace_id}/approvals{path}", self._authorization, body, params
+        )
