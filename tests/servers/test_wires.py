@@ -11,11 +11,11 @@ from twisted.internet.testing import StringTransport
 
 from trace_streaming.servers.gates import DaphneGate, UvicornGate
 from trace_streaming.servers.wires import MAX_FRAME_BYTES, DaphneWire, UvicornLine, UvicornWire
-from trace_streaming.wire.frames import Frame, Packet
+from trace_streaming.wire.frames import Packet
 
 
 def packet(text: str) -> Packet:
-    return Packet([Frame(text)])
+    return Packet([text])
 
 
 class DaphneProtocol:

@@ -53,6 +53,29 @@ def test_numbers_are_one_to_n_over_batches_and_traces() -> None:
     assert [e.sequence for e in stored("b")] == [1, 2, 3]
 
 
+def test_a_page_as_one_value_has_the_same_texts() -> None:
+    """What the database puts together is what it would give row by row, from any place on."""
+    store.append([event(text="sök \U0001f50d \x00\n", n=n) for n in range(20)])
+    pk = Trace.objects.get().pk
+    for after, at_most in ((0, 100), (0, 1), (7, 5), (19, 5)):
+        texts = [each.text for each in store.read_page(pk, after)][:at_most]
+        joined = (after + 1, after + len(texts), "\n".join(texts))
+        assert store.read_joined(pk, after, at_most) == (None if connection.vendor == "mysql" else joined)
+    assert store.read_joined(pk, 20, 5) is None
+
+
+def test_a_page_as_one_value_has_no_hole_and_fits_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it is read row by row, which can tell what is missing, and ends where it is full."""
+    store.append([event(text="x" * 1000) for _ in range(20)])
+    pk = Trace.objects.get().pk
+    Event.objects.filter(sequence__in=[1, 7]).delete()
+    assert store.read_joined(pk, 0, 5) is None
+    assert store.read_joined(pk, 5, 5) is None
+    assert (store.read_joined(pk, 1, 5) is None) == (connection.vendor == "mysql")
+    monkeypatch.setattr(event_rows, "MAX_EVENTS_BYTES", 5000)
+    assert store.read_joined(pk, 1, 5) is None
+
+
 def test_what_is_replayed_is_what_was_sent_live() -> None:
     """The text of a stored event equals the text that the live watchers got, byte for byte."""
     awkward = event(tool="sök \U0001f50d \x00", duration_ms=12, nested={"z": 1, "a": [None, 1.0, "\x00"]}, z=1, a=2)

@@ -43,8 +43,8 @@ class Watcher:
         self.subscription: Subscription | None = None
 
     def send_now(self, packet: Packet) -> bool:
-        for frame in packet.frames:
-            self.frames.put_nowait(orjson.loads(frame.text))
+        for text in packet.texts:
+            self.frames.put_nowait(orjson.loads(text))
         return True
 
     async def send_packet(self, packet: Packet) -> None:
@@ -456,7 +456,7 @@ async def test_a_hole_is_healed_from_the_ring_without_a_query(monkeypatch: pytes
         def no_query(*args: object) -> None:
             raise AssertionError("a query")
 
-        monkeypatch.setattr(store, "read_page", no_query)
+        monkeypatch.setattr(store, "read_joined", no_query)
         async with watching("t", since=7) as late:
             assert await late.sequences(3) == [8, 9, 10]
 
@@ -494,13 +494,13 @@ async def test_a_trace_that_begins_while_it_is_watched_is_not_read(
     """Its first batch is all of it: a thousand traces that begin in one moment would be read a thousand times."""
     settings.TRACE_STREAMING_HEAD_CHECK_SECONDS = 1000
     reads: list[object] = []
-    read_page = store.read_page
+    read_joined = store.read_joined
 
     def read(*args: Any) -> Any:
         reads.append(args)
-        return read_page(*args)
+        return read_joined(*args)
 
-    monkeypatch.setattr(store, "read_page", read)
+    monkeypatch.setattr(store, "read_joined", read)
     async with AsyncExitStack() as stack:
         watchers = [
             await stack.enter_async_context(watching(f"t-{n}", since)) for n in range(10) for since in (0, None)
@@ -563,14 +563,14 @@ async def test_a_replay_waits_for_a_database_that_is_away(monkeypatch: pytest.Mo
     monkeypatch.setattr(reader, "RETRY_SECONDS", 0.01)
     await emit("t", 3)
     failures = iter([OperationalError, OperationalError])
-    read_page = store.read_page
+    read_joined = store.read_joined
 
     def flaky(*args: Any) -> Any:
         for error in failures:
             raise error
-        return read_page(*args)
+        return read_joined(*args)
 
-    monkeypatch.setattr(store, "read_page", flaky)
+    monkeypatch.setattr(store, "read_joined", flaky)
     async with watching("t") as watcher:
         assert await watcher.sequences(3) == [1, 2, 3]
 

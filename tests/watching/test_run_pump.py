@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from trace_streaming.watching.contracts import Reader
+from trace_streaming.watching.contracts import Page, Reader
 from trace_streaming.watching.subscription import GONE, Subscription, run_pump
-from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import PLAIN
 from trace_streaming.wire.protocol import FAILED, CloseCode, Ending, WatchRequest
@@ -26,7 +25,7 @@ class Log:
     def __init__(self, error: Exception | None) -> None:
         self._error = error
 
-    async def read(self, after: int, reader: Reader) -> Batch:
+    async def read(self, after: int, reader: Reader) -> Page:
         if self._error is None:
             await asyncio.Event().wait()
         raise self._error or AssertionError

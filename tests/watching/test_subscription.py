@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trace_streaming.events import EncodedEvent
-from trace_streaming.watching.contracts import Reader
+from trace_streaming.watching.contracts import Page, Reader
 from trace_streaming.watching.cursor import MAX_WAITING_BYTES
 from trace_streaming.watching.subscription import STALLED, Subscription
 from trace_streaming.wire.batches import Batch
@@ -48,11 +48,12 @@ class MemoryLog:
         self.stored += events
         return Batch("t", self.epoch or "", self.state or "", events[-1].sequence, events)
 
-    async def read(self, after: int, reader: Reader) -> Batch:
+    async def read(self, after: int, reader: Reader) -> Page:
         self.reads += 1
+        head = self.head
         await self.may_read.wait()
         events = [event for event in self.stored if event.sequence > after][: self.page]
-        return Batch("t", self.epoch or "", self.state or "", self.head, tuple(events))
+        return reader.page("t", after, head, events)
 
 
 class Watcher:
@@ -78,11 +79,11 @@ class Watcher:
     def send_now(self, packet: Packet) -> bool:
         if not self.has_wire or not self.may_send.is_set():
             return False
-        self.frames += [frame.text for frame in packet.frames]
+        self.frames += packet.texts
         return True
 
     async def send_packet(self, packet: Packet) -> None:
-        self.frames += [frame.text for frame in packet.frames]
+        self.frames += packet.texts
         await self.may_send.wait()
 
     def encode(self, packet: Packet) -> None:

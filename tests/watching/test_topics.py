@@ -9,8 +9,8 @@ import pytest
 
 from trace_streaming.events import EncodedEvent
 from trace_streaming.storage.store import Head
-from trace_streaming.watching.contracts import Reader
-from trace_streaming.watching.reader import Page
+from trace_streaming.watching.contracts import Page, Reader
+from trace_streaming.watching.reader import Place
 from trace_streaming.watching.topics import RING_BYTES, RING_EVENTS, Topic
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.profiles import PLAIN
@@ -19,8 +19,12 @@ from trace_streaming.wire.protocol import EVERYTHING
 ANYBODY = Reader(PLAIN, EVERYTHING, lambda packet: None)
 
 
-async def no_page(trace_pk: int, after: int, reader: Reader) -> Page:
-    raise LookupError(after)
+async def no_page(place: Place, reader: Reader) -> Page:
+    raise LookupError(place.after)
+
+
+def texts(first: int, last: int) -> list[str]:
+    return [event.text for event in batch(first, last).events]
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ async def topic() -> Topic:
 
 
 def batch(first: int, last: int, state: str = "running", epoch: str = "e1", size: int = 0) -> Batch:
-    events = [EncodedEvent(n, "plan_created", "success", "x" * size) for n in range(first, last + 1)]
+    events = [EncodedEvent(n, "plan_created", "success", f"{n}" + "x" * size) for n in range(first, last + 1)]
     return Batch("t", epoch, state, last, tuple(events))
 
 
@@ -51,15 +55,15 @@ async def test_a_beginning_is_all_that_there_is_and_need_not_be_read() -> None:
     assert (topic.epoch, topic.head) == (None, 0)
     assert topic.deliver(first)
     assert (topic.epoch, topic.head, topic.state) == ("e1", 2, "running")
-    assert await topic.read(0, ANYBODY) == first
+    assert (await topic.read(0, ANYBODY)).packet.texts == texts(1, 2)
     assert topic.deliver(batch(3, 3, "success"))
     with pytest.raises(LookupError):
         await Topic("t", no_page).read(0, ANYBODY)
     pages: list[int] = []
 
-    async def page(trace_pk: int, after: int, reader: Reader) -> Page:
-        pages.append(trace_pk)
-        return Page([], reader.packet([]))
+    async def page(place: Place, reader: Reader) -> Page:
+        pages.append(place.trace_pk)
+        return reader.page("t", place.after, place.head, [])
 
     other = Topic("t", page)
     assert other.deliver(first)
@@ -90,9 +94,9 @@ def test_late_news_do_not_take_back_the_end(topic: Topic) -> None:
 async def test_the_ring_holds_no_hole(topic: Topic) -> None:
     """Invariant 2: after a hole only what follows it is remembered; the rest is read from the store."""
     topic.deliver(batch(4, 5))
-    assert [event.sequence for event in (await topic.read(3, ANYBODY)).events] == [4, 5]
+    assert (await topic.read(3, ANYBODY)).packet.texts == texts(4, 5)
     topic.deliver(batch(7, 8))
-    assert [event.sequence for event in (await topic.read(6, ANYBODY)).events] == [7, 8]
+    assert (await topic.read(6, ANYBODY)).packet.texts == texts(7, 8)
     for after in (3, 5, 8):
         with pytest.raises(LookupError):
             await topic.read(after, ANYBODY)
@@ -103,11 +107,10 @@ async def test_those_who_miss_the_same_read_it_once() -> None:
     reads: list[int] = []
     may_read = asyncio.Event()
 
-    async def read_page(trace_pk: int, after: int, reader: Reader) -> Page:
-        reads.append(after)
+    async def read_page(place: Place, reader: Reader) -> Page:
+        reads.append(place.after)
         await may_read.wait()
-        events = batch(after + 1, after + 2).events
-        return Page(events, reader.packet(events))
+        return reader.page("t", place.after, place.head, batch(place.after + 1, place.after + 2).events)
 
     topic = Topic("t", read_page)
     topic.look(Head(1, "e1", 10, "running"))
@@ -123,10 +126,10 @@ async def test_those_who_miss_the_same_read_it_once() -> None:
     assert reads == [4, 5, 4]
     may_read.set()
     pages = await asyncio.gather(*readers, return_exceptions=True)
-    pages = [page for page in pages if isinstance(page, Batch)]
+    pages = [page for page in pages if isinstance(page, Page)]
     assert len(pages) == 8
     assert all(page is pages[0] for page in pages)
-    assert [event.sequence for event in (await another).events] == [6, 7]
+    assert (await another).packet.texts == texts(6, 7)
     assert topic._reading == {}
 
 
@@ -136,8 +139,8 @@ async def test_those_who_miss_the_same_of_the_ring_share_its_packet(topic: Topic
     assert await topic.read(4, ANYBODY) is await topic.read(4, ANYBODY)
     before = await topic.read(4, ANYBODY)
     topic.deliver(batch(7, 7))
-    assert [event.sequence for event in (await topic.read(4, ANYBODY)).events] == [5, 6, 7]
-    assert [event.sequence for event in before.events] == [5, 6]
+    assert (await topic.read(4, ANYBODY)).packet.texts == texts(5, 7)
+    assert before.packet.texts == texts(5, 6)
 
 
 def test_the_ring_is_bounded(topic: Topic) -> None:

@@ -11,6 +11,7 @@ from trace_streaming.events import EncodedEvent
 from trace_streaming.wire.batches import event_packet
 from trace_streaming.wire.profiles import PLAIN, V1, WINDOW_BYTES, Connected, Gap, Profile
 from trace_streaming.wire.protocol import EVERYTHING, CloseCode, EventFilter
+from trace_streaming.wire.server_sent_events import EVENT_STREAM
 
 CONNECTED = Connected("t-1", 7, "ab12", "running", 15.0)
 NOT_BEGUN = Connected("t-1", 0, None, None, 15.0)
@@ -93,15 +94,22 @@ def test_plain_profile_has_no_marker_frames() -> None:
 
 def test_plain_frames_are_the_events_themselves() -> None:
     """One frame per event, byte for byte what was encoded."""
-    assert [tuple(frame) for frame in PLAIN.events(EVENTS)] == [(event.text, event.sequence) for event in EVENTS]
+    assert PLAIN.events(EVENTS) == [event.text for event in EVENTS]
+
+
+@pytest.mark.parametrize("profile", [PLAIN, V1, EVENT_STREAM], ids=["plain", "v1", "events"])
+def test_events_that_the_database_has_put_together_are_sent_as_all_others(profile: Profile) -> None:
+    """Invariant 8: byte for byte."""
+    assert profile.joined("\n".join(event.text for event in EVENTS), 1) == profile.events(EVENTS)
 
 
 def test_a_v1_frame_carries_many_events_and_names_the_last() -> None:
     """A burst needs one frame, and the frame knows up to where it reaches."""
-    (frame,) = V1.events(EVENTS)
+    packet = event_packet(V1, EVERYTHING, EVENTS)
+    (text,) = packet.texts
     expected = {"type": "events", "events": [{"sequence": 1}, {"sequence": 2}, {"sequence": 3}]}
-    assert json.loads(frame.text) == expected
-    assert frame.sequence == 3
+    assert json.loads(text) == expected
+    assert packet.sequence == 3
 
 
 @pytest.mark.parametrize("profile", [PLAIN, V1], ids=["plain", "v1"])
@@ -111,4 +119,4 @@ def test_no_events_are_no_frames(profile: Profile) -> None:
         event_packet(profile, EVERYTHING, ()),
         event_packet(profile, EventFilter(frozenset({"tool_call_start"})), EVENTS),
     ):
-        assert (packet.frames, packet.sequence, packet.size, packet.data) == ([], 0, 0, b"")
+        assert (packet.texts, packet.sequence, packet.size, packet.data) == ([], 0, 0, b"")

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from trace_streaming.servers.wires import SCOPE_KEY, Line, Wire
-from trace_streaming.wire.frames import Frame, Packet
+from trace_streaming.wire.frames import Packet
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -49,8 +49,8 @@ class SocketTransport:
     async def send_packet(self, packet: Packet) -> None:
         """Events and notices for the client, as soon as it takes them."""
         if self._wire is None:
-            for frame in packet.frames:
-                await self.send_text(frame.text)
+            for text in packet.texts:
+                await self.send_text(text)
             return
         while not self._wire.write(packet):
             await self._wire.wait()
@@ -63,7 +63,7 @@ class SocketTransport:
             await self._send({"type": "websocket.send", "text": text})
         else:
             with suppress(ConnectionError):  # it has gone; the server's disconnect message follows
-                await self.send_packet(Packet([Frame(text)]))
+                await self.send_packet(Packet([text]))
 
     @contextmanager
     def unheard(self) -> Iterator[None]:

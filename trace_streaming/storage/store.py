@@ -245,6 +245,11 @@ def read_heads(trace_ids: Collection[str], alias: str | None = None) -> dict[str
     return {trace_id: Head(*head) for trace_id, head in rows.items()}
 
 
+def read_joined(trace_pk: int, after: int, at_most: int) -> event_rows.Joined | None:
+    """The next events after a sequence as one value; see :func:`.event_rows.read_joined`."""
+    return event_rows.read_joined(database(), trace_pk, after, at_most)
+
+
 def read_page(trace_pk: int, after: int) -> list[EncodedEvent]:
     """The next events after a sequence: at most ``PAGE_EVENTS``, and no more once ``PAGE_BYTES`` are reached."""
     return event_rows.read_page(database(), trace_pk, after)

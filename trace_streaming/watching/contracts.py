@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from trace_streaming.events import EncodedEvent
-from trace_streaming.wire.batches import Batch, event_packet
+from trace_streaming.wire.batches import event_packet, pruned_packet
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import Profile
 from trace_streaming.wire.protocol import EventFilter
@@ -28,6 +28,14 @@ class Client(Protocol):
         """Have :meth:`Subscription.run` run in a task."""
 
 
+class Page(NamedTuple):
+    """The next part of a log, as one kind of client is sent it."""
+
+    last: int
+    """The last number of it, whether an event still has it or not."""
+    packet: Packet
+
+
 class Reader(NamedTuple):
     """For whom a page is read: what it will be sent is made in the thread that reads."""
 
@@ -35,11 +43,24 @@ class Reader(NamedTuple):
     filter: EventFilter
     encode: Callable[[Packet], None]
 
-    def packet(self, events: Sequence[EncodedEvent]) -> Packet:
-        """What carries them."""
-        packet = event_packet(self.profile, self.filter, events)
+    def page(self, trace_id: str, after: int, head: int, events: Sequence[EncodedEvent]) -> Page:
+        """What carries the next events after a sequence, and says which numbers are missing.
+
+        :param head: up to where the log goes, if there are none
+        """
+        last = events[-1].sequence if events else head
+        if events and last == after + len(events):
+            packet = event_packet(self.profile, self.filter, events)
+        else:
+            packet = pruned_packet(self.profile, self.filter, trace_id, events, after, last)
         self.encode(packet)
-        return packet
+        return Page(last, packet)
+
+    def joined_page(self, first: int, last: int, texts: str) -> Page:
+        """What carries consecutive events, all of which are wanted, whose texts stand in lines, and fit one frame."""
+        packet = Packet(self.profile.joined(texts, first), last, last + 1 - first)
+        self.encode(packet)
+        return Page(last, packet)
 
 
 class Log(Protocol):
@@ -51,5 +72,5 @@ class Log(Protocol):
     state: str | None
     is_gone: bool
 
-    async def read(self, after: int, reader: Reader) -> Batch:
-        """The next stored events after a sequence; where they have to be read for it, with its packet."""
+    async def read(self, after: int, reader: Reader) -> Page:
+        """The next stored events after a sequence."""

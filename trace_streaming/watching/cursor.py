@@ -7,8 +7,8 @@ from typing import Final
 
 from trace_streaming.events import END_STATES
 from trace_streaming.telemetry import metrics
-from trace_streaming.wire.batches import Batch, event_packet, pruned_packet
-from trace_streaming.wire.frames import Frame, Packet
+from trace_streaming.wire.batches import Batch, event_packet
+from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import Connected, Gap, Profile
 from trace_streaming.wire.protocol import EVERYTHING, WatchRequest
 
@@ -140,7 +140,7 @@ class Cursor(ABC):
         """What comes next; None when all is sent. The cursor moves here, before its events are sent."""
         if self._gap is not None:
             gap, self._gap = self._gap, None
-            return Packet([Frame(self.profile.gap(self._log.trace_id, gap))])
+            return Packet([self.profile.gap(self._log.trace_id, gap)])
         if self._behind:
             return await self._catch_up()
         if self._waiting:
@@ -155,15 +155,12 @@ class Cursor(ABC):
             # Nothing is awaited between this look at the head and being live, so no batch falls in between.
             self._go_live()
             return _NOTHING
-        epoch, head, after = self._log.epoch, self._log.head, self._position
+        epoch, after = self._log.epoch, self._position
         page = await self._log.read(after, self._reader())
         if self._log.epoch != epoch or self._position != after:
             return _NOTHING  # the trace began again while its old events were read
-        events = page.events
-        self._position = events[-1].sequence if events else head
-        if events and self._position == after + len(events):
-            return page.packet(self.profile, self.filter)
-        return pruned_packet(self.profile, self.filter, self._log.trace_id, events, after, self._position)
+        self._position = page.last
+        return page.packet
 
     def _packet_of(self, batch: Batch) -> Packet:
         after, self._position = self._position, batch.last_sequence
@@ -186,8 +183,8 @@ class Cursor(ABC):
         if self._heartbeat_due:
             self._heartbeat_due = False
             notices.append(self.profile.heartbeat(self._log.head))
-        frames = [Frame(text) for text in notices if text is not None]
-        return Packet(frames) if frames else None
+        texts = [text for text in notices if text is not None]
+        return Packet(texts) if texts else None
 
 
 _NOTHING: Final = Packet(())

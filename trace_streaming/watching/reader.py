@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from django.db import Error as DatabaseError
 
-from trace_streaming.events import EncodedEvent
 from trace_streaming.storage import store
 from trace_streaming.storage.threads import DatabaseThreads
 from trace_streaming.telemetry.logs import BurstLog
-from trace_streaming.wire.frames import Packet
+from trace_streaming.wire.protocol import EVERYTHING
 
-from .contracts import Reader
+from .contracts import Page, Reader
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +22,17 @@ READ_THREADS: Final = 4
 RETRY_SECONDS: Final = 1.0
 
 
-class Page(NamedTuple):
-    """A page of a log, and what carries it to whom it was read for."""
+class Place(NamedTuple):
+    """Where a page is to begin."""
 
-    events: Sequence[EncodedEvent]
-    packet: Packet
+    trace_id: str
+    trace_pk: int
+    after: int
+    """The sequence before it."""
+    head: int
+    """Up to where the log goes."""
+    expected: int
+    """So many events are expected to fill a page."""
 
 
 class LogReader:
@@ -43,11 +48,11 @@ class LogReader:
         """To the next query."""
         self._asking: asyncio.Task[None] | None = None
 
-    async def page(self, trace_pk: int, after: int, reader: Reader) -> Page:
-        """A page of the log, and what it is sent as; waits while the database is away."""
+    async def page(self, place: Place, reader: Reader) -> Page:
+        """A page of the log; waits while the database is away."""
         while True:
             try:
-                page = await self._threads.run(_read, trace_pk, after, reader)
+                page = await self._threads.run(_read, place, reader)
             except DatabaseError as error:
                 name = type(error).__name__
                 self._log.failed("page", "Reading traces fails (%s); tried again until it works", name)
@@ -93,6 +98,9 @@ class LogReader:
             self._asking.cancel()
 
 
-def _read(trace_pk: int, after: int, reader: Reader) -> Page:
-    events = store.read_page(trace_pk, after)
-    return Page(events, reader.packet(events))
+def _read(place: Place, reader: Reader) -> Page:
+    if reader.filter == EVERYTHING:
+        joined = store.read_joined(place.trace_pk, place.after, place.expected)
+        if joined is not None:
+            return reader.joined_page(*joined)
+    return reader.page(place.trace_id, place.after, place.head, store.read_page(place.trace_pk, place.after))

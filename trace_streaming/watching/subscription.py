@@ -12,7 +12,7 @@ from trace_streaming.events.deltas import TextDelta
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import connection_name, describe
 from trace_streaming.wire.batches import Batch
-from trace_streaming.wire.frames import Frame, Packet
+from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import Profile
 from trace_streaming.wire.protocol import FAILED, CloseCode, Ending
 
@@ -68,7 +68,7 @@ class Subscription(Cursor):
         if batch.events[0].sequence != self._tail + 1 or batch.state in END_STATES:
             return False
         packet = batch.packet(self.profile, self.filter)
-        if packet.frames:
+        if packet.texts:
             window = self._window
             if (window is not None and not window.fits(packet)) or not self._client.send_now(packet):
                 return False
@@ -81,7 +81,7 @@ class Subscription(Cursor):
     def heartbeat(self) -> None:
         """Tell the client where the log ends."""
         text = self.profile.heartbeat(self._log.head)
-        if text is None or (not self._is_pumping and self._client.send_now(Packet([Frame(text)]))):
+        if text is None or (not self._is_pumping and self._client.send_now(Packet([text]))):
             return
         self._heartbeat_due = True
         self._wake()
@@ -90,7 +90,7 @@ class Subscription(Cursor):
         """Tell a client that is live of a piece of text; who takes nothing at the moment does without."""
         if self.is_behind or not self.filter.takes_calls or (text := self.profile.delta(delta)) is None:
             return
-        if not self._is_pumping and self._client.send_now(Packet([Frame(text)])):
+        if not self._is_pumping and self._client.send_now(Packet([text])):
             return
         self.keep_news(text)
         self._wake()
@@ -148,7 +148,7 @@ class Subscription(Cursor):
         return await super().next_packet()
 
     async def _send(self, packet: Packet) -> None:
-        if not packet.frames:
+        if not packet.texts:
             _count(packet)
             return
         self._blocked_since = asyncio.get_running_loop().time()
@@ -164,7 +164,7 @@ class Subscription(Cursor):
             if self._heartbeat_due:
                 self._heartbeat_due = False
                 if (heartbeat := self.profile.heartbeat(self._log.head)) is not None:
-                    await self._client.send_packet(Packet([Frame(heartbeat)]))
+                    await self._client.send_packet(Packet([heartbeat]))
             self._window_changed = asyncio.Event()
             await self._window_changed.wait()
         self._window_changed = None

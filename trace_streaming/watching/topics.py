@@ -5,21 +5,39 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from trace_streaming.events import END_STATES, EncodedEvent
 from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
+from trace_streaming.wire.frames import MAX_EVENTS_BYTES
+from trace_streaming.wire.profiles import Profile
+from trace_streaming.wire.protocol import EventFilter
 
-from .contracts import Reader
-from .reader import Page
+from .contracts import Page, Reader
+from .reader import Place
 from .subscription import Subscription
 
 RING_EVENTS: Final = 256
 RING_BYTES: Final = 512 * 1024
 
-ReadPage = Callable[[int, int, Reader], Awaitable[Page]]
+FIRST_EXPECTED: Final = 100
+"""Events of a page, before it is known how large they are."""
+MOST_EXPECTED_MORE: Final = 4
+"""Times as many as before: where they suddenly grow, so much more is read in vain."""
+
+ReadPage = Callable[[Place, Reader], Awaitable[Page]]
+
+
+class _Asked(NamedTuple):
+    """What makes pages the same."""
+
+    trace_pk: int
+    after: int
+    head: int
+    profile: Profile
+    filter: EventFilter
 
 
 class Topic:
@@ -39,45 +57,49 @@ class Topic:
         """Whether the log was looked at after the group was joined."""
         self._read_page = read_page
         self._pk = 0
-        self._reading: dict[tuple[int, int, int], asyncio.Future[Batch | None]] = {}
-        """Pages that are being read, by the trace's row, the place after which, and the head."""
-        self._read_last: tuple[tuple[int, int, int], Batch] | None = None
+        self._expected = FIRST_EXPECTED
+        self._reading: dict[_Asked, asyncio.Future[Page | None]] = {}
+        """Pages that are being read."""
+        self._read_last: tuple[_Asked, Page] | None = None
         self._ring: deque[EncodedEvent] = deque()
         self._ring_bytes = 0
 
-    async def read(self, after: int, reader: Reader) -> Batch:
+    async def read(self, after: int, reader: Reader) -> Page:
         """The next events after a sequence: from the ring when it has them, otherwise a page of the store.
 
         Those who miss the same get the same: after a hole all sockets of a trace ask at once.
         """
         while True:
-            key = (self._pk, after, self.head)
-            if self._read_last is not None and self._read_last[0] == key:
+            asked = _Asked(self._pk, after, self.head, reader.profile, reader.filter)
+            if self._read_last is not None and self._read_last[0] == asked:
                 return self._read_last[1]
             if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
-                page = self._batch([event for event in self._ring if event.sequence > after])
-                self._read_last = key, page
+                events = [event for event in self._ring if event.sequence > after]
+                page = reader.page(self.trace_id, after, self.head, events)
+                self._read_last = asked, page
                 return page
-            if key not in self._reading:
-                return await self._read_for_all(key, reader)
-            if (shared := await asyncio.shield(self._reading[key])) is not None:
+            if asked not in self._reading:
+                return await self._read_for_all(asked, reader)
+            if (shared := await asyncio.shield(self._reading[asked])) is not None:
                 return shared
 
-    async def _read_for_all(self, key: tuple[int, int, int], reader: Reader) -> Batch:
-        pk, after, _ = key
-        reading = self._reading[key] = asyncio.get_running_loop().create_future()
-        page: Batch | None = None
+    async def _read_for_all(self, asked: _Asked, reader: Reader) -> Page:
+        reading = self._reading[asked] = asyncio.get_running_loop().create_future()
+        page: Page | None = None
         try:
-            events, packet = await self._read_page(pk, after, reader)
-            page = self._batch(events)
-            page.keep(packet, reader.profile, reader.filter)
+            place = Place(self.trace_id, asked.trace_pk, asked.after, asked.head, self._expected)
+            page = await self._read_page(place, reader)
+            self._expect(page)
             return page
         finally:
-            del self._reading[key]
+            del self._reading[asked]
             reading.set_result(page)  # None where this reader was cancelled: one of those who wait reads instead
 
-    def _batch(self, events: Sequence[EncodedEvent]) -> Batch:
-        return Batch(self.trace_id, self.epoch or "", self.state or "", self.head, tuple(events))
+    def _expect(self, page: Page) -> None:
+        """Of the next page as many events as would fill it, were they as large as these."""
+        if page.packet.events:
+            filling = MAX_EVENTS_BYTES * page.packet.events // (page.packet.size + 1)
+            self._expected = max(min(filling * 3 // 4, self._expected * MOST_EXPECTED_MORE), 1)
 
     def deliver(self, batch: Batch) -> bool:
         """Take a batch from the channel layer; False when only the store can say what it means."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
@@ -12,7 +12,7 @@ import orjson
 from trace_streaming.events import EncodedEvent, format_timestamp
 from trace_streaming.events.deltas import TextDelta
 
-from .frames import Frame, chunked
+from .frames import chunked
 
 WINDOW_BYTES: Final = 1024 * 1024
 """What may be on its way to a ``trace-stream.v1`` client without its acknowledgement."""
@@ -55,7 +55,8 @@ class Profile(Protocol):
     """Whether the client acknowledges what it receives."""
 
     def connected(self, connected: Connected) -> str: ...  # noqa: D102
-    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]: ...  # noqa: D102
+    def events(self, events: Sequence[EncodedEvent]) -> list[str]: ...  # noqa: D102
+    def joined(self, texts: str, first: int) -> list[str]: ...  # noqa: D102
     def gap(self, trace_id: str, gap: Gap) -> str: ...  # noqa: D102
     def error(self, trace_id: str, code: int, message: str, id: object = None) -> str: ...  # noqa: A002, D102
     def live(self, sequence: int) -> str | None: ...  # noqa: D102
@@ -82,9 +83,13 @@ class PlainProfile:
             epoch=connected.epoch,
         )
 
-    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]:
+    def events(self, events: Sequence[EncodedEvent]) -> list[str]:
         """One frame per event."""
-        return (Frame(event.text, event.sequence) for event in events)
+        return [event.text for event in events]
+
+    def joined(self, texts: str, first: int) -> list[str]:
+        """The same of events whose texts stand in lines."""
+        return texts.split("\n")
 
     def gap(self, trace_id: str, gap: Gap) -> str:
         """Numbers that no longer exist."""
@@ -129,12 +134,13 @@ class V1Profile:
             window=WINDOW_BYTES,
         )
 
-    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]:
+    def events(self, events: Sequence[EncodedEvent]) -> list[str]:
         """As many events per frame as ``MAX_FRAME_BYTES`` allow."""
-        for chunk in chunked(events):
-            yield Frame(
-                f'{{"type":"events","events":[{",".join([event.text for event in chunk])}]}}', chunk[-1].sequence
-            )
+        return [_events_frame(",".join([event.text for event in chunk])) for chunk in chunked(events)]
+
+    def joined(self, texts: str, first: int) -> list[str]:
+        """The same of events whose texts stand in lines, and fit one frame."""
+        return [_events_frame(texts.replace("\n", ","))]
 
     def gap(self, trace_id: str, gap: Gap) -> str:
         """Numbers that no longer exist."""
@@ -169,6 +175,10 @@ class V1Profile:
     def result(id: object) -> str:  # noqa: A002
         """The answer to a command that was carried out."""
         return _json(type="result", id=id)
+
+
+def _events_frame(texts: str) -> str:
+    return f'{{"type":"events","events":[{texts}]}}'
 
 
 PLAIN: Final = PlainProfile()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -10,7 +10,7 @@ import orjson
 from trace_streaming.events import EncodedEvent
 from trace_streaming.events.deltas import TextDelta
 
-from .frames import Frame, Packet
+from .frames import Packet
 from .profiles import Connected, Gap
 
 RETRY_MILLISECONDS: Final = 2000
@@ -42,9 +42,13 @@ class EventStreamProfile:
         """Where to resume, for a client that has had no event yet: it shows nothing."""
         return f"id: {sequence}\n\n"
 
-    def events(self, events: Sequence[EncodedEvent]) -> Iterator[Frame]:
+    def events(self, events: Sequence[EncodedEvent]) -> list[str]:
         """One message per event."""
-        return (Frame(f"id: {event.sequence}\ndata: {event.text}\n\n", event.sequence) for event in events)
+        return [f"id: {event.sequence}\ndata: {event.text}\n\n" for event in events]
+
+    def joined(self, texts: str, first: int) -> list[str]:
+        """The same of events whose texts stand in lines."""
+        return [f"id: {sequence}\ndata: {text}\n\n" for sequence, text in enumerate(texts.split("\n"), first)]
 
     def gap(self, trace_id: str, gap: Gap) -> str:
         """Numbers that no longer exist; after those of another life, the place is the beginning."""
@@ -74,7 +78,7 @@ class EventStreamProfile:
     @staticmethod
     def is_end(packet: Packet) -> bool:
         """Whether nothing comes behind it."""
-        return any(frame.text.startswith(_ENDED) for frame in packet.frames)
+        return any(text.startswith(_ENDED) for text in packet.texts)
 
 
 class EventStreamWithDeltasProfile(EventStreamProfile):
