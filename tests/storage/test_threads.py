@@ -1,4 +1,4 @@
-"""Threads for an event loop: their connections last as long as there is work, and no longer."""
+"""Threads for an event loop: their connections last as long as there is work, and a little longer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from django.db import OperationalError, connection
 
+from trace_streaming.storage import threads as database_threads
 from trace_streaming.storage.threads import DatabaseThreads
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,8 +32,11 @@ def connected() -> tuple[object, bool]:
     return connection.connection, had_one
 
 
-async def test_one_connection_serves_all_who_wait_and_is_closed_behind_them(threads: DatabaseThreads) -> None:
-    """As with Django's default for requests, nothing is held by a thread without work."""
+async def test_one_connection_serves_all_who_wait_and_is_closed_behind_them(
+    threads: DatabaseThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with Django's default for requests, nothing is held by a thread that has had no work for a while."""
+    monkeypatch.setattr(database_threads, "LINGER_SECONDS", 0)
     begun, go_on = threading.Event(), threading.Event()
 
     def held() -> object:
@@ -51,6 +55,30 @@ async def test_one_connection_serves_all_who_wait_and_is_closed_behind_them(thre
         while threads._working:
             await asyncio.sleep(0.001)
     assert (await threads.run(connected))[1] is False
+
+
+async def test_who_comes_again_soon_finds_the_same_connection(
+    threads: DatabaseThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay asks for page after page: to connect for each would take twice as long as to read it."""
+    monkeypatch.setattr(database_threads, "LINGER_SECONDS", 600)  # and the fixture does not wait for that
+    used, had_one = await threads.run(connected)
+    assert not had_one
+    for _ in range(3):
+        assert await threads.run(connected) == (used, True)
+
+
+async def test_one_who_waits_for_work_is_given_it_and_others_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never more than there may be, and nobody waits while one of them does nothing."""
+    monkeypatch.setattr(database_threads, "LINGER_SECONDS", 600)
+    threads = DatabaseThreads(asyncio.get_running_loop(), 3, "test-threads")
+    together = threading.Barrier(3)
+    await threads.run(lambda: None)
+    async with asyncio.timeout(60):
+        for _ in range(3):
+            await asyncio.gather(*(threads.run(together.wait, 60) for _ in range(6)))
+    assert threads._working == 3
+    threads.close()
 
 
 async def test_what_one_raises_is_its_own(threads: DatabaseThreads) -> None:
