@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from trace_streaming import TraceEmitter
+from trace_streaming.approvals import waiting
 from trace_streaming.approvals.decisions import decide
 from trace_streaming.exceptions import (
     ApprovalConflictError,
@@ -17,7 +19,9 @@ from trace_streaming.exceptions import (
     InvalidDecisionError,
     OtherArgumentsError,
 )
-from trace_streaming.models import Approval, Event, Trace
+from trace_streaming.models import Approval, Trace
+from trace_streaming.models import Event as StoredEvent
+from trace_streaming.storage import store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,6 +59,28 @@ async def test_a_loop_finds_it_too() -> None:
     assert await emitter.afind_decision(approval_id) is None
 
 
+def test_who_waits_for_what_is_not_stored_yet_waits(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for before the writer has come to it, and is not unknown for that."""
+    is_looked_for, append, look = Event(), store.append, waiting.with_timeouts
+
+    def append_behind_a_look(*args: Any) -> Any:
+        assert is_looked_for.wait(60)
+        return append(*args)
+
+    def look_and_say_so(ids: Any) -> Any:
+        rows = look(ids)
+        is_looked_for.set()
+        return rows
+
+    monkeypatch.setattr(store, "append", append_behind_a_look)
+    monkeypatch.setattr(waiting, "with_timeouts", look_and_say_so)
+    emitter = TraceEmitter("t")
+    pending = emitter.pending_approval(emitter.ask_approval("send_mail"))
+    assert emitter.flush(60)
+    decide(Approval.objects.get(), "approved", user=alice, channel="api")
+    assert pending.result().is_approved
+
+
 def test_where_nobody_decides_in_time_it_is_a_no() -> None:
     """Also when nobody has waited."""
     approval = asked(TraceEmitter("t"))
@@ -84,7 +110,7 @@ def test_an_answer_stands_in_place_of_what_was_asked_for(alice: User) -> None:
     decide(approval, "responded", user=alice, channel="api", comment="Call him instead.")
     decision = TraceEmitter("t").wait_for(approval.approval_id)
     assert (decision.decision, decision.comment, decision.is_approved) == ("responded", "Call him instead.", False)
-    received = Event.objects.get(event="approval_received")
+    received = StoredEvent.objects.get(event="approval_received")
     assert (received.status, "Call him instead." in received.details) == ("success", True)
     with pytest.raises(InvalidDecisionError):
         decide(asked(TraceEmitter("u")), "responded", user=alice, channel="api", comment="no")
@@ -93,7 +119,7 @@ def test_an_answer_stands_in_place_of_what_was_asked_for(alice: User) -> None:
 def test_what_is_asked_says_of_which_call(alice: User) -> None:
     """And what that is inside of."""
     asked(TraceEmitter("t"), call_id="c1", parent_call_id="agent-1")
-    details = Event.objects.get(event="approval_requested").details
+    details = StoredEvent.objects.get(event="approval_requested").details
     assert '"call_id":"c1"' in details
     assert '"parent_call_id":"agent-1"' in details
 
@@ -145,7 +171,7 @@ def test_what_is_withdrawn_is_not_asked_any_more(alice: User) -> None:
     assert (decision.decision, decision.is_approved, decision.decided_by) == ("withdrawn", False, "")
     with pytest.raises(ApprovalConflictError):
         decide(Approval.objects.get(), "approved", user=alice, channel="api")
-    received = Event.objects.get(event="approval_received")
+    received = StoredEvent.objects.get(event="approval_received")
     assert (received.status, '"withdrawn"' in received.details) == ("warning", True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -85,10 +85,9 @@ class Desk:
 
     def _look(self) -> None:
         looked_for = list(self._waiting)  # who asks while the database is read is looked for the next time
-        rows = {row.approval_id: row for row in with_timeouts({each.asked.approval_id for each in looked_for})}
+        rows, are_all = _rows([each.asked for each in looked_for])
         for waiting in looked_for:
-            row = rows.get(waiting.asked.approval_id)
-            answer = _missing(waiting.asked) if row is None else _answer_in(row, waiting.asked)
+            answer = _answer_of(waiting.asked, rows, are_all=are_all)
             if answer is not None:
                 _answer(waiting.decision, answer)
 
@@ -99,11 +98,26 @@ class Desk:
                 _answer(waiting.decision, answer)
 
 
-def _missing(asked: ApprovalRequest | AskedBefore) -> Decision | Exception | None:
-    """What to say of an approval that is not stored; None where it may yet be."""
-    if isinstance(asked, AskedBefore):
-        return ApprovalNotFoundError("There is no such approval")
-    return _lost(asked)
+def _rows(asked: Sequence[ApprovalRequest | AskedBefore]) -> tuple[dict[str, Approval], bool]:
+    """Those that there are, by id; and whether what is not among them is not there: it may yet be stored."""
+    ids = {each.approval_id for each in asked}
+    rows = {row.approval_id: row for row in with_timeouts(ids)}
+    if all(each.approval_id in rows for each in asked if isinstance(each, AskedBefore)):
+        return rows, True
+    # What this process has just asked may not be in the database yet.
+    is_stored = recorder.flush(LOST_AFTER_SECONDS)
+    return {row.approval_id: row for row in with_timeouts(ids)}, is_stored
+
+
+def _answer_of(
+    asked: ApprovalRequest | AskedBefore, rows: Mapping[str, Approval], *, are_all: bool
+) -> Decision | Exception | None:
+    """What to say of an approval; None where it is undecided, or may yet be stored."""
+    if (row := rows.get(asked.approval_id)) is not None:
+        return _answer_in(row, asked)
+    if isinstance(asked, ApprovalRequest):
+        return _lost(asked)
+    return ApprovalNotFoundError("There is no such approval") if are_all else None
 
 
 def _lost(asked: ApprovalRequest) -> Decision | None:
@@ -195,12 +209,9 @@ def _withdrawn(request: Withdrawal) -> bool | Exception:
 
 
 def _found(asked: AskedBefore) -> Decision | Exception | None:
-    """What there is in the database; what this process has just asked may not be in it yet."""
-    rows = with_timeouts([asked.approval_id])
-    if not rows:
-        recorder.flush(LOST_AFTER_SECONDS)
-        rows = with_timeouts([asked.approval_id])
-    return _answer_in(rows[0], asked) if rows else ApprovalNotFoundError("There is no such approval")
+    """What there is in the database."""
+    rows, are_all = _rows([asked])
+    return _answer_of(asked, rows, are_all=are_all)
 
 
 def look_now(sender: object, **kwargs: Any) -> None:
