@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from asyncio import runners
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -18,7 +19,7 @@ from pytest_django import Settings
 
 from trace_streaming import TraceEmitter
 from trace_streaming.emitting.project_events import make_event
-from trace_streaming.events import TraceEvent
+from trace_streaming.events import EncodedEvent, TraceEvent
 from trace_streaming.exceptions import StorageUnavailableError
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
@@ -26,6 +27,7 @@ from trace_streaming.storage import store
 from trace_streaming.storage.threads import DatabaseThreads
 from trace_streaming.watching import channel_layer, hubs, publisher, reader
 from trace_streaming.watching.subscription import Subscription
+from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import PLAIN, V1, Profile
 from trace_streaming.wire.protocol import WatchRequest
@@ -620,3 +622,39 @@ async def test_watchers_come_and_go_while_events_are_emitted() -> None:
         await visit(0)
     assert await sync_to_async(Event.objects.count)() == 100
     assert recorder.pending == 0
+
+
+class CountingLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no annotations
+    """Somebody's own, which is told of everything."""
+
+    sent = 0
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        self.sent += 1
+
+
+def test_nothing_is_begun_on_a_loop_that_is_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tasks are cancelled once before it closes: one that began then would be left pending, with a warning."""
+    layer = CountingLayer()
+    monkeypatch.setitem(channel_layers.backends, "default", layer)
+    batch = Batch("t", "e", "running", 1, (EncodedEvent(1, "plan_created", "success", "{}"),))
+
+    async def watch() -> None:
+        watcher = Watcher("t", None)
+        watcher.subscription = await hubs.current_hub().subscribe(watcher.request, PLAIN, watcher)
+
+    async def publish() -> None:
+        """As the writer does, also while a loop that ends waits for its executor."""
+        await asyncio.to_thread(publisher.Publisher().publish, [batch])
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        runner.run(watch())
+        runner.run(publish())
+        assert layer.sent == 1
+        runners._cancel_all_tasks(loop)  # type: ignore[attr-defined]  # what a runner does before it closes its loop
+        loop.run_until_complete(publish())
+        assert layer.sent == 1
+        hubs.running.pop(loop).forget()

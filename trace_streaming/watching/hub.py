@@ -52,10 +52,11 @@ class Hub:
         """When the database last said where the watched logs end."""
         metrics.reporter.start()
         self._listener = Listener(self._spawn, self._deliver, self._rejoin)
-        self._spawn(self._look())
-        self._spawn(self._beat())
         self._inbox = publisher.Inbox(loop, self._hand_out, self._hand_out_delta)
         publisher.attach(self._inbox)
+        # It ends with the hub, or with the loop, whose tasks are all cancelled before it closes.
+        self._spawn(self._look()).add_done_callback(lambda _: self._inbox.close())
+        self._spawn(self._beat())
 
     async def subscribe(self, request: WatchRequest, profile: Profile, client: Client) -> Subscription:
         """Give a watcher its place; :exc:`StorageUnavailableError` when the database does not answer."""

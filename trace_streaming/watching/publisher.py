@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import Any, Final
@@ -51,6 +52,8 @@ class Inbox:
         self._bytes = 0
         self._lock = Lock()
         self._is_waking = False
+        self._is_closed = False
+        self._sending: set[asyncio.Task[None]] = set()
 
     def put(self, batches: Sequence[Batch]) -> None:
         """Hand over, and return at once."""
@@ -71,12 +74,25 @@ class Inbox:
         with suppress(RuntimeError):  # the loop has just closed
             self._loop.call_soon_threadsafe(self._deliver_delta, delta)
 
-    def run(self, sending: Coroutine[Any, Any, None]) -> None:
+    def run(self, sending: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run on the hub's loop, and do not wait for it."""
-        try:
-            asyncio.run_coroutine_threadsafe(sending, self._loop)
-        except RuntimeError:  # the loop has just closed
-            sending.close()
+        with suppress(RuntimeError):  # the loop has just closed
+            self._loop.call_soon_threadsafe(self._start, sending)
+
+    def close(self) -> None:
+        """The hub has ended, or its loop is ending: what began now would not be finished."""
+        self._is_closed = True
+
+    def _start(self, sending: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if not self._is_closed:
+            task = self._loop.create_task(sending())
+            self._sending.add(task)
+            task.add_done_callback(self._have_sent)
+
+    def _have_sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("Publishing fails (%s); watchers read from the database", type(error).__name__)
 
     def _empty(self) -> None:
         with self._lock:
@@ -147,7 +163,7 @@ class Publisher:
                     inbox.tell(delta)
             elif is_in_memory(layer):
                 if _inboxes:
-                    _inboxes[-1].run(_send_delta(layer, delta))
+                    _inboxes[-1].run(partial(_send_delta, layer, delta))
             else:
                 self._run(_send_delta(layer, delta))
         except Exception as error:
@@ -183,7 +199,7 @@ def _tell_this_process(layer: BaseChannelLayer, batches: Sequence[Batch]) -> Non
         batches = [batch for batch in batches if set(layer.groups.get(group_name(batch.trace_id), ())) - hubs]
     if batches and inboxes:
         # The layer's queues belong to a loop: a put from another would be seen only when that next wakes.
-        inboxes[-1].run(_send(layer, batches))
+        inboxes[-1].run(partial(_send, layer, batches))
 
 
 async def _send_delta(layer: BaseChannelLayer, delta: TextDelta) -> None:
