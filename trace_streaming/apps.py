@@ -22,6 +22,7 @@ class TraceStreamingConfig(AppConfig):
         from .emitting import surroundings
         from .notifying import telling
         from .servers import patches
+        from .servers.shutting_down import shutdown
         from .stopping import listening
         from .storage import retention
         from .watching import deltas
@@ -39,7 +40,8 @@ class TraceStreamingConfig(AppConfig):
             retention.forget_what_was_asked, self.get_model("Trace"), dispatch_uid="trace_streaming.approvals"
         )
         pre_delete.connect(retention.forget_user, settings.AUTH_USER_MODEL, dispatch_uid="trace_streaming.users")
-        patches.install(_close_connections, _end_process)
+        shutdown.close_connections, shutdown.end_process = _close_connections, _end_process
+        patches.install()
         if apps.is_installed("drf_spectacular"):
             from .api import openapi  # noqa: F401  it registers itself
 

@@ -14,7 +14,8 @@ from rest_framework.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.access.handshakes import basic, cookie, handshake, lock_out, log_in
-from trace_streaming.access.authentication import TICKET_KEY, Handshake, hide_ticket, without_cookies
+from trace_streaming.access.authentication import Handshake, without_cookies
+from trace_streaming.access.hidden_tickets import TICKET_KEY, hide_ticket
 from trace_streaming.exceptions import ProtocolError
 
 pytestmark = pytest.mark.django_db

@@ -29,6 +29,10 @@ KINDS = ["daphne", "uvicorn"]
 OTHER_KINDS = ["gunicorn", "hypercorn", "granian"]
 """gunicorn with uvicorn as its worker; those behind it have no wire."""
 ROOT = Path(__file__).resolve().parents[2]
+UVICORN_ENTRANCES = [
+    *("--ws", "trace_streaming.servers.uvicorn:WebSocketProtocol"),
+    *("--http", "trace_streaming.servers.uvicorn:HttpProtocol"),
+]
 
 
 @cache
@@ -79,6 +83,8 @@ class Server:
             "gunicorn": ["-m", "gunicorn", "--worker-class", "uvicorn_worker.UvicornWorker", "--bind", here],
             "hypercorn": ["-m", "hypercorn", "--bind", here],
             "granian": ["-m", "granian", "--interface", "asgi", "--port", port],
+            "daphne by its entrance": ["-m", "trace_streaming.servers.daphne", "-b", "127.0.0.1", "-p", port],
+            "uvicorn by its entrance": ["-m", "uvicorn", *UVICORN_ENTRANCES, "--port", port],
         }[self.kind]
         return [*command, *self.options.get(self.kind, ()), self.application]
 

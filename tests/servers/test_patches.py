@@ -14,7 +14,7 @@ from pytest_django import Settings
 from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from trace_streaming.servers import patches, wires
+from trace_streaming.servers import changes, lines, patches
 
 
 @pytest.mark.parametrize(
@@ -30,19 +30,11 @@ from trace_streaming.servers import patches, wires
 )
 def test_a_server_is_changed_once(server: type, name: str) -> None:
     """However often the app is set up; a method that is gone would be an error at start, not a silent loss."""
-    patches.install(close, stop)
+    patches.install()
     changed = getattr(server, name)
     assert hasattr(changed, "__wrapped__")
-    patches.install(close, stop)
+    patches.install()
     assert getattr(server, name) is changed
-
-
-async def close() -> None:
-    """Nothing is open."""
-
-
-def stop() -> None:
-    """Nothing is to be stored."""
 
 
 class Old:
@@ -68,10 +60,10 @@ def test_a_server_is_left_as_it_is_where_the_project_wants_that(old: type[Old], 
     """By a setting."""
     before = old.create_application
     settings.TRACE_STREAMING_PATCH_SERVERS = False
-    patches.install(close, stop)
+    patches.install()
     assert old.create_application is before
     settings.TRACE_STREAMING_PATCH_SERVERS = True
-    patches.install(close, stop)
+    patches.install()
     assert old.create_application is not before
 
 
@@ -79,27 +71,27 @@ def test_a_server_that_lacks_something_is_left_as_it_is(old: type[Old], caplog: 
     """All of it, with one warning: half of the changes would be worse than none."""
     before = old.create_application
     del old.kill_all_applications
-    patches.install(close, stop)
+    patches.install()
     assert old.create_application is before
     (warning,) = caplog.messages
     assert "daphne is served by itself" in warning
     assert "kill_all_applications" in warning
 
 
-@pytest.mark.parametrize("line", [wires.DaphneLine, wires.UvicornLine])
+@pytest.mark.parametrize("line", [lines.DaphneLine, lines.UvicornLine])
 def test_a_socket_that_lacks_something_is_served_through_asgi(
-    line: type[wires.DaphneLine | wires.UvicornLine], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    line: type[lines.DaphneLine | lines.UvicornLine], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one warning for all of them."""
-    monkeypatch.setattr(patches, "_warned", set())
+    monkeypatch.setattr(lines, "_warned", set())
     whole = SimpleNamespace(**dict.fromkeys(line.NEEDS))
     scope: dict[str, Any] = {}
-    patches._lead_to(whole, scope, line)
-    assert isinstance(scope.pop(wires.SCOPE_KEY), line)
+    lines.lead_to(whole, scope, line)
+    assert isinstance(scope.pop(lines.SCOPE_KEY), line)
     for name in line.NEEDS:
         lacking = SimpleNamespace(**vars(whole))
         delattr(lacking, name)
-        patches._lead_to(lacking, scope, line)
+        lines.lead_to(lacking, scope, line)
     assert scope == {}
     assert len(caplog.messages) == 1
 
@@ -109,20 +101,20 @@ async def test_uvicorns_other_protocols_do_not_log_tickets_either() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are deprecated
         from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
-    patches.install(close, stop)
+    patches.install()
     assert hasattr(WebSocketProtocol.run_asgi, "__wrapped__")
     seen: list[bytes] = []
 
     async def run_asgi(protocol: Any) -> None:
         seen.append(protocol.scope["query_string"])
 
-    await patches._without_ticket(run_asgi)(SimpleNamespace(scope={"query_string": b"since=0&ticket=abc"}))
+    await changes.without_ticket(run_asgi)(SimpleNamespace(scope={"query_string": b"since=0&ticket=abc"}))
     assert seen == [b"since=0"]
 
 
 def test_daphne_waits_for_the_answer_to_its_close() -> None:
     """After a second, as autobahn does by itself, a busy browser would lose the code that it was closed with."""
-    patches.install(close, stop)
+    patches.install()
     factory: Any = daphne.server.WebSocketFactory(SimpleNamespace(), server="")
     factory.setProtocolOptions(autoPingTimeout=30, allowNullOrigin=True, openHandshakeTimeout=5)  # as daphne, behind it
-    assert factory.closeHandshakeTimeout == patches.CLOSE_SECONDS
+    assert factory.closeHandshakeTimeout == changes.CLOSE_SECONDS

@@ -10,7 +10,8 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from trace_streaming.servers.gates import DaphneGate, UvicornGate
-from trace_streaming.servers.wires import MAX_FRAME_BYTES, DaphneWire, UvicornLine, UvicornWire
+from trace_streaming.servers.lines import UvicornLine
+from trace_streaming.servers.wires import MAX_FRAME_BYTES, DaphneWire, UvicornWire
 from trace_streaming.wire.frames import Packet
 
 

@@ -14,7 +14,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from trace_streaming.routing import websocket_urlpatterns
-from trace_streaming.servers.wires import SCOPE_KEY
+from trace_streaming.servers.lines import SCOPE_KEY
 from trace_streaming.wire.frames import Packet
 
 application = URLRouter(websocket_urlpatterns)

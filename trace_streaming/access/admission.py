@@ -28,16 +28,15 @@ from trace_streaming.telemetry.logs import describe
 from trace_streaming.wire.protocol import FAILED, CloseCode, Ending
 
 from .authentication import (
-    TICKET_KEY,
     Credentials,
     Found,
     Handshake,
     LoneSession,
     as_http_request,
-    hide_ticket,
     sessions_decide,
     without_cookies,
 )
+from .hidden_tickets import TICKET_KEY, hide_ticket
 from .sessions import SessionUsers
 from .tickets import redeem
 

@@ -31,9 +31,6 @@ from trace_streaming.wire.protocol import CloseCode
 
 from .sessions import read_session
 
-TICKET_KEY: Final = "trace_streaming.ticket"
-"""Where a socket's scope has the ticket of its URL, which is no longer in the URL."""
-_TICKET: Final = re.compile(rb"(?:^|&)ticket=([^&]*)")
 _OF_COOKIES: Final = frozenset({"cookies", "session", "user"})
 """What the middlewares of Channels add to a scope."""
 _SESSION_KEY: Final = re.compile(r"[a-z0-9]{8,40}")
@@ -219,11 +216,3 @@ def _reloaded(found: Any) -> Any:
     if user is None or not is_same_user(user, session_auth_hash(found)):
         raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "These credentials are not valid any more")
     return user
-
-
-def hide_ticket(scope: dict[str, Any]) -> None:
-    """Take a ticket out of a scope's URL, before a server logs it."""
-    query = scope.get("query_string", b"")
-    if match := _TICKET.search(query):
-        scope[TICKET_KEY] = match[1].decode("ascii", "replace")
-        scope["query_string"] = _TICKET.sub(b"", query).removeprefix(b"&")

@@ -11,7 +11,8 @@ from trace_streaming.permissions import watching_needs_no_trace
 from trace_streaming.storage.store import with_fresh_connection
 
 from .admission import Admitted, admit, admit_together, can_be_asked_together, ticket_of
-from .authentication import Handshake, hide_ticket
+from .authentication import Handshake
+from .hidden_tickets import hide_ticket
 from .sessions import backends_are_djangos
 
 MOST: Final = 100

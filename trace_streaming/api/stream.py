@@ -17,8 +17,8 @@ from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import END_STATES
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Trace
+from trace_streaming.servers.lines import SCOPE_KEY
 from trace_streaming.servers.presence import presence
-from trace_streaming.servers.wires import SCOPE_KEY
 from trace_streaming.wire.protocol import WatchRequest, parse_since
 from trace_streaming.wire.server_sent_events import EVENT_STREAM, EVENT_STREAM_WITH_DELTAS, EventStreamProfile
 

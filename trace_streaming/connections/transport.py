@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from trace_streaming.servers.wires import SCOPE_KEY, Line, Wire
+from trace_streaming.servers.lines import SCOPE_KEY, Line
+from trace_streaming.servers.wires import Wire
 from trace_streaming.wire.frames import Packet
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from .wires import SCOPE_KEY
+from .lines import SCOPE_KEY
 
 
 class Gate(Protocol):

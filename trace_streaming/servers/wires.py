@@ -8,13 +8,11 @@ known, frames go through ASGI.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 
 from trace_streaming.conf import conf
 from trace_streaming.wire.frames import Packet
 
-SCOPE_KEY: Final = "trace_streaming.wire"
-"""Where a socket's scope has its line; see ``patches``."""
 MAX_FRAME_BYTES: Final = 1024 * 1024
 """Of what a client says; daphne's own limit. uvicorn's is 16 MiB, for each of its sockets."""
 
@@ -44,63 +42,8 @@ class Wire(Protocol):
         """End the connection without a word, where the client takes none."""
 
 
-class Line(Protocol):
-    """What leads from a scope to its socket, before that is open."""
-
-    def wire(self) -> Wire:
-        """Of the socket, which is open now."""
-
-    def stop_reading(self) -> None:
-        """Leave what the client says where it is, while nobody can take it."""
-
-    def read_on(self) -> None:
-        """Take it again."""
-
-
-class UvicornLine:
-    """The protocol itself reads no more than a message that nobody has taken yet."""
-
-    NEEDS: ClassVar = ("transport", "conn", "writable", "close_sent", "disconnected")
-    """Of the protocol."""
-
-    def __init__(self, protocol: Any) -> None:
-        self._protocol = protocol
-
-    def wire(self) -> Wire:
-        """Past ASGI."""
-        return UvicornWire(self._protocol)
-
-    def stop_reading(self) -> None:
-        """The protocol does, behind a message that is no longer than after the handshake."""
-        _limit_messages(self._protocol)
-
-    def read_on(self) -> None:
-        """As it does."""
-
-
-class DaphneLine:
-    """autobahn would put together whatever a client says before it is answered."""
-
-    NEEDS: ClassVar = ("transport", "state", "STATE_OPEN", "_perMessageCompress")
-    """Of the protocol."""
-
-    def __init__(self, protocol: Any) -> None:
-        self._protocol = protocol
-
-    def wire(self) -> Wire:
-        """Past ASGI."""
-        return DaphneWire(self._protocol)
-
-    def stop_reading(self) -> None:
-        """Of a client that has gone, too, it is known only later."""
-        self._protocol.transport.pauseProducing()
-
-    def read_on(self) -> None:
-        """From where it was left."""
-        self._protocol.transport.resumeProducing()
-
-
-def _limit_messages(protocol: Any) -> None:
+def limit_messages(protocol: Any) -> None:
+    """Of uvicorn, to what daphne takes."""
     protocol.conn.max_message_size = min(protocol.conn.max_message_size or MAX_FRAME_BYTES, MAX_FRAME_BYTES)
 
 
@@ -112,7 +55,7 @@ class UvicornWire:
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._write = protocol.transport.write
-        _limit_messages(protocol)
+        limit_messages(protocol)
         deflate = next((e for e in protocol.conn.extensions if e.name == "permessage-deflate"), None)
         self._window_bits = deflate.local_max_window_bits if deflate and conf.COMPRESSION else None
         if deflate and not deflate.local_no_context_takeover:

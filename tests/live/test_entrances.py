@@ -1,0 +1,82 @@
+"""daphne and uvicorn by the ways in that they have themselves, their classes as they are: nothing is lacking."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.documentation.pages import blocks
+from tests.live.servers import KINDS, ROOT, Server, no_connections, started
+from tests.live.test_compression import test_clients_that_can_read_it_get_less_and_all_get_the_same
+from tests.live.test_delivery import test_a_recorded_run_arrives_once_in_order_and_unchanged
+from tests.live.test_event_stream import (
+    test_a_reader_that_takes_nothing_is_given_up,
+    test_a_server_that_ends_does_not_wait_for_a_reader_that_stops,
+)
+from tests.live.test_going_away import test_clients_are_told_to_come_back, test_what_was_emitted_in_it_is_stored
+from tests.live.test_slow_readers import test_readers_that_stop_reading_cost_bounded_memory
+
+pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=20), pytest.mark.usefixtures("unpatched")]
+
+__all__ = [
+    "test_a_reader_that_takes_nothing_is_given_up",
+    "test_a_recorded_run_arrives_once_in_order_and_unchanged",
+    "test_a_server_that_ends_does_not_wait_for_a_reader_that_stops",
+    "test_clients_are_told_to_come_back",
+    "test_clients_that_can_read_it_get_less_and_all_get_the_same",
+    "test_readers_that_stop_reading_cost_bounded_memory",
+    "test_what_was_emitted_in_it_is_stored",
+]
+
+
+@pytest.fixture
+def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes as they are."""
+    monkeypatch.setenv("UNPATCHED", "1")
+
+
+@pytest.fixture(params=KINDS)
+def own_server(request: pytest.FixtureRequest, unpatched: None, tmp_path: Path) -> Iterator[Server]:
+    """By its own way in."""
+    yield from started(f"{request.param} by its entrance", tmp_path)
+
+
+@pytest.fixture
+async def server(own_server: Server) -> AsyncIterator[Server]:
+    """As of the tests of delivery."""
+    yield own_server
+    await no_connections(own_server)
+
+
+@pytest.fixture(params=KINDS)
+def impatient_server(
+    request: pytest.FixtureRequest, unpatched: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """One that gives a client up after a fifth of a second."""
+    monkeypatch.setenv("STALL_SECONDS", "0.2")
+    yield from started(f"{request.param} by its entrance", tmp_path)
+
+
+@pytest.fixture(params=KINDS)
+def compressing_server(
+    request: pytest.FixtureRequest, unpatched: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """One that compresses."""
+    monkeypatch.setenv("COMPRESSION", "1")
+    yield from started(f"{request.param} by its entrance", tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_documentation_names_them(kind: str) -> None:
+    """As they are tried here."""
+    page = ROOT / "docs" / "deployment.md"
+    (told,) = [block for block in blocks(page) if "trace_streaming.servers" in block.code]
+    (line,) = [line for line in told.code.splitlines() if kind in line]
+    _, python, *words, application = shlex.split(line)
+    assert (python, application) == ("python", "mysite.asgi:application")
+    server = Server.__new__(Server)
+    server.kind, server.port = f"{kind} by its entrance", 0
+    assert set(words) <= set(server.command())
