@@ -1,5 +1,6 @@
 """HTTP to Django, WebSockets to the traces."""
 
+import gc
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -12,3 +13,8 @@ from trace_streaming.routing import lifespan, websocket_urlpatterns  # noqa: E40
 
 sockets = URLRouter(websocket_urlpatterns)
 application = ProtocolTypeRouter({"http": http, "websocket": sockets, "lifespan": lifespan})
+
+# Python would walk through all that is loaded, and through each event under way, again and again, to look for garbage.
+gc.collect()
+gc.freeze()
+gc.set_threshold(2_000, 10, 100)

@@ -13,7 +13,7 @@ import sys
 from typing import Final, cast
 from urllib.parse import urlsplit
 
-from bench.peers import Order, event_text
+from bench.peers import Order, collect_seldom, event_text
 
 TOGETHER: Final = int(os.environ.get("TOGETHER", "1"))
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -76,4 +76,5 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     asyncio.run(main(int(sys.argv[1])))

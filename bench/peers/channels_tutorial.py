@@ -30,7 +30,7 @@ from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-from bench.peers import Order, answer, event_text  # noqa: E402
+from bench.peers import Order, answer, collect_seldom, event_text  # noqa: E402
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -59,3 +59,4 @@ async def emit(scope: Any, receive: Any, send: Any) -> None:
 
 
 application = ProtocolTypeRouter({"http": emit, "websocket": URLRouter([re_path(r"", ChatConsumer.as_asgi())])})
+collect_seldom()

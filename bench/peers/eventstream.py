@@ -25,7 +25,7 @@ from asgiref.sync import sync_to_async  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.urls import include, path  # noqa: E402
 
-from bench.peers import Order, answer, event_text  # noqa: E402
+from bench.peers import Order, answer, collect_seldom, event_text  # noqa: E402
 
 urlpatterns = [path("ws/traces/<trace>", include(django_eventstream.urls), {"format-channels": ["{trace}"]})]
 site = get_asgi_application()
@@ -43,3 +43,6 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await answer(send)
     else:
         await site(scope, receive, send)
+
+
+collect_seldom()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 
-from bench.peers import Order, event_text
+from bench.peers import Order, collect_seldom, event_text
 
 app = FastAPI()
 
@@ -49,3 +49,6 @@ async def endpoint(websocket: WebSocket) -> None:
             await websocket.receive_text()
     except WebSocketDisconnect:
         manager.disconnect(websocket)
+
+
+collect_seldom()

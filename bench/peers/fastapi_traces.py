@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 
-from bench.peers import Order, event_text
+from bench.peers import Order, collect_seldom, event_text
 
 app = FastAPI()
 
@@ -52,3 +52,6 @@ async def endpoint(websocket: WebSocket, trace: str) -> None:
             await websocket.receive_text()
     except WebSocketDisconnect:
         manager.disconnect(trace, websocket)
+
+
+collect_seldom()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.http11 import Request, Response
 
-from bench.peers import Order, event_text
+from bench.peers import Order, collect_seldom, event_text
 
 CLIENTS: set[ServerConnection] = set()
 
@@ -43,4 +43,5 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     asyncio.run(main(int(sys.argv[1])))
