@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals import waiting
-from trace_streaming.approvals.decisions import decide
+from trace_streaming.approvals.decisions import decide, with_timeouts
 from trace_streaming.exceptions import (
     ApprovalConflictError,
     ApprovalNotFoundError,
@@ -61,7 +61,7 @@ async def test_a_loop_finds_it_too() -> None:
 
 def test_who_waits_for_what_is_not_stored_yet_waits(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked for before the writer has come to it, and is not unknown for that."""
-    is_looked_for, append, look = Event(), store.append, waiting.with_timeouts
+    is_looked_for, append, look = Event(), store.append, with_timeouts
 
     def append_behind_a_look(*args: Any) -> Any:
         assert is_looked_for.wait(60)
