@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 
-EXTRAS = ("api", "otlp", "redis", "postgres", "metrics", "remote", "uvicorn")
+EXTRAS = ("api", "otlp", "redis", "postgres", "metrics", "prices", "remote", "uvicorn")
 """What a project may install; the tools of the tests are always the newest."""
 SUPPORTED = [("3.11", "5.2"), ("3.12", "5.2"), ("3.12", "6.1"), ("3.13", "5.2"), ("3.13", "6.1")]
 ELSEWHERE = ("tests/live", "tests/browser", "tests/client", "tests/security/test_flood.py")
