@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -79,6 +80,30 @@ def test_who_waits_for_what_is_not_stored_yet_waits(alice: User, monkeypatch: py
     assert emitter.flush(60)
     decide(Approval.objects.get(), "approved", user=alice, channel="api")
     assert pending.result().is_approved
+
+
+def test_who_waits_for_what_is_not_stored_keeps_no_other_waiting(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing can be stored: a decision of another process is heard, and an id is not called unknown."""
+    emitter, is_mended, append = TraceEmitter("t"), Event(), store.append
+    pending = emitter.submit_approval("send_mail")
+    assert emitter.flush(60)
+
+    def append_once_it_is_mended(*args: Any) -> Any:
+        assert is_mended.wait(60)
+        return append(*args)
+
+    monkeypatch.setattr(store, "append", append_once_it_is_mended)
+    monkeypatch.setattr(waiting, "LOST_AFTER_SECONDS", 60)
+    emitter.emit("plan_created")
+    unknown = emitter.pending_approval("never-asked")
+    Approval.objects.update(decision="rejected")
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            assert pool.submit(pending.result).result(30).decision == "rejected"
+        finally:
+            is_mended.set()
+    with pytest.raises(ApprovalNotFoundError):
+        unknown.result()
 
 
 def test_where_nobody_decides_in_time_it_is_a_no() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
+import signal
+import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from tests.live.test_event_stream import (
 )
 from tests.live.test_going_away import test_clients_are_told_to_come_back, test_what_was_emitted_in_it_is_stored
 from tests.live.test_slow_readers import test_readers_that_stop_reading_cost_bounded_memory
+from tests.live.watching import watch
 
 pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=20), pytest.mark.usefixtures("unpatched")]
 
@@ -30,6 +35,12 @@ __all__ = [
     "test_readers_that_stop_reading_cost_bounded_memory",
     "test_what_was_emitted_in_it_is_stored",
 ]
+
+
+HANDSHAKE = (
+    b"GET /ws/traces/t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -67,6 +78,25 @@ def compressing_server(
     """One that compresses."""
     monkeypatch.setenv("COMPRESSION", "1")
     yield from started(f"{request.param} by its entrance", tmp_path)
+
+
+async def test_a_connection_that_begins_to_watch_while_the_server_ends_does_not_keep_it(own_server: Server) -> None:
+    """While a client that reads nothing is given its second: nobody would tell the new one, and uvicorn would wait."""
+    async with AsyncExitStack() as stack:
+        stalled = await watch(stack, own_server.url("stalled"), max_queue=1)
+        await own_server.emit_large("stalled", 400, 100_000)
+        reader, writer = await asyncio.open_connection("127.0.0.1", own_server.port)
+        writer.write(b"GET /ws/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"}")
+        own_server.process.send_signal(signal.SIGTERM)
+        with suppress(OSError):
+            while True:  # until it listens no more
+                socket.create_connection(("127.0.0.1", own_server.port)).close()
+        writer.write(HANDSHAKE)
+        await asyncio.to_thread(own_server.process.wait, 30)
+        writer.close()
+        stalled.transport.abort()
+    own_server.start()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -657,4 +657,7 @@ def test_nothing_is_begun_on_a_loop_that_is_ending(monkeypatch: pytest.MonkeyPat
         runners._cancel_all_tasks(loop)  # type: ignore[attr-defined]  # what a runner does before it closes its loop
         loop.run_until_complete(publish())
         assert layer.sent == 1
+        for thread in [each for each in threading.enumerate() if each.name.startswith("trace-reader")]:
+            thread.join(60)
+            assert not thread.is_alive()  # who ends the process would wait for it
         hubs.running.pop(loop).forget()

@@ -237,3 +237,22 @@ def test_news_for_a_loop_that_has_gone_disturb_nobody(caplog: pytest.LogCaptureF
     finally:
         publisher.detach(inbox)
     assert not caplog.records
+
+
+async def test_a_layer_in_memory_that_fails_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Until it works again."""
+    inbox = Inbox(asyncio.get_running_loop(), lambda batch: None, lambda delta: None)
+
+    async def fails() -> None:
+        raise OSError
+
+    async def works() -> None:
+        """Nothing is to be sent."""
+
+    for sending in (*[fails] * 3, works, *[fails] * 3):
+        inbox.run(sending)
+        while not inbox._sending:
+            await asyncio.sleep(0)
+        while inbox._sending:
+            await asyncio.sleep(0)
+    assert caplog.messages == ["Publishing fails (OSError); watchers read from the database"] * 2

@@ -19,7 +19,7 @@ from trace_streaming.watching.subscription import STALLED, Subscription
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import Packet
 from trace_streaming.wire.profiles import PLAIN, V1, WINDOW_BYTES, Profile
-from trace_streaming.wire.protocol import Ending, EventFilter, WatchRequest
+from trace_streaming.wire.protocol import EVERYTHING, Ending, EventFilter, WatchRequest
 
 
 class MemoryLog:
@@ -482,3 +482,22 @@ async def test_news_that_overlap_are_told_once(has_wire: bool) -> None:
         watcher.tell(replace(second, events=first.events[1:] + second.events))
         await settled()
     assert watcher.sequences == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_filter_that_changes_while_a_page_is_read_holds_for_that_page() -> None:
+    """What the new one wants is not passed over; the page is read again."""
+    log = MemoryLog()
+    log.append(5)
+    log.head = 5
+    log.may_read.clear()
+    watcher = Watcher(log, V1)
+    watcher.subscription.filter = EventFilter(frozenset({"route_decision"}), None)
+    watcher.pump()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert log.reads == 1
+    watcher.subscription.filter = EVERYTHING
+    log.may_read.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert watcher.sequences == [1, 2, 3, 4, 5]

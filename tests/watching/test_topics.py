@@ -13,8 +13,8 @@ from trace_streaming.watching.contracts import Page, Reader
 from trace_streaming.watching.reader import Place
 from trace_streaming.watching.topics import RING_BYTES, RING_EVENTS, Topic
 from trace_streaming.wire.batches import Batch
-from trace_streaming.wire.profiles import PLAIN
-from trace_streaming.wire.protocol import EVERYTHING
+from trace_streaming.wire.profiles import PLAIN, V1
+from trace_streaming.wire.protocol import EVERYTHING, EventFilter
 
 ANYBODY = Reader(PLAIN, EVERYTHING, lambda packet: None)
 
@@ -149,3 +149,38 @@ def test_the_ring_is_bounded(topic: Topic) -> None:
     assert len(topic._ring) == RING_EVENTS
     topic.deliver(batch(topic.head + 1, topic.head + 50, size=RING_BYTES // 10))
     assert topic._ring_bytes == sum(len(event.text) for event in topic._ring) <= RING_BYTES
+
+
+async def test_readers_of_any_filter_share_what_is_read() -> None:
+    """They choose their filters themselves: one read for each would keep all others waiting."""
+    reads: list[int] = []
+    may_read = asyncio.Event()
+
+    async def read_page(place: Place, reader: Reader) -> Page:
+        reads.append(place.after)
+        await may_read.wait()
+        return reader.page("t", place.after, place.head, batch(place.after + 1, place.head).events)
+
+    topic = Topic("t", read_page)
+    topic.look(Head(1, "e1", 10, "running"))
+    filters = [EventFilter(frozenset({name}), None) for name in ("plan_created", "other", "another")]
+    reading = [
+        asyncio.create_task(topic.read(4, Reader(profile, wanted, lambda packet: None)))
+        for profile in (PLAIN, V1)
+        for wanted in filters
+    ]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    may_read.set()
+    pages = await asyncio.gather(*reading)
+    assert reads == [4]
+    assert [page.packet.events for page in pages] == [6, 0, 0, 6, 0, 0]
+    assert {page.last for page in pages} == {10}
+
+
+async def test_kinds_of_readers_that_take_turns_share_what_is_made_of_the_ring(topic: Topic) -> None:
+    """Each its own."""
+    topic.deliver(batch(4, 6))
+    plain, v1 = Reader(PLAIN, EVERYTHING, lambda packet: None), Reader(V1, EVERYTHING, lambda packet: None)
+    first = [await topic.read(4, plain), await topic.read(4, v1)]
+    assert all([await topic.read(4, plain) is first[0] and await topic.read(4, v1) is first[1] for _ in range(3)])

@@ -37,6 +37,8 @@ LOST_AFTER_SECONDS: Final = 5.0
 class _Waiting:
     asked: ApprovalRequest | AskedBefore
     decision: Future[Decision] = field(default_factory=Future)
+    barrier: Future[None] | None = None
+    """Done when all is stored that this process had recorded when it began to wait."""
 
 
 class Desk:
@@ -56,6 +58,9 @@ class Desk:
     def wait(self, asked: ApprovalRequest | AskedBefore) -> Future[Decision]:
         """Wait for its decision."""
         waiting = _Waiting(asked)
+        if isinstance(asked, AskedBefore):  # what this process has just asked may not be in the database yet
+            waiting.barrier = recorder.barrier()
+            waiting.barrier.add_done_callback(lambda _: self.wake.set())
         with self._lock:
             self._waiting.append(waiting)
             if self._thread is None:
@@ -85,9 +90,10 @@ class Desk:
 
     def _look(self) -> None:
         looked_for = list(self._waiting)  # who asks while the database is read is looked for the next time
-        rows, are_all = _rows([each.asked for each in looked_for])
-        for waiting in looked_for:
-            answer = _answer_of(waiting.asked, rows, are_all=are_all)
+        are_stored = [each.barrier is None or each.barrier.done() for each in looked_for]  # before they are looked for
+        rows = _rows([each.asked for each in looked_for])
+        for waiting, is_stored in zip(looked_for, are_stored, strict=True):
+            answer = _answer_of(waiting.asked, rows, is_stored=is_stored)
             if answer is not None:
                 _answer(waiting.decision, answer)
 
@@ -98,26 +104,23 @@ class Desk:
                 _answer(waiting.decision, answer)
 
 
-def _rows(asked: Sequence[ApprovalRequest | AskedBefore]) -> tuple[dict[str, Approval], bool]:
-    """Those that there are, by id; and whether what is not among them is not there: it may yet be stored."""
-    ids = {each.approval_id for each in asked}
-    rows = {row.approval_id: row for row in with_timeouts(ids)}
-    if all(each.approval_id in rows for each in asked if isinstance(each, AskedBefore)):
-        return rows, True
-    # What this process has just asked may not be in the database yet.
-    is_stored = recorder.flush(LOST_AFTER_SECONDS)
-    return {row.approval_id: row for row in with_timeouts(ids)}, is_stored
+def _rows(asked: Sequence[ApprovalRequest | AskedBefore]) -> dict[str, Approval]:
+    """Those that there are, by id."""
+    return {row.approval_id: row for row in with_timeouts({each.approval_id for each in asked})}
 
 
 def _answer_of(
-    asked: ApprovalRequest | AskedBefore, rows: Mapping[str, Approval], *, are_all: bool
+    asked: ApprovalRequest | AskedBefore, rows: Mapping[str, Approval], *, is_stored: bool
 ) -> Decision | Exception | None:
-    """What to say of an approval; None where it is undecided, or may yet be stored."""
+    """What to say of an approval; None where it is undecided, or may yet be stored.
+
+    :param is_stored: whether what this process has asked before was stored before it was looked for
+    """
     if (row := rows.get(asked.approval_id)) is not None:
         return _answer_in(row, asked)
     if isinstance(asked, ApprovalRequest):
         return _lost(asked)
-    return ApprovalNotFoundError("There is no such approval") if are_all else None
+    return ApprovalNotFoundError("There is no such approval") if is_stored else None
 
 
 def _lost(asked: ApprovalRequest) -> Decision | None:
@@ -209,9 +212,12 @@ def _withdrawn(request: Withdrawal) -> bool | Exception:
 
 
 def _found(asked: AskedBefore) -> Decision | Exception | None:
-    """What there is in the database."""
-    rows, are_all = _rows([asked])
-    return _answer_of(asked, rows, are_all=are_all)
+    """What there is in the database; what this process has just asked may not be in it yet."""
+    rows, is_stored = _rows([asked]), True
+    if not rows:
+        is_stored = recorder.flush(LOST_AFTER_SECONDS)
+        rows = _rows([asked])
+    return _answer_of(asked, rows, is_stored=is_stored)
 
 
 def look_now(sender: object, **kwargs: Any) -> None:

@@ -11,6 +11,8 @@ from trace_streaming.wire.protocol import GOING_AWAY, Ending
 
 CLOSE_SECONDS: Final = 1.0
 """How long a client that takes nothing is asked to take its close."""
+CUT_OFF_SECONDS: Final = 1.0
+"""How long it takes at most to cut it off."""
 
 
 class OpenSocket(Protocol):
@@ -30,10 +32,14 @@ metrics.sources["open_connections_v1"] = lambda: sum(each.watches_in(V1) for eac
 
 
 async def close_all() -> None:
-    """The server is ending: tell all clients of the running loop to connect again, and give them a second to go."""
+    """The server is ending: tell all clients of the running loop to connect again, and give them a second to go.
+
+    Those that take nothing are cut off behind that, which has to come before the server says itself that it ends: a
+    connection that is closed while much waits to be sent would be waited for.
+    """
     loop = asyncio.get_running_loop()
     here = {task: socket for task, socket in open_sockets.items() if task is not None and task.get_loop() is loop}
     for socket in here.values():
         socket.end(GOING_AWAY)
     if here:
-        await asyncio.wait(here, timeout=CLOSE_SECONDS)
+        await asyncio.wait(here, timeout=CLOSE_SECONDS + CUT_OFF_SECONDS)

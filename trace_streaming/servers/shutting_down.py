@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 
 async def _nothing_is_open() -> None:
@@ -24,14 +23,15 @@ class Shutdown:
         """Tells the clients of the running loop to come back; awaited before its server ends."""
         self.end_process: Callable[[], None] = _nothing_was_emitted
         """Stores what was emitted; called behind that, in a thread, where the process ends without ``atexit``."""
-        self._closing: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Future[None]] = WeakKeyDictionary()
+        self._closing: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
 
-    def after_closing(self, then: Callable[[], None]) -> None:
-        """Call when the clients of the running loop are told; they are told once, however many ask."""
+    def begin(self) -> asyncio.Future[None]:
+        """Have the clients of the running loop told; once, however many of its connections ask. Done when they are."""
         loop = asyncio.get_running_loop()
-        if (closing := self._closing.get(loop)) is None:
-            closing = self._closing[loop] = asyncio.ensure_future(self.close_connections())
-        closing.add_done_callback(lambda _: then())
+        if loop not in self._closing:
+            self._closing[loop] = asyncio.ensure_future(self.close_connections())
+            self._closing[loop].add_done_callback(lambda _: self._closing.pop(loop, None))
+        return self._closing[loop]
 
 
 shutdown: Final = Shutdown()

@@ -32,7 +32,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """The server ends: the client is told to come back, or that the service restarts, if it is not one of ours."""
-        shutdown.after_closing(partial(_if_open, self, super().shutdown))
+        shut_down = super().shutdown
+        shutdown.begin().add_done_callback(lambda _: shut_down() if self in self.connections else None)
 
 
 class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
@@ -43,13 +44,9 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
         self.app: Application = _with_gate(self.app)
 
     def shutdown(self) -> None:
-        """The server ends: streams end, so that their clients come back."""
-        shutdown.after_closing(partial(_if_open, self, super().shutdown))
-
-
-def _if_open(protocol: Any, shut_down: Callable[[], None]) -> None:
-    if protocol in protocol.connections:
-        shut_down()
+        """The server ends: streams end, and their clients come back; nobody begins to watch on an idle connection."""
+        shutdown.begin()
+        super().shutdown()
 
 
 def _with_gate(app: Application) -> Application:

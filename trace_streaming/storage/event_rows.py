@@ -144,13 +144,17 @@ def read_joined(alias: str, trace_pk: int, after: int, at_most: int) -> Joined |
     connection = connections[alias]
     if (putting_together := _JOINING.get(connection.vendor)) is None:
         return None
+    bytes_of, joined = putting_together
     table = connection.ops.quote_name(Event._meta.db_table)
-    sql = (
-        f"SELECT COUNT(*), MIN(sequence), MAX(sequence), {putting_together} FROM"  # noqa: S608  our own names  # nosec B608
-        f" (SELECT sequence, text FROM {table} WHERE trace_id = %s AND sequence > %s ORDER BY sequence LIMIT %s) page"
-    )
+    page = f"(SELECT sequence, text FROM {table} WHERE trace_id = %s AND sequence > %s ORDER BY sequence LIMIT %s) page"  # noqa: S608  our own names  # nosec B608
+    parameters = [trace_pk, after, min(at_most, PAGE_EVENTS)]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [trace_pk, after, min(at_most, PAGE_EVENTS)])
+        # Before they are put together: 500 of them may be 120 MB.
+        cursor.execute(f"SELECT SUM({bytes_of} + 1) FROM {page}", parameters)  # noqa: S608  our own names  # nosec B608
+        (size,) = cursor.fetchone()
+        if size is None or size > MAX_EVENTS_BYTES:
+            return None
+        cursor.execute(f"SELECT COUNT(*), MIN(sequence), MAX(sequence), {joined} FROM {page}", parameters)  # noqa: S608  our own names  # nosec B608
         count, first, last, texts = cursor.fetchone()
     if not count or (first, last) != (after + 1, after + count):
         return None
@@ -160,10 +164,11 @@ def read_joined(alias: str, trace_pk: int, after: int, at_most: int) -> Joined |
 
 
 _JOINING: Final = {
-    "postgresql": "STRING_AGG(text, CHR(10) ORDER BY sequence)",
-    "sqlite": "GROUP_CONCAT(text, CHAR(10))",  # in the order of what it is given, which is sorted: it has a LIMIT
+    "postgresql": ("OCTET_LENGTH(text)", "STRING_AGG(text, CHR(10) ORDER BY sequence)"),
+    # In the order of what it is given, which is sorted: it has a LIMIT.
+    "sqlite": ("LENGTH(CAST(text AS BLOB))", "GROUP_CONCAT(text, CHAR(10))"),
 }
-"""Texts, a line for each; MySQL cuts what is longer than a session's variable says."""
+"""The bytes of a text, and all texts, a line for each; MySQL cuts what is longer than a session's variable says."""
 
 
 def read_page(alias: str, trace_pk: int, after: int) -> list[EncodedEvent]:

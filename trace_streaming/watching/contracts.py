@@ -34,6 +34,8 @@ class Page(NamedTuple):
     last: int
     """The last number of it, whether an event still has it or not."""
     packet: Packet
+    events: Sequence[EncodedEvent] = ()
+    """For what another kind is sent; not of a joined page."""
 
 
 class Reader(NamedTuple):
@@ -54,7 +56,7 @@ class Reader(NamedTuple):
         else:
             packet = pruned_packet(self.profile, self.filter, trace_id, events, after, last)
         self.encode(packet)
-        return Page(last, packet)
+        return Page(last, packet, events)
 
     def joined_page(self, first: int, last: int, texts: str) -> Page:
         """What carries consecutive events, all of which are wanted, whose texts stand in lines, and fit one frame."""

@@ -155,10 +155,10 @@ class Cursor(ABC):
             # Nothing is awaited between this look at the head and being live, so no batch falls in between.
             self._go_live()
             return _NOTHING
-        epoch, after = self._log.epoch, self._position
+        epoch, after, wanted = self._log.epoch, self._position, self.filter
         page = await self._log.read(after, self._reader())
-        if self._log.epoch != epoch or self._position != after:
-            return _NOTHING  # the trace began again while its old events were read
+        if (self._log.epoch, self._position, self.filter) != (epoch, after, wanted):
+            return _NOTHING  # the trace began again while its old events were read, or others are wanted now
         self._position = page.last
         return page.packet
 

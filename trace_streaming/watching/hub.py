@@ -55,7 +55,7 @@ class Hub:
         self._inbox = publisher.Inbox(loop, self._hand_out, self._hand_out_delta)
         publisher.attach(self._inbox)
         # It ends with the hub, or with the loop, whose tasks are all cancelled before it closes.
-        self._spawn(self._look()).add_done_callback(lambda _: self._inbox.close())
+        self._spawn(self._look()).add_done_callback(lambda _: self._end())
         self._spawn(self._beat())
 
     async def subscribe(self, request: WatchRequest, profile: Profile, client: Client) -> Subscription:
@@ -153,6 +153,11 @@ class Hub:
     def forget(self) -> None:
         """The loop was closed with sockets open: only what is outside of it can be let go."""
         publisher.detach(self._inbox)
+        self._reader.close()
+
+    def _end(self) -> None:
+        """Begin nothing more."""
+        self._inbox.close()
         self._reader.close()
 
     def _stop(self) -> None:

@@ -30,6 +30,7 @@ MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """What a loop that is busy with something else is handed at most: bytes, as many traces have a small batch each."""
 BATCH_BYTES: Final = 1024
 """What a batch holds besides its events."""
+PUBLISHING_FAILS: Final = "Publishing fails (%s); watchers read from the database"
 RETRY_SECONDS: Final = 1.0
 """Between attempts while the channel layer fails."""
 
@@ -54,6 +55,7 @@ class Inbox:
         self._is_waking = False
         self._is_closed = False
         self._sending: set[asyncio.Task[None]] = set()
+        self._log = BurstLog(logger)
 
     def put(self, batches: Sequence[Batch]) -> None:
         """Hand over, and return at once."""
@@ -91,8 +93,12 @@ class Inbox:
 
     def _have_sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.warning("Publishing fails (%s); watchers read from the database", type(error).__name__)
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            self._log.failed("publish", PUBLISHING_FAILS, type(error).__name__)
+        else:
+            self._log.works("publish")
 
     def _empty(self) -> None:
         with self._lock:
@@ -144,8 +150,7 @@ class Publisher:
             else:
                 self._run(_send(layer, batches))
         except Exception as error:
-            name = type(error).__name__
-            self._log.failed("publish", "Publishing fails (%s); watchers read from the database", name)
+            self._log.failed("publish", PUBLISHING_FAILS, type(error).__name__)
             self._failed_at = monotonic()
         else:
             metrics.counts.add("published", sum(len(batch.events) for batch in batches))

@@ -13,7 +13,7 @@ from trace_streaming.telemetry import metrics
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.frames import MAX_EVENTS_BYTES
 from trace_streaming.wire.profiles import Profile
-from trace_streaming.wire.protocol import EventFilter
+from trace_streaming.wire.protocol import EVERYTHING, EventFilter
 
 from .contracts import Page, Reader
 from .reader import Place
@@ -30,14 +30,20 @@ MOST_EXPECTED_MORE: Final = 4
 ReadPage = Callable[[Place, Reader], Awaitable[Page]]
 
 
+_Kind = tuple[Profile, EventFilter]
+"""Of readers: those of one are sent the same."""
+_Pages = dict[_Kind, Page]
+"""The same part of the log, as each kind is sent it."""
+
+
 class _Asked(NamedTuple):
-    """What makes pages the same."""
+    """A part of the log."""
 
     trace_pk: int
     after: int
     head: int
-    profile: Profile
-    filter: EventFilter
+    kind: _Kind | None = None
+    """For whom it is read, where no other can be made of it: of a joined page."""
 
 
 class Topic:
@@ -58,9 +64,10 @@ class Topic:
         self._read_page = read_page
         self._pk = 0
         self._expected = FIRST_EXPECTED
-        self._reading: dict[_Asked, asyncio.Future[Page | None]] = {}
-        """Pages that are being read."""
-        self._read_last: tuple[_Asked, Page] | None = None
+        self._reading: dict[_Asked, asyncio.Future[_Pages | None]] = {}
+        """Parts that are being read."""
+        self._of_ring: tuple[_Asked, _Pages] | None = None
+        """What was made last of the ring."""
         self._ring: deque[EncodedEvent] = deque()
         self._ring_bytes = 0
 
@@ -70,30 +77,41 @@ class Topic:
         Those who miss the same get the same: after a hole all sockets of a trace ask at once.
         """
         while True:
-            asked = _Asked(self._pk, after, self.head, reader.profile, reader.filter)
-            if self._read_last is not None and self._read_last[0] == asked:
-                return self._read_last[1]
+            kind = (reader.profile, reader.filter)
+            asked = _Asked(self._pk, after, self.head)
             if self._ring and self._ring[0].sequence <= after + 1 <= self._ring[-1].sequence:
-                events = [event for event in self._ring if event.sequence > after]
-                page = reader.page(self.trace_id, after, self.head, events)
-                self._read_last = asked, page
-                return page
+                return self._page_of_ring(asked, reader)
+            if reader.filter == EVERYTHING:
+                asked = asked._replace(kind=kind)
             if asked not in self._reading:
                 return await self._read_for_all(asked, reader)
             if (shared := await asyncio.shield(self._reading[asked])) is not None:
-                return shared
+                if kind not in shared:
+                    events = next(iter(shared.values())).events
+                    shared[kind] = reader.page(self.trace_id, after, asked.head, events)
+                return shared[kind]
+
+    def _page_of_ring(self, asked: _Asked, reader: Reader) -> Page:
+        if self._of_ring is None or self._of_ring[0] != asked:
+            self._of_ring = asked, {}
+        pages, kind = self._of_ring[1], (reader.profile, reader.filter)
+        if kind not in pages:
+            events = [event for event in self._ring if event.sequence > asked.after]
+            pages[kind] = reader.page(self.trace_id, asked.after, asked.head, events)
+        return pages[kind]
 
     async def _read_for_all(self, asked: _Asked, reader: Reader) -> Page:
         reading = self._reading[asked] = asyncio.get_running_loop().create_future()
-        page: Page | None = None
+        pages: _Pages | None = None
         try:
             place = Place(self.trace_id, asked.trace_pk, asked.after, asked.head, self._expected)
             page = await self._read_page(place, reader)
+            pages = {(reader.profile, reader.filter): page}
             self._expect(page)
             return page
         finally:
             del self._reading[asked]
-            reading.set_result(page)  # None where this reader was cancelled: one of those who wait reads instead
+            reading.set_result(pages)  # None where this reader was cancelled: one of those who wait reads instead
 
     def _expect(self, page: Page) -> None:
         """Of the next page as many events as would fill it, were they as large as these."""
@@ -156,5 +174,5 @@ class Topic:
 
     def _clear_ring(self) -> None:
         self._ring.clear()
-        self._read_last = None
+        self._of_ring = None
         self._ring_bytes = 0
