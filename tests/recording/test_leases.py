@@ -97,7 +97,7 @@ def test_what_an_emitter_has_open_is_held_until_it_ends(leases: Leases) -> None:
         async with TraceEmitter("async") as emitter:
             await emitter.aemit("plan_created")
             assert await emitter.aflush(60)
-            assert await asyncio.to_thread(held) == ["async", "t"]
+            assert await asyncio.to_thread(store.with_fresh_connection, held) == ["async", "t"]
 
     emitter = emitted()
     asyncio.run(run())
