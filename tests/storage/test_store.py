@@ -73,9 +73,8 @@ def test_a_page_as_one_value_has_no_hole_and_fits_a_frame(monkeypatch: pytest.Mo
     assert store.read_joined(pk, 5, 5) is None
     assert (store.read_joined(pk, 1, 5) is None) == (connection.vendor == "mysql")
     monkeypatch.setattr(event_rows, "MAX_EVENTS_BYTES", 5000)
-    with CaptureQueriesContext(connection) as asked:
-        assert store.read_joined(pk, 1, 5) is None
-    assert not [each["sql"] for each in asked if "GROUP_CONCAT" in each["sql"] or "STRING_AGG" in each["sql"]]
+    monkeypatch.delattr(event_rows, "byte_length")  # what is too long does not leave the database
+    assert store.read_joined(pk, 1, 5) is None
 
 
 def test_what_is_replayed_is_what_was_sent_live() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from sqlite3 import SQLITE_LIMIT_LENGTH
 from typing import Any, Final, NamedTuple, cast
 
-from django.db import connections
+from django.db import DataError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 
@@ -142,33 +143,50 @@ def read_joined(alias: str, trace_pk: int, after: int, at_most: int) -> Joined |
     :param at_most: events, of which there are never more than ``PAGE_EVENTS``
     """
     connection = connections[alias]
-    if (putting_together := _JOINING.get(connection.vendor)) is None:
+    if (put_together := _JOINING.get(connection.vendor)) is None:
         return None
-    bytes_of, joined = putting_together
     table = connection.ops.quote_name(Event._meta.db_table)
-    page = f"(SELECT sequence, text FROM {table} WHERE trace_id = %s AND sequence > %s ORDER BY sequence LIMIT %s) page"  # noqa: S608  our own names  # nosec B608
-    parameters = [trace_pk, after, min(at_most, PAGE_EVENTS)]
-    with connection.cursor() as cursor:
-        # Before they are put together: 500 of them may be 120 MB.
-        cursor.execute(f"SELECT SUM({bytes_of} + 1) FROM {page}", parameters)  # noqa: S608  our own names  # nosec B608
-        (size,) = cursor.fetchone()
-        if size is None or size > MAX_EVENTS_BYTES:
-            return None
-        cursor.execute(f"SELECT COUNT(*), MIN(sequence), MAX(sequence), {joined} FROM {page}", parameters)  # noqa: S608  our own names  # nosec B608
-        count, first, last, texts = cursor.fetchone()
-    if not count or (first, last) != (after + 1, after + count):
+    page = f"SELECT sequence, text FROM {table} WHERE trace_id = %s AND sequence > %s ORDER BY sequence LIMIT %s"  # noqa: S608  our own names  # nosec B608
+    count, first, last, texts = put_together(connection, page, [trace_pk, after, min(at_most, PAGE_EVENTS)])
+    if first is None or last is None or texts is None or (first, last) != (after + 1, after + count):
         return None
     if byte_length(texts) > MAX_EVENTS_BYTES or texts.count("\n") != count - 1:
         return None
     return Joined(first, last, texts)
 
 
-_JOINING: Final = {
-    "postgresql": ("OCTET_LENGTH(text)", "STRING_AGG(text, CHR(10) ORDER BY sequence)"),
-    # In the order of what it is given, which is sorted: it has a LIMIT.
-    "sqlite": ("LENGTH(CAST(text AS BLOB))", "GROUP_CONCAT(text, CHAR(10))"),
-}
-"""The bytes of a text, and all texts, a line for each; MySQL cuts what is longer than a session's variable says."""
+_JoinedRow = tuple[int, int | None, int | None, str | None]
+"""How many events, the first and last number, and their texts, a line for each; None where they are too long."""
+
+
+def _joined_in_sqlite(connection: BaseDatabaseWrapper, page: str, parameters: Sequence[int]) -> _JoinedRow:
+    """In the order of the page, which is sorted: it has a LIMIT. What gets too long is given up on the way."""
+    sql = f"SELECT COUNT(*), MIN(sequence), MAX(sequence), GROUP_CONCAT(text, CHAR(10)) FROM ({page}) page"  # noqa: S608  our own names  # nosec B608
+    with connection.cursor() as cursor:
+        limit = connection.connection.setlimit(SQLITE_LIMIT_LENGTH, MAX_EVENTS_BYTES)
+        try:
+            cursor.execute(sql, parameters)
+            return cast("_JoinedRow", cursor.fetchone())
+        except DataError:
+            return 0, None, None, None
+        finally:
+            connection.connection.setlimit(SQLITE_LIMIT_LENGTH, limit)
+
+
+def _joined_in_postgresql(connection: BaseDatabaseWrapper, page: str, parameters: Sequence[int]) -> _JoinedRow:
+    """They are put together where they are not too long: how long they are is known without reading them."""
+    sql = (
+        f"WITH page AS MATERIALIZED ({page})"  # noqa: S608  our own names  # nosec B608
+        f" SELECT COUNT(*), MIN(sequence), MAX(sequence), CASE WHEN SUM(OCTET_LENGTH(text) + 1) <= {MAX_EVENTS_BYTES}"
+        " THEN (SELECT STRING_AGG(text, CHR(10) ORDER BY sequence) FROM page) END FROM page"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cast("_JoinedRow", cursor.fetchone())
+
+
+_JOINING: Final = {"postgresql": _joined_in_postgresql, "sqlite": _joined_in_sqlite}
+"""MySQL cuts what is longer than a session's variable says."""
 
 
 def read_page(alias: str, trace_pk: int, after: int) -> list[EncodedEvent]:
