@@ -106,7 +106,7 @@ def test_a_text_of_what_a_rule_looks_for_takes_no_more_than_its_length(prefix: s
         return ("1 " + prefix * (length // len(prefix)))[:length]
 
     once, twice = (seconds(functools.partial(redact_text, text(length))) for length in (100_000, 200_000))
-    assert twice < 3 * max(once, 0.002)
+    assert twice < 3 * max(once, 0.005)
     assert twice < 0.15  # of a slow machine; a quiet one takes a tenth
 
 
