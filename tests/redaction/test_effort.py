@@ -85,11 +85,11 @@ PREFIXES = [
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """Of this thread's CPU."""
+    """Of this thread's CPU, at the least: what else the machine does only adds to it."""
     times = []
     gc.disable()  # it would look at whatever else the tests have made
     try:
-        for _ in range(3):
+        for _ in range(10):
             started = time.thread_time()
             function()
             times.append(time.thread_time() - started)
@@ -106,7 +106,7 @@ def test_a_text_of_what_a_rule_looks_for_takes_no_more_than_its_length(prefix: s
         return ("1 " + prefix * (length // len(prefix)))[:length]
 
     once, twice = (seconds(functools.partial(redact_text, text(length))) for length in (100_000, 200_000))
-    assert twice < 3 * max(once, 0.005)
+    assert twice < 3 * max(once, 0.002)
     assert twice < 0.15  # of a slow machine; a quiet one takes a tenth
 
 
