@@ -89,7 +89,7 @@ def seconds(function: Callable[[], object]) -> float:
     times = []
     gc.disable()  # it would look at whatever else the tests have made
     try:
-        for _ in range(10):
+        for _ in range(5):
             started = time.thread_time()
             function()
             times.append(time.thread_time() - started)
