@@ -133,35 +133,51 @@ def _exact(before: str, after: str, noted: Collection[str]) -> list[Span] | None
     first, *parts = _MARKER.split(after)
     if not before.startswith(first):
         return None
+    markers = list(zip(parts[::2], parts[1::2], strict=True))
     found: list[Span] = []
-    at = len(first)
-    for rule, literal in zip(parts[::2], parts[1::2], strict=True):
+    choices: list[Iterator[int]] = []
+    at, tries = len(first), len(markers) + _TRIED * _TRIED
+    while len(found) < len(markers):
+        rule, literal = markers[len(found)]
         if rule == TOO_MUCH:
-            return [*found, Span(at, len(before), rule)]
-        is_last = 2 * len(found) + 2 == len(parts)
-        marker = f"[redacted:{rule}]"
-        if before.startswith(marker + literal, at):  # it was there
-            end = at + len(marker)
-        elif is_last:
-            end = len(before) - len(literal) if before.endswith(literal) else -1
-        else:
-            end = _end(before, at, literal, noted)
-        if end <= at:
+            found.append(Span(at, len(before), rule))
+            break
+        if len(choices) == len(found):
+            is_last = len(found) == len(markers) - 1
+            choices.append(_ends(before, at, f"[redacted:{rule}]", literal, noted, is_last=is_last))
+        end, tries = next(choices[-1], -1), tries - 1
+        if end >= 0:
+            found.append(Span(at, end, rule))
+            at = end + len(literal)
+        elif len(choices) == 1 or tries < 0:
             return None
-        found.append(Span(at, end, rule))
-        at = end + len(literal)
-    if at != len(before):
+        else:  # the one before reaches further
+            choices.pop()
+            at = found.pop().start
+    if not markers and at != len(before):
         return None
     return [span for span in found if before[span.start : span.end] != f"[redacted:{span.rule}]"]
 
 
-def _end(before: str, start: int, literal: str, noted: Collection[str]) -> int:
-    first = end = before.find(literal, start + 1)
-    for _ in range(_TRIED):
-        if end < 0 or before[start:end] in noted:
-            break
+def _ends(
+    before: str, start: int, marker: str, literal: str, noted: Collection[str], *, is_last: bool
+) -> Iterator[int]:
+    """Where what a marker stands for may end, the likeliest first."""
+    if is_last:
+        end = len(before) - len(literal)
+        if before.endswith(literal) and end > start:
+            yield end
+        return
+    ends: list[int] = []
+    if before.startswith(marker + literal, start):  # it was there
+        ends.append(start + len(marker))
+    end = before.find(literal, start + 1)
+    while end >= 0 and len(ends) < _TRIED:
+        ends.append(end)
         end = before.find(literal, end + 1)
-    return first if end < 0 or before[start:end] not in noted else end
+    yield from sorted(
+        dict.fromkeys(ends), key=lambda end: before[start:end] != marker and before[start:end] not in noted
+    )
 
 
 def _places(before: JSON, after: JSON, path: str, noted: Collection[str]) -> Iterator[Place]:
