@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import genai_prices
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from genai_prices.data_snapshot import get_snapshot
 
 from trace_streaming.emitting import event_factory
 from trace_streaming.events import AGENT_EVENTS, TraceEvent
@@ -135,6 +137,28 @@ def test_what_a_call_costs_is_looked_up_where_nobody_has_said_it() -> None:
     assert [call.cost is not None for call in ModelCall.objects.all()] == [True, True]
 
 
+@pytest.mark.parametrize(
+    "tokens",
+    [(1_000, 100, 0), (1_000, 100, 300), (0, 10, 0), (10, 0, 10), (250_000, 100, 100_000), (1_500_000, 9, 1_500_000)],
+    ids=str,
+)
+@pytest.mark.parametrize("hour", [1, 13])
+def test_a_call_costs_what_the_library_says(tokens: tuple[int, int, int], hour: int) -> None:
+    """Of every model that it knows, at times and in tiers that have prices of their own."""
+    at = NOON.replace(hour=hour)
+    usage = genai_prices.Usage(input_tokens=tokens[0], output_tokens=tokens[1], cache_read_tokens=tokens[2])
+    known = 0
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            try:
+                answer = genai_prices.calc_price(usage, model.id, provider_id=provider.id, genai_request_timestamp=at)
+            except Exception:  # whatever it is, it says no price
+                continue
+            known += 1
+            assert pricing._price(model.id, provider.id, at, tokens) == pytest.approx(float(answer.total_price))
+    assert known > 1_000
+
+
 def test_without_genai_prices_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra; nothing else needs it."""
     real = builtins.__import__
@@ -146,10 +170,12 @@ def test_without_genai_prices_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(builtins, "__import__", without)
     pricing._prices.cache_clear()
+    pricing._model.cache_clear()
     try:
         store.append([event("llm_call_complete", name="gpt-4o", **usage(1000, 100))])
     finally:
         pricing._prices.cache_clear()
+        pricing._model.cache_clear()
     assert totals()["cost"] is None
 
 

@@ -30,6 +30,8 @@ _USER: Final = (
     *(f"ai.telemetry.metadata.{name}" for name in ("userId", "user")),
     "traceloop.association.properties.user_id",
 )
+_CONVERSATIONS, _USERS = frozenset(_CONVERSATION), frozenset(_USER)
+"""Most spans say nothing of either."""
 _FRAMEWORKS: Final = (
     *(
         "gen_ai.",
@@ -171,12 +173,14 @@ def details_of(span: OtelSpan, shape: Shape) -> dict[str, Any]:
 
 def conversation_of(span: OtelSpan) -> str:
     """What several traces are parts of; empty where it does not say so."""
-    return text(span.attributes, *_CONVERSATION)
+    said = span.attributes
+    return "" if _CONVERSATIONS.isdisjoint(said) else text(said, *_CONVERSATION)
 
 
 def user_of(span: OtelSpan) -> Any:
     """Whose run it is, as its program calls him; None where it does not say so."""
-    return first(span.attributes, *_USER)
+    said = span.attributes
+    return None if _USERS.isdisjoint(said) else first(said, *_USER)
 
 
 def _identity(span: OtelSpan, shape: Shape, parent: str) -> dict[str, Any]:

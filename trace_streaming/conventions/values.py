@@ -37,12 +37,20 @@ def unquoted(value: Any) -> Any:
 
 def first(attributes: Attributes, *keys: str) -> Any:
     """The value of the first of these keys that has one, and not an empty text; else None."""
-    return next((value for key in keys if (value := attributes.get(key)) is not None and value != ""), None)
+    for key in keys:  # a generator takes twice as long; each span is asked a dozen times
+        value = attributes.get(key)
+        if value is not None and value != "":
+            return value
+    return None
 
 
 def text(attributes: Attributes, *keys: str) -> str:
     """The first of these that is a text, and not empty."""
-    return next((value for key in keys if isinstance(value := attributes.get(key), str) and value), "")
+    for key in keys:
+        value = attributes.get(key)
+        if value and isinstance(value, str):
+            return value
+    return ""
 
 
 def known(told: Mapping[str, Any]) -> dict[str, Any]:

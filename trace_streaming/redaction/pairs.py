@@ -54,8 +54,9 @@ def hidden_values(details: dict[str, JSON]) -> list[Place]:
     if 2 <= len(details) <= _MOST_KEYS:
         if not _HEADINGS.isdisjoint(details):
             places += _in_table(details)
-        if naming := _naming_keys(tuple(details)):
-            places += _named(details, naming)
+        naming, valued = _roles(tuple(details))
+        if naming and valued:
+            places += _named(details, naming, valued)
     return places
 
 
@@ -69,21 +70,18 @@ def _in_table(details: dict[str, JSON]) -> Iterator[Place]:
                     yield from _cells([rows] if is_row else rows, _secret_columns(headings), len(headings))
 
 
-def _named(details: dict[str, JSON], keys: Iterable[str]) -> Iterator[Place]:
+def _named(details: dict[str, JSON], naming: Iterable[str], valued: Iterable[str]) -> Iterator[Place]:
     """``{"name": "password", "value": …}``.
 
-    :param keys: whose values may name others
+    :param naming: keys whose values may name others
+    :param valued: keys whose values may be named
     """
-    if (named := _naming(details, keys)) is None:
+    if (named := _naming(details, naming)) is None:
         return
-    naming, is_secret = named
-    for key, value in details.items():
-        if (
-            key != naming
-            and value is not None
-            and _VALUED.fullmatch(key)
-            and _is_value(key, value, is_secret=is_secret)
-        ):
+    name, is_secret = named
+    for key in valued:
+        value = details[key]
+        if key != name and value is not None and _is_value(key, value, is_secret=is_secret):
             yield details, key
 
 
@@ -92,28 +90,40 @@ def _naming(details: dict[str, JSON], keys: Iterable[str]) -> tuple[str, bool] |
     weak = None
     for key in keys:
         value = details[key]
-        if type(value) is str and len(value) <= _SHORT:
-            folder, _, last = value.rpartition("/")
-            name = _CONTROL.sub("", last.strip("#:[]* \n" if folder else "#.:[]* \n"))
-            if folder and "." in last:  # of a file
-                continue
-            if is_secret_key(name.partition("=")[2].strip("'\"]") or name):
+        if type(value) is str and len(value) <= _SHORT and (is_secret := _names_a_secret(value)) is not None:
+            if is_secret:
                 return key, True
-            if may_be_secret_key(name):
-                weak = key, False
+            weak = key, False
     return weak
 
 
-def _naming_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Those whose values may be the names of others; objects that have the same keys are many."""
-    return _known_naming_keys(keys) if sum(map(len, keys)) <= _BRIEF else _found_naming_keys(keys)
+@lru_cache(maxsize=1024)
+def _names_a_secret(text: str) -> bool | None:
+    """Whether a short text is the name of a secret; None is not, False is perhaps."""
+    folder, _, last = text.rpartition("/")
+    name = _CONTROL.sub("", last.strip("#:[]* \n" if folder else "#.:[]* \n"))
+    if folder and "." in last:  # of a file
+        return None
+    if is_secret_key(name.partition("=")[2].strip("'\"]") or name):
+        return True
+    return False if may_be_secret_key(name) else None
 
 
-def _found_naming_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(key for key in keys if _NAMING.fullmatch(key) is not None and not is_secret_key(key))
+Roles = tuple[tuple[str, ...], tuple[str, ...]]
+"""Of an object's keys: those whose values may be the names of others, and those whose values may be named."""
 
 
-_known_naming_keys: Final = lru_cache(maxsize=1024)(_found_naming_keys)
+def _roles(keys: tuple[str, ...]) -> Roles:
+    """Objects that have the same keys are many."""
+    return _known_roles(keys) if sum(map(len, keys)) <= _BRIEF else _found_roles(keys)
+
+
+def _found_roles(keys: tuple[str, ...]) -> Roles:
+    naming = tuple(key for key in keys if _NAMING.fullmatch(key) is not None and not is_secret_key(key))
+    return naming, tuple(filter(_VALUED.fullmatch, keys)) if naming else ()
+
+
+_known_roles: Final = lru_cache(maxsize=1024)(_found_roles)
 """It keeps a megabyte of keys at most."""
 
 
