@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import sys
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -78,7 +79,9 @@ def main() -> None:
         with GROUPS[name](Scale(options.quick)) as rows:
             for row in rows:
                 print(row.name, flush=True)
+                began = time.monotonic()
                 results.append(measure(row, runs=1 if options.quick else 3))
+                print(f"  ({time.monotonic() - began:.0f} s)", flush=True)
     if options.quick or (options.groups and not options.keep):
         return
     today, kept = datetime.now(UTC).date().isoformat(), HERE / "results.json"

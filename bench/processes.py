@@ -42,8 +42,8 @@ class Server:
         command = {
             "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "-v", "0", *options, application],
             "uvicorn": [
-                *["-m", "uvicorn", "--port", str(self.port), "--log-level", "warning", "--ws-per-message-deflate"],
-                *["false", *options, application],
+                *["-m", "uvicorn", "--loop", "asyncio", "--http", "h11", "--port", str(self.port)],
+                *["--log-level", "warning", "--ws-per-message-deflate", "false", *options, application],
             ],
             "script": ["-m", application, str(self.port)],
         }[kind]

@@ -38,7 +38,9 @@ async def emit(connection: ServerConnection, request: Request) -> Response | Non
 
 
 async def main(port: int) -> None:
-    async with serve(handler, "127.0.0.1", port, process_request=emit, compression=None) as server:
+    # The request for events is a handshake to it, which lasts as long as sending them: open_timeout.
+    served = serve(handler, "127.0.0.1", port, process_request=emit, compression=None, open_timeout=None)
+    async with served as server:
         await server.serve_forever()
 
 
