@@ -43,8 +43,8 @@ def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serve
 
 @pytest.fixture
 def trace_id(request: pytest.FixtureRequest) -> str:
-    """An id that no other test uses."""
-    return "".join(c if c.isalnum() else "-" for c in request.node.name)[:100]
+    """An id that no other test uses: long names differ at their ends."""
+    return "".join(c if c.isalnum() else "-" for c in request.node.name)[-100:].strip("-")
 
 
 @pytest.fixture(scope="session")

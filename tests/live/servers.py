@@ -26,9 +26,11 @@ from tests.live.services import free_port
 START_SECONDS = STOP_SECONDS = 90
 """Patience with a machine that has others to serve."""
 KINDS = ["daphne", "uvicorn"]
-OTHER_KINDS = ["gunicorn", "hypercorn", "granian"]
-"""gunicorn with uvicorn as its worker; those behind it have no wire."""
+OTHER_KINDS = ["uvicorn with uvloop", "gunicorn", "hypercorn", "granian"]
+"""uvicorn as ``uvicorn[standard]`` has it, and as gunicorn's worker; those behind them have no wire."""
 ROOT = Path(__file__).resolve().parents[2]
+UVICORN = ["-m", "uvicorn", "--loop", "asyncio"]
+"""It takes uvloop where that is installed."""
 UVICORN_ENTRANCES = [
     *("--ws", "trace_streaming.servers.uvicorn:WebSocketProtocol"),
     *("--http", "trace_streaming.servers.uvicorn:HttpProtocol"),
@@ -79,12 +81,13 @@ class Server:
             return ["manage.py", "runserver", "--noreload", here]
         command = {
             "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", port],
-            "uvicorn": ["-m", "uvicorn", "--port", port],
+            "uvicorn": [*UVICORN, "--http", "h11", "--port", port],
+            "uvicorn with uvloop": ["-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--port", port],
             "gunicorn": ["-m", "gunicorn", "--worker-class", "uvicorn_worker.UvicornWorker", "--bind", here],
             "hypercorn": ["-m", "hypercorn", "--bind", here],
             "granian": ["-m", "granian", "--interface", "asgi", "--port", port],
             "daphne by its entrance": ["-m", "trace_streaming.servers.daphne", "-b", "127.0.0.1", "-p", port],
-            "uvicorn by its entrance": ["-m", "uvicorn", *UVICORN_ENTRANCES, "--port", port],
+            "uvicorn by its entrance": [*UVICORN, *UVICORN_ENTRANCES, "--port", port],
         }[self.kind]
         return [*command, *self.options.get(self.kind, ()), self.application]
 

@@ -1,4 +1,4 @@
-"""Delivery on other servers than daphne and uvicorn by itself: through ASGI alone, but for uvicorn under gunicorn."""
+"""Delivery on other servers than daphne and uvicorn by itself: through ASGI alone, but for uvicorn in other forms."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ async def test_clients_go_on_where_they_were(own_server: Server, trace_id: str, 
     assert [event["sequence"] for event in watcher.received] == list(range(1, 151))
     assert [event["details"]["number"] for event in watcher.received] == list(range(150))
     codes = [frame.get("code", frame.get("details", {}).get("code")) for frame in watcher.other_frames]
-    assert codes == ([4001, 4001] if own_server.kind == "gunicorn" else [])
+    assert codes == ([4001, 4001] if own_server.kind in {"uvicorn with uvloop", "gunicorn"} else [])
