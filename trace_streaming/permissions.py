@@ -142,6 +142,18 @@ def may_watch(request: Any, trace: Trace, view: Any = None) -> bool:
     return _all_let(watch_permissions(), request, view, trace)
 
 
+class WatchPolicy:
+    """The policy of this moment, for many who are asked one after another; its classes keep nothing of a request."""
+
+    def __init__(self) -> None:
+        self._permissions = watch_permissions()
+        self._view = Door(Trace)
+
+    def lets(self, request: Any, trace: Trace) -> bool:
+        """As :func:`may_watch`."""
+        return _all_let(self._permissions, request, self._view, trace)
+
+
 def may_decide(request: Any, approval: Approval, view: Any = None) -> bool:
     """Whether all of ``TRACE_STREAMING_APPROVAL_PERMISSION_CLASSES`` let this request's user decide the approval."""
     return not why_not_decide(request, approval, view)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from threading import Event
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from pytest_django import Settings
 from rest_framework.request import Request
 
-from tests.access.handshakes import handshake
+from tests.access.handshakes import handshake, log_in
 from trace_streaming.access import revocation
-from trace_streaming.access.admission import EXPIRED
-from trace_streaming.access.authentication import as_request
+from trace_streaming.access.admission import EXPIRED, judge
+from trace_streaming.access.authentication import Credentials, Handshake, as_request
 from trace_streaming.access.revocation import CHUNK, revocation_checker
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.wire.protocol import Ending
@@ -50,7 +52,7 @@ class Pass:
 class Socket:
     """An open socket."""
 
-    def __init__(self, credentials: Pass, trace_id: str = "t") -> None:
+    def __init__(self, credentials: Credentials, trace_id: str = "t") -> None:
         self.credentials: Any = credentials
         self.trace_id = trace_id
         self.opened_at = asyncio.get_running_loop().time()
@@ -114,6 +116,44 @@ async def test_sockets_that_are_alike_are_asked_once_and_end_together() -> None:
         socket.credentials.expire()
     await ended(*sockets)
     assert other.ending is None
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The traces that are asked for at a time, from now on."""
+    asked: list[set[str]] = []
+
+    def noted(watchers: Sequence[tuple[Credentials, str]]) -> list[Ending | None]:
+        asked.append({trace_id for _, trace_id in watchers})
+        return judge(watchers)
+
+    monkeypatch.setattr(revocation, "judge", noted)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("policy", "at_a_time"),
+    [("rest_framework.permissions.IsAuthenticated", 2), ("trace_streaming.permissions.IsOwnerOrMayViewTraces", 10)],
+)
+async def test_a_session_is_asked_for_once_where_the_policy_looks_at_its_user_alone(
+    asked: list[set[str]], settings: Settings, policy: str, at_a_time: int
+) -> None:
+    """And for each trace where it looks at the trace, too; all of its sockets end with it."""
+    settings.TRACE_STREAMING_PERMISSION_CLASSES = [policy]
+    users = [await sync_to_async(User.objects.create_superuser)(name) for name in ("ada", "staff")]
+    session, other = [await sync_to_async(log_in)(user) for user in users]
+    of_ada, of_staff = (
+        [Socket(Handshake(handshake(cookie=f"sessionid={key}", x_number=str(n))), f"t{n}") for n in range(10)]
+        for key in (session, other)
+    )
+    async with asyncio.timeout(60):
+        while len(asked) < 2:
+            await asyncio.sleep(0.001)
+    assert len(asked[0]) == at_a_time
+    await sync_to_async(Session.objects.filter(session_key=session).delete)()
+    await ended(*of_ada)
+    assert {socket.ending for socket in of_ada} == {EXPIRED}
+    assert {socket.ending for socket in of_staff} == {None}
 
 
 async def test_a_socket_that_renews_while_it_is_asked_stays() -> None:

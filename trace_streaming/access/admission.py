@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import ParseResult, urlparse, urlsplit
@@ -18,6 +18,7 @@ from trace_streaming.conf import conf
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Trace
 from trace_streaming.permissions import (
+    WatchPolicy,
     find_trace,
     find_traces,
     may_watch,
@@ -68,7 +69,7 @@ def admit(scope: dict[str, Any], trace_id: str) -> Admitted:
     request = credentials.authenticate()
     if not is_allowed and request.auth is None:
         raise ProtocolError(*NOT_THIS_ORIGIN)
-    _check_permission(request, find_trace(trace_id))
+    _check(request, may_watch=may_watch(request, find_trace(trace_id)))
     return credentials, request.user
 
 
@@ -83,7 +84,7 @@ def _admitted(together: AskedTogether, handshake: Handshake, trace_id: str) -> A
         return ProtocolError(*NOT_THIS_ORIGIN)
     try:
         request = together.request(handshake)
-        _check_permission(request, together.trace(trace_id))
+        _check(request, may_watch=together.may_watch(request, trace_id))
     except Exception as error:  # this one's own
         return error
     return handshake, request.user
@@ -93,12 +94,12 @@ def renew(scope: dict[str, Any], trace_id: str, token: str) -> Admitted:
     """Like :func:`admit`, with a ticket."""
     credentials = redeem(token, trace_id, scope)
     request = credentials.authenticate()
-    _check_permission(request, find_trace(trace_id))
+    _check(request, may_watch=may_watch(request, find_trace(trace_id)))
     return credentials, request.user
 
 
-def _check_permission(request: Request | Found, trace: Trace) -> None:
-    if may_watch(request, trace):
+def _check(request: Request | Found, *, may_watch: bool) -> None:
+    if may_watch:
         return
     if request.user.is_authenticated:
         raise ProtocolError(*NOT_ALLOWED)
@@ -113,6 +114,7 @@ class AskedTogether:
 
     def __init__(self, asked: Collection[tuple[Credentials, str]]) -> None:
         self._is_possible = can_be_asked_together()
+        self._policy = WatchPolicy() if self._is_possible else None
         sessions = [self._session_of(credentials) for credentials, _ in asked]
         self._users = SessionUsers({session.key for session in sessions if session is not None and session.key})
         needs_no_trace = self._is_possible and watching_needs_no_trace() and None not in sessions
@@ -123,12 +125,17 @@ class AskedTogether:
         session = self._session_of(credentials)
         return credentials.authenticate() if session is None else Found(self._users.of(session.key))
 
-    def trace(self, trace_id: str) -> Trace:
-        """As :func:`.find_trace`."""
-        return self._traces.get(trace_id) or Trace(trace_id=trace_id)
+    def may_watch(self, request: Request | Found, trace_id: str) -> bool:
+        """As :func:`.may_watch`."""
+        trace = self._traces.get(trace_id) or Trace(trace_id=trace_id)
+        return may_watch(request, trace) if self._policy is None else self._policy.lets(request, trace)
 
     def _session_of(self, credentials: Credentials) -> LoneSession | None:
-        return credentials.lone_session if self._is_possible and isinstance(credentials, Handshake) else None
+        return _lone_session(credentials) if self._is_possible else None
+
+
+def _lone_session(credentials: Credentials) -> LoneSession | None:
+    return credentials.lone_session if isinstance(credentials, Handshake) else None
 
 
 def can_be_asked_together() -> bool:
@@ -182,6 +189,19 @@ def _name(host: str | None) -> str:
         return text
 
 
+def judged_alike() -> Callable[[Credentials, str], Hashable]:
+    """What is the same for two watchers, at this moment, of whom only one has to be judged."""
+    return _by_session if can_be_asked_together() and watching_needs_no_trace() else _by_all
+
+
+def _by_session(credentials: Credentials, trace_id: str) -> Hashable:
+    return _lone_session(credentials) or _by_all(credentials, trace_id)
+
+
+def _by_all(credentials: Credentials, trace_id: str) -> Hashable:
+    return credentials.key, trace_id
+
+
 def judge(watchers: Iterable[tuple[Credentials, str]]) -> list[Ending | None]:
     """Who must leave: for each, why; None is nobody. Synchronous; queries the database for all of them at once."""
     asked = list(watchers)
@@ -192,7 +212,7 @@ def judge(watchers: Iterable[tuple[Credentials, str]]) -> list[Ending | None]:
 def _judge(together: AskedTogether, credentials: Credentials, trace_id: str) -> Ending | None:
     try:
         request = together.request(credentials)
-        if may_watch(request, together.trace(trace_id)):
+        if together.may_watch(request, trace_id):
             return None
         return NOT_ALLOWED if request.user.is_authenticated else EXPIRED
     except ProtocolError:

@@ -82,11 +82,12 @@ class Handshake:
         self._found = _found_otherwise(scope)
 
     @cached_property
-    def _shown(self) -> Hashable:
+    def _shown(self) -> str:
+        """As one text: its hash is reckoned once, and that of pairs of headers each time."""
         scope = self.scope
         headers = (pair for pair in scope.get("headers", ()) if pair[0] != b"sec-websocket-key")  # a random number
         address = (scope.get("client") or (None,))[0]
-        return tuple(map(tuple, headers)), scope.get("query_string"), address, _session_key_of(scope)
+        return repr((tuple(map(tuple, headers)), scope.get("query_string"), address, _session_key_of(scope)))
 
     @property
     def key(self) -> Hashable:

@@ -21,7 +21,7 @@ from trace_streaming.storage.store import with_fresh_connection
 from trace_streaming.telemetry.logs import BurstLog
 from trace_streaming.wire.protocol import Ending
 
-from .admission import EXPIRED, judge
+from .admission import EXPIRED, judge, judged_alike
 from .authentication import Credentials
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,12 @@ class Revocable(Protocol):
 
     def end(self, ending: Ending) -> None:
         """Close it soon."""
+
+
+class _Shown(NamedTuple):
+    socket: Revocable
+    credentials: Credentials
+    """At this moment; it may renew them."""
 
 
 class RevocationChecker:
@@ -97,20 +103,20 @@ class RevocationChecker:
         for socket in list(self._sockets):
             if conf.MAX_AGE_SECONDS is not None and self._loop.time() - socket.opened_at > conf.MAX_AGE_SECONDS:
                 socket.end(EXPIRED)
-        alike: dict[object, list[Revocable]] = defaultdict(list)
+        answered_by, alike = judged_alike(), defaultdict(list)
         for socket in self._sockets:
-            alike[socket.credentials.key, socket.trace_id].append(socket)
+            alike[answered_by(socket.credentials, socket.trace_id)].append(_Shown(socket, socket.credentials))
         groups = list(alike.values())
         for start in range(0, len(groups), CHUNK):
             seconds = await self._ask_some(groups[start : start + CHUNK])
             await asyncio.sleep(REST * seconds)
 
-    async def _ask_some(self, groups: list[list[Revocable]]) -> float:
+    async def _ask_some(self, groups: list[list[_Shown]]) -> float:
         """Ask one of each group of sockets, for which the answer is the same; return the seconds that it took."""
-        asked = [(group[0].credentials, group[0].trace_id) for group in groups]
+        asked = [(group[0].credentials, group[0].socket.trace_id) for group in groups]
         endings, seconds = await self._loop.run_in_executor(self._thread, with_fresh_connection, _ask_all, asked)
-        for group, (credentials, _), ending in zip(groups, asked, endings, strict=True):
-            for socket in group:
+        for group, ending in zip(groups, endings, strict=True):
+            for socket, credentials in group:
                 if ending is not None and socket.credentials.key == credentials.key:  # it was not renewed meanwhile
                     socket.end(ending)
         return seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from time import monotonic, time
 from typing import Any, Final
@@ -95,21 +95,25 @@ class Hub:
 
         :param patience: seconds that news may still be on their way; who has not got them then is asked for once more
         """
-        asked = {topic: topic.epoch for topic in topics}
-        heads = await self._reader.heads([topic.trace_id for topic in asked])
-        watched = {topic.trace_id: topic for topic, epoch in asked.items() if not self._is_late(topic, epoch, heads)}
-        early = {topic for trace_id, topic in watched.items() if patience and topic.lags(heads.get(trace_id))}
-        others = {trace_id: topic for trace_id, topic in watched.items() if topic not in early}
-        missed = [topic for trace_id, topic in others.items() if topic.look(heads.get(trace_id))]
+        asked = [(topic, topic.epoch) for topic in topics]
+        heads = await self._reader.heads([topic.trace_id for topic, _ in asked])
+        early, missed = [], []
+        for topic, epoch in asked:
+            head = heads.get(topic.trace_id)
+            if self._is_late(topic, epoch, head):
+                continue
+            if patience and topic.lags(head):
+                early.append(topic)
+            elif topic.look(head):
+                missed.append(topic)
         if early:
             await asyncio.sleep(patience)
             late = [topic for topic in early if topic.lags(heads.get(topic.trace_id))]
             missed += await self._look_at(late) if late else []
         return missed
 
-    def _is_late(self, topic: Topic, epoch: str | None, heads: Mapping[str, Head]) -> bool:
+    def _is_late(self, topic: Topic, epoch: str | None, head: Head | None) -> bool:
         """Whether news have told of the trace's beginning since it was asked for, and so maybe of what came later."""
-        head = heads.get(topic.trace_id)
         if topic.epoch == epoch or (head is not None and head.epoch == topic.epoch):
             return False
         if head is not None:  # of which life nobody knows
