@@ -14,7 +14,7 @@
     A call says something while it says it: a :class:`~trace_streaming.events.deltas.TextDelta`, redacted. Sent in a
     thread of the emitter, at most four times a second for each call; nothing of it is stored.
 ``decision_requested(sender, request)``
-    An agent asks: an :class:`~trace_streaming.emitting.approval_requests.ApprovalRequest`, an ``AskedBefore``
+    An agent asks: an :class:`~trace_streaming.emitting.asking.requests.ApprovalRequest`, an ``AskedBefore``
     or a ``Withdrawal``. Whoever takes it returns a future, of the :class:`~trace_streaming.emitting.decision.Decision`.
 ``approval_decided(sender, approval)``
     An :class:`~trace_streaming.models.Approval` was decided in this process, or its time is over.

@@ -24,7 +24,7 @@ from pytest_django import Settings
 from trace_streaming import TraceEmitter, approval_decided, events_recorded
 from trace_streaming.approvals import decisions
 from trace_streaming.approvals import waiting as approval_waiting
-from trace_streaming.emitting.approval_requests import AskedBefore, arguments_hash, ask
+from trace_streaming.emitting.asking.requests import AskedBefore, arguments_hash, ask
 from trace_streaming.emitting.decision import Decision, with_originals
 from trace_streaming.events import TraceEvent
 from trace_streaming.events.freezing import JSON

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from trace_streaming.emitting.policies import Policy, policy_for, problems
+from trace_streaming.emitting.asking.policies import Policy, policy_for, problems
 
 
 @pytest.mark.parametrize(

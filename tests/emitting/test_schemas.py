@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trace_streaming.emitting.schemas import check_schema, first_error
+from trace_streaming.emitting.asking.schemas import check_schema, first_error
 
 DEEP: dict[str, Any] = {}
 for _ in range(200):

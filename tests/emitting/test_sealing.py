@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_django import Settings
 
-from trace_streaming.emitting.sealing import seal, unseal
+from trace_streaming.emitting.asking.sealing import seal, unseal
 
 
 def test_what_is_sealed_is_read_again() -> None:

@@ -46,7 +46,7 @@ from tests.frameworks.trees import parsed, shown, tree
 from tests.remote.test_emitter import NameIsToken
 from tests.test_consumers import connect, receive
 from trace_streaming import TraceEmitter
-from trace_streaming.emitting.approval_requests import arguments_hash
+from trace_streaming.emitting.asking.requests import arguments_hash
 from trace_streaming.emitting.decision import Decision
 from trace_streaming.exceptions import OtherArgumentsError
 from trace_streaming.integrations import langchain as ours_langchain

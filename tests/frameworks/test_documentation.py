@@ -33,7 +33,7 @@ from tests.frameworks.humans import Human, human
 from tests.frameworks.scenarios import langgraph, openai_agents, pydantic_ai
 from tests.frameworks.trees import parsed, shown, tree
 from trace_streaming.approvals import calling
-from trace_streaming.emitting.policies import problems
+from trace_streaming.emitting.asking.policies import problems
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.remote.sender import all_senders

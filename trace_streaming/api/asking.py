@@ -14,11 +14,11 @@ from rest_framework.response import Response
 
 from trace_streaming.access.views import StoreAwayError
 from trace_streaming.approvals.decisions import approvals, edited_of, with_timeouts, withdraw
-from trace_streaming.emitting.approval_contract import Question
-from trace_streaming.emitting.approval_requests import Elsewhere, FollowUp, ask, has_hash, new_request
+from trace_streaming.emitting.asking.contract import Question
+from trace_streaming.emitting.asking.requests import Elsewhere, FollowUp, ask, has_hash, new_request
+from trace_streaming.emitting.asking.schemas import check_schema
 from trace_streaming.emitting.decision import ALLOWED, MAX_ACTION_LENGTH
 from trace_streaming.emitting.project_events import redacted
-from trace_streaming.emitting.schemas import check_schema
 from trace_streaming.models import Approval, Trace
 from trace_streaming.storage import hidden_values
 from trace_streaming.storage.store import database

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from trace_streaming.emitting.sealing import seal, unseal
+from trace_streaming.emitting.asking.sealing import seal, unseal
 from trace_streaming.models import Trace
 from trace_streaming.permissions import may_watch, traces_to_watch
 

@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.module_loading import import_string
 
 from trace_streaming.conf import conf
-from trace_streaming.emitting.approval_requests import signer
+from trace_streaming.emitting.asking.requests import signer
 from trace_streaming.models import Approval, stored_now
 from trace_streaming.signals import approval_decided
 from trace_streaming.storage.errands import Errand

@@ -17,10 +17,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 
+from trace_streaming.emitting.asking.schemas import first_error
+from trace_streaming.emitting.asking.sealing import seal, unseal
 from trace_streaming.emitting.decision import TIMEOUT, WITHDRAWN, moved_marker
 from trace_streaming.emitting.project_events import make_event, redacted
-from trace_streaming.emitting.schemas import first_error
-from trace_streaming.emitting.sealing import seal, unseal
 from trace_streaming.events import TraceEvent
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, stored_now

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from django.db import connections
 
-from trace_streaming.emitting.approval_requests import ApprovalRequest, AskedBefore, Withdrawal, has_hash
+from trace_streaming.emitting.asking.requests import ApprovalRequest, AskedBefore, Withdrawal, has_hash
 from trace_streaming.emitting.decision import TIMEOUT, Decision, with_originals
 from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 from trace_streaming.models import Approval

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
 from trace_streaming.conf import PREFIX, SETTING_NAMES, Limits, Notify, conf
-from trace_streaming.emitting.policies import problems
+from trace_streaming.emitting.asking.policies import problems
 from trace_streaming.events import EVENT_NAME_PATTERN
 from trace_streaming.recording.spool_files import spool_dir_problem
 

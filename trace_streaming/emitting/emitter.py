@@ -24,7 +24,7 @@ from trace_streaming.signals import (
     trace_started,
 )
 
-from .approval_emitter import ProjectApprovals
+from .asking.emitter import ProjectApprovals
 from .contract import Emitter
 from .faces import Face
 from .project_events import make_event, project_redactor, redacted

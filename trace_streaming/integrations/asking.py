@@ -11,11 +11,11 @@ from uuid import UUID, uuid5
 import orjson
 from asgiref.sync import sync_to_async
 
-from trace_streaming.emitting.approval_contract import ApprovalEmitter, PendingApproval
-from trace_streaming.emitting.approval_emitter import ProjectApprovals
+from trace_streaming.emitting.asking.contract import ApprovalEmitter, PendingApproval
+from trace_streaming.emitting.asking.emitter import ProjectApprovals
+from trace_streaming.emitting.asking.policies import Policy, policy_for
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.decision import DECISIONS, Decision
-from trace_streaming.emitting.policies import Policy, policy_for
 from trace_streaming.exceptions import ApprovalNotFoundError
 
 from .runs import Asked

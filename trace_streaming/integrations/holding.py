@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
+from trace_streaming.emitting.asking.policies import policy_for
 from trace_streaming.emitting.contract import Emitter, current_emitter
 from trace_streaming.emitting.decision import Decision
 from trace_streaming.emitting.emitter import TraceEmitter
-from trace_streaming.emitting.policies import policy_for
 from trace_streaming.telemetry.logs import BurstLog, describe
 
 from .asking import Asker, Question, as_asking

@@ -15,9 +15,9 @@ from typing import Any
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import ToolMessage
 
+from trace_streaming.emitting.asking.policies import Policy, policy_for
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.decision import Decision
-from trace_streaming.emitting.policies import Policy, policy_for
 
 from .asking import Question, reason
 from .holding import ahold, hold

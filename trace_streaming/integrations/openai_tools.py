@@ -16,8 +16,8 @@ from typing import Any, Final
 from agents import FunctionTool, Tool, ToolGuardrailFunctionOutput, ToolInputGuardrail, ToolInputGuardrailData
 from agents.tracing import get_current_span
 
+from trace_streaming.emitting.asking.policies import policy_for
 from trace_streaming.emitting.contract import Emitter
-from trace_streaming.emitting.policies import policy_for
 
 from .asking import Question, as_arguments, reason
 from .holding import ahold

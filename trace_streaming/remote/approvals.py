@@ -17,7 +17,7 @@ from typing import Any, Final, Self, cast
 
 import orjson
 
-from trace_streaming.emitting.approval_contract import ApprovalEmitter, PendingApproval, Question
+from trace_streaming.emitting.asking.contract import ApprovalEmitter, PendingApproval, Question
 from trace_streaming.emitting.blocks import placed
 from trace_streaming.emitting.decision import ALLOWED, TIMEOUT, Decision, with_originals
 from trace_streaming.emitting.event_factory import safe_details

@@ -11,8 +11,8 @@ from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 
+from trace_streaming.emitting.asking.policies import policy_for
 from trace_streaming.emitting.decision import DECISIONS, Decision
-from trace_streaming.emitting.policies import policy_for
 from trace_streaming.integrations.asking import Asker, Question, as_asking, asking, reason
 from trace_streaming.integrations.holding import REFUSED, log_failure
 from trace_streaming.integrations.runs import Run

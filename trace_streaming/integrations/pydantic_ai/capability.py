@@ -15,8 +15,8 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
 
+from trace_streaming.emitting.asking.policies import policy_for
 from trace_streaming.emitting.contract import Emitter
-from trace_streaming.emitting.policies import policy_for
 from trace_streaming.integrations.runs import Run
 from trace_streaming.integrations.tracer import NewEmitter, Tracer
 

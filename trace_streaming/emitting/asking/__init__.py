@@ -1,0 +1,1 @@
+"""How an orchestrator asks a human: what it asks, which tools need it, and what comes back."""
