@@ -50,9 +50,15 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=KINDS)
-def own_server(request: pytest.FixtureRequest, unpatched: None, tmp_path: Path) -> Iterator[Server]:
-    """By its own way in."""
-    yield from started(f"{request.param} by its entrance", tmp_path)
+def entrance(request: pytest.FixtureRequest, unpatched: None) -> str:
+    """A server by its own way in."""
+    return f"{request.param} by its entrance"
+
+
+@pytest.fixture
+def own_server(entrance: str, tmp_path: Path) -> Iterator[Server]:
+    """A server that a test ends."""
+    yield from started(entrance, tmp_path)
 
 
 @pytest.fixture
@@ -62,22 +68,18 @@ async def server(own_server: Server) -> AsyncIterator[Server]:
     await no_connections(own_server)
 
 
-@pytest.fixture(params=KINDS)
-def impatient_server(
-    request: pytest.FixtureRequest, unpatched: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Server]:
+@pytest.fixture
+def impatient_server(entrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """One that gives a client up after a fifth of a second."""
     monkeypatch.setenv("STALL_SECONDS", "0.2")
-    yield from started(f"{request.param} by its entrance", tmp_path)
+    yield from started(entrance, tmp_path)
 
 
-@pytest.fixture(params=KINDS)
-def compressing_server(
-    request: pytest.FixtureRequest, unpatched: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Server]:
+@pytest.fixture
+def compressing_server(entrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """One that compresses."""
     monkeypatch.setenv("COMPRESSION", "1")
-    yield from started(f"{request.param} by its entrance", tmp_path)
+    yield from started(entrance, tmp_path)
 
 
 async def test_a_connection_that_begins_to_watch_while_the_server_ends_does_not_keep_it(own_server: Server) -> None:

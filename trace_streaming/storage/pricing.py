@@ -5,7 +5,7 @@ It is loaded by the thread that stores events, when the first call is to be pric
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -44,7 +44,7 @@ def price(
 
 
 def _price(model: str, provider: str | None, at: datetime, tokens: tuple[int, int, int]) -> float | None:
-    known = _model(model, provider, at.date())
+    known = _model(model, provider, datetime.now(UTC).date())
     if known is None:
         return None
     try:
@@ -83,7 +83,7 @@ def _rate(price: Any, sent: int) -> Decimal | None:
 def _model(model: str, provider: str | None, day: date) -> Any:
     """With its prices; None where nobody knows it. The library looks for those that it does not know each time.
 
-    :param day: what is known may be others from one day to the next
+    :param day: today; a project may have the library renew what it knows
     """
     prices = _prices()
     if prices is None:
