@@ -15,7 +15,7 @@ from bench.row import Measure, Peer, Row, Scale
 @contextmanager
 def many(scale: Scale) -> Iterator[list[Row]]:
     """Many agents, each watched by its own user."""
-    traces, rounds = scale.of(1000, 50), scale.of(20, 2)
+    traces, rounds = scale.of(1000, 50), scale.of(10, 2)
     fewest, most, sockets = scale.of(100, 10), scale.of(5000, 100), scale.of(4000, 100)
     registry = "FastAPI registry by trace (stores nothing)"
     cpu = Measure("cpu_us", "us of CPU per event", {registry: 3}, less_is_better=True)
@@ -56,7 +56,7 @@ def many(scale: Scale) -> Iterator[list[Row]]:
                     f"{fewest:,} traces, one socket each, ten events per trace and second, {kind}",
                     measures,
                     tuple(
-                        Peer(name, partial(many_traces, kind, application, fewest, scale.of(60, 2), 100, scheme))
+                        Peer(name, partial(many_traces, kind, application, fewest, scale.of(40, 2), 100, scheme))
                         for name, application, scheme in knowing
                         if (name, kind) != (registry, "daphne")
                     ),
@@ -80,7 +80,7 @@ def many(scale: Scale) -> Iterator[list[Row]]:
             Row(
                 "one trace, one socket, an event every 10 ms",
                 (replace(cpu, goals={registry: 5}), *measures[1:]),
-                peers(scale.of(2500, 20), 10, traces=1),
+                peers(scale.of(1000, 20), 10, traces=1),
             ),
             Row(
                 f"{sockets:,} sockets connect at once, each to its own trace",

@@ -23,7 +23,7 @@ PAUSE_MS = 10
 @contextmanager
 def receiving(scale: Scale) -> Iterator[list[Row]]:
     """Spans over OTLP, in requests of 500, into PostgreSQL."""
-    spans, events = scale.of(40_000, 1_000), scale.of(300, 20)
+    spans, events = scale.of(20_000, 1_000), scale.of(300, 20)
     with postgres() as url:
         token = _token(url)
         ours = [
@@ -32,7 +32,7 @@ def receiving(scale: Scale) -> Iterator[list[Row]]:
         ]
         yield [
             Row(
-                f"{spans:,} spans over OTLP into PostgreSQL",
+                "spans over OTLP into PostgreSQL",
                 (Measure("per_second", "spans per second"), Measure("per_cpu_second", "spans per CPU second")),
                 (*ours, Peer(DECODING, partial(script, "spans", "decode", spans))),
             ),
