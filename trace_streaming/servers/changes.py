@@ -25,6 +25,9 @@ CLIENT_WINDOW_BITS: Final = 10
 CLOSE_SECONDS: Final = 10
 """How long daphne waits for the answer to its close; after a second, as by itself, a slow client loses the code."""
 
+TELL_AGAIN_SECONDS: Final = 0.5
+"""While uvicorn waits for its connections: between looks whether another has begun to watch."""
+
 
 def with_daphne_wire(create_application: Any) -> Any:
     """Of daphne's ``Server``: scopes of sockets and of requests lead to their transports."""
@@ -104,10 +107,21 @@ def between_closing_and_ending(shut_down: Any) -> Any:
     @wraps(shut_down)
     async def shut_down_in_order(server: Any, *args: Any, **kwargs: Any) -> None:
         await shutdown.close_connections()
-        await shut_down(server, *args, **kwargs)
+        telling = asyncio.create_task(_tell_whoever_comes())
+        try:
+            await shut_down(server, *args, **kwargs)
+        finally:
+            telling.cancel()
         await asyncio.to_thread(shutdown.end_process)
 
     return shut_down_in_order
+
+
+async def _tell_whoever_comes() -> None:
+    """Once it listens no more, uvicorn tells all who are connected; whom it accepted last is not yet, and is waited for."""
+    while True:
+        await asyncio.sleep(TELL_AGAIN_SECONDS)
+        await shutdown.close_connections()
 
 
 def _accept_compression(offers: Sequence[Any]) -> Any:
