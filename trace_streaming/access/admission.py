@@ -69,7 +69,7 @@ def admit(scope: dict[str, Any], trace_id: str) -> Admitted:
     request = credentials.authenticate()
     if not is_allowed and request.auth is None:
         raise ProtocolError(*NOT_THIS_ORIGIN)
-    _check(request, may_watch=may_watch(request, find_trace(trace_id)))
+    _check(request, is_let=may_watch(request, find_trace(trace_id)))
     return credentials, request.user
 
 
@@ -84,7 +84,7 @@ def _admitted(together: AskedTogether, handshake: Handshake, trace_id: str) -> A
         return ProtocolError(*NOT_THIS_ORIGIN)
     try:
         request = together.request(handshake)
-        _check(request, may_watch=together.may_watch(request, trace_id))
+        _check(request, is_let=together.may_watch(request, trace_id))
     except Exception as error:  # this one's own
         return error
     return handshake, request.user
@@ -94,12 +94,12 @@ def renew(scope: dict[str, Any], trace_id: str, token: str) -> Admitted:
     """Like :func:`admit`, with a ticket."""
     credentials = redeem(token, trace_id, scope)
     request = credentials.authenticate()
-    _check(request, may_watch=may_watch(request, find_trace(trace_id)))
+    _check(request, is_let=may_watch(request, find_trace(trace_id)))
     return credentials, request.user
 
 
-def _check(request: Request | Found, *, may_watch: bool) -> None:
-    if may_watch:
+def _check(request: Request | Found, *, is_let: bool) -> None:
+    if is_let:
         return
     if request.user.is_authenticated:
         raise ProtocolError(*NOT_ALLOWED)

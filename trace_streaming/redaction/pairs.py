@@ -109,16 +109,16 @@ def _names_a_secret(text: str) -> bool | None:
     return False if may_be_secret_key(name) else None
 
 
-Roles = tuple[tuple[str, ...], tuple[str, ...]]
+_Roles = tuple[tuple[str, ...], tuple[str, ...]]
 """Of an object's keys: those whose values may be the names of others, and those whose values may be named."""
 
 
-def _roles(keys: tuple[str, ...]) -> Roles:
+def _roles(keys: tuple[str, ...]) -> _Roles:
     """Objects that have the same keys are many."""
     return _known_roles(keys) if sum(map(len, keys)) <= _BRIEF else _found_roles(keys)
 
 
-def _found_roles(keys: tuple[str, ...]) -> Roles:
+def _found_roles(keys: tuple[str, ...]) -> _Roles:
     naming = tuple(key for key in keys if _NAMING.fullmatch(key) is not None and not is_secret_key(key))
     return naming, tuple(filter(_VALUED.fullmatch, keys)) if naming else ()
 

@@ -60,7 +60,7 @@ def _price(model: str, provider: str | None, at: datetime, tokens: tuple[int, in
 def _multiplied(prices: Any, sent: int, got: int, cached: int) -> Decimal | None:
     """What text costs, where no more than that has a price; None is to ask the library.
 
-    It takes 85 µs for these three products, as long as to store an event; a test compares all of its models.
+    The library takes 85 µs for these three products, more than storing an event does; a test compares all its models.
     """
     named = vars(prices)
     if named.get("requests_kcount") is not None or cached > sent:
