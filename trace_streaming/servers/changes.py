@@ -118,7 +118,7 @@ def between_closing_and_ending(shut_down: Any) -> Any:
 
 
 async def _tell_whoever_comes() -> None:
-    """Once it listens no more, uvicorn tells all who are connected; whom it accepted last is not yet, and is waited for."""
+    """Uvicorn tells those who are connected when it stops to listen; whom it has just accepted it only waits for."""
     while True:
         await asyncio.sleep(TELL_AGAIN_SECONDS)
         await shutdown.close_connections()
