@@ -54,8 +54,7 @@ from trace_streaming.integrations import openai_agents as ours_openai
 from trace_streaming.integrations import pydantic_ai as ours_pydantic
 from trace_streaming.models import Approval, Trace
 from trace_streaming.recording.recorder import recorder
-from trace_streaming.remote import RemoteTraceEmitter
-from trace_streaming.remote import approvals as remote_approvals
+from trace_streaming.remote import RemoteTraceEmitter, pending_approvals
 from trace_streaming.remote.sender import all_senders
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
@@ -155,7 +154,7 @@ def test_a_program_elsewhere_asks_too(
     way: Way, live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over the API: the same human, the same decisions."""
-    monkeypatch.setattr(remote_approvals, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(pending_approvals, "LOOK_SECONDS", 0.02)
     let_in(settings)
     token = SessionOrToken.__module__ + "." + SessionOrToken.__name__
     settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [token]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -22,7 +23,7 @@ from trace_streaming.approvals.decisions import decide
 from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 from trace_streaming.models import Approval, Event, Trace
 from trace_streaming.recording.recorder import recorder
-from trace_streaming.remote import RemoteTraceEmitter, approvals
+from trace_streaming.remote import RemoteTraceEmitter, approval_calls, approvals, pending_approvals
 from trace_streaming.remote.sender import all_senders
 
 ARGUMENTS = {"to": "bob", "password": "hunter2"}
@@ -33,7 +34,7 @@ def site(
     transactional_db: None, live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A server where the tokens ``writer`` and ``other`` may add events."""
-    monkeypatch.setattr(approvals, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(pending_approvals, "LOOK_SECONDS", 0.02)
     settings.TRACE_STREAMING_AUTHENTICATION_CLASSES = [f"{NameIsToken.__module__}.NameIsToken"]
     for name in ("writer", "other"):
         User.objects.create_user(name).user_permissions.add(Permission.objects.get(codename="add_event"))
@@ -124,6 +125,47 @@ def test_several_are_asked_at_once(site: str) -> None:
         refused.result()
 
 
+@pytest.fixture
+def on_its_way(site: str, monkeypatch: pytest.MonkeyPatch) -> tuple[RemoteTraceEmitter, threading.Event]:
+    """What is asked arrives when the event is set."""
+    arrives, call = threading.Event(), approval_calls.call
+
+    def call_when_it_may(method: str, *arguments: Any) -> Any:
+        assert method != "POST" or arrives.wait(60)
+        return call(method, *arguments)
+
+    monkeypatch.setattr(approvals, "call", call_when_it_may)
+    return emitter_on(site), arrives
+
+
+def test_what_is_on_its_way_is_waited_for_by_its_id(on_its_way: tuple[RemoteTraceEmitter, threading.Event]) -> None:
+    """The server knows no such approval until then."""
+    emitter, arrives = on_its_way
+    approval_id = emitter.submit_approval("send_mail", arguments=ARGUMENTS).approval_id
+    assert emitter.find_decision(approval_id, ARGUMENTS) is None
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(emitter.wait_for, approval_id, ARGUMENTS)
+        arrives.set()
+        while not Approval.objects.exists():
+            connections["default"].close()
+        decided("approved")
+        assert waiting.result(60).is_approved
+
+
+def test_what_is_on_its_way_is_taken_back_once_it_is_there(
+    on_its_way: tuple[RemoteTraceEmitter, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would be asked all the same."""
+    emitter, arrives = on_its_way
+    pending = emitter.submit_approval("send_mail", arguments=ARGUMENTS)
+    with monkeypatch.context() as hurried, pytest.raises(ConnectionError, match="may be open"):
+        hurried.setattr(approvals, "SEND_SECONDS", 0.0)
+        emitter.withdraw_approval(pending.approval_id)
+    arrives.set()
+    assert emitter.withdraw_approval(pending.approval_id)
+    assert pending.result().decision == "withdrawn"
+
+
 def test_nobody_decides_in_time(site: str) -> None:
     """The server's clock says when that is over."""
     emitter = emitter_on(site)
@@ -204,10 +246,10 @@ def test_who_may_not_add_events_may_not_ask(site: str) -> None:
 
 def test_while_the_server_is_away_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who goes is told; for who waits it is a no, when the time is over."""
-    monkeypatch.setattr(approvals, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(approvals, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(pending_approvals, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pending_approvals, "FLUSH_SECONDS", 0.01)
     monkeypatch.setattr(approvals, "SEND_SECONDS", 0.05)
-    monkeypatch.setattr(approvals, "LOST_AFTER", timedelta(0))
+    monkeypatch.setattr(pending_approvals, "LOST_AFTER", timedelta(0))
     emitter = RemoteTraceEmitter("http://127.0.0.1:1", "writer")
     with pytest.raises(ConnectionError):
         emitter.ask_approval("send_mail")

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import threading
-import time
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 
 import orjson
 
@@ -26,72 +20,10 @@ from trace_streaming.events.freezing import JSON, freeze_details
 from trace_streaming.redaction import Redactor
 
 from .approval_calls import call
+from .pending_approvals import Pending
 
-LOOK_SECONDS: Final = 1.0
-"""Between looks whether somebody has decided, or whether the server is there again."""
-FLUSH_SECONDS: Final = 2.0
 SEND_SECONDS: Final = 30.0
 """How long who asks and goes tries to reach the server."""
-LOST_AFTER: Final = timedelta(seconds=5)
-"""So long after its end what cannot be looked at is given up: the answer is no."""
-
-
-@dataclass(slots=True)
-class _Pending(PendingApproval):
-    emitter: RemoteApprovals
-    approval_id: str
-    arguments: Mapping[str, Any] | None
-    question: dict[str, Any] | None = field(default=None, repr=False)
-    """What is to be sent; None when the server has it."""
-    expires_at: datetime | None = None
-    _sending: Future[None] | None = field(default=None, repr=False)
-
-    def start(self) -> Self:
-        """Send it, in a thread: several are asked at the same time."""
-        self._sending = Future()
-        threading.Thread(target=self._send_until_it_is_there, name="trace-approval", daemon=True).start()
-        return self
-
-    def _send_until_it_is_there(self) -> None:
-        sending = self._sending or Future()
-        try:
-            while not self.send() and not self._is_lost:
-                time.sleep(LOOK_SECONDS)
-        except Exception as error:  # a refusal, for whoever waits
-            sending.set_exception(error)
-        else:
-            sending.set_result(None)
-
-    def result(self) -> Decision:
-        while (found := self._look()) is None:
-            time.sleep(LOOK_SECONDS)
-        return found
-
-    async def aresult(self) -> Decision:
-        while (found := await asyncio.to_thread(self._look)) is None:  # noqa: ASYNC110  it is on a server
-            await asyncio.sleep(LOOK_SECONDS)
-        return found
-
-    def send(self) -> bool:
-        """Whether the server has it; what was emitted before goes before it, if the server is there."""
-        if self.question is not None:
-            self.emitter.flush(FLUSH_SECONDS)
-            if self.emitter._call("POST", "", self.question) is not None:
-                self.question = None
-        return self.question is None
-
-    @property
-    def _is_lost(self) -> bool:
-        return self.expires_at is not None and datetime.now(UTC) > self.expires_at + LOST_AFTER
-
-    def _look(self) -> Decision | None:
-        if self._sending is not None:
-            with suppress(TimeoutError):
-                self._sending.result(LOOK_SECONDS)
-        found = self.emitter._look(self.approval_id, self.arguments) if self.question is None else None
-        if found is None and self._is_lost:
-            return Decision(self.approval_id, TIMEOUT, self.arguments or {})
-        return found
 
 
 class RemoteApprovals(ApprovalEmitter):
@@ -103,6 +35,8 @@ class RemoteApprovals(ApprovalEmitter):
     _base_url: str
     _authorization: str
     _redactor: Redactor
+    _on_their_way: dict[str, Pending]
+    """What was submitted, and the server does not know yet; by its id."""
 
     @abstractmethod
     def flush(self, timeout: float | None = None) -> bool:
@@ -153,18 +87,15 @@ class RemoteApprovals(ApprovalEmitter):
                 approval_id,
             )
         )
-        until = time.monotonic() + SEND_SECONDS
-        while not pending.send():
-            if time.monotonic() > until:
-                raise ConnectionError("The server does not answer: nobody is asked")
-            time.sleep(LOOK_SECONDS)
+        if not pending.send_within(SEND_SECONDS):
+            raise ConnectionError("The server does not answer: nobody is asked")
         self._undecided.add(pending.approval_id)
         return pending.approval_id
 
     def _submit(self, question: Question) -> PendingApproval:
         return self._pending(question).start()
 
-    def _pending(self, question: Question) -> _Pending:
+    def _pending(self, question: Question) -> Pending:
         question.check()
         approval_id = question.approval_id or str(uuid.uuid4())
         shown = safe_details(question.arguments, self._redactor, self.trace_id)[0]
@@ -189,7 +120,7 @@ class RemoteApprovals(ApprovalEmitter):
             "schema": question.schema,
             "binding": self.digest(question.arguments),
         }
-        return _Pending(self, approval_id, question.arguments, sent, expires_at)
+        return Pending(self, approval_id, question.arguments, sent, expires_at)
 
     def _note(self, event: str, details: dict[str, Any], status: str) -> None:
         """Among its own events: the server itself stores what is asked and decided."""
@@ -202,10 +133,13 @@ class RemoteApprovals(ApprovalEmitter):
 
     def pending_approval(self, approval_id: str, arguments: Mapping[str, Any] | None = None) -> PendingApproval:
         """See :meth:`.ApprovalEmitter.pending_approval`."""
-        return _Pending(self, approval_id, arguments)
+        pending = self._on_their_way.get(approval_id)
+        if pending is None:
+            return Pending(self, approval_id, arguments)
+        return Pending(self, approval_id, arguments, expires_at=pending.expires_at, sending=pending.sending)
 
     def _find(self, approval_id: str, arguments: Mapping[str, Any] | None) -> Decision | None:
-        return self._look(approval_id, arguments)
+        return None if approval_id in self._on_their_way else self._look(approval_id, arguments)
 
     def _look(self, approval_id: str, arguments: Mapping[str, Any] | None) -> Decision | None:
         binding = {} if arguments is None else {"binding": self.digest(arguments)}
@@ -237,7 +171,9 @@ class RemoteApprovals(ApprovalEmitter):
 
         :raises ConnectionError: the server does not answer
         """
-        told = self._call("DELETE", f"/{approval_id}/decision")
+        pending = self._on_their_way.get(approval_id)
+        is_there = pending is None or pending.is_sent_within(SEND_SECONDS)
+        told = self._call("DELETE", f"/{approval_id}/decision") if is_there else None
         if told is None:
             raise ConnectionError("The server does not answer: what was asked may be open")
         self._undecided.discard(approval_id)

@@ -88,6 +88,7 @@ class RemoteTraceEmitter(Emitter, RemoteApprovals):
         self._redactor = redactor
         self._base_url = check_base_url(base_url)
         self._authorization = check_authorization(scheme, token)
+        self._on_their_way = {}
         self._sender = all_senders.to(self._base_url, self._authorization)
         self._face = face = Face.of(name, conversation, tags)
         if metadata is not None or face != Face():
