@@ -16,6 +16,7 @@ from trace_streaming.access.bodies import read_json
 from trace_streaming.conventions.otel_spans import NO_PARENT, OtelSpan, SpanEvent, check_span
 
 from .requests import Refusals, Request
+from .turns import give_way
 
 _ERROR: Final = 2
 _INTEGER_LENGTH: Final = 20
@@ -37,6 +38,7 @@ def read(body: bytes) -> Request:
                 scope = str(_object(scoped, "scope").get("name") or "")
                 request.announce(len(spans := _list(scoped, "spans")))
                 for each in spans:
+                    give_way()
                     _take(request, each, scope, resource)
     except (TypeError, ValueError, RecursionError) as error:
         raise ParseError(f"Not an ExportTraceServiceRequest: {error}") from None

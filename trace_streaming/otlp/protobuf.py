@@ -14,6 +14,7 @@ from rest_framework.exceptions import ParseError
 from trace_streaming.conventions.otel_spans import OtelSpan, SpanEvent, check_span
 
 from .requests import Refusals, Request
+from .turns import give_way
 
 try:
     from google.protobuf.message import DecodeError
@@ -46,6 +47,7 @@ def read(body: bytes) -> Request:
         for scoped in group.scope_spans:
             scope = scoped.scope.name
             for each in scoped.spans:
+                give_way()
                 span = _span(each, scope, resource)
                 try:
                     check_span(span)

@@ -33,7 +33,8 @@ from trace_streaming.storage.store import database
 from .endings import Root, roots_have_ended
 from .placing import Places, moves
 from .requests import Refusals, Request
-from .storing import own_turn, store
+from .storing import store
+from .turns import give_way, own_turn
 
 NOT_ALLOWED: Final = "the trace is not there, or may not be added to"
 _TRACES: Final = 400
@@ -79,11 +80,8 @@ def receive(asker: Any, sent: Request) -> Refusals:
     hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
     with own_turn():
         told = {trace_id: events for trace_id, run in runs.items() if (events := _events(run, places, sent.refused))}
-    # Behind the making of all: to store each start while that goes on, the writer would wait for the interpreter with
-    # every statement, for up to five milliseconds.
-    for trace_id in told:
-        _begin(runs[trace_id], asker.user)
-    store([event for events in told.values() for event in events], sent.refused)
+    begins = {trace_id: partial(_begin, runs[trace_id], asker.user) for trace_id in told}
+    store([event for events in told.values() for event in events], sent.refused, begins)
     places.learn(alias, asked)  # others may have left out some meanwhile
     _move(alias, runs, begun, places, sent.refused)
     roots_have_ended(alias, {trace_id: root for trace_id, run in runs.items() if (root := _root(run)) is not None})
@@ -137,6 +135,7 @@ def _events(run: Run, places: Places, refused: Refusals) -> list[TraceEvent]:
     trace_id = run.trace.trace_id
     events: list[TraceEvent] = []
     for span, shape in run.kept:
+        give_way()
         try:
             events += _made_of(trace_id, span, shape, places.above(trace_id, span.parent_id))
         except ValueError as error:

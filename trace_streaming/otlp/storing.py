@@ -1,58 +1,56 @@
-"""Events of spans on their way to the store: a piece at a time, so that what is emitted beside them waits less."""
+"""Events of spans on their way to the store: a piece at a time, beside what is emitted meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from trace_streaming.access.views import StoreAwayError
 from trace_streaming.api import ingest
-from trace_streaming.conf import conf
 from trace_streaming.events import TraceEvent
 from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
 from trace_streaming.storage.pieces import batched
 
 from .requests import Refusals
+from .turns import give_way, own_turn
 
-PIECE: Final = 250
-"""Events that are stored at a time."""
-_turn = Lock()
-
-
-@contextmanager
-def own_turn() -> Iterator[None]:
-    """One of the process's requests at a time: several would have who delivers events wait for the interpreter."""
-    if not _turn.acquire(timeout=SYNC_SECONDS):
-        raise StoreAwayError
-    try:
-        yield
-    finally:
-        _turn.release()
+PIECE: Final = 100
+"""Events in one transaction: making its rows holds up who delivers events, and the traces are locked meanwhile."""
 
 
-def store(events: Sequence[TraceEvent], refused: Refusals) -> None:
-    """Emit them, and wait until they are stored: a piece at a time, and one of the process's requests at a time.
+def store(
+    events: Sequence[TraceEvent], refused: Refusals, begins: Mapping[str, Callable[[], object]] | None = None
+) -> None:
+    """Emit and store them: a piece at a time, and one of the process's requests at a time.
 
-    What is emitted beside them is stored with the next piece, and does not wait for all of them.
+    :param begins: what is to be said first of a trace, by its id; in the order of the events
     """
+    begins = dict(begins or {})
     for piece in batched(events, PIECE):
         with own_turn():
-            _store_piece(piece, refused)
+            _store_piece(piece, refused, begins)
 
 
-def _store_piece(events: Sequence[TraceEvent], refused: Refusals) -> None:
+def _store_piece(events: Sequence[TraceEvent], refused: Refusals, begins: dict[str, Callable[[], object]]) -> None:
     shed, full = recorder.shed, 0
-    with recorder.refusals() as lost:
+
+    def emit() -> None:
+        nonlocal full
         for event in events:
+            if event.trace_id in begins:
+                for trace_id in list(islice(begins, PIECE)):  # together: they cost little more than one
+                    begins.pop(trace_id)()
             if not ingest.announced(event):
                 full += 1
                 refused.add(ingest.FULL)
-        is_flushed = conf.RECORDER == "inline" or recorder.flush(SYNC_SECONDS)
+            give_way()
+
+    with recorder.refusals() as lost:
+        is_stored = recorder.at_once(emit, SYNC_SECONDS)
     mine = set(map(id, events))
     for record in lost:
         if id(record) in mine:
             refused.add(ingest.REFUSED)
-    if not is_flushed or recorder.shed != shed + full:
+    if not is_stored or recorder.shed != shed + full:
         raise StoreAwayError

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from time import monotonic
 from typing import Final
 
 from trace_streaming.conf import conf
@@ -14,6 +16,7 @@ from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 
 from . import process_exit
+from .appender import Appender
 from .backlog import Backlog
 from .destinations import current_destination
 from .emission_limits import EmissionLimits
@@ -30,6 +33,15 @@ SYNC_SECONDS: Final = 10.0
 """How long ``emit`` waits at most until its event is stored, with ``TRACE_STREAMING_DURABILITY = "sync"``."""
 
 
+class _Here(threading.local):
+    """What a thread of its own has."""
+
+    records: list[TraceRecord] | None = None
+    """Where what it records goes, while it stores that itself."""
+    keeps: Writer | None = None
+    """Which it keeps from storing, while it forks: two threads may fork at the same time."""
+
+
 class Recorder:
     """Takes records from any thread; a writer stores them. The module has one, ``recorder``."""
 
@@ -41,18 +53,19 @@ class Recorder:
         self._backlog = Backlog()
         self._limits: dict[Destination, EmissionLimits] = {}
         self._writer: Writer | None = None
+        self._appender: Appender | None = None
         self._start_lock = threading.Lock()
-        self._forking = threading.local()  # two threads may fork at the same time
+        self._here = _Here()
 
     def before_fork(self) -> None:
         """Wait for the transaction that runs: SQLite in the child would take its lock for one of its own, for ever."""
         writer = self._writer
         is_held = writer is not None and writer.storing.acquire(timeout=FORK_SECONDS)
-        self._forking.held = writer if is_held else None
+        self._here.keeps = writer if is_held else None
 
     def after_fork(self) -> None:
         """In the parent: go on."""
-        if (writer := self._forking.held) is not None:
+        if (writer := self._here.keeps) is not None:
             writer.storing.release()
 
     def forget(self) -> None:
@@ -111,6 +124,47 @@ class Recorder:
         destination = current_destination()
         return self._limits.get(destination) or self._limits.setdefault(destination, EmissionLimits())
 
+    def at_once(self, emit: Callable[[], None], timeout: float) -> bool:
+        """Store what ``emit`` has this thread record, in one transaction, beside those of the writer.
+
+        For many events that somebody waits for who can send them again: what is emitted meanwhile does not wait for
+        them. Where the database does not take them as they are, they go to the writer, who tries again, and finds
+        what is refused.
+
+        :param emit: its events have ids: what is in doubt is stored again
+        :param timeout: seconds, until they are stored
+        :returns: whether they are stored, or refused
+        """
+        if conf.RECORDER == "inline":
+            emit()
+            return True
+        records: list[TraceRecord] = []
+        self._here.records = records
+        try:
+            emit()
+        finally:
+            self._here.records = None
+        until = monotonic() + timeout
+        if not records or self._is_appended(records, timeout):
+            return True
+        for record in records:
+            self._put(record, current_destination())
+        return self.flush(max(until - monotonic(), 0.0))
+
+    def _is_appended(self, records: Sequence[TraceRecord], timeout: float) -> bool:
+        writer = self._living_writer()
+        with self._start_lock:
+            if self._appender is None or not self._appender.is_alive():
+                self._appender = Appender()
+                self._appender.start()
+            appended = self._appender.append(records, writer.storing)
+        try:
+            appended.result(timeout)
+        except Exception:
+            appended.cancel()
+            return False
+        return True
+
     def _record(self, record: TraceRecord, is_held: bool = False) -> None:
         if isinstance(record, TraceEvent):
             metrics.counts.add("emitted")
@@ -124,6 +178,9 @@ class Recorder:
                 self.leases.closed(record.trace_id)
             elif is_held:
                 self.leases.opened(record.trace_id)
+            if (here := self._here.records) is not None:
+                here.append(record)
+                return
             for trace_id, count in self._backlog.relieve().items():
                 self._backlog.lose(count, "the queue is full", trace_id)
             self._put(record, current_destination())
@@ -169,17 +226,21 @@ class Recorder:
             if unstored := self._backlog.close():
                 logger.error("%d events were not stored in time", unstored)
             metrics.flush()
+        if (appender := self._appender) is not None:
+            self._appender = None
+            appender.end(timeout)
         self.leases.close()
 
     def _put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
         self._backlog.put(item, destination)
-        writer = self._writer
-        if writer is None or not writer.is_alive():
-            writer = self._start()
+        writer = self._living_writer()
         if not writer.wake.is_set():
             writer.wake.set()
 
-    def _start(self) -> Writer:
+    def _living_writer(self) -> Writer:
+        writer = self._writer
+        if writer is not None and writer.is_alive():
+            return writer
         with self._start_lock:
             if self._writer is None or not self._writer.is_alive():
                 process_exit.outlive_sigterm(self)

@@ -35,6 +35,13 @@ class Appended:
     """Of models, that ended."""
     is_left: bool = False
     """Whether a process that is dead has left it."""
+    epoch: str = ""
+    """Of the row that is inserted for the trace, unless it has one."""
+
+    def unsaid(self, epoch: str) -> list[TraceStart]:
+        """Starts that the trace's row, with this epoch, does not show yet; tags have rows of their own."""
+        begins_with_first = epoch == self.epoch and self.starts[:1] and self.starts[0].tags is None
+        return self.starts[1:] if begins_with_first else self.starts
 
     @property
     def adds_something(self) -> bool:

@@ -150,7 +150,7 @@ def _append(
     if _are_stored(alias, in_doubt, heads):  # asked under the lock: an attempt that still runs has ended now
         transaction.set_rollback(True, using=alias)
         return list(in_doubt)
-    owners.say(alias, [start for new in appended.values() for start in new.starts])
+    owners.say(alias, [start for trace_id, new in appended.items() for start in new.unsaid(heads[trace_id].epoch)])
     hidden_values.say(alias, {heads[trace_id].pk: new.hidden for trace_id, new in appended.items() if new.hidden})
     hidden_values.hide(alias, appended, heads)
     if holder is not None:
@@ -213,8 +213,7 @@ def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
     }
     if not named:
         return
-    locked = Trace.objects.using(alias).filter(trace_id__in=named).order_by("trace_id").select_for_update()
-    pks = dict(locked.values_list("trace_id", "pk"))
+    pks = trace_rows.lock(alias, list(named))
     ids = {
         pk: {event.event_id for event in named[trace_id].events if event.event_id is not None}
         for trace_id, pk in pks.items()
