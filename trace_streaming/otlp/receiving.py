@@ -69,16 +69,16 @@ def receive(asker: Any, sent: Request) -> Refusals:
     """
     if recorder.pending - recorder.pending_in_files + 2 * len(sent.spans) > conf.QUEUE_SIZE:
         raise Throttled(wait=RETRY_SECONDS, detail="The queue is full.")
-    runs = _runs(asker, sent)
-    alias = database()
-    left = {(trace_id, span.span_id): span.parent_id for trace_id, run in runs.items() for span in run.left}
-    left_out.leave_out(alias, left)
-    begun = left_out.begun(alias, [trace_id for trace_id, run in runs.items() if run.left])
-    places = Places(left)
-    asked = {(trace_id, span.parent_id) for trace_id, run in runs.items() for span, _ in run.kept if span.parent_id}
-    places.learn(alias, asked)
-    hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
     with own_turn():
+        runs = _runs(asker, sent)
+        alias = database()
+        left = {(trace_id, span.span_id): span.parent_id for trace_id, run in runs.items() for span in run.left}
+        left_out.leave_out(alias, left)
+        begun = left_out.begun(alias, [trace_id for trace_id, run in runs.items() if run.left])
+        places = Places(left)
+        asked = {(trace_id, span.parent_id) for trace_id, run in runs.items() for span, _ in run.kept if span.parent_id}
+        places.learn(alias, asked)
+        hidden_values.learn(alias, [trace_id for trace_id, run in runs.items() if run.trace.pk is not None])
         told = {trace_id: events for trace_id, run in runs.items() if (events := _events(run, places, sent.refused))}
     begins = {trace_id: partial(_begin, runs[trace_id], asker.user) for trace_id in told}
     store([event for events in told.values() for event in events], sent.refused, begins)
@@ -117,6 +117,7 @@ def _runs(asker: Any, sent: Request) -> dict[str, Run]:
 def _run(trace: Trace, spans: Iterable[OtelSpan]) -> Run:
     run = Run(trace)
     for span in spans:
+        give_way()
         begun_span = begun(span)
         each = span if begun_span is None else begun_span
         if single_of(each, "") is not None:

@@ -22,7 +22,7 @@ PIECE: Final = 100
 def store(
     events: Sequence[TraceEvent], refused: Refusals, begins: Mapping[str, Callable[[], object]] | None = None
 ) -> None:
-    """Emit and store them: a piece at a time, and one of the process's requests at a time.
+    """Emit and store them: a piece at a time, each when it is its request's turn.
 
     :param begins: what is to be said first of a trace, by its id; in the order of the events
     """

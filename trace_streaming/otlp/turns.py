@@ -1,4 +1,7 @@
-"""One of a process's requests at a time, which gives way to whoever delivers events."""
+"""One of a process's requests is worked on at a time, and gives way to whoever delivers events.
+
+Several would take turns with the interpreter: an event would wait for all of them.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from trace_streaming.recording.recorder import SYNC_SECONDS
 HOLD_SECONDS: Final = 0.0005
 """How long the interpreter is held at a time.
 
-The loop gives it away with every send, and whoever has it next keeps it for up to five milliseconds: an event to twenty
-sockets took a hundred. To give way with every span makes that four, and costs a third of the spans per second.
+The loop gives it away with every send, and whoever has it next may keep it for five milliseconds: an event to twenty
+sockets then takes a hundred.
 """
 _turn = Lock()
 _given_way_at = 0.0

@@ -23,6 +23,7 @@ from . import json_bodies, protobuf
 from .endings import endings
 from .receiving import receive
 from .requests import MAX_BYTES, unpacked
+from .turns import own_turn
 
 _CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 411: 3, 413: 8, 415: 3, 429: 8, 503: 14}
 """Codes of ``google.rpc.Status`` by those of HTTP; another is ``UNKNOWN``."""
@@ -105,7 +106,9 @@ class SpansView(DoorView):
                 raise UnsupportedMediaType(other, detail=f"Content-Encoding {other:.40} is not known; gzip is")
         endings.start()
         # Not REST framework's: an answer in protobuf that has nothing to say is empty, and has its type all the same.
-        return HttpResponse(encoding.answer(receive(request, encoding.read(body))), media_type_of(request))
+        with own_turn():
+            sent = encoding.read(body)
+        return HttpResponse(encoding.answer(receive(request, sent)), media_type_of(request))
 
 
 def media_type_of(request: Request) -> str:
