@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.otlp.conftest import Send, events_of, tree_of
 from tests.otlp.spans import BEGIN, TRACE, Sent, agent, http, model, tool
 from trace_streaming import TraceEmitter
 from trace_streaming.models import EndedRoot, Event, LeftOutSpan, Trace
+from trace_streaming.otlp import turns
 from trace_streaming.otlp.endings import end_silent
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import left_out
@@ -218,7 +220,9 @@ def test_two_processes_that_store_at_the_same_time(send: Send, monkeypatch: pyte
     def parents(alias: str, asked: Any) -> Any:
         found = looked(alias, asked)
         monkeypatch.undo()
-        send([agent(1, start=0, end=9), http(2, 1, start=1, end=8)])
+        with monkeypatch.context() as other_process:
+            other_process.setattr(turns, "_turn", Lock())
+            send([agent(1, start=0, end=9), http(2, 1, start=1, end=8)])
         return found
 
     monkeypatch.setattr(left_out, "parents", parents)

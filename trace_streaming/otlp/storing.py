@@ -22,19 +22,19 @@ PIECE: Final = 100
 def store(
     events: Sequence[TraceEvent], refused: Refusals, begins: Mapping[str, Callable[[], object]] | None = None
 ) -> None:
-    """Emit and store them: a piece at a time, each when it is its request's turn.
+    """Emit and store them: a piece at a time, so that others have their turn meanwhile.
 
     :param begins: what is to be said first of a trace, by its id; in the order of the events
     """
     begins = dict(begins or {})
     for piece in batched(events, PIECE):
-        with own_turn():
-            _store_piece(piece, refused, begins)
+        _store_piece(piece, refused, begins)
 
 
 def _store_piece(events: Sequence[TraceEvent], refused: Refusals, begins: dict[str, Callable[[], object]]) -> None:
     shed, full = recorder.shed, 0
 
+    @own_turn()
     def emit() -> None:
         nonlocal full
         for event in events:

@@ -1,4 +1,4 @@
-"""One of a process's requests is worked on at a time, and gives way to whoever delivers events.
+"""One of a process's requests is worked on at a time, while others are stored, and gives way to who delivers events.
 
 Several would take turns with the interpreter: an event would wait for all of them.
 """
