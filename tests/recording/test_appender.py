@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connections
 
 from tests.recording.test_recorder import Append, sequences
 from trace_streaming import TraceEmitter
@@ -171,3 +172,13 @@ def test_a_database_that_hangs_is_not_waited_for(append: Any) -> None:
     release.set()
     assert recorder.at_once(emit(1, 2, 3), 60)
     assert sorted(sequences("t")) == [1, 2, 3]
+
+
+def test_each_database_gets_what_was_emitted_under_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 11. The connection was made for the database before: it is not used for the next."""
+    assert recorder.at_once(emit(1), 60)
+    with monkeypatch.context() as patch:
+        patch.setitem(connections.settings["default"], "NAME", str(tmp_path / "another.sqlite3"))
+        assert not recorder.at_once(emit(2), 0.2)  # it has no tables
+    assert recorder.at_once(emit(3), 60)
+    assert sequences("t") == [1, 2]

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import nullcontext
 from queue import Empty, SimpleQueue
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import connections
 
@@ -17,12 +17,19 @@ from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 from trace_streaming.watching.publisher import Publisher
 
+from .destinations import is_there
 from .inline import announce
+from .record_queue import Destination
 
 IDLE_SECONDS: Final = 2.0
 """After this long without anything to store, the connection is given back."""
 
-_Asked = tuple[Sequence[TraceRecord], threading.Lock, Future[None]]
+
+class _Asked(NamedTuple):
+    records: Sequence[TraceRecord]
+    destination: Destination
+    lock: threading.Lock
+    stored: Future[None]
 
 
 class Appender(threading.Thread):
@@ -31,14 +38,16 @@ class Appender(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="trace-appender", daemon=True)
         self._asked: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._destination: Destination | None = None
+        """The database that this thread is connected to."""
 
-    def append(self, records: Sequence[TraceRecord], lock: threading.Lock) -> Future[None]:
+    def append(self, records: Sequence[TraceRecord], destination: Destination, lock: threading.Lock) -> Future[None]:
         """Done when they are stored; has what :func:`.store.append` raises.
 
         :param lock: that of the writer, held where the database lets one write at a time
         """
         stored = Future[None]()
-        self._asked.put((records, lock, stored))
+        self._asked.put(_Asked(records, destination, lock, stored))
         return stored
 
     def end(self, timeout: float) -> None:
@@ -51,15 +60,14 @@ class Appender(threading.Thread):
         publisher = Publisher()
         try:
             while (asked := self._next()) is not None:
-                records, lock, stored = asked
-                if stored.set_running_or_notify_cancel():  # whoever waited may have given up
+                if asked.stored.set_running_or_notify_cancel():  # whoever waited may have given up
                     try:
-                        self._append(records, lock, publisher)
+                        self._append(asked, publisher)
                     except Exception as error:
                         connections.close_all()
-                        stored.set_exception(error)
+                        asked.stored.set_exception(error)
                     else:
-                        stored.set_result(None)
+                        asked.stored.set_result(None)
         finally:
             publisher.close()
             connections.close_all()
@@ -71,11 +79,16 @@ class Appender(threading.Thread):
             connections.close_all()
             return self._asked.get()
 
-    @staticmethod
-    def _append(records: Sequence[TraceRecord], lock: threading.Lock, publisher: Publisher) -> None:
-        alias, began = store.database(), perf_counter()
+    def _append(self, asked: _Asked, publisher: Publisher) -> None:
+        if asked.destination != self._destination:
+            connections.close_all()  # a connection stays with the database that it was made for
+            self._destination = asked.destination
+        alias, began = asked.destination.alias, perf_counter()
+        connections[alias].ensure_connection()
+        if not is_there(asked.destination):  # asked behind the connecting: until then, the name may have changed
+            raise LookupError("The database is gone")
         # SQLite has one that finds it locked look again only after a while.
-        with lock if connections[alias].vendor == "sqlite" else nullcontext():
-            batches = store.append(records, None, (), alias)
+        with asked.lock if connections[alias].vendor == "sqlite" else nullcontext():
+            batches = store.append(asked.records, None, (), alias)
         metrics.commit_seconds.observe(perf_counter() - began)
         announce(batches, publisher)

@@ -144,20 +144,20 @@ class Recorder:
             emit()
         finally:
             self._here.records = None
-        until = monotonic() + timeout
-        if not records or self._is_appended(records, timeout):
+        until, destination = monotonic() + timeout, current_destination()
+        if not records or self._is_appended(records, destination, timeout):
             return True
         for record in records:
-            self._put(record, current_destination())
+            self._put(record, destination)
         return self.flush(max(until - monotonic(), 0.0))
 
-    def _is_appended(self, records: Sequence[TraceRecord], timeout: float) -> bool:
+    def _is_appended(self, records: Sequence[TraceRecord], destination: Destination, timeout: float) -> bool:
         writer = self._living_writer()
         with self._start_lock:
             if self._appender is None or not self._appender.is_alive():
                 self._appender = Appender()
                 self._appender.start()
-            appended = self._appender.append(records, writer.storing)
+            appended = self._appender.append(records, destination, writer.storing)
         try:
             appended.result(timeout)
         except Exception:
