@@ -219,16 +219,17 @@ class Recorder:
             if destination == current_destination():  # a test run's is gone, and no other is told
                 for marker in limits.remaining():
                     self._record(marker)
+        until = monotonic() + timeout
+        if (appender := self._appender) is not None:
+            self._appender = None
+            appender.end(timeout)  # before the writer, who is handed what this cannot store
         if (writer := self._writer) is not None:
-            self.flush(timeout)
+            self.flush(max(until - monotonic(), 0.0))
             self._writer = None
             writer.end(timeout)
             if unstored := self._backlog.close():
                 logger.error("%d events were not stored in time", unstored)
             metrics.flush()
-        if (appender := self._appender) is not None:
-            self._appender = None
-            appender.end(timeout)
         self.leases.close()
 
     def _put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
