@@ -21,6 +21,7 @@ from tests.live.servers import ROOT, Server
 from tests.live.services import Postgres
 from tests.live.sites import read_log
 from tests.live.test_api import writer
+from tests.live.watching import all_have, watching
 from tests.otlp.conftest import nodes
 from tests.otlp.spans import JSON, PROTOBUF, TRACE, agent, encoded, tool
 from tests.otlp.spans import http as http_request
@@ -93,6 +94,37 @@ async def test_the_database_goes_away_and_comes_back(start_site: StartSite, post
     log = await asyncio.to_thread(read_log, postgres.url, TRACE)
     assert [sequence for sequence, _ in log] == list(range(1, 2 * 61 + 1))
     assert len({(details["call_id"], "duration_ms" in details) for _, details in log}) == 2 * 61
+
+
+@pytest.mark.takes(seconds=15)
+@pytest.mark.parametrize("layer", ["pubsub", "none"])
+async def test_spans_and_events_come_into_one_trace_at_the_same_time(
+    start_site: StartSite, layer: str, trace_id: str
+) -> None:
+    """Each process stores them by two threads; watchers get each once, in one order."""
+    site = start_site(layer)
+    authorization = await asyncio.to_thread(writer, site.servers[0], "writer")
+    spans = [replace(tool(n), resource=(("trace_streaming.trace_id", trace_id),)) for n in range(1, 201)]
+    events = orjson.dumps({"events": [{"event": "plan_created"}] * 10})
+
+    def send(number: int, server: Server) -> None:
+        for first in range(number * 100, number * 100 + 100, 20):
+            body = encoded(spans[first : first + 20], PROTOBUF)
+            assert post(server, "/v1/traces", body, PROTOBUF, authorization) == 200
+
+    def emit(server: Server) -> None:
+        for _ in range(5):
+            assert post(server, f"/api/traces/{trace_id}/events", events, JSON, authorization) == 200
+
+    async with watching(*site.watchers(trace_id)) as watchers:
+        async with asyncio.TaskGroup() as group:
+            for number, server in enumerate(site.servers):
+                group.create_task(asyncio.to_thread(send, number, server))
+                group.create_task(asyncio.to_thread(emit, server))
+        await all_have(watchers, 500)
+    for watcher in watchers:
+        assert [event["sequence"] for event in watcher.received] == list(range(1, 501))
+        assert watcher.other_frames == []
 
 
 def example() -> str:
