@@ -213,7 +213,8 @@ def _drop_repeated(alias: str, appended: dict[str, Appended]) -> None:
     }
     if not named:
         return
-    pks = trace_rows.lock(alias, list(named))
+    locked = Trace.objects.using(alias).filter(trace_id__in=named).order_by("trace_id").select_for_update()
+    pks = dict(locked.values_list("trace_id", "pk"))
     ids = {
         pk: {event.event_id for event in named[trace_id].events if event.event_id is not None}
         for trace_id, pk in pks.items()

@@ -78,21 +78,6 @@ def read_heads(alias: str, trace_ids: Sequence[str]) -> dict[str, HeadRow]:
     return heads
 
 
-def lock(alias: str, trace_ids: Sequence[str]) -> dict[str, int]:
-    """Lock those that are there, in the one order; returns their primary keys. Like :func:`read_heads`."""
-    connection = connections[alias]
-    for_update = connection.ops.for_update_sql() if connection.features.has_select_for_update else ""
-    pks: dict[str, int] = {}
-    with connection.cursor() as cursor:
-        for start in range(0, len(trace_ids), 500):
-            asked = trace_ids[start : start + 500]
-            holders = ", ".join(["%s"] * len(asked))
-            where = f"WHERE trace_id IN ({holders}) ORDER BY trace_id {for_update}"
-            cursor.execute(f"SELECT trace_id, id FROM {_table(connection)} {where}", asked)  # noqa: S608  our own names  # nosec B608
-            pks.update(cursor.fetchall())
-    return pks
-
-
 def insert_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
     """What agents ask; an approval that is there stays as it is."""
     asked = [Approval(trace_id=record.trace_id, **_approval_fields(record.fields)) for record in records]
