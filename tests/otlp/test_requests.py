@@ -27,6 +27,7 @@ from tests.otlp.conftest import Send, events_of, tree_of
 from tests.otlp.spans import JSON, PROTOBUF, TRACE, Sent, agent, as_json, as_protobuf, encoded, http, model, tool
 from trace_streaming.models import Event, Trace
 from trace_streaming.otlp import endings as endings_module
+from trace_streaming.otlp import turns
 from trace_streaming.otlp.requests import MAX_BYTES, MAX_SPANS
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.signals import trace_ended
@@ -293,6 +294,31 @@ def test_a_database_that_is_away(send: Send, monkeypatch: pytest.MonkeyPatch, ki
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     monkeypatch.undo()
     assert (send(RUN, kind).status_code, send(RUN, kind).status_code) == (200, 200)
+    assert tree_of() == TREE
+
+
+@KINDS
+def test_who_delivers_events_has_the_interpreter_with_each_span(
+    send: Send, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """While they are read, sorted out, told and stored: four times, and once more for the second event of each."""
+    given: list[float] = []
+    monkeypatch.setattr(turns, "HOLD_SECONDS", -1.0)
+    monkeypatch.setattr(turns, "sleep", given.append)
+    spans = [tool(number) for number in range(1, 51)]
+    assert send(spans, kind).status_code == 200
+    assert given == [0] * 5 * len(spans)
+
+
+@KINDS
+def test_who_waits_too_long_for_his_turn(send: Send, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """503, and when to come again; the turn of the other stays his."""
+    monkeypatch.setattr(turns, "SYNC_SECONDS", 0.01)
+    with turns.own_turn():
+        response = send(RUN, kind)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert not Trace.objects.exists()
+    assert send(RUN, kind).status_code == 200
     assert tree_of() == TREE
 
 
