@@ -37,9 +37,7 @@ class _Here(threading.local):
     """What a thread of its own has."""
 
     records: list[TraceRecord] | None = None
-    """Where what it records goes, while it stores that itself."""
-    keeps: Writer | None = None
-    """Which it keeps from storing, while it forks: two threads may fork at the same time."""
+    """Where what it records goes, while that is to be stored at once."""
 
 
 class Recorder:
@@ -56,16 +54,17 @@ class Recorder:
         self._appender: Appender | None = None
         self._start_lock = threading.Lock()
         self._here = _Here()
+        self._forking = threading.local()  # two threads may fork at the same time
 
     def before_fork(self) -> None:
         """Wait for the transaction that runs: SQLite in the child would take its lock for one of its own, for ever."""
         writer = self._writer
         is_held = writer is not None and writer.storing.acquire(timeout=FORK_SECONDS)
-        self._here.keeps = writer if is_held else None
+        self._forking.held = writer if is_held else None
 
     def after_fork(self) -> None:
         """In the parent: go on."""
-        if (writer := self._here.keeps) is not None:
+        if (writer := self._forking.held) is not None:
             writer.storing.release()
 
     def forget(self) -> None:

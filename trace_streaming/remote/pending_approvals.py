@@ -50,11 +50,11 @@ class Pending(PendingApproval):
             while not self.send() and not self._is_lost:
                 time.sleep(LOOK_SECONDS)
         except Exception as error:  # a refusal, for whoever waits
-            self.emitter._on_their_way.pop(self.approval_id, None)
             sending.set_exception(error)
         else:
-            self.emitter._on_their_way.pop(self.approval_id, None)
             sending.set_result(None)
+        finally:
+            self.emitter._on_their_way.pop(self.approval_id, None)
 
     def result(self) -> Decision:
         """See :meth:`.PendingApproval.result`."""
