@@ -76,8 +76,8 @@ class Block:
         entered = _entered.get()
         above = _innermost(self._emitter, entered)
         self.parent_call_id = None if above is None else above.call_id
-        _entered.set((*(block for block in entered if not block._finished), self))
         self._emitter.emit(f"{self.family}_start", {**self._identity(), **self._begun(above)}, "pending")
+        _entered.set((*(block for block in entered if not block._finished), self))
         self._started = perf_counter()
         return self
 
@@ -196,9 +196,9 @@ def enclosing_agent(emitter: Emits) -> AgentRun | None:
     return next((block for block in blocks if isinstance(block, AgentRun)), None)
 
 
-def placed(emitter: Emits, event: object, details: Any) -> Any:
+def placed(emitter: Emits, event: str, details: Any) -> Any:
     """The details, with the block that the event is inside of, where it says that and the caller did not."""
-    if not _entered.get() or not isinstance(event, str) or str.__str__(event) not in _PLACED:
+    if not _entered.get() or event not in _PLACED:
         return details
     above = enclosing(emitter)
     if above is None or not isinstance(details, Mapping | None) or "parent_call_id" in (details or ()):

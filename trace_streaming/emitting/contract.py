@@ -26,6 +26,7 @@ from trace_streaming.events import (
 )
 from trace_streaming.events.freezing import JSON
 from trace_streaming.events.golden_signals import Forgotten, golden_signals
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.model_signals import Calls, model_signals
 
 from .blocks import outcome_of, placed
@@ -124,13 +125,23 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
         if timestamp is not None:
             timestamp = check_timestamp(timestamp)
             self._has_told_times = True
-        self._end_stream(event, details)
-        details = placed(self, event, details)
-        if event in _MODEL_EVENTS and isinstance(details, Mapping):
-            details = self._histories.without_known(details)
-        emitted, frozen = self._make(event, details, status, timestamp, event_id)
+        emitted, frozen = self._make(event, self._told(event, details), status, timestamp, event_id)
         self._remember(emitted, frozen)
         self._hand_over(emitted)
+
+    def _told(self, event: str, details: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The details with what the emitter knows; as far as that goes with what is neither checked nor frozen yet."""
+        told = details
+        try:
+            name = str.__str__(event) if isinstance(event, str) else ""
+            self._end_stream(name, told)
+            told = placed(self, name, told)
+            if name in _MODEL_EVENTS and isinstance(told, Mapping):
+                told = self._histories.without_known(told)
+        except BaseException as error:  # a stranger's method, or a thread that changes what is looked at
+            if not isinstance(error, Exception) and is_for_the_process(error):
+                raise
+        return told
 
     @abstractmethod
     def _make(

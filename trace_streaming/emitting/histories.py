@@ -103,7 +103,7 @@ def _same(copies: Sequence[_Copy], messages: Sequence[Any]) -> int:
 def _copy(message: Any) -> _Copy:
     try:
         return _Copy(_copied(message, set()), is_frozen=False)
-    except (_SharedError, RecursionError):
+    except Exception:  # what is there twice, nested too deep, or changed meanwhile by another thread
         return _Copy(freeze(message), is_frozen=True)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from trace_streaming.events.interruptions import is_for_the_process
+
 
 def as_messages(messages: object) -> Any:
     """Messages with a role and parts, of those, or of those of OpenAI's clients; a text is the user's.
@@ -23,7 +25,12 @@ def as_messages(messages: object) -> Any:
 def output_messages(result: object, told: Mapping[str, Any]) -> Any:
     """A model's answer as messages; a text is the assistant's."""
     if not isinstance(result, str):
-        return as_messages(result)
+        try:
+            return as_messages(result)
+        except BaseException as error:  # a stranger's method: the end of the call is told nevertheless
+            if not isinstance(error, Exception) and is_for_the_process(error):
+                raise
+            return result
     reasons = told.get("gen_ai.response.finish_reasons") or []
     message: dict[str, Any] = {"role": "assistant", "parts": [_text(result)]}
     return [{**message, "finish_reason": reasons[0]} if reasons else message]
@@ -40,7 +47,8 @@ def as_message(message: Any) -> Any:
         response = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": content}
         return {"role": role, "parts": [response]}
     parts = [_text(content)] if isinstance(content, str) else _parts(content)
-    parts += [_tool_call(call) for call in message.get("tool_calls") or ()]
+    calls = message.get("tool_calls")
+    parts += [_tool_call(call) for call in calls] if isinstance(calls, list | tuple) else []
     rest = {key: value for key, value in message.items() if key not in {"role", "content", "tool_calls"}}
     return {"role": role, "parts": parts, **{key: value for key, value in rest.items() if value is not None}}
 
@@ -50,12 +58,12 @@ def _parts(content: Any) -> list[Any]:
         return []
     if not isinstance(content, list | tuple):
         return [content]
-    return [_text(str(part["text"])) if _is_text(part) else part for part in content]
+    return [_text(str.__str__(part["text"])) if _is_text(part) else part for part in content]
 
 
 def _is_text(part: Any) -> bool:
     return (
-        isinstance(part, Mapping) and isinstance(part.get("text"), str) and part.get("type") in {"text", "input_text"}
+        isinstance(part, Mapping) and isinstance(part.get("text"), str) and part.get("type") in ("text", "input_text")
     )
 
 

@@ -89,7 +89,7 @@ class SpanEmitter(FaceEmitter, ABC):
 
     def _end_stream(self, event: str, details: Mapping[str, Any] | None) -> None:
         """A call has ended, and what it was saying with it; with the trace, all have."""
-        if self._streams and details is not None and event.endswith(("_complete", "_error")):
+        if self._streams and isinstance(details, Mapping) and event.endswith(("_complete", "_error")):
             stream = self._streams.pop(str(details.get("call_id")), None)
             if stream is not None:
                 stream.close()

@@ -81,6 +81,8 @@ def check_timestamp(timestamp: datetime) -> datetime:
     That is before 1970, from which browsers, Perfetto and file systems count, and in or behind 9999, the last year of
     Python's and of databases: of its end it is the year 10000 already in the east.
     """
+    if not isinstance(timestamp, datetime):
+        raise ValueError(f"Bad timestamp: a datetime is expected, and not {type(timestamp).__name__}")  # noqa: TRY004  as for all others
     if timestamp.tzinfo is None or not EARLIEST <= timestamp <= LATEST:
         raise ValueError(f"Bad timestamp: {timestamp.isoformat()} is not from 1970 to 9998")
     return timestamp.astimezone(UTC)
