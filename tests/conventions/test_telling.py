@@ -42,6 +42,7 @@ def told(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"gen_ai.operation.name": "generate_content"}, Shape("llm_call")),
         ({"gen_ai.operation.name": "invoke_agent"}, Shape("agent")),
         ({"gen_ai.operation.name": "execute_tool"}, Shape("tool_call")),
+        ({"gen_ai.operation.name": "invoke_swarm"}, Shape("agent")),
         ({"gen_ai.operation.name": "embeddings"}, Shape("step", "embedding")),
         ({"gen_ai.operation.name": "new_word"}, Shape("step", "new_word")),
         ({"llm.request.type": "chat"}, Shape("llm_call")),
@@ -81,6 +82,9 @@ def test_what_a_span_is(attributes: dict[str, Any], shape: Shape | None) -> None
         ("chat /rooms/7", None, ""),
         ("GET /chat", None, ""),
         ("my chat gpt-5", None, ""),
+        ("chat message received", None, ""),
+        ("embeddings of the day", None, ""),
+        ("invoke_agent My Agent", "agent", "My Agent"),
     ],
 )
 def test_names_where_attributes_are_missing(name: str, kind: str | None, called: str) -> None:
@@ -183,6 +187,21 @@ def test_tokens_are_the_same_in_every_dialect(attributes: dict[str, Any], tokens
 
 
 @pytest.mark.parametrize(
+    "key",
+    [
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",
+        "llm.token_count.prompt_details.cache_write",
+    ],
+)
+def test_what_was_written_to_a_cache(key: str) -> None:
+    """Under its name of today."""
+    said = {"openinference.span.kind": "LLM"} if key.startswith("llm.") else {}
+    details = told({"gen_ai.request.model": "gpt-5", key: 5, **said})
+    assert details["gen_ai.usage.cache_creation.input_tokens"] == 5
+
+
+@pytest.mark.parametrize(
     "attributes",
     [
         {"gen_ai.tool.name": "lookup", "gen_ai.tool.call.arguments": '{"key":"a"}', "gen_ai.tool.call.result": "b"},
@@ -246,6 +265,10 @@ def test_conversations_users_and_the_rest() -> None:
     each = span(attributes={**said, "gen_ai.operation.name": "chat", "customer.tier": "gold", "logfire.msg": "chat"})
     assert (conversation_of(each), user_of(each)) == ("c-1", "u-1")
     assert details_of(each, Shape("llm_call"))["attributes"] == {"customer.tier": "gold"}
+    rest = {"agent.version": "2", "tool.retries": 3, "session.tier": "gold", "input.lang": "de", "user.plan": "pro"}
+    each = span(attributes={"gen_ai.operation.name": "chat", "session.id": 42, "user.id": 7, "tool.id": "t", **rest})
+    assert (conversation_of(each), user_of(each)) == ("42", 7)
+    assert details_of(each, Shape("llm_call"))["attributes"] == rest
 
 
 KEYS = st.sampled_from(

@@ -25,9 +25,12 @@ from rest_framework.test import APIClient
 
 from tests.otlp.conftest import Send, events_of, tree_of
 from tests.otlp.spans import JSON, PROTOBUF, TRACE, Sent, agent, as_json, as_protobuf, encoded, http, model, tool
+from trace_streaming.conventions.otel_spans import OtelSpan
+from trace_streaming.conventions.shapes import Shape
+from trace_streaming.conventions.telling import details_of
 from trace_streaming.models import Event, Trace
 from trace_streaming.otlp import endings as endings_module
-from trace_streaming.otlp import turns
+from trace_streaming.otlp import receiving, turns
 from trace_streaming.otlp.requests import MAX_BYTES, MAX_SPANS
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.signals import trace_ended
@@ -108,10 +111,11 @@ def test_a_repeated_request_stores_nothing(send: Send, kind: str) -> None:
 
 
 @KINDS
-def test_gzip(send: Send, kind: str) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
+def test_gzip(send: Send, kind: str, encoding: str) -> None:
     """As exporters send it when they are told to."""
     body = gzip.compress(encoded(RUN, kind))
-    response = send((), kind, body, **{"Content-Encoding": "gzip"})
+    response = send((), kind, body, **{"Content-Encoding": encoding})
     assert response.status_code == 200
     assert tree_of() == TREE
 
@@ -220,6 +224,60 @@ def test_a_wrong_span_is_refused_alone(send: Send, kind: str) -> None:
     assert tree_of() == TREE
 
 
+@KINDS
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"gen_ai.input.messages": '[{"role":"assistant","tool_calls":1}]'},
+        {"gen_ai.input.messages": '[{"role":"user","content":[{"text":"x","type":{}}]}]'},
+        {"gen_ai.completion.0.tool_calls": 5},
+    ],
+)
+def test_an_odd_attribute_costs_nothing(send: Send, kind: str, said: dict[str, Any]) -> None:
+    """Neither its span, nor others."""
+    response = send([agent(1), model(2, 1, attributes=said)], kind)
+    assert (response.status_code, partial_of(response)) == (200, (0, ""))
+    assert [event["event"] for event in events_of()][-1] == "llm_call_complete"
+
+
+def test_what_nobody_has_thought_of_costs_one_span(
+    send: Send, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, without what was said."""
+
+    def told(span: OtelSpan, shape: Shape) -> dict[str, Any]:
+        if span.name == "execute_tool odd":
+            raise KeyError(span.span_id)
+        return details_of(span, shape)
+
+    monkeypatch.setattr(receiving, "details_of", told)
+    assert partial_of(send([*RUN, tool(9, "odd", 1)])) == (1, "1 x it cannot be told")
+    assert tree_of() == TREE
+    (record,) = caplog.records
+    assert ("KeyError" in record.getMessage(), f"{9:016x}" in record.getMessage()) == (True, False)
+
+
+@pytest.mark.parametrize("events", [[None], ["x"], [{"name": 5}], 7])
+def test_events_of_a_span_that_are_none(send: Send, events: Any) -> None:
+    """The span is refused, and no other."""
+    request = as_json([*RUN, tool(9, "odd", 1)])
+    request["resourceSpans"][0]["scopeSpans"][0]["spans"][-1]["events"] = events
+    assert partial_of(send((), JSON, orjson.dumps(request)))[0] == 1
+    assert tree_of() == TREE
+
+
+def test_integers_as_javascript_writes_them(send: Send) -> None:
+    """And one that is none."""
+    request = as_json([tool(9, "odd")])
+    values = {"whole": 5.0, "large": 1e21, "none": None}
+    request["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] += [
+        {"key": key, "value": {"intValue": value}} for key, value in values.items()
+    ]
+    assert partial_of(send((), JSON, orjson.dumps(request))) == (0, "")
+    told = events_of()[-1]["details"]["attributes"]
+    assert (told["whole"], float(told["large"]), told["none"]) == (5, 1e21, None)
+
+
 def test_unknown_fields_and_numbers_as_numbers(send: Send) -> None:
     """Of JSON, what a later version adds is ignored; 64 bits may come as a number."""
     request = as_json(RUN)
@@ -261,8 +319,9 @@ def test_a_full_trace_says_so(send: Send, settings: Settings) -> None:
     """The limits of a trace are those of every door."""
     settings.TRACE_STREAMING_LIMITS = {"total_events_per_trace": 4}
     count, why = partial_of(send(RUN))
-    assert count > 0
+    assert 0 < count < len(RUN)
     assert "as many events as it may have" in why
+    assert partial_of(send([tool(8), tool(9)]))[0] == 2
 
 
 def test_a_project_without_agent_events_says_so(send: Send, settings: Settings) -> None:

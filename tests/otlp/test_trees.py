@@ -131,6 +131,19 @@ def test_all_may_be_kept(send: Send, settings: Settings) -> None:
     assert tree_of() == [("agent", "solo", "ok", [("step", "POST", "ok", [("tool", "lookup", "ok", [])])])]
 
 
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [("langgraph.errors.GraphInterrupt", "interrupted"), ("asyncio.CancelledError", "cancelled")],
+)
+def test_a_run_that_neither_succeeded_nor_failed(send: Send, kind: str, outcome: str) -> None:
+    """Its trace ends as with the other doors."""
+    send([agent(1, error="x", exception={"exception.type": kind})])
+    assert end_silent(0) == 1
+    assert recorder.flush(60)
+    assert tree_of() == [("agent", "solo", outcome, [])]
+    assert Trace.objects.values_list("state", "error_count").get() == ("incomplete", 0)
+
+
 def test_requests_without_an_agent_begin_no_trace(send: Send) -> None:
     """A site's whole telemetry may be sent."""
     assert send([http(1), http(2, 1)]).status_code == 200

@@ -5,16 +5,16 @@ https://github.com/open-telemetry/semantic-conventions-genai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from trace_streaming.emitting.messages import as_messages
 
-from .otel_spans import OtelSpan, SpanEvent
+from .messages import INPUT, OUTPUT, messages, tool_values
+from .otel_spans import OtelSpan
 from .traceloop import inner
-from .values import Attributes, first, known, parsed, spread, text
+from .values import Attributes, first, known, parsed
 
-INPUT, OUTPUT = "gen_ai.input.messages", "gen_ai.output.messages"
 _PREFIX: Final = "gen_ai."
 _RENAMED: Final = {
     "gen_ai.system": "gen_ai.provider.name",
@@ -23,6 +23,8 @@ _RENAMED: Final = {
     "gen_ai.usage.cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.details.cache_read_tokens": "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.details.cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_write_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
     "gen_ai.usage.details.reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
     "gen_ai.usage.reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
     "operation.cost": "gen_ai.usage.cost",
@@ -32,12 +34,6 @@ _SPREAD: Final = ("gen_ai.prompt.", "gen_ai.completion.")
 _TASK: Final = ("gen_ai.task.input", "gen_ai.task.output")
 _SAID_ELSEWHERE: Final = frozenset({*_RENAMED, *_TASK, "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"})
 _JSON: Final = frozenset({INPUT, OUTPUT, "gen_ai.system_instructions", "gen_ai.tool.definitions"})
-_MESSAGE_EVENTS: Final = {
-    "gen_ai.system.message": "system",
-    "gen_ai.user.message": "user",
-    "gen_ai.assistant.message": "assistant",
-    "gen_ai.tool.message": "tool",
-}
 
 
 def details(span: OtelSpan, kind: str) -> dict[str, Any]:
@@ -53,21 +49,29 @@ def details(span: OtelSpan, kind: str) -> dict[str, Any]:
             told.setdefault(new, said[old])
     match kind:
         case "llm_call":
-            for key, messages in _messages(span):
-                told.setdefault(key, messages)
-            for key in (INPUT, OUTPUT):
-                if key in told:
-                    told[key] = as_messages(told[key])
+            _add_messages(told, span)
         case "tool_call":
-            told |= known(
+            told |= tool_values(span) | known(
                 {
                     "args": inner(first(said, "gen_ai.tool.call.arguments", "tool_arguments"), "inputs", "input_str"),
                     "result": inner(first(said, "gen_ai.tool.call.result", "tool_response"), "outputs", "output"),
                 }
             )
         case "agent":
+            for key, found in messages(span):
+                told.setdefault(key, as_messages(found))
             told = _of_agent(said, told)
     return told
+
+
+def _add_messages(told: dict[str, Any], span: OtelSpan) -> None:
+    for key, found in messages(span):
+        told.setdefault(key, found)
+    if isinstance(answer := told.get(OUTPUT), str):  # a list that was cut off, say
+        told[OUTPUT] = [{"role": "assistant", "content": answer}]
+    for key in (INPUT, OUTPUT):
+        if key in told:
+            told[key] = as_messages(told[key])
 
 
 def _plain(value: Any) -> Any:
@@ -88,56 +92,13 @@ def _of_agent(said: Attributes, told: Mapping[str, Any]) -> dict[str, Any]:
     return kept | known({key: _only_text(value) for key, value in given.items()})
 
 
-def _only_text(messages: Any) -> Any:
+def _only_text(said: Any) -> Any:
     """The text of messages that say one text and nothing else."""
-    listed = messages if isinstance(messages, list) else [messages]
-    if len(listed) == 1 and isinstance(listed[0], Mapping):
-        parts = listed[0].get("parts")
+    told = said if isinstance(said, list) else [said]
+    if len(told) == 1 and isinstance(told[0], Mapping):
+        parts = told[0].get("parts")
         if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], Mapping):
             content = parts[0].get("content")
             if parts[0].get("type") == "text" and isinstance(content, str):
                 return content
-    return parsed(messages)
-
-
-def _messages(span: OtelSpan) -> Iterable[tuple[str, Any]]:
-    """What was sent and answered, where it is not under its name of today."""
-    said = span.attributes
-    for event in span.events:
-        for key in (INPUT, OUTPUT):
-            if key in event.attributes:
-                yield key, parsed(event.attributes[key])
-    for key, prefix in ((INPUT, "gen_ai.prompt"), (OUTPUT, "gen_ai.completion")):
-        if messages := [_message(one) for one in spread(said, prefix) if isinstance(one, Mapping)]:
-            yield key, messages
-    listed = parsed(said.get("events"))
-    told = (
-        [SpanEvent(text(one, "event.name"), one) for one in listed if isinstance(one, Mapping)]
-        if isinstance(listed, list)
-        else span.events
-    )
-    if sent := [_told(event, _MESSAGE_EVENTS[event.name]) for event in told if event.name in _MESSAGE_EVENTS]:
-        yield INPUT, sent
-    if answers := [_told(event, "assistant") for event in told if event.name == "gen_ai.choice"]:
-        yield OUTPUT, answers
-
-
-def _message(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Of those that are spread over many keys."""
-    calls = [
-        {"id": call.get("id"), "function": {"name": call.get("name"), "arguments": call.get("arguments")}}
-        for call in one.get("tool_calls") or ()
-        if isinstance(call, Mapping)
-    ]
-    told = {"role": one.get("role", "assistant"), "content": parsed(one.get("content")), "tool_calls": calls}
-    return known({**told, "finish_reason": one.get("finish_reason"), "tool_call_id": one.get("tool_call_id")})
-
-
-def _told(event: SpanEvent, role: str) -> dict[str, Any]:
-    """Of those that are events of a span."""
-    said = event.attributes
-    inner = parsed(said.get("message"))
-    body: Mapping[str, Any] = inner if isinstance(inner, Mapping) else said
-    told = {"role": text(body, "role") or role, "content": parsed(body.get("content"))}
-    calls = parsed(body.get("tool_calls"))
-    return known({**told, "tool_calls": calls, "tool_call_id": first(body, "tool_call_id", "id")})
+    return parsed(said)

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from trace_streaming.emitting.messages import as_message
 
-from .gen_ai import INPUT, OUTPUT
-from .values import Attributes, first, known, parsed, spread, text
+from .messages import INPUT, OUTPUT
+from .values import Attributes, first, known, listed, parsed, spread, text
 
 _USAGE: Final = {
     "llm.token_count.prompt": "input_tokens",
     "llm.token_count.completion": "output_tokens",
     "llm.token_count.prompt_details.cache_read": "cache_read.input_tokens",
+    "llm.token_count.prompt_details.cache_write": "cache_creation.input_tokens",
     "llm.token_count.completion_details.reasoning": "reasoning.output_tokens",
     "llm.cost.total": "cost",
 }
@@ -73,8 +74,8 @@ def _model(said: Attributes) -> dict[str, Any]:
 
 
 def _messages(said: Attributes, prefix: str) -> list[Any] | None:
-    listed = (one.get("message") for one in spread(said, prefix) if isinstance(one, Mapping))
-    return [_message(one) for one in listed if isinstance(one, Mapping)] or None
+    told = (one.get("message") for one in spread(said, prefix) if isinstance(one, Mapping))
+    return [_message(one) for one in told if isinstance(one, Mapping)] or None
 
 
 def _message(one: Mapping[str, Any]) -> Any:
@@ -83,16 +84,18 @@ def _message(one: Mapping[str, Any]) -> Any:
             "id": call.get("id"),
             "function": {"name": function.get("name"), "arguments": function.get("arguments")},
         }
-        for each in one.get("tool_calls") or ()
+        for each in listed(one.get("tool_calls"))
         if isinstance(each, Mapping)
         and isinstance(call := each.get("tool_call"), Mapping)
         and isinstance(function := call.get("function"), Mapping)
     ]
+    if not calls and (function_name := one.get("function_call_name")):  # before calls had ids
+        calls = [{"function": {"name": function_name, "arguments": one.get("function_call_arguments_json")}}]
     content = one.get("content")
     if content is None:
         content = [
             {"type": "text", "text": inner["text"]} if isinstance(inner.get("text"), str) else dict(inner)
-            for each in one.get("contents") or ()
+            for each in listed(one.get("contents"))
             if isinstance(each, Mapping) and isinstance(inner := each.get("message_content"), Mapping)
         ] or None
     told = {"role": one.get("role", "user"), "content": content, "tool_calls": calls}

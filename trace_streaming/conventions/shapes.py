@@ -37,7 +37,7 @@ _OPERATIONS: Final = {
     "create_agent": Shape(STEP, "create_agent"),
     "execute_task": Shape(STEP, "node"),
 }
-"""``gen_ai.operation.name``; another word is a step's."""
+"""``gen_ai.operation.name``; another word is a step's, or an agent's, as ``invoke_swarm``."""
 _OPEN_INFERENCE: Final = {
     "LLM": _MODEL,
     "TOOL": _TOOL,
@@ -57,6 +57,7 @@ _NAMES: Final = re.compile(
     re.DOTALL,
 )
 """Names of spans as the conventions have them: the operation, and of what."""
+_OF_MODELS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 AGENT_SCOPES: Final = ("openinference.instrumentation.", "opentelemetry.instrumentation.langchain")
 """Libraries all of whose spans are an agent's, and which may say at the end alone what they are."""
 
@@ -74,7 +75,8 @@ def _by_dialect(span: OtelSpan) -> Shape | None:
     if "mcp.method.name" in said and not text(said, "gen_ai.operation.name"):
         return _TOOL if said["mcp.method.name"] == "tools/call" else Shape(STEP, "mcp")
     if operation := text(said, "gen_ai.operation.name", "llm.request.type"):
-        return _OPERATIONS.get(operation) or Shape(STEP, operation)
+        other = _AGENT if operation.startswith("invoke_") else Shape(STEP, operation)
+        return _OPERATIONS.get(operation) or other
     if kind := text(said, "openinference.span.kind"):
         return _OPEN_INFERENCE.get(kind.upper()) or Shape(STEP, "chain")
     if kind := text(said, "traceloop.span.kind"):
@@ -138,4 +140,5 @@ def _by_name(span: OtelSpan) -> Shape | None:
     if named[3]:
         return _TOOL
     is_bare = named[2] is None and named[1] in {"chat", "embeddings"}  # anybody's word
-    return None if is_bare else _OPERATIONS[named[1]]
+    is_sentence = named[1] in _OF_MODELS and " " in (named[2] or "")  # and no model's name
+    return None if is_bare or is_sentence else _OPERATIONS[named[1]]

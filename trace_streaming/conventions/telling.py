@@ -39,29 +39,17 @@ _FRAMEWORKS: Final = (
         "ai.",
         "traceloop.",
         "openinference.",
-        "input.",
-        "output.",
         "logfire.",
         "pydantic_ai.",
-        "tool.",
     ),
-    *(
-        "session.",
-        "user.",
-        "enduser.",
-        "langfuse.",
-        "agent.",
-        "trace_streaming.",
-        "tag.",
-        "code.",
-        "thread.",
-        "server.",
-    ),
+    *("enduser.", "langfuse.", "trace_streaming.", "code.", "thread.", "server."),
 )
 """What attributes of frameworks begin with: what of them is wanted is told under other names."""
 _OF_FRAMEWORKS: Final = frozenset(
     "agent_name model_name model_request_parameters tools events all_messages_events final_result tool_arguments "
-    "tool_response tool_call.id operation.name resource.name error.type operation.cost".split()
+    "tool_response tool_call.id operation.name resource.name error.type operation.cost session.id user.id agent.name "
+    "input.value input.mime_type output.value output.mime_type tag.tags tool.name tool.description tool.parameters "
+    "tool.id tool.json_schema".split()
 )
 _OUTCOMES: Final = {
     "CancelledError": "cancelled",
@@ -94,6 +82,11 @@ def end_id(span_id: str) -> str:
     return f"{span_id}.end"
 
 
+def span_id_of(event_id: str) -> str:
+    """The span that an event tells of, by the event's id."""
+    return event_id.partition(".")[0][-len(NO_PARENT) :]
+
+
 def start_of(span: OtelSpan, shape: Shape, parent: str, details: Mapping[str, Any] | None = None) -> Told:
     """The event at its start.
 
@@ -117,16 +110,27 @@ def end_of(span: OtelSpan, shape: Shape, parent: str, details: Mapping[str, Any]
         told["duration_ms"] = (span.end_ns - span.start_ns) // 1000 / 1000
     name, status = f"{shape.kind}_complete", "success"
     failed = _failed(span)
-    exported = text(span.attributes, "trace_streaming.outcome")
-    outcome = _OUTCOMES.get(str(failed.get("error_type", "")).rpartition(".")[2])
-    if outcome is not None or exported in OUTCOMES:
-        told["outcome"], status = outcome or exported, "warning"
+    if (outcome := outcome_of(span)) is not None:
+        told["outcome"], status = outcome, "warning"
     elif span.is_failed:
         if not tracebacks:
             failed.pop("traceback", None)
         told |= failed
         name, status = f"{shape.kind}_error", "error"
     return Told(name, told, status, time_of(span.end_ns), end_id(span.span_id))
+
+
+def outcome_of(span: OtelSpan) -> str | None:
+    """What became of what neither succeeded nor failed; None of all else. What this app has exported says so itself."""
+    if "trace_streaming.kind" in span.attributes:
+        exported = text(span.attributes, "trace_streaming.outcome")
+        return exported if exported in OUTCOMES else None
+    return _OUTCOMES.get(str(_failed(span).get("error_type", "")).rpartition(".")[2])
+
+
+def end_state(root: OtelSpan) -> str:
+    """How a trace ends with its root: as :meth:`.Emitter.end` has it."""
+    return "incomplete" if outcome_of(root) else "error" if root.is_failed else "success"
 
 
 def single_of(span: OtelSpan, parent: str) -> Told | None:
@@ -174,7 +178,8 @@ def details_of(span: OtelSpan, shape: Shape) -> dict[str, Any]:
 def conversation_of(span: OtelSpan) -> str:
     """What several traces are parts of; empty where it does not say so."""
     said = span.attributes
-    return "" if _CONVERSATIONS.isdisjoint(said) else text(said, *_CONVERSATION)
+    told = None if _CONVERSATIONS.isdisjoint(said) else first(said, *_CONVERSATION)
+    return str(told) if isinstance(told, str | int) else ""
 
 
 def user_of(span: OtelSpan) -> Any:

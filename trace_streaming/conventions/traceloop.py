@@ -7,9 +7,12 @@ in ``traceloop.entity.…``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from .values import Attributes, known, parsed
+
+_OF_LANGCHAIN: Final = frozenset({"inputs", "input_str", "outputs", "output", "tags", "metadata", "kwargs"})
+"""What its callbacks are called with."""
 
 
 def details(said: Attributes, kind: str) -> dict[str, Any]:
@@ -29,6 +32,6 @@ def details(said: Attributes, kind: str) -> dict[str, Any]:
 def inner(value: Any, *keys: str) -> Any:
     """What a text holds, without what LangChain's callbacks say beside it."""
     told = parsed(value)
-    if isinstance(told, Mapping) and "kwargs" in told:
+    if isinstance(told, Mapping) and "kwargs" in told and _OF_LANGCHAIN.issuperset(told):
         told = next((told[key] for key in keys if told.get(key) is not None), told)
     return told

@@ -53,13 +53,18 @@ def text(attributes: Attributes, *keys: str) -> str:
     return ""
 
 
+def listed(value: Any) -> list[Any]:
+    """The items of a list; none of what is no list."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
 def known(told: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is None."""
     return {key: value for key, value in told.items() if value is not None}
 
 
 def spread(attributes: Attributes, prefix: str) -> list[Any]:
-    """The list that keys like ``PREFIX.0.role`` hold, with objects and lists inside of it."""
+    """The list that keys like ``PREFIX.0.role`` hold, with objects and lists inside; other keys are none of it."""
     found: dict[str, Any] = {}
     start = f"{prefix}."
     for key, value in attributes.items():
@@ -72,14 +77,17 @@ def spread(attributes: Attributes, prefix: str) -> list[Any]:
                     inner = place[part] = {}
                 place = inner
             place[last] = value
-    listed = _listed(found)
-    return listed if isinstance(listed, list) else []
+    return [_with_lists(found[key]) for key in sorted(filter(_is_place, found), key=int)]
 
 
-def _listed(value: Any) -> Any:
+def _with_lists(value: Any) -> Any:
     """Objects whose keys are numbers become lists, in their order."""
     if not isinstance(value, dict):
         return value
-    if value and all(key.isascii() and key.isdecimal() and len(key) <= _MOST_DIGITS for key in value):
-        return [_listed(value[key]) for key in sorted(value, key=int)]
-    return {key: _listed(item) for key, item in value.items()}
+    if value and all(map(_is_place, value)):
+        return [_with_lists(value[key]) for key in sorted(value, key=int)]
+    return {key: _with_lists(item) for key, item in value.items()}
+
+
+def _is_place(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and len(key) <= _MOST_DIGITS

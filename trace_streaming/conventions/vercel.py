@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .gen_ai import INPUT, OUTPUT
-from .values import Attributes, first, known, parsed, unquoted
+from .messages import INPUT, OUTPUT
+from .values import Attributes, first, known, listed, parsed, unquoted
 
 _USAGE: Final = {
     "input_tokens": ("ai.usage.inputTokens", "ai.usage.promptTokens"),
@@ -58,17 +58,17 @@ def _model(said: Attributes) -> dict[str, Any]:
     return known(told)
 
 
-def _messages(listed: Any) -> list[Any] | None:
-    if not isinstance(listed, list):
+def _messages(told: Any) -> list[Any] | None:
+    if not isinstance(told, list):
         return None
-    return [_message(one) if isinstance(one, Mapping) else one for one in listed]
+    return [_message(one) if isinstance(one, Mapping) else one for one in told]
 
 
 def _message(one: Mapping[str, Any]) -> dict[str, Any]:
     content = one.get("content")
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    listed = parts if isinstance(parts, list) else [parts]
-    return {"role": one.get("role", "user"), "parts": [_part(part) for part in listed if part is not None]}
+    told = parts if isinstance(parts, list) else [parts]
+    return {"role": one.get("role", "user"), "parts": [_part(part) for part in told if part is not None]}
 
 
 def _part(part: Any) -> Any:
@@ -99,5 +99,5 @@ def _answer(said: Attributes) -> list[Any] | None:
     if answer := first(said, "ai.response.text", "ai.response.object"):
         parts.append({"type": "text", "content": answer})
     calls = parsed(said.get("ai.response.toolCalls"))
-    parts += [_part({"type": "tool-call", **call}) for call in calls or () if isinstance(call, Mapping)]
+    parts += [_part({"type": "tool-call", **call}) for call in listed(calls) if isinstance(call, Mapping)]
     return [{"role": "assistant", "parts": parts}] if parts else None

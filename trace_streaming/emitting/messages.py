@@ -58,13 +58,23 @@ def _parts(content: Any) -> list[Any]:
         return []
     if not isinstance(content, list | tuple):
         return [content]
-    return [_text(str.__str__(part["text"])) if _is_text(part) else part for part in content]
+    return [_part(part) if isinstance(part, Mapping) else part for part in content]
 
 
-def _is_text(part: Any) -> bool:
-    return (
-        isinstance(part, Mapping) and isinstance(part.get("text"), str) and part.get("type") in ("text", "input_text")
-    )
+def _part(part: Mapping[str, Any]) -> Any:
+    """Of OpenAI's clients, of Anthropic's, and of Bedrock, whose parts do not say their type."""
+    kind, content = part.get("type"), part.get("text")
+    if isinstance(content, str) and (kind in ("text", "input_text") or (kind is None and len(part) == 1)):
+        return _text(str.__str__(content))
+    used = part if kind == "tool_use" else part.get("toolUse")
+    if isinstance(used, Mapping):
+        told = {"id": used.get("id", used.get("toolUseId")), "name": used.get("name"), "arguments": used.get("input")}
+        return {"type": "tool_call", **told}
+    answered = part if kind == "tool_result" else part.get("toolResult")
+    if isinstance(answered, Mapping):
+        call_id = answered.get("tool_use_id", answered.get("toolUseId"))
+        return {"type": "tool_call_response", "id": call_id, "response": answered.get("content")}
+    return part
 
 
 def _tool_call(call: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from trace_streaming.conventions.gen_ai import INPUT, OUTPUT
+from trace_streaming.conventions.messages import INPUT, OUTPUT
 from trace_streaming.conventions.otel_spans import NAME_ATTRIBUTE, TRACE_ATTRIBUTE
 from trace_streaming.events import possible_ms
 from trace_streaming.events.conversations import Conversations

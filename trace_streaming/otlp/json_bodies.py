@@ -112,7 +112,9 @@ def _list(value: Any, key: str) -> list[Any]:
     return inner
 
 
-def _text(value: Mapping[str, Any], key: str) -> str:
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"an object with {key} is expected")  # noqa: TRY004  of a value
     inner = value.get(key)
     if inner is None:
         return ""
@@ -123,6 +125,8 @@ def _text(value: Mapping[str, Any], key: str) -> str:
 
 def _integer(value: Any) -> int:
     if isinstance(value, str) and len(value) <= _INTEGER_LENGTH:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():  # as JavaScript writes 1e21
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("an integer of 64 bits is expected")  # noqa: TRY004  of a value
@@ -143,7 +147,7 @@ def _value(value: Mapping[str, Any]) -> Any:
     for kind, inner in value.items():
         match kind:
             case "intValue":
-                return _integer(inner)
+                return None if inner is None else _integer(inner)
             case "arrayValue":
                 return [_value(item) if isinstance(item, Mapping) else None for item in _list(inner or {}, "values")]
             case "kvlistValue":

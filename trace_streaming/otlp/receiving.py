@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from operator import attrgetter
@@ -15,7 +16,16 @@ from trace_streaming.conf import conf
 from trace_streaming.conventions.otel_spans import NAME_ATTRIBUTE, OtelSpan, time_of
 from trace_streaming.conventions.pending import begun
 from trace_streaming.conventions.shapes import STEP, Shape, name_of, shape_of
-from trace_streaming.conventions.telling import Told, conversation_of, details_of, end_of, single_of, start_of, user_of
+from trace_streaming.conventions.telling import (
+    Told,
+    conversation_of,
+    details_of,
+    end_of,
+    end_state,
+    single_of,
+    start_of,
+    user_of,
+)
 from trace_streaming.conventions.values import text
 from trace_streaming.emitting.event_factory import earlier_part
 from trace_streaming.emitting.faces import MAX_NAME, Face
@@ -29,12 +39,15 @@ from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import hidden_values, left_out
 from trace_streaming.storage.pieces import batched
 from trace_streaming.storage.store import database
+from trace_streaming.telemetry.logs import describe
 
 from .endings import Root, roots_have_ended
 from .placing import Places, moves
 from .requests import Refusals, Request
 from .storing import store
 from .turns import give_way, own_turn
+
+logger = logging.getLogger(__name__)
 
 NOT_ALLOWED: Final = "the trace is not there, or may not be added to"
 _TRACES: Final = 400
@@ -83,7 +96,7 @@ def receive(asker: Any, sent: Request) -> Refusals:
     begins = {trace_id: partial(_begin, runs[trace_id], asker.user) for trace_id in told}
     store([event for events in told.values() for event in events], sent.refused, begins)
     places.learn(alias, asked)  # others may have left out some meanwhile
-    _move(alias, runs, begun, places, sent.refused)
+    _move(alias, runs, begun, places)
     roots_have_ended(alias, {trace_id: root for trace_id, run in runs.items() if (root := _root(run)) is not None})
     return sent.refused
 
@@ -141,6 +154,9 @@ def _events(run: Run, places: Places, refused: Refusals) -> list[TraceEvent]:
             events += _made_of(trace_id, span, shape, places.above(trace_id, span.parent_id))
         except ValueError as error:
             refused.add(error)
+        except Exception as error:  # an oddity that nobody has thought of costs no other span
+            logger.error("A span cannot be told: %s", describe(error), extra={"trace_id": trace_id})
+            refused.add("it cannot be told")
     singles: dict[int, TraceEvent] = {}
     for index, span in enumerate(run.singles):
         try:
@@ -192,7 +208,7 @@ def _begin(run: Run, user: Any) -> None:
         ingest.begin(trace, user, metadata or None, face)
 
 
-def _move(alias: str, runs: dict[str, Run], begun: Container[str], places: Places, refused: Refusals) -> None:
+def _move(alias: str, runs: dict[str, Run], begun: Container[str], places: Places) -> None:
     """Tell the right place of what was stored with another: because its parent is left out, and came later.
 
     :param begun: traces that were there when what is left out was remembered; who has begun one since, has seen that
@@ -205,7 +221,7 @@ def _move(alias: str, runs: dict[str, Run], begun: Container[str], places: Place
         if spans:
             told += [_made(trace_id, each) for each in moves(alias, places, trace_id, spans)]
     if told:
-        store(told, refused)
+        store(told, Refusals())  # these tell of spans that were taken before
 
 
 def _root(run: Run) -> Root | None:
@@ -215,4 +231,4 @@ def _root(run: Run) -> Root | None:
     if not ended:
         return None
     last = max(ended, key=attrgetter("end_ns"))
-    return Root("error" if last.is_failed else "success", time_of(last.end_ns))
+    return Root(end_state(last), time_of(last.end_ns))

@@ -29,10 +29,18 @@ class Refusals:
     """Spans that are not taken, and why."""
 
     reasons: Counter[str] = field(default_factory=Counter)
+    _spans: set[tuple[str, str]] = field(default_factory=set)
+    """Trace and id of those that are counted, as far as these are known."""
 
-    def add(self, reason: object) -> None:
-        """One more."""
-        self.reasons[str(reason)] += 1
+    def add(self, reason: object, span: tuple[str, str] | None = None) -> None:
+        """One more.
+
+        :param span: its trace and its id: both of its events may be refused, and it counts once
+        """
+        if span is None or span not in self._spans:
+            self.reasons[str(reason)] += 1
+        if span is not None:
+            self._spans.add(span)
 
     @property
     def count(self) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 
 from trace_streaming.access.views import StoreAwayError
 from trace_streaming.api import ingest
+from trace_streaming.conventions.telling import span_id_of
 from trace_streaming.events import TraceEvent
 from trace_streaming.recording.recorder import SYNC_SECONDS, recorder
 from trace_streaming.storage.pieces import batched
@@ -17,6 +18,11 @@ from .turns import give_way, own_turn
 
 PIECE: Final = 100
 """Events in one transaction: making its rows holds up who delivers events, and the traces are locked meanwhile."""
+
+
+def span_of(event: TraceEvent) -> tuple[str, str]:
+    """Trace and id of the span that an event tells of."""
+    return event.trace_id, span_id_of(event.event_id or "")
 
 
 def store(
@@ -43,14 +49,14 @@ def _store_piece(events: Sequence[TraceEvent], refused: Refusals, begins: dict[s
                     begins.pop(trace_id)()
             if not ingest.announced(event):
                 full += 1
-                refused.add(ingest.FULL)
+                refused.add(ingest.FULL, span_of(event))
             give_way()
 
     with recorder.refusals() as lost:
         is_stored = recorder.at_once(emit, SYNC_SECONDS)
     mine = set(map(id, events))
     for record in lost:
-        if id(record) in mine:
-            refused.add(ingest.REFUSED)
+        if isinstance(record, TraceEvent) and id(record) in mine:
+            refused.add(ingest.REFUSED, span_of(record))
     if not is_stored or recorder.shed != shed + full:
         raise StoreAwayError

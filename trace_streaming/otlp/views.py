@@ -98,7 +98,7 @@ class SpansView(DoorView):
             raise UnsupportedMediaType(media_type_of(request))
         body = read_bounded(request._request, MAX_BYTES)
         match request.headers.get("Content-Encoding", "").lower():
-            case "gzip":
+            case "gzip" | "x-gzip":
                 body = unpacked(body)
             case "" | "identity":
                 pass

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trace_streaming.conventions.otel_spans import OtelSpan, time_of
 from trace_streaming.conventions.shapes import AGENT_SCOPES, STEP, Shape, name_of, shape_of
-from trace_streaming.conventions.telling import Told, details_of, end_of, moved, start_of
+from trace_streaming.conventions.telling import Told, details_of, end_of, end_state, moved, start_of
 from trace_streaming.emitting.contract import Emitter
 
 MAX_LEFT: Final = 10_000
@@ -115,7 +115,7 @@ class OtelRuns:
             shape = shape_of(span) or begun.shape or (Shape(STEP) if self._keeps_all else None)
             events = _left_out(trace, span) if shape is None else _ended(trace, span, begun, shape)
             if not span.parent_id:
-                trace.end_state = _state(span, events)
+                trace.end_state = end_state(span)
             is_over = not trace.open
             if is_over:
                 del self._traces[span.trace_id]
@@ -172,10 +172,3 @@ def _note_child(trace: _Trace, span: OtelSpan, told: Told, name: str) -> None:
     """Where what it is inside of is not known to be an agent's, it may have to be told again where it is."""
     if undecided := trace.undecided(span.parent_id):
         trace.children.setdefault(undecided, {})[span.span_id] = _Child(told.event, name, time_of(span.start_ns))
-
-
-def _state(span: OtelSpan, events: Sequence[Told]) -> str:
-    """How a trace ends with its root."""
-    if any(told.details.get("outcome") for told in events):
-        return "incomplete"
-    return "error" if span.is_failed else "success"
