@@ -12,6 +12,7 @@ from django.db import IntegrityError, OperationalError, ProgrammingError
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from trace_streaming import TraceEmitter
 from trace_streaming.api import ingest
 from trace_streaming.events import TraceRecord
 from trace_streaming.models import Approval, Event, Trace, stored_now
@@ -67,6 +68,21 @@ def test_a_batch_keeps_its_order_and_its_times(client: APIClient) -> None:
     assert [event["details"]["n"] for event in stored()] == [0, 1, 2, 3, 4]
     assert stored()[3]["timestamp"] == "2026-01-05T11:00:03.000000+00:00"
     assert Trace.objects.get().metadata == {"job": "nightly"}
+
+
+def test_metadata_is_of_who_has_begun_the_trace(client: APIClient) -> None:
+    """Whether somebody may watch may be judged by it: he adds none to what others have begun."""
+    other = User.objects.create_user("other")
+    other.user_permissions.add(Permission.objects.get(codename="add_event"))
+    post(client, {"events": [EVENT], "metadata": {"a": 1}})
+    assert post(logged_in(other), {"events": [EVENT], "metadata": {"team": "other"}}).json()["accepted"] == 1
+    post(client, {"events": [], "metadata": {"b": 1}})
+    assert Trace.objects.get().metadata == {"a": 1, "b": 1}
+    with TraceEmitter("project") as emitter:
+        emitter.emit("plan_created")
+    assert emitter.flush(60)
+    post(logged_in(other), {"events": [], "metadata": {"team": "other"}}, "project/events/")
+    assert Trace.objects.get(trace_id="project").metadata == {}
 
 
 @pytest.mark.parametrize("bad", [{"name": 1}, {"tags": "a"}, {"tags": [1]}, {"conversation": []}])

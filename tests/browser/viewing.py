@@ -16,7 +16,7 @@ LOST_CONNECTION = (
     r"WebSocket connection to 'ws://127\.0\.0\.1:\d+/.*' failed"
     r"|net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE)"
 )
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """For what takes a server's start, or a reconnect after several attempts."""
 
 

@@ -78,8 +78,17 @@ def test_a_sender_takes_nothing_from_the_project(ada: User, mallory: User) -> No
     assert Trace.objects.get().owner is None
     store.append([start(ada, '{"b":1}')])
     store.append([start(mallory, '{"b":2}', by_sender=True)])
+    store.append([start(None, '{"c":1}', by_sender=True)])
     trace = Trace.objects.get()
-    assert (trace.owner, trace.metadata) == (ada, {"a": 1, "b": 1})
+    assert (trace.owner, trace.metadata) == (ada, {"b": 1})
+
+
+def test_a_sender_says_more_of_his_own_trace_alone(ada: User, mallory: User) -> None:
+    """And of no other sender's."""
+    store.append([start(ada, '{"a":1}', by_sender=True)])
+    store.append([start(None, '{"b":1}', by_sender=True)])
+    store.append([start(mallory, '{"c":1}', by_sender=True)])
+    assert Trace.objects.get().metadata == {"a": 1, "b": 1}
 
 
 def test_a_second_owner_is_not_taken(ada: User, mallory: User, caplog: pytest.LogCaptureFixture) -> None:

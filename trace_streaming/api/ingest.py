@@ -158,9 +158,13 @@ class SendersEmitter(TraceEmitter):
 
 
 def begin(trace: Trace, user: Any, metadata: Mapping[str, Any] | None = None, face: Face = NO_FACE) -> TraceEmitter:
-    """An emitter for the trace; one that has not begun becomes the user's."""
+    """An emitter for the trace; one that has not begun becomes the user's.
+
+    :param metadata: left out, where another has begun the trace: whether it may be watched may be judged by that
+    """
     owner = user if trace.pk is None else None
-    return SendersEmitter(trace.trace_id, owner=owner, metadata=metadata, **face._asdict())
+    is_own = trace.pk is None or (trace.owned_by_sender and trace.owner_id == user.pk)
+    return SendersEmitter(trace.trace_id, owner=owner, metadata=metadata if is_own else None, **face._asdict())
 
 
 def _face_of(body: Mapping[str, Any]) -> Face:

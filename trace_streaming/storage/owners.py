@@ -112,8 +112,10 @@ def begin(trace: Trace, start: TraceStart) -> None:
 def _say(trace: Trace, start: TraceStart) -> None:
     before = _told(trace)
     metadata = storable(start.metadata)
-    replaces = trace.owned_by_sender and not start.by_sender
-    trace.metadata = {**trace.metadata, **metadata} if replaces else {**metadata, **trace.metadata}
+    if trace.owned_by_sender and not start.by_sender:
+        trace.metadata = {**trace.metadata, **metadata}
+    elif not start.by_sender or _is_of_its_sender(trace, start):
+        trace.metadata = {**metadata, **trace.metadata}
     if start.owner_id is not None:
         _name_owner(trace, start)
     if start.owner_id is None or str(start.owner_id) == str(trace.owner_id):
@@ -122,6 +124,11 @@ def _say(trace: Trace, start: TraceStart) -> None:
             _tag(trace, [_storable(tag) for tag in start.tags])
     if before != _told(trace):
         trace.save(update_fields=["owner", "owned_by_sender", "metadata", "name", "conversation", "tags"])
+
+
+def _is_of_its_sender(trace: Trace, start: TraceStart) -> bool:
+    """Whether who sends has begun the trace, as far as it is known here."""
+    return trace.owned_by_sender and (start.owner_id is None or str(start.owner_id) == str(trace.owner_id))
 
 
 def _call(trace: Trace, start: TraceStart) -> None:
