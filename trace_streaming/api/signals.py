@@ -130,10 +130,10 @@ class TraceSignalsView(TraceView):
 
 
 def check_keys(metadata: Iterable[str]) -> None:
-    """Refuse a number that is no place in a list: Django asks for one, and PostgreSQL has no such place."""
+    """Refuse a number that is no place in a list: Django asks for one, and databases have none so large, or below 0."""
     for key in metadata:
         with suppress(ValueError):
-            if not -MAX_PLACE <= int(key) < MAX_PLACE:
+            if not 0 <= int(key) < MAX_PLACE:
                 raise serializers.ValidationError({METADATA_PREFIX + key[:64]: ["No key, and no place in a list"]})
 
 
