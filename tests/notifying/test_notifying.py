@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import orjson
@@ -149,6 +150,23 @@ def test_what_is_over_is_not_told(settings: Settings) -> None:
     settings.TRACE_STREAMING_NOTIFY = {"site": "http://a", "failures": ["mailto:c@d"]}
     assert tell_due() == 0
     assert (mail.outbox, Notification.objects.count()) == ([], 0)
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_a_mail_server_says_is_not_logged(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may hold addresses, or what it was told."""
+
+    def refuse(*args: object) -> None:
+        raise SMTPRecipientsRefused({"ops@acme.org": (550, b"no such user")})
+
+    monkeypatch.setattr("trace_streaming.notifying.ways.tell", refuse)
+    settings.TRACE_STREAMING_NOTIFY = {"site": "http://a", "failures": ["mailto:ops@acme.org"]}
+    fail()
+    assert tell_due() == 0
+    assert "Notifying by mail fails (SMTPRecipientsRefused); told again later" in caplog.text
+    assert "ops@acme.org" not in caplog.text
 
 
 @pytest.mark.usefixtures("inline")

@@ -60,7 +60,8 @@ def _tell(noted: Notification, target: str | None) -> bool:
     except Exception as error:  # of a mail backend, or of the other side
         is_over = isinstance(error, ways.RefusedError) or noted.noted_at < now - GIVEN_UP_AFTER
         ends = "it is given up" if is_over else "told again later"
-        _log.failed(noted.target, "Notifying by %s fails (%s: %s); %s", where, type(error).__name__, error, ends)
+        why = str(error) if isinstance(error, ways.RefusedError) else type(error).__name__  # texts may hold addresses
+        _log.failed(noted.target, "Notifying by %s fails (%s); %s", where, why, ends)
         if is_over:
             row.delete()
         else:

@@ -17,7 +17,7 @@ from trace_streaming.events.deltas import TextDelta
 from trace_streaming.exceptions import StorageUnavailableError
 from trace_streaming.storage.store import Head
 from trace_streaming.telemetry import metrics
-from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.telemetry.logs import BurstLog, describe
 from trace_streaming.wire.batches import Batch
 from trace_streaming.wire.profiles import Profile
 from trace_streaming.wire.protocol import WatchRequest
@@ -129,7 +129,7 @@ class Hub:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("A task of the hub failed", exc_info=error)
+            logger.error("A task of the hub failed: %s", describe(error))
 
     async def _join(self, topic: Topic) -> None:
         """Join the trace's group. Where that fails, the looks at the heads serve the trace until it succeeds.
