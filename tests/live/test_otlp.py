@@ -71,7 +71,7 @@ async def test_bodies_without_a_length_are_read(server: Server, trace_id: str) -
 async def test_the_database_goes_away_and_comes_back(start_site: StartSite, postgres: Postgres) -> None:
     """A sender that repeats what is answered 429 or 503, as exporters do, loses nothing, and stores nothing twice."""
     site = start_site("pubsub")
-    authorization = await asyncio.to_thread(writer, site.servers[0], "writer")
+    authorization = await asyncio.to_thread(writer, site.servers[0], "writer-to-a-database-that-goes-away")
     run = [agent(1, end=900), *(tool(n, parent=1, start=n, end=n + 1) for n in range(2, 62))]
     run = [*run, *(http_request(100 + n, 1, start=500, end=501) for n in range(20))]
     random = Random(7)
@@ -103,7 +103,7 @@ async def test_spans_and_events_come_into_one_trace_at_the_same_time(
 ) -> None:
     """Each process stores them by two threads; watchers get each once, in one order."""
     site = start_site(layer)
-    authorization = await asyncio.to_thread(writer, site.servers[0], "writer")
+    authorization = await asyncio.to_thread(writer, site.servers[0], "writer-of-spans-and-events")
     spans = [replace(tool(n), resource=(("trace_streaming.trace_id", trace_id),)) for n in range(1, 201)]
     events = orjson.dumps({"events": [{"event": "plan_created"}] * 10})
 
