@@ -94,7 +94,7 @@ def is_surely_an_agents(span: OtelSpan) -> bool:
 def name_of(span: OtelSpan, shape: Shape) -> str:
     """What it is called here: the model, the tool, the agent; else by the span's name."""
     said = span.attributes
-    if exported := text(said, "trace_streaming.name"):
+    if isinstance(exported := said.get("trace_streaming.name"), str):  # by this app; it may be empty
         return exported
     named = _NAMES.fullmatch(span.name)
     rest = "" if named is None else named[2] or named[3] or ""

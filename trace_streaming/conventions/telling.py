@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from trace_streaming.events import possible_ms
+from trace_streaming.events.names import STATUSES
 from trace_streaming.events.pairs import OUTCOMES
 
 from . import gen_ai, open_inference, traceloop, vercel
@@ -117,6 +118,8 @@ def end_of(span: OtelSpan, shape: Shape, parent: str, details: Mapping[str, Any]
             failed.pop("traceback", None)
         told |= failed
         name, status = f"{shape.kind}_error", "error"
+    if (exported_status := text(span.attributes, "trace_streaming.status")) in STATUSES:
+        status = exported_status
     return Told(name, told, status, time_of(span.end_ns), end_id(span.span_id))
 
 

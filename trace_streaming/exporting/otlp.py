@@ -6,19 +6,24 @@ with ``trace_streaming.`` say what no convention says, so that the tree is the s
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Final
 
 from trace_streaming.conventions.messages import INPUT, OUTPUT
 from trace_streaming.conventions.otel_spans import NAME_ATTRIBUTE, TRACE_ATTRIBUTE
-from trace_streaming.events import possible_ms
+from trace_streaming.events import parse_timestamp, possible_ms
 from trace_streaming.events.conversations import Conversations
-from trace_streaming.events.pairs import FAMILIES, OUTCOMES, SPAN_KINDS, id_text, is_move, pair_key, part_of, span_name
+from trace_streaming.events.pairs import FAMILIES, NAMES, OUTCOMES, SPAN_KINDS, id_text, pair_key, part_in, waits
+from trace_streaming.events.spans import Span
 
 from .otlp_values import attributes, hex_id, json_text, nanoseconds, span_id, text_of
 
 MAX_OPEN: Final = 10_000
-"""So many spans are waited for; beyond it the oldest is written without its other half."""
+"""So many spans are waited for; beyond it the oldest is written without its other half, and again with it."""
 
 _OPERATIONS: Final = {"llm_call": "chat", "tool_call": "execute_tool", "agent": "invoke_agent"}
 _FAMILY: Final = {kind: family for family, kind in FAMILIES.items()}
@@ -29,37 +34,68 @@ _PAIRING: Final = frozenset(
     "history_call_id history_count args arguments input result".split()
 )
 """Of details, what has a place of its own."""
+_IDENTITY: Final = frozenset(
+    {"call_id", "parent_call_id", "moved", "duration_ms", "outcome", *chain.from_iterable(chain(*NAMES.values()))}
+)
+"""Of details, what says which span it is, and what it is in the tree."""
+_OWN: Final = ("trace_streaming.", "logfire.span_type")
+"""What attributes begin with that make a span another when it comes in again: this app alone says them."""
 
 Event = Mapping[str, Any]
 
 
-class _Whole(NamedTuple):
-    """A span: its start, its end, or both."""
-
-    begun: Event | None
-    ended: Event | None
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """What both say; the end counts more."""
-        return {key: value for event in (self.begun, self.ended) if event for key, value in event["details"].items()}
-
-
 class Known:
-    """What has to be known of a whole trace before its spans are written; fed with its events."""
+    """What has to be known of a whole trace before its spans are written; fed with its events.
+
+    Of spans that is their ids, and little else.
+    """
 
     def __init__(self) -> None:
         self.conversations = Conversations()
-        self.moved: dict[str, str] = {}
-        """What spans are inside of, where that was told later."""
+        self._ids: set[str] = set()
+        self._again: dict[str, list[int]] = {}
+        """Of an id that several spans have, when those behind the first came: by their sequence."""
+        self._balance: dict[str, int] = {}
+        """Of an id, how many starts wait for their ends; below nothing, how many ends for their starts."""
+        self._moves: dict[str, list[Event]] = {}
+        """What spans are inside of, where that was told later; by their names."""
+        self._alone: set[int] = set()
+        """Moves of spans of which nothing had come: each is a span."""
 
     def add(self, event: Event) -> None:
         """Take the next one."""
         self.conversations.add(event)
-        details = event["details"]
-        call_id, parent = id_text(details.get("call_id")), id_text(details.get("parent_call_id"))
-        if call_id and parent and part_of(event["event"]).begins and is_move(details):
-            self.moved[call_id] = parent
+        part = part_in(event["event"], event["details"])
+        call_id = id_text(event["details"].get("call_id"))
+        if part.kind not in SPAN_KINDS or call_id is None:
+            return
+        balance = self._balance.pop(call_id, 0)
+        if part.begins or part.ends:
+            is_new = balance >= 0 if part.begins else balance <= 0
+            balance += 1 if part.begins else -1
+        elif is_new := call_id not in self._ids:
+            self._alone.add(event["sequence"])
+        if balance:
+            self._balance[call_id] = balance
+        if is_new and call_id in self._ids:
+            self._again.setdefault(call_id, []).append(event["sequence"])
+        self._ids.add(call_id)
+        if not part.begins and not part.ends:
+            self._moves.setdefault(self.name(call_id, event["sequence"]), []).append(_slim(event))
+
+    def name(self, call_id: str, sequence: int) -> str:
+        """What the last span with the id is called that was there then; where there was none, the first."""
+        again = self._again.get(call_id, ())
+        number = bisect_right(again, sequence)
+        return f"{call_id} {again[number - 1]}" if number else call_id
+
+    def moves(self, name: str) -> list[Event]:
+        """What says of the span of this name what it is inside of now."""
+        return self._moves.get(name, [])
+
+    def is_alone(self, move: Event) -> bool:
+        """Whether nothing of the span had come that the move tells of."""
+        return move["sequence"] in self._alone or id_text(move["details"].get("call_id")) is None
 
 
 def resource(trace_id: str, name: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,71 +108,109 @@ def resource(trace_id: str, name: str, metadata: Mapping[str, Any]) -> dict[str,
     return {"attributes": attributes(named)}
 
 
-def spans(trace_id: str, events: Iterable[Event], known: Known, conversation: str = "") -> Iterator[dict[str, Any]]:
-    """The spans, in the order in which they end; those that have not ended come last.
+def spans(
+    trace_id: str, events: Iterable[Event], known: Known, conversation: str = ""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The spans, in the order in which they end, each with the sequence of its first event; open ones come last.
 
     :param events: as the wire has them, in order; seen by ``known`` before
     """
     said = {"gen_ai.conversation.id": conversation} if conversation else {}
-    for each in _paired(events):
-        yield _single(trace_id, each) if isinstance(each, Mapping) else _span(trace_id, each, known, said)
+    for each in _paired(events, known):
+        if isinstance(each, Mapping):
+            yield each["sequence"], _single(trace_id, each, known)
+        elif each.begun is None and each.ended is None:
+            yield each.arrival, _move(trace_id, each, known)
+        else:
+            yield each.arrival, _span(trace_id, each, known, said)
 
 
-def _paired(events: Iterable[Event]) -> Iterator[_Whole | Event]:
-    """By the rule of :mod:`trace_streaming.events.pairs`."""
-    begun: dict[str, list[Event]] = {}
-    early: dict[str, list[Event]] = {}
+def _paired(events: Iterable[Event], known: Known) -> Iterator[Span | Event]:
+    """By the rule of :mod:`trace_streaming.events.spans`; those that have ended are let go."""
+    begun: dict[str, deque[Span]] = {}
+    early: dict[str, deque[Span]] = {}
+    waiting: dict[int, Span] = {}
+    """Those that are not written yet, by their first event."""
     for event in events:
-        part, details = part_of(event["event"]), event["details"]
+        part, sequence = part_in(event["event"], event["details"]), event["sequence"]
         if part.kind not in SPAN_KINDS:
             yield event
             continue
-        if part.begins and is_move(details):
+        if not part.begins and not part.ends:
+            if known.is_alone(event):
+                yield Span(sequence, events=[event], moves=[event])
             continue
-        key = pair_key(part, details)
+        key = pair_key(part, event["details"])
         mine, others = (begun, early) if part.begins else (early, begun)
-        if key in others:
-            other = _take(others, key)
-            yield _Whole(event, other) if part.begins else _Whole(other, event)
-        elif part.ends and not key.startswith("id:"):
-            yield _Whole(None, event)
+        span = _take(others, key) or Span(sequence)
+        is_whole = bool(span.events) or (part.ends and not waits(key))
+        span.events.append(event)
+        if part.begins:
+            span.begun = event
         else:
-            mine.setdefault(key, []).append(event)
-            if len(mine) > MAX_OPEN:
-                first = _take(mine, next(iter(mine)))
-                yield _Whole(first, None) if part.begins else _Whole(None, first)
-    yield from (_Whole(None, event) for waiting in early.values() for event in waiting)
-    yield from (_Whole(event, None) for waiting in begun.values() for event in waiting)
+            span.ended = event
+        if is_whole:
+            waiting.pop(span.arrival, None)
+            yield span
+            continue
+        mine.setdefault(key, deque()).append(span)
+        waiting[sequence] = span
+        if len(waiting) > MAX_OPEN:
+            first = waiting.pop(next(iter(waiting)))
+            yield Span(first.arrival, first.begun, first.ended, first.events[:])
+            first.events = [_slim(event) for event in first.events]
+            first.begun, first.ended = (half and first.events[0] for half in (first.begun, first.ended))
+    yield from waiting.values()
 
 
-def _take(waiting: dict[str, list[Event]], key: str) -> Event:
-    event = waiting[key].pop(0)
-    if not waiting[key]:
+def _take(waiting: dict[str, deque[Span]], key: str) -> Span | None:
+    if (spans := waiting.get(key)) is None:
+        return None
+    span = spans.popleft()
+    if not spans:
         del waiting[key]
-    return event
+    return span
 
 
-def _span(trace_id: str, whole: _Whole, known: Known, said: Mapping[str, Any]) -> dict[str, Any]:
-    last = whole.ended or whole.begun
-    assert last is not None  # noqa: S101  one of both is there  # nosec B101
-    details = whole.details
-    family = _FAMILY[part_of(last["event"]).kind]
-    name = span_name(last["event"], details)
-    call_id = id_text(details.get("call_id"))
-    parent = known.moved.get(call_id or "") or id_text(details.get("parent_call_id"))
-    end = nanoseconds(last)
-    took = round((possible_ms(details.get("duration_ms")) or 0) * 10**6)
-    start = nanoseconds(whole.begun) if whole.begun else end - took
-    failed = whole.ended is not None and whole.ended["status"] == "error"
-    told = {**(said if not parent else {}), **_said(family, name, details, known)}
-    if whole.ended is None:
-        told["trace_streaming.outcome"] = "open"
-    elif details.get("outcome") in OUTCOMES:
-        told["trace_streaming.outcome"] = details["outcome"]
-    span = {
+def _slim(event: Event) -> Event:
+    """Without what makes it large."""
+    return {**event, "details": {key: value for key, value in event["details"].items() if key in _IDENTITY}}
+
+
+def _place(trace_id: str, span: Span, known: Known) -> dict[str, str]:
+    """Its ids, and what it is inside of, by all that was told of that."""
+    name = ""
+    if (call_id := span.call_id) is not None:
+        name = known.name(call_id, span.arrival)
+        later = [move for move in known.moves(name) if move["sequence"] != span.arrival]
+        span.moves = [*span.moves, *later]
+        span.events = sorted([*span.events, *later], key=itemgetter("sequence"))
+    return {
         "traceId": hex_id(trace_id, 32),
-        "spanId": span_id(trace_id, call_id or f"event {last['sequence']}"),
-        **({"parentSpanId": span_id(trace_id, parent)} if parent else {}),
+        "spanId": span_id(trace_id, name or f"event {span.arrival}"),
+        **_inside(trace_id, span.parent_id, span.arrival, known),
+    }
+
+
+def _inside(trace_id: str, parent: str | None, sequence: int, known: Known) -> dict[str, str]:
+    return {"parentSpanId": span_id(trace_id, known.name(parent, sequence))} if parent else {}
+
+
+def _span(trace_id: str, span: Span, known: Known, said: Mapping[str, Any]) -> dict[str, Any]:
+    place, family, name = _place(trace_id, span, known), _FAMILY[span.kind], span.name
+    details = {key: value for event in (span.begun, span.ended) if event for key, value in event["details"].items()}
+    start = nanoseconds(span.start)
+    end = start if span.end is None else nanoseconds(span.end)
+    failed = span.ended is not None and span.ended["status"] == "error"
+    told = {
+        **(said if "parentSpanId" not in place else {}),
+        **_said(family, name, details, _messages(span, details, known)),
+        "trace_streaming.kind": family,
+        "trace_streaming.name": name,
+        **_end(span),
+    }
+    written = {
+        **place,
         "name": f"{_OPERATIONS[family]} {name}".rstrip() if family in _OPERATIONS else name or "step",
         "kind": _CLIENT if family == "llm_call" else _INTERNAL,
         "startTimeUnixNano": str(start),
@@ -144,22 +218,40 @@ def _span(trace_id: str, whole: _Whole, known: Known, said: Mapping[str, Any]) -
         "attributes": attributes(told),
         "status": {"code": _ERROR, "message": text_of(details.get("error", ""))} if failed else {"code": _OK},
     }
-    return {**span, "events": [_exception(details, end)]} if failed else span
+    return {**written, "events": [_exception(details, end)]} if failed else written
 
 
-def _said(family: str, name: str, details: Mapping[str, Any], known: Known) -> dict[str, Any]:
+def _end(span: Span) -> dict[str, Any]:
+    """How it has ended, as far as no status of OTLP says that."""
+    if span.ended is None:
+        return {"trace_streaming.outcome": "open"}
+    status, outcome = span.ended["status"], span.outcome if span.outcome in OUTCOMES else None
+    implied = "warning" if outcome else "error" if status == "error" else "success"
+    return {
+        "trace_streaming.duration_ms": possible_ms(span.ended["details"].get("duration_ms")),
+        "trace_streaming.outcome": outcome,
+        "trace_streaming.status": None if status == implied else status,
+    }
+
+
+def _messages(span: Span, details: Mapping[str, Any], known: Known) -> Any:
+    """What a model was sent, whole; None where nobody says so."""
+    call_id = span.call_id
+    if span.kind != "llm" or INPUT not in details or call_id is None:
+        return None
+    is_first = known.name(call_id, span.arrival) == call_id
+    return known.conversations.messages(call_id) if is_first else details[INPUT]
+
+
+def _said(family: str, name: str, details: Mapping[str, Any], messages: Any) -> dict[str, Any]:
     """Attributes: those of the conventions, then what else the details hold."""
-    told: dict[str, Any] = {"trace_streaming.kind": family, "trace_streaming.name": name or None}
-    told["trace_streaming.duration_ms"] = possible_ms(details.get("duration_ms"))
+    told: dict[str, Any] = {}
     if family in _OPERATIONS:
         told["gen_ai.operation.name"] = _OPERATIONS[family]
     given = next((details[key] for key in ("args", "arguments", "input") if details.get(key) is not None), None)
     match family:
         case "llm_call":
-            told["gen_ai.request.model"] = name
-            call_id = id_text(details.get("call_id"))
-            if INPUT in details and call_id is not None:
-                told[INPUT] = json_text(known.conversations.messages(call_id))
+            told |= {"gen_ai.request.model": name, INPUT: json_text(messages)}
         case "tool_call":
             told |= {"gen_ai.tool.name": name, "gen_ai.tool.call.arguments": json_text(given)}
             told["gen_ai.tool.call.result"] = json_text(details.get("result"))
@@ -169,11 +261,15 @@ def _said(family: str, name: str, details: Mapping[str, Any], known: Known) -> d
         case "step":
             told["trace_streaming.step"] = details.get("kind")
             told |= {"input.value": json_text(given), "output.value": json_text(details.get("result"))}
-    rest = {key: value for key, value in details.items() if key not in _PAIRING and key not in {INPUT, OUTPUT}}
     if OUTPUT in details:
         told[OUTPUT] = json_text(details[OUTPUT])
     more = details.get("attributes")
-    return {**(more if isinstance(more, Mapping) else {}), **told, **rest}
+    rest = {key: value for key, value in details.items() if key not in _PAIRING and key not in {INPUT, OUTPUT}}
+    return {**_foreign(more if isinstance(more, Mapping) else {}), **told, **_foreign(rest)}
+
+
+def _foreign(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if not key.startswith(_OWN)}
 
 
 def _message(role: str, content: Any) -> str | None:
@@ -182,19 +278,33 @@ def _message(role: str, content: Any) -> str | None:
     return json_text([{"role": role, "parts": [{"type": "text", "content": content}]}] if is_text else content)
 
 
-def _single(trace_id: str, event: Event) -> dict[str, Any]:
+def _single(trace_id: str, event: Event, known: Known) -> dict[str, Any]:
     """An event that is no span."""
-    parent = id_text(event["details"].get("parent_call_id"))
+    parent, sequence = id_text(event["details"].get("parent_call_id")), event["sequence"]
+    place = {
+        "traceId": hex_id(trace_id, 32),
+        "spanId": span_id(trace_id, f"event {sequence}"),
+        **_inside(trace_id, parent, sequence, known),
+    }
+    return _moment(place, event, event["details"])
+
+
+def _move(trace_id: str, span: Span, known: Known) -> dict[str, Any]:
+    """A move of a span of which nothing had come: an event, with an id that others may be inside of."""
+    place, (event,) = _place(trace_id, span, known), span.events[:1]
+    has_id = {"call_id": place["spanId"]} if span.call_id else {}
+    return _moment(place, event, {**event["details"], **has_id})
+
+
+def _moment(place: Mapping[str, str], event: Event, details: Mapping[str, Any]) -> dict[str, Any]:
     told = {
         "trace_streaming.event": event["event"],
         "trace_streaming.status": event["status"],
-        "trace_streaming.details": json_text(event["details"]),
+        "trace_streaming.details": json_text(details),
     }
-    at = str(nanoseconds(event))
+    at = str(nanoseconds(parse_timestamp(event["timestamp"])))
     return {
-        "traceId": hex_id(trace_id, 32),
-        "spanId": span_id(trace_id, f"event {event['sequence']}"),
-        **({"parentSpanId": span_id(trace_id, parent)} if parent else {}),
+        **place,
         "name": event["event"],
         "kind": _INTERNAL,
         "startTimeUnixNano": at,

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 import orjson
 
-from trace_streaming.events import parse_timestamp
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HEX: Final = re.compile(r"(?!0+\Z)[0-9a-f]+")
 
@@ -55,6 +53,6 @@ def hex_id(name: str, length: int) -> str:
     return name if len(name) == length and _HEX.fullmatch(name) else sha256(name.encode()).hexdigest()[:length]
 
 
-def nanoseconds(event: Mapping[str, Any]) -> int:
-    """Since 1970, of an event's time."""
-    return (parse_timestamp(event["timestamp"]) - _EPOCH) // timedelta(microseconds=1) * 1000
+def nanoseconds(at: datetime) -> int:
+    """Since 1970; what was before that, or then, is behind it: a span has a start."""
+    return max((at - _EPOCH) // timedelta(microseconds=1) * 1000, 1)

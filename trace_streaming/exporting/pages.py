@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -11,6 +12,7 @@ import orjson
 from trace_streaming.events import EncodedEvent
 from trace_streaming.models import Trace
 from trace_streaming.storage import store
+from trace_streaming.storage.pieces import batched
 from trace_streaming.wire.protocol import WatchRequest
 
 from . import otlp
@@ -18,6 +20,10 @@ from .perfetto import chrome_events
 
 MAX_PAGES: Final = 20
 """Of the store, for one answer that is not streamed: a filter may leave out nearly everything."""
+MAX_SPANS: Final = 10_000
+"""Of a request in OTLP's JSON: what this app's endpoint takes."""
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""The same; so many are held in memory."""
 
 
 class Page(NamedTuple):
@@ -97,20 +103,39 @@ def chrome_traces(traces: Iterable[Trace]) -> Iterator[bytes]:
 
 
 def otlp_json(trace: Trace, request: WatchRequest) -> Iterator[bytes]:
-    """One object in OTLP's JSON, a page at a time.
+    """In OTLP's JSON, in pieces: one request; where that would be refused, several, each in a line of its own.
 
     It is read twice: what a span is inside of, and which messages came before, may be told before and behind it.
     """
     known = otlp.Known()
     for event in _events(trace, request):
         known.add(event)
-    encoded = map(orjson.dumps, otlp.spans(trace.trace_id, _events(trace, request), known, trace.conversation))
-    head = orjson.dumps(otlp.resource(trace.trace_id, trace.name, trace.metadata))
-    scope = b'{"name":"trace_streaming"}'
-    yield b'{"resourceSpans":[{"resource":%s,"scopeSpans":[{"scope":%s,"spans":[\n' % (head, scope) + next(encoded, b"")
-    while chunk := list(islice(encoded, 500)):
-        yield b"".join(chain.from_iterable((b",\n", span) for span in chunk))
-    yield b"\n]}]}]}\n"
+    resource = orjson.dumps(otlp.resource(trace.trace_id, trace.name, trace.metadata))
+    head = b'{"resourceSpans":[{"resource":%s,"scopeSpans":[{"scope":{"name":"trace_streaming"},"spans":[' % resource
+    tail = b"]}]}]}\n"
+    told = otlp.spans(trace.trace_id, _events(trace, request), known, trace.conversation)
+    encoded = ((arrival, orjson.dumps(span)) for arrival, span in told)
+    for spans in _requests(encoded, MAX_BYTES - len(head) - len(tail)):
+        yield head + b",".join(spans[:500])
+        for piece in batched(spans[500:], 500):
+            yield b"," + b",".join(piece)
+        yield tail
+
+
+def _requests(spans: Iterable[tuple[int, bytes]], room: int) -> Iterator[list[bytes]]:
+    """As many as one request takes, in the order in which they came: so do siblings that begin at the same time.
+
+    :param spans: each with the sequence of its first event
+    """
+    gathered: list[tuple[int, bytes]] = []
+    size = 0
+    for span in spans:
+        if gathered and (len(gathered) == MAX_SPANS or size + len(span[1]) > room):
+            yield [text for _, text in sorted(gathered, key=itemgetter(0))]
+            gathered, size = [], 0
+        gathered.append(span)
+        size += len(span[1]) + 1
+    yield [text for _, text in sorted(gathered, key=itemgetter(0))]
 
 
 def _events(trace: Trace, request: WatchRequest) -> Iterator[dict[str, Any]]:

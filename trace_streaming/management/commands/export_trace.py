@@ -59,7 +59,8 @@ class Command(BaseCommand):
             disable=options["verbosity"] == 0 or not self.stderr.isatty(),
             transient=True,
         ) as progress:
-            task = progress.add_task("", total=trace.event_count)
+            has_lines = options["format"] != "otlp"
+            task = progress.add_task("", total=trace.event_count if has_lines else None)
             for part in _FORMATS[options["format"]](trace):
                 write(part)
-                progress.advance(task, part.count(b"\n"))  # both formats have a line for each event, or nearly
+                progress.advance(task, part.count(b"\n"))  # of all others, one for each event, or nearly
