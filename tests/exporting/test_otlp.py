@@ -19,6 +19,9 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 from google.protobuf import json_format
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -28,6 +31,7 @@ from tests.otlp.conftest import _all_is_stored, events_of
 from tests.otlp.spans import JSON, PROTOBUF, TRACE, agent, encoded, http, model, tool
 from trace_streaming import AGENT_EVENTS, TraceEmitter
 from trace_streaming.conventions.gen_ai import INPUT
+from trace_streaming.events.names import STATUSES
 from trace_streaming.events.spans import Span, Spans
 from trace_streaming.exporting import otlp, pages
 from trace_streaming.exporting.pages import otlp_json
@@ -144,7 +148,7 @@ def test_outcomes_and_halves_come_in_again(client: Any) -> None:
 
 
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
-Row = tuple[str, dict[str, Any], str, int]
+Row = tuple[str, dict[str, Any], str, float]
 """An event, its details, its status, and when it was: milliseconds behind ``AT``."""
 
 
@@ -244,7 +248,8 @@ ODD: dict[str, list[Row]] = {
     ],
     "parents that are told later": [
         *RUN,
-        ("step_start", {"name": "early", "call_id": "a", "parent_call_id": "p", "moved": True}, "pending", 1),
+        ("step_start", {"call_id": "a", "parent_call_id": "p", "moved": True}, "pending", 1),
+        ("step_start", {"name": "early", "call_id": "a", "moved": True}, "pending", 1.5),
         *tool_call("x", 2, 3, parent_call_id="a"),
         *tool_call("a", 4, 5),
         *tool_call("a", 6, 7),
@@ -268,6 +273,44 @@ def test_what_is_odd_comes_in_again(client: Any, case: str) -> None:
     before, after = in_again(client, "odd")
     assert after == before
     assert before
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[Row]:
+    """Events of few ids, so that they meet in every way that there is."""
+    made: list[Row] = []
+    at = 0
+    for _ in range(draw(st.integers(1, 10))):
+        at += draw(st.integers(0, 2))
+        details = {
+            key: value
+            for key, value in {
+                draw(st.sampled_from(["tool", "name"])): draw(st.sampled_from([None, "", "A", "B"])),
+                "call_id": draw(st.sampled_from([None, "a", "b", 1, "1" * 16])),
+                "parent_call_id": draw(st.sampled_from([None, "", "a", "b", "1", "1" * 16, "nobody"])),
+                "duration_ms": draw(st.sampled_from([None, 0, 1, 2.0004])),
+                "outcome": draw(st.sampled_from([None, None, "cancelled", "odd"])),
+                "moved": draw(st.sampled_from([None, None, None, True])),
+            }.items()
+            if value is not None
+        }
+        family = draw(st.sampled_from(["tool_call", "llm_call", "agent", "step"]))
+        part = draw(st.sampled_from(["start", "complete", "error", "plan"]))
+        is_alone = part == "plan" or (part == "start" and "moved" in details)
+        at += is_alone  # at a time of its own: it would come behind spans
+        event = "plan_created" if part == "plan" else f"{family}_{part}"
+        made.append((event, details, draw(st.sampled_from(STATUSES)), at - is_alone / 2))
+    return made
+
+
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(rows())
+def test_whatever_is_emitted_comes_in_again(client: Any, emitted: list[Row]) -> None:
+    """Starts, ends and moves in any order."""
+    Trace.objects.all().delete()
+    told(emitted)
+    before, after = in_again(client, "odd")
+    assert after == before
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["says"])

@@ -292,8 +292,9 @@ def _single(trace_id: str, event: Event, known: Known) -> dict[str, Any]:
 def _move(trace_id: str, span: Span, known: Known) -> dict[str, Any]:
     """A move of a span of which nothing had come: an event, with an id that others may be inside of."""
     place, (event,) = _place(trace_id, span, known), span.events[:1]
+    named = {"tool" if span.kind == "tool" else "name": span.name} if span.name else {}  # perhaps by a later move
     has_id = {"call_id": place["spanId"]} if span.call_id else {}
-    return _moment(place, event, {**event["details"], **has_id})
+    return _moment(place, event, {**event["details"], **named, **has_id})
 
 
 def _moment(place: Mapping[str, str], event: Event, details: Mapping[str, Any]) -> dict[str, Any]:
