@@ -450,6 +450,14 @@ def test_as_many_bytes_as_a_request_takes(monkeypatch: pytest.MonkeyPatch) -> No
     assert [len(spans_in(line)) for line in requests_in(exported("odd"))] == [2, 1]
 
 
+def test_a_request_is_written_in_pieces() -> None:
+    """Of 500 spans."""
+    told(("tool_call_complete", {**ENDED, "call_id": f"c{n}"}, "success", n) for n in range(501))
+    parts = list(otlp_json(Trace.objects.get(), WatchRequest("odd")))
+    assert [part.count(b'"spanId"') for part in parts] == [500, 1, 0]
+    assert len(spans_in(b"".join(parts))) == 501
+
+
 @pytest.mark.thorough
 def test_more_spans_than_a_request_takes_come_in_again(client: Any) -> None:
     """All that the endpoint takes in one, and the rest in another."""
