@@ -30,7 +30,7 @@ from tests.events.test_spans import CASES
 from tests.otlp.conftest import _all_is_stored, events_of
 from tests.otlp.spans import JSON, PROTOBUF, TRACE, agent, encoded, http, model, tool
 from trace_streaming import AGENT_EVENTS, TraceEmitter
-from trace_streaming.conventions.gen_ai import INPUT
+from trace_streaming.conventions.messages import INPUT
 from trace_streaming.events.names import STATUSES
 from trace_streaming.events.spans import Span, Spans
 from trace_streaming.exporting import otlp, pages
@@ -201,6 +201,9 @@ ODD: dict[str, list[Row]] = {
         for status in ("pending", "running", "warning", "error")
     },
     "an error with the status warning": [("tool_call_error", {**ENDED, "error": "x"}, "warning", 3)],
+    "an error that only looks like a cancellation": [
+        ("tool_call_error", {**ENDED, "error": "x", "error_type": "CancelledError"}, "error", 3)
+    ],
     "an outcome with the status error": [("tool_call_error", {**ENDED, "outcome": "cancelled"}, "error", 3)],
     "an outcome that only the start says": [
         ("tool_call_start", {"tool": "A", "call_id": "a", "outcome": "cancelled", "duration_ms": 9}, "pending", 0),
