@@ -51,6 +51,36 @@ def section(panel: Locator, title: str) -> Locator:
     return panel.locator(".part").filter(has=panel.page.locator("h3", has_text=re.compile(f"^{title}$")))
 
 
+async def test_values_that_no_text_can_be_made_of(site: Site, page: Page, tmp_path: Path) -> None:
+    """JSON may name its keys as JavaScript's methods: what holds them is shown as all else, and nothing stops at it."""
+    odd: dict[str, Any] = {"toString": 1, "valueOf": [], "length": 3}
+    events = [
+        made("llm_call_complete", "success", name="m", **{"gen_ai.output.messages": [{"parts": [{"content": odd}]}]}),
+        made("llm_call_complete", "success", name="m", result=[odd], **{"gen_ai.response.finish_reasons": [odd]}),
+        made(
+            "llm_call_complete",
+            "success",
+            name="m",
+            **{
+                "gen_ai.input.messages": [
+                    {"role": odd, "parts": [{"type": "image", "mime_type": odd, "content": "AAAA"}]},
+                    {"role": "user", "parts": [{"type": "uri", "uri": odd, "modality": odd}, {"type": odd}]},
+                ]
+            },
+        ),
+        made("tool_call_complete", "success", tool=odd, call_id=odd, parent_call_id=odd, args=odd, result=odd),
+        made("approval_requested", action="pay", approval_id=odd, allowed=["approved"]),
+        made("approval_received", approval_id="a", decision=odd, decided_by=odd, comment=odd),
+        made("budget_warning", "warning", budget=odd, used=odd, total=odd),
+        made("step_complete", "success", name=odd, kind=odd, input=odd, outcome=odd),
+    ]
+    await shown(site, page, tmp_path, *events)
+    for sequence in range(1, len(events) + 1):
+        panel = await open_event(page, sequence)
+        await panel.get_by_text("as it came").first.click()
+    await expect(page.locator("[role=row][data-sequences]")).to_have_count(len(events))
+
+
 async def test_output_comes_first_then_input_then_the_rest_folded(site: Site, page: Page, tmp_path: Path) -> None:
     """Of an error its type and message; the traceback, ids and raw events are there when they are asked for."""
     await shown(

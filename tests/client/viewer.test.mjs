@@ -44,6 +44,25 @@ const sequences = (run) => run.rows.map((row) => row.events.map(({ sequence }) =
 const START = "tool_call_start";
 const COMPLETE = "tool_call_complete";
 
+test("values that no text can be made of have one, and no word of JavaScript is a decision", () => {
+  const odd = { toString: 1, valueOf: [] };
+  const run = runOf(
+    ["llm_call_complete", 0, { "gen_ai.output.messages": [{ parts: [{ content: odd }, { type: odd }] }] }],
+    ["tool_call_complete", 1, { tool: "t", args: odd, result: [odd] }],
+    ["approval_received", 2, { approval_id: "a", decision: odd, comment: odd }],
+    ["approval_received", 3, { approval_id: "b", decision: "constructor" }],
+  );
+  assert.deepEqual(run.rows.map(preview), [
+    "\u2192 toString: 1, valueOf: [] toString: 1, valueOf: []",
+    'toString: 1, valueOf: []  \u2192 {"toString":1,"valueOf":[]}',
+    ...["decision toString: 1, valueOf: []  \u00b7  comment toString: 1, valueOf: []", "decision constructor"],
+  ]);
+  assert.deepEqual(
+    run.rows.map((row) => outcome(row, true).text),
+    ["Success", "Success", "Decided", "Decided"],
+  );
+});
+
 describe("what a call says while it says it", () => {
   const begun = () => runOf(["llm_call_start", 0, { "gen_ai.request.model": "m", call_id: "1" }, "pending"]);
   const said = (run) => preview(run.rows[0]);

@@ -3,6 +3,7 @@
 // What is decided is what the server has stored, and not what an event says of it: it is read when the form opens, and
 // the decision names the hash of what was shown.
 
+import { idText } from "../client/spans.js";
 import { ArgumentFields } from "./argument_fields.js";
 import { button, element, setText } from "./elements.js";
 
@@ -173,5 +174,6 @@ function allowedDecisions(row) {
  * @param {Row} row
  */
 export function canBeDecided(row) {
-  return row.kind === "approval" && row.isOpen && allowedDecisions(row).length > 0;
+  const isNamed = row.kind === "approval" && idText(row.first.details.approval_id) !== null;
+  return isNamed && row.isOpen && allowedDecisions(row).length > 0;
 }

@@ -1,5 +1,6 @@
 // All that is known of the selected row: its facts, and the details of each of its events.
 
+import { idText } from "../client/spans.js";
 import { ApprovalCard } from "./approval.js";
 import { DecisionForm, canBeDecided } from "./decision_form.js";
 import { button, element, icon, setIcon, setText } from "./elements.js";
@@ -13,6 +14,7 @@ import {
   formatMoment,
   formatName,
   formatOffset,
+  oneLine,
   parseTime,
   zoneAt,
 } from "./format.js";
@@ -128,7 +130,7 @@ export class DetailsPanel {
     setText(this.#title, label(row));
     this.#card.show(row.kind === "approval" ? row : null, hasEnded);
     const isOpen = !hasEnded && canBeDecided(row);
-    this.#decision.show(this.scene.canDecide && isOpen ? String(row.first.details.approval_id) : null);
+    this.#decision.show(this.scene.canDecide && isOpen ? idText(row.first.details.approval_id) : null);
     setText(this.#waiting, `${this.scene.refusal}.`);
     this.#waiting.hidden = this.scene.canDecide || !isOpen;
     this.#describe(row);
@@ -148,7 +150,8 @@ export class DetailsPanel {
    * @param {"approve" | "reject"} what
    */
   focusDecision(row, what) {
-    this.#decision.focusSoon(String(row.first.details.approval_id), what);
+    const approvalId = idText(row.first.details.approval_id);
+    if (approvalId !== null) this.#decision.focusSoon(approvalId, what);
   }
 
   /** @param {Row} row */
@@ -202,7 +205,7 @@ export class DetailsPanel {
     const folded = lazily(row.events.length === 1 ? "The event, as it came" : "All events, as they came", () => {
       const ids = IDS.filter((name) => row.details[name] !== undefined).flatMap((name) => [
         element("dt", {}, formatName(name).replace(" id", " ID")),
-        element("dd", {}, String(row.details[name])),
+        element("dd", {}, oneLine(row.details[name])),
       ]);
       return [element("dl.facts.ids", {}, ...ids), ...row.events.map((event) => this.#event(event, "").element)];
     });

@@ -45,13 +45,14 @@ const LONGEST_NAME = 200;
 /** Of what a call says: its end is what is new. */
 const LONGEST_SAID = 160;
 
-const DECISIONS = {
-  approved: "Approved",
-  rejected: "Rejected",
-  edited: "Approved with changes",
-  responded: "Answered",
-  withdrawn: "Withdrawn",
-};
+/** @type {Map<unknown, string>} */
+const DECISIONS = new Map([
+  ["approved", "Approved"],
+  ["rejected", "Rejected"],
+  ["edited", "Approved with changes"],
+  ["responded", "Answered"],
+  ["withdrawn", "Withdrawn"],
+]);
 
 /**
  * @param {Row} row
@@ -143,7 +144,13 @@ function mainOf(details) {
 function answerOf(details) {
   const answer = details["gen_ai.output.messages"]?.at?.(-1)?.parts?.map?.(textOf) ?? details.result;
   if (answer === undefined) return "";
-  const text = oneLine(Array.isArray(answer) ? answer.filter(Boolean).map(asRead).join(" ") : asRead(answer));
+  const parts = Array.isArray(answer) ? answer.slice(0, LOOKED_AT) : [answer];
+  const text = oneLine(
+    parts
+      .filter(Boolean)
+      .map((part) => oneLine(asRead(part)))
+      .join(" "),
+  );
   return text === "" ? "" : `\u2192 ${text}`;
 }
 
@@ -203,8 +210,7 @@ export function isOver(row, { hasEnded, isUnfinished }) {
 function decision(row) {
   if (row.isOpen) return "Waiting";
   if (row.last.event === "approval_timeout") return "Timed out";
-  const { decision } = row.last.details;
-  return /** @type {any} */ (DECISIONS)[/** @type {any} */ (decision)] ?? "Decided";
+  return DECISIONS.get(row.last.details.decision) ?? "Decided";
 }
 
 /** @param {{from: number, to: number, reason: string}} gap */

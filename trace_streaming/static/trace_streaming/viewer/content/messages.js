@@ -97,16 +97,19 @@ function partView(part, reader) {
       return called("Answers the call", part, part.response ?? part.result ?? content, reader);
     case "blob":
     case "image":
-      return typeof content === "string" && String(part.mime_type).startsWith("image/")
+      return typeof content === "string" && textOf(part.mime_type).startsWith("image/")
         ? picture(`data:${part.mime_type};base64,${content}`, "")
         : value(part);
     case "image_url":
     case "uri":
-      return picture(String(part.image_url?.url ?? part.uri ?? ""), String(part.modality ?? ""));
+      return picture(textOf(part.image_url?.url) || textOf(part.uri), textOf(part.modality));
     default:
       return value(part);
   }
 }
+
+/** @param {unknown} value */
+const textOf = (value) => (typeof value === "string" ? value : "");
 
 /**
  * @param {string} title

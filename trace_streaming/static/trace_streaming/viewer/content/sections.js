@@ -2,7 +2,7 @@
 
 import { OUTCOMES } from "../../client/spans.js";
 import { element } from "../elements.js";
-import { counted, formatDuration, formatName, formatNumber } from "../format.js";
+import { counted, formatDuration, formatName, formatNumber, oneLine } from "../format.js";
 import { jsonTree } from "../json_tree.js";
 import { conversation, lazily, messageView, value } from "./messages.js";
 import { textView } from "./texts.js";
@@ -84,7 +84,7 @@ export function factsOf({ details, kind }) {
   const first = details[FIRST_CHUNK];
   if (typeof first === "number") facts.push(["First token", formatDuration(first * 1000)]);
   const reasons = details["gen_ai.response.finish_reasons"];
-  if (Array.isArray(reasons) && reasons.length > 0) facts.push(["Finished", reasons.map(String).join(", ")]);
+  if (Array.isArray(reasons) && reasons.length > 0) facts.push(["Finished", oneLine(reasons)]);
   return facts;
 }
 
