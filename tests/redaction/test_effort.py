@@ -16,7 +16,7 @@ from trace_streaming.events.fitting import encode_details
 from trace_streaming.events.freezing import MAX_BYTES, freeze_details
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import redact, redact_text
-from trace_streaming.redaction.assignments import assigned, documents
+from trace_streaming.redaction.assignments import assigned, documents, manifests
 from trace_streaming.redaction.formats import marked_values
 from trace_streaming.redaction.formats.token_shapes import PATTERNS, SHAPES
 from trace_streaming.redaction.spans import TOO_MUCH
@@ -29,7 +29,7 @@ TOKENS = [
 """All prefixes of tokens, by their first letters."""
 KEYS = [" ".join(words) for _, words in groupby(sorted(assigned.WORDS), key=lambda word: word[:2])]
 COMMANDS = [" ".join(names) for _, names in groupby(sorted(commands.WORDS), key=itemgetter(0))]
-LINKS = (*marked_values.LINK_WORDS, *marked_values.KEY_WORDS, *documents.WORDS)
+LINKS = (*marked_values.LINK_WORDS, *marked_values.KEY_WORDS, *documents.WORDS, *manifests.WORDS)
 PREFIXES = [
     *(
         "ENV token ",
@@ -79,6 +79,12 @@ PREFIXES = [
         "| token | a |\n",
         "insert into a (token) values ('a1'),",
         "kind: Secret\ndata:\n  a: b1\n",
+        "kind: Secret\\ndata:\\n  a: b1\\n",
+        "kind: Secret\n---\ndata:\n",
+        '{"kind":"Secret","data":{"a":"b1"}}',
+        '{"data":{"a":"b1",',
+        '"kind":"Secret",[',
+        '["kind":"Secret\'',
         "token: |\n  a",
     ),
 ]

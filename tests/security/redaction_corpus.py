@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from typing import Any, NamedTuple
 
 
@@ -339,6 +340,31 @@ IN_DETAILS: list[Any] = [
 ]
 """As details."""
 
+HELD = base64.b64encode(f"postgres://ada:{P}@db/shop".encode()).decode()
+MANIFEST = {"apiVersion": "v1", "data": {"dsn": HELD}, "kind": "Secret", "metadata": {"name": "shop"}}
+YAML = f"apiVersion: v1\ndata:\n  dsn: {HELD}\nkind: Secret\nmetadata:\n  name: shop\n"
+LONG = "QUJD" * 3_750
+IN_MANIFESTS = [
+    json.dumps(MANIFEST),
+    json.dumps(MANIFEST, indent=4),
+    json.dumps({"kind": "Secret", "stringData": {"dsn": HELD}}, separators=(",", ":")),
+    json.dumps({"kind": "List", "items": [{"kind": "ConfigMap", "data": {"a": "b"}}, MANIFEST]}, indent=2),
+    json.dumps({"kind": "SecretList", "items": [{"data": {"dsn": HELD}}]}),
+    json.dumps({"stdout": json.dumps(MANIFEST, indent=2)}),
+    json.dumps({"kind": "Secret", "metadata": {"annotations": {"last-applied": json.dumps(MANIFEST)}}, "data": {}}),
+    f"it's in [shop]: {MANIFEST}",
+    json.dumps(MANIFEST)[:-30],
+    YAML,
+    f"apiVersion: v1\ndata:\n  dsn: {HELD}\n  big: {LONG}\nkind: Secret\n",
+    f"kind: Secret\ndata:\n  big: {LONG}\n  dsn: {HELD}\n",
+    f"kind: Secret\ndata:\n  big: {LONG}{HELD}\n",
+    f'kind: Secret\ndata:\n  "dsn": |\n    QUJD\n\n    {HELD}\ntype: Opaque\n',
+    f"kind: Secret\nstringData:\n  note: 'it is \"{HELD}\"'\n",
+    json.dumps({"manifest": YAML, "wait": True}),
+    json.dumps({"arguments": json.dumps({"manifest": YAML.replace(HELD, f'"{HELD}"')})}),
+]
+"""What Kubernetes' secrets hold goes, whatever it is called. The secret is ``HELD``."""
+
 
 def secrets() -> list[Secret]:
     """All of them, each in what carries it."""
@@ -348,6 +374,8 @@ def secrets() -> list[Secret]:
         *(Secret(text, P if P in text else A(43)) for text in IN_TEXT),
         Secret(f"https://api.telegram.org/bot123456789:AA{A(33)}/getMe", A(33)),
         *(Secret(details, BASIC if BASIC in str(details) else P) for details in IN_DETAILS),
+        *(Secret(text, HELD) for text in IN_MANIFESTS),
+        Secret({"kind": "SecretList", "items": [{"metadata": {"name": "shop"}, "data": {"dsn": HELD}}]}, HELD),
     ]
 
 
@@ -599,6 +627,10 @@ INNOCENT_TEXTS = [
     '<property name="timeout" value="30"/>',
     '<add key="Theme" value="dark" />',
     '<xs:element name="password" type="xs:string"/>',
+    '{"kind": "ConfigMap", "data": {"dsn": "c2hvcA=="}}',
+    '{"kind": "List", "items": [{"kind": "ConfigMap", "data": {"a": "b"}}, {"kind": "Secret", "type": "Opaque"}]}',
+    "apiVersion: v1\nkind: ConfigMap\ndata:\n  dsn: c2hvcA==\n",
+    "kind: Secret\nmetadata:\n  name: shop\n---\nkind: ConfigMap\ndata:\n  dsn: c2hvcA==\n",
     "[redacted:key]",
     "password=[redacted:key]",
     "to [redacted:email] from [redacted:phone]",

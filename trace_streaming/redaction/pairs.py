@@ -49,8 +49,10 @@ def hidden_values(details: dict[str, JSON]) -> list[Place]:
     places: list[Place] = []
     if "kty" in details:
         places += ((details, key) for key in _JWK if isinstance(details.get(key), str))
-    if details.get("kind") == "Secret":
+    if (kind := details.get("kind")) == "Secret":
         places += _of_manifest(details)
+    elif kind == "SecretList" and isinstance(items := details.get("items"), list):
+        places += (place for item in items if isinstance(item, dict) for place in _of_manifest(item))
     if 2 <= len(details) <= _MOST_KEYS:
         if not _HEADINGS.isdisjoint(details):
             places += _in_table(details)
@@ -142,7 +144,7 @@ def _is_value(key: str, value: JSON, *, is_secret: bool) -> bool:
 
 
 def _of_manifest(details: dict[str, JSON]) -> Iterator[Place]:
-    """All that a manifest of a secret holds."""
+    """All that a manifest of a secret holds; in a list of them, only the list has a kind."""
     for name in ("data", "stringData"):
         if isinstance(held := details.get(name), dict):
             yield from ((held, key) for key, value in held.items() if not _is_nothing(value))

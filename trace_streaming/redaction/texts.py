@@ -8,7 +8,7 @@ from typing import Final
 
 from trace_streaming.events import CALL_ID_PATTERN, RANDOM_ID_PATTERN
 
-from .assignments import assigned, documents
+from .assignments import assigned, documents, manifests
 from .effort import Effort
 from .formats import marked_values
 from .formats.addresses import find_addresses
@@ -40,6 +40,7 @@ _RULES: Final = (
     (marked_values.QUERY_WORDS, marked_values.find_in_queries),
     (marked_values.LINK_WORDS, marked_values.find_in_links),
     (documents.WORDS, documents.find_in_documents),
+    (manifests.WORDS, manifests.find_in_manifests),
 )
 """What each begins with, in small letters, and what looks there."""
 _COLOURS: Final = len(_RULES)

@@ -1,4 +1,4 @@
-"""Documents in texts, where what is a secret stands far from what names it: tables, rows of SQL, manifests."""
+"""Documents in texts, where what is a secret stands far from what names it: tables, rows of SQL."""
 
 from __future__ import annotations
 
@@ -14,19 +14,12 @@ from trace_streaming.redaction.spans import Span
 
 Range = tuple[int, int]
 
-WORDS: Final = ("insert into", "replace into", "kind: secret", 'kind": "secret')
+WORDS: Final = ("insert into", "replace into")
 """What begins a document that is read as a whole."""
 _INSERT: Final = re.compile(r"\w+\s+into\s+[\w.\"`\[\]]{1,128}\s*\(([^()]{1,2000})\)\s*values\s*", re.IGNORECASE)
 _ROW: Final = re.compile(r"[\s,]*\(")
 _VALUE: Final = re.compile(r"[^,()'\"]*")
 _MOST_ROWS: Final = 1_000
-_MANIFEST_DATA: Final = re.compile(
-    r"^(?P<indent>[ ]*)(?:string)?[dD]ata:[ ]*\n(?P<lines>(?:(?P=indent)[ ]+[^\n]*(?:\n|$))+)", re.MULTILINE
-)
-_MANIFEST_LINE: Final = re.compile(r"^[ ]+[\w.\-]+:[ ]*[\"']?(?![|>])([^\s\"'][^\n\"']*)", re.MULTILINE)
-_MANIFEST_END: Final = re.compile(r"^---", re.MULTILINE)
-_MOST_OF_MANIFEST: Final = 8_192
-
 _HEADING: Final = re.compile(r"[\w .\-/()\"'#*]{0,40}")
 _RULE: Final = re.compile(r"[\s|:+\-=]*")
 _CROSSING: Final = re.compile(r"-[+|]-")
@@ -110,15 +103,13 @@ def _cells(text: str, start: int, end: int, separator: str) -> list[Range]:
 
 
 def find_in_documents(text: str, places: Sequence[Place], effort: Effort) -> Iterator[Span]:
-    """The secrets in rows of SQL, by their columns, and in manifests of Kubernetes, all of them."""
+    """The secrets in rows of SQL, by their columns."""
     for start, _ in places:
         if not effort.spend(WORDING, 16):
             yield Span(start, start, "")
             return
         if insert := _INSERT.match(text, start):
             yield from _in_rows(text, insert)
-        elif text[start : start + 4].lower() == "kind":
-            yield from _in_manifest(text, start)
 
 
 def _in_rows(text: str, insert: re.Match[str]) -> Iterator[Span]:
@@ -154,15 +145,3 @@ def _next_value(text: str, at: int) -> tuple[int, int, int]:
     plain = _VALUE.match(text, at)
     end = plain.end() if plain else at
     return at, end, end
-
-
-def _in_manifest(text: str, start: int) -> Iterator[Span]:
-    begin = max(
-        (end.start() for end in _MANIFEST_END.finditer(text, max(0, start - _MOST_OF_MANIFEST), start)), default=0
-    )
-    following = _MANIFEST_END.search(text, start, start + _MOST_OF_MANIFEST)
-    end = following.start() if following else min(len(text), start + _MOST_OF_MANIFEST)
-    for data in _MANIFEST_DATA.finditer(text, begin, end):
-        for line in _MANIFEST_LINE.finditer(text, data.start("lines"), data.end("lines")):
-            if not is_placeholder(line[1].strip()):
-                yield Span(*line.span(1), "key")
