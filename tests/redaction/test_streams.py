@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.security.redaction_corpus import IN_TEXT, INNOCENT_TEXTS, PASSWORD, PERSONAL, TOKENS
+from trace_streaming.redaction import redact_text
 from trace_streaming.redaction.known import memory
 from trace_streaming.redaction.streams import MOST_CHARACTERS, StreamedText
 
@@ -66,6 +67,58 @@ def test_what_is_innocent_is_shown_as_it_is(text: str) -> None:
     shown = streamed(*text, *rest.split(" ") and [rest])
     assert shown.startswith(text)
     assert (text + rest).startswith(shown)
+
+
+SEED = "abandon ability able about above absent absorb abstract absurd abuse access accident"
+BEHIND = "\n\nAnd so it goes on, with words that say nothing of it, as many as there may be. " * 4
+TOLD_LATER = [
+    (
+        "apiVersion: v1\ndata:\n  dsn: cG9zdGdyZXM6Ly9hZGE\n  b: bW9yZSBvZiBpdA\nkind: Secret\n",
+        "cG9z bW9y",
+    ),
+    ("data:\n  dsn: cG9zdGdyZXM6Ly9hZGE\nmetadata:\n  name: shop\nkind: Secret\n", "cG9z"),
+    ("items:\n- apiVersion: v1\n  kind: A\n- apiVersion: v1\n  data:\n    dsn: cG9zdGdyZX\n  kind: Secret\n", "cG9z"),
+    ('{\n  "apiVersion": "v1",\n  "data": {\n    "dsn": "cG9zdGdyZXM"\n  },\n  "kind": "Secret"\n}\n', "cG9z"),
+    ('{"m": "apiVersion: v1\\ndata:\\n  dsn: cG9zdGdyZXM6\\n  b: bW9yZSBvZiBpdA\\nkind: Secret\\n"}\n', "cG9z bW9y"),
+    (f"Some words before. seed phrase: {SEED}\nand behind it.\n", "abandon abstract"),
+    (f"Your recovery phrase is: {SEED}. Keep it safe.\n", "abandon abstract"),
+    ("The passphrase for the vault: three foxes hum softly\nand behind it.\n", "foxes softly"),
+    ("PASSPHRASE=correct horse battery staple\nDEBUG=1\nX=1\n", "horse staple"),
+    ("echo swordfish | docker login --password-stdin\nmore\n", "swordfish"),
+    ("You may run `echo swordfish | docker login --password-stdin` there.\n", "swordfish"),
+    ("$ printf '%s' swordfish | docker login -u ada --password-stdin\n", "swordfish"),
+    ("| user | password |\n|---|---|\n| ada | sommerregen |\n| eve | mackerel |\n", "sommerregen mackerel"),
+    (
+        " user | password | a | b\n------+------+---+---\n ada | sommerregen | c | d\n e | wolken | f | g\n",
+        "sommerregen wolken",
+    ),
+    ("user,password,note,x\nada, sommerregen, a note, z\neve, mackerel, another, z\n", "sommerregen mackerel"),
+]
+"""Texts, and parts of the secrets in them that no piece may show."""
+
+
+@pytest.mark.parametrize(("text", "parts"), TOLD_LATER, ids=lambda value: value[:40])
+def test_what_is_told_to_be_a_secret_later_never_passes(text: str, parts: str) -> None:
+    """In pieces of any size; and all that the stored result shows is shown. Invariant 4."""
+    whole = redact_text(text)
+    for size in range(1, 80):
+        memory.forget_traces()
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        shown = streamed(*pieces)
+        assert [part for part in parts.split() if part in shown] == [], size
+        shown = streamed(*pieces, BEHIND)
+        assert shown.startswith(whole), (size, shown)
+        assert redact_text(text + BEHIND).startswith(shown)
+
+
+def test_an_answer_with_data_and_tables_is_shown_once_it_is_told() -> None:
+    """What is no secret comes with its paragraph's end, or its line's."""
+    stream = StreamedText("t")
+    assert stream.add("data:\n  a: plain\n") == ""
+    assert stream.add("\nSo much for it.\n") == "data:\n  a: plain\n\nSo much for it.\n"
+    assert stream.add("kind: Deployment\ndata:\n  a: ") == "kind: Deployment\ndata:\n  a: "
+    assert stream.add("b\n\n| a | b |\n| 1 ") == "b\n\n| a | b |\n"
+    assert stream.add("| 2 |\nRun `echo hello` ") == "| 1 | 2 |\nRun `echo hello` "
 
 
 def test_words_come_at_once_and_numbers_a_little_later() -> None:

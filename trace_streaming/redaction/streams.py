@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .assignments.documents import AROUND_CELL, RULE, SEPARATORS
 from .judging import looks_chosen, looks_random
 from .known.learning import noting_what_is_hidden
 from .known.memory import without_known
@@ -27,6 +28,19 @@ _DIGITS: Final = re.compile(r"[+(]{0,2}\d[\d\s.+\-()/]*\Z")
 """A number, or the first of several groups of it."""
 _CODE: Final = re.compile(r"\W*(?:[A-Z]-)?\d{3}[ -]?\d{1,5}\W*|\W*[A-Z0-9]{3,4}-[A-Z0-9]{3,4}\W*")
 _ARMOUR: Final = "-----BEGIN"
+_DATA: Final = re.compile(r"(?:^|\\n)[ \-]*(?:stringD|d)ata:(?:[ \t\r]*$|\\)", re.MULTILINE)
+_DATA_IN_JSON: Final = re.compile(r"""\\*["'](?:stringD|d)ata\\*["']\s*:\s*\{""")
+_KIND: Final = re.compile(r"""\bkind\\*["']?\s*:\s*\\*["']?\w""")
+_PIPED: Final = re.compile(r"(?:^\W{0,4}|[`$;&|(][ ]?)(?:echo|printf)[ ][^`]{0,400}\Z")
+_VARIABLE: Final = re.compile(r"(?:export )?([A-Z][A-Z0-9_]*)=")
+_WORDS_BEHIND_KEY: Final = re.compile(
+    r"""(?:phrase|mnemonic|passwor[dt])s?["'`*]{0,3}(?:[ \t][\w.@]{1,24}){0,4}[ \t]?[:=]"""
+    r"""([a-z \t"'*\-]*|[ \t]*\[redacted:key\][ \t]*)\Z""",
+    re.IGNORECASE,
+)
+"""More words may follow those that were hidden."""
+_LONGEST_ROW: Final = 2_000
+_HIDDEN_CELL: Final = "[redacted:key]"
 
 
 class StreamedText:
@@ -105,13 +119,49 @@ def _blank_before(text: str, end: int) -> int:
 
 
 def _told_end(redacted: str) -> int:
-    """Up to where no word is left that would be hidden if what follows in its line says that it was a secret."""
-    line = max(redacted.rfind("\n") + 1, len(redacted) - _CONTEXT)
-    for word in _WORD.finditer(redacted, line):
+    """Up to where no word is left that would be hidden if what follows says that it was a secret."""
+    line = redacted.rfind("\n") + 1
+    end = min(_manifest_start(redacted), _open_value(redacted, line))
+    for word in _WORD.finditer(redacted, max(line, len(redacted) - _CONTEXT), end):
         is_near_key = len(redacted) - word.end() < _BEHIND_KEY and is_secret_key(word[0].strip(_AROUND))
         if is_near_key or _may_be_secret(word[0]):
             return _word_end(redacted[: word.start()])
-    return len(redacted)
+    return end
+
+
+def _manifest_start(text: str) -> int:
+    """Where the data of a manifest begins whose kind is not told yet; the text's end where there is none."""
+    paragraph = max(text.rfind("\n\n"), text.rfind("\n---")) + 1
+    item = text.rfind("apiVersion", paragraph)
+    begin = max(item, paragraph)
+    data = _DATA.search(text, begin) or (_DATA_IN_JSON.search(text, begin) if item >= 0 else None)
+    return len(text) if data is None or _KIND.search(text, begin) else data.start()
+
+
+def _open_value(text: str, line: int) -> int:
+    """Where the part of the last line begins that its end has to tell of: a row, what is piped, words behind a key."""
+    last = text[line:]
+    if last.lstrip().startswith("|") or _is_below_secret(text, line):
+        return line
+    if piped := _PIPED.search(last):
+        return line + piped.start()
+    variable = _VARIABLE.match(last)
+    if variable and is_secret_key(variable[1]):
+        return line + variable.end()
+    words = _WORDS_BEHIND_KEY.search(last)
+    return line + words.start(1) if words else len(text)
+
+
+def _is_below_secret(text: str, line: int) -> bool:
+    """Whether a line stands in a table that has a column of secrets: below its heading, or another row."""
+    above = text[max(0, line - _LONGEST_ROW) : max(0, line - 1)].splitlines()
+    row = next((each for each in reversed(above) if not RULE.fullmatch(each)), "")
+    return any(
+        _HIDDEN_CELL in cell or is_secret_key(cell.strip(AROUND_CELL))
+        for sign in SEPARATORS
+        if sign in row
+        for cell in row.split(sign)
+    )
 
 
 def _may_be_secret(word: str) -> bool:

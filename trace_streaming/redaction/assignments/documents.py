@@ -21,16 +21,16 @@ _ROW: Final = re.compile(r"[\s,]*\(")
 _VALUE: Final = re.compile(r"[^,()'\"]*")
 _MOST_ROWS: Final = 1_000
 _HEADING: Final = re.compile(r"[\w .\-/()\"'#*]{0,40}")
-_RULE: Final = re.compile(r"[\s|:+\-=]*")
+RULE: Final = re.compile(r"[\s|:+\-=]*")
 _CROSSING: Final = re.compile(r"-[+|]-")
 _HTML_ROW: Final = re.compile(r"<tr[^>]{0,200}>(?:(?!</?tr|</table).){0,4000}", re.DOTALL)
 _HTML_CELL: Final = re.compile(r"<td[^>]{0,200}>(?:<\w{1,8}>)?([^<]{0,1000})")
 _MOST_OF_TABLE: Final = 65_536
 _QUOTED_CELL: Final = re.compile(r'[ \t]*"(?:[^"\n]|"")*"')
-_AROUND_CELL: Final = " \r\"'`*"
+AROUND_CELL: Final = " \r\"'`*"
 _LONGEST_LINE: Final = 2_000
 _MOST_CELLS: Final = 200
-_SEPARATORS: Final = ("|", "\t", ",", ";")
+SEPARATORS: Final = ("|", "\t", ",", ";")
 
 
 def column_below(text: str, start: int, end: int, most: int) -> list[Range]:
@@ -40,14 +40,14 @@ def column_below(text: str, start: int, end: int, most: int) -> list[Range]:
     line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
     if line_end < 0 or line_end - line_start > _LONGEST_LINE:
         return []
-    separator = next((each for each in _SEPARATORS if text.find(each, line_start, line_end) >= 0), None)
+    separator = next((each for each in SEPARATORS if text.find(each, line_start, line_end) >= 0), None)
     if separator is None or _is_row(text, line_start, line_end, separator):
         return []
     headings = _cells(text, line_start, line_end, separator)
     if not all(_HEADING.fullmatch(text, *cell) for cell in headings):
         return []
     column = next((index for index, cell in enumerate(headings) if cell[0] <= start and end <= cell[1]), None)
-    if column is None or text[slice(*headings[column])].strip(_AROUND_CELL) != text[start:end]:
+    if column is None or text[slice(*headings[column])].strip(AROUND_CELL) != text[start:end]:
         return []
     return list(_below(text, line_end + 1, separator, column, len(headings)))[:most]
 
@@ -72,19 +72,19 @@ def _is_row(text: str, line_start: int, line_end: int, separator: str) -> bool:
     if before.count(separator) == text.count(separator, line_start, line_end):
         return True
     following = text[line_end + 1 : line_end + 1 + line_end - line_start]
-    return _CROSSING.search(before) is not None and _RULE.fullmatch(following) is None
+    return _CROSSING.search(before) is not None and RULE.fullmatch(following) is None
 
 
 def _below(text: str, at: int, separator: str, column: int, width: int) -> Iterator[Range]:
     while at < len(text):
         until = text.find("\n", at)
         until = len(text) if until < 0 else until
-        if not _RULE.fullmatch(text, at, until):
+        if not RULE.fullmatch(text, at, until):
             cells = _cells(text, at, until, separator)
             if len(cells) != width:
                 return
             start, end = cells[column]
-            if value := text[start:end].strip(_AROUND_CELL):
+            if value := text[start:end].strip(AROUND_CELL):
                 start = text.index(value, start)
                 yield start, start + len(value)
         at = until + 1

@@ -61,7 +61,7 @@ _SCHEME: Final = re.compile(
     r"(?:Bearer|Basic|Token|Digest|Api-?Key|Negotiate|NTLM|Hawk|GoogleLogin|SSWS|AWS4-HMAC-SHA256|JWT|DPoP|Key)[ \t]+",
     re.IGNORECASE,
 )
-_SEED: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
+SEED: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
 _BLOCK: Final = re.compile(
     r"[|>][+\-]?\d?(?:\r?\n|\\+n)[ \t]+([^\n\\]{1,4096}(?:(?:\n|\\+n)[ \t]+[^\s:\\][^:\n\\]{0,4096}(?=\n|\\|$))*)"
 )
@@ -175,7 +175,7 @@ def read_header(assignment: Assignment) -> Range | None:
     text, key, at = assignment.text, assignment.key.lower(), assignment.at
     if key.endswith("authorization") and (scheme := _SCHEME.match(text, at)):
         at = scheme.end()
-    elif key.endswith(("phrase", "mnemonic")) and (seed := _SEED.match(text, at)):
+    elif key.endswith(("phrase", "mnemonic")) and (seed := SEED.match(text, at)):
         return seed.span()
     elif not key.endswith("cookie") or not _COOKIE.match(text, at):
         return None

@@ -20,6 +20,7 @@ from trace_streaming.redaction.judging import (
 from trace_streaming.redaction.secret_keys import is_secret_key
 
 from .literals import literal_in_brackets, literal_or, literal_typed
+from .readers import SEED
 from .setters import before, is_behind_env, is_set, search_before
 
 Range = tuple[int, int]
@@ -209,7 +210,9 @@ def _phrase(text: str, start: int, end: int) -> Range | None:
     if not text[start:end].lower().endswith(("phrase", "mnemonic", "password", "passwort")):
         return None
     spoken = _SPOKEN.match(text, end)
-    words = _MANY_WORDS.match(text, spoken.end()) if spoken and ":" in spoken[0] else None
+    if spoken is None or ":" not in spoken[0]:
+        return None
+    words = _MANY_WORDS.match(text, spoken.end()) or SEED.match(text, spoken.end())
     return words.span() if words else None
 
 
