@@ -44,7 +44,7 @@ _TYPE: Final = re.compile(
 )
 _STRONG: Final = re.compile(r"\S{24,}|(?=\S*[0-9])(?=\S*[A-Za-z])\S{6,}|\S*[!@#$%^&*]\S*[A-Za-z0-9]\S*")
 _ALGORITHM: Final = re.compile(
-    r"(?i:base64|sha-?\d*|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|aes-?\d*|ed25519|v\d+(?:\.\d+)*$"
+    r"(?i:base64|sha(?![a-z])|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|aes-?\d*|ed25519|v\d+(?:\.\d+)*$"
     r"|\d+[- ]?[a-z]{0,4}$|\d+\.)"
 )
 _BRACKETS: Final = re.compile(r"""[\[\]{}]|\\*["']""")

@@ -17,6 +17,11 @@ from trace_streaming.redaction.secret_keys import is_secret_key
 from trace_streaming.redaction.spans import Span
 
 _NAME: Final = re.compile(r"[A-Za-z]?[a-z]+(?:[_-][a-z]+)*|[A-Z]+(?:_[A-Z]+)*")
+_ALGORITHM: Final = re.compile(
+    r"(?:sha|aes|[hrep]s)[-_]?(?:\d[-_])?(?:128|192|224|256|384|512)(?:[-_/]?(?:k|224|256|cbc|ctr|ecb|gcm))?",
+    re.IGNORECASE,
+)
+"""As a call is told it beside the key."""
 _UNITS: Final = 4
 _BEFORE: Final = 160
 """Characters before its words in which a secret is looked for that stands before them."""
@@ -148,12 +153,30 @@ PHRASES: Final = (
     ),
     Phrase(
         (
-            *("fernet(", "createhmac(", "hmac.new(", "createcipheriv("),
+            *("fernet(", "createcipheriv("),
             *("jwt.sign(", "jwt.verify(", "jwt.encode(", "jwt.decode(", "signer(", "serializer(", "cookieparser("),
         ),
         r"[\w.]{1,60}\((?:[^\n]{1,120}?,\s{0,16}|Q[\w-]{1,32}Q\s{0,16},\s{0,16})?[bru]?QVQ",
         Looks.CHOSEN,
         "jwt.encode({'sub': 1}, 's3cr3tPw99x', algorithm='HS256')",
+    ),
+    Phrase(
+        ("hmac.new(", "hmac.digest("),
+        r"(?i)hmac\.\w{3,6}\(\s{0,16}(?:(?:[^\n\"'`]{1,120}?,\s{0,16})?key\s{0,4}=\s{0,4})?[bru]{0,2}QVQ",
+        Looks.CHOSEN,
+        "hmac.new(b's3cr3tPw99x', message, 'sha256')",
+    ),
+    Phrase(
+        ("createhmac(", "hmac.hexdigest("),
+        r"(?i)[\w.]{8,60}\(\s{0,16}(?:Q[\w\-/]{1,32}Q|[\w.:]{1,40}(?:\(Q[\w\-/]{1,32}Q\))?)\s{0,16},\s{0,16}[bru]{0,2}QVQ",
+        Looks.CHOSEN,
+        "crypto.createHmac('sha256', 's3cr3tPw99x')",
+    ),
+    Phrase(
+        ("hash_hmac(",),
+        r"\w{9}\(\s{0,16}[^,\n]{1,60},\s{0,16}[^,\n]{1,120},\s{0,16}QVQ",
+        Looks.CHOSEN,
+        "hash_hmac('sha256', $data, 's3cr3tPw99x')",
     ),
     Phrase(
         ("secretstr(", "secretbytes(", "securestring("),
@@ -380,7 +403,9 @@ def find_phrases(text: str, places: Sequence[Sequence[Place]], effort: Effort) -
 
 
 def _is_secret(found: str, looks: Looks) -> bool:
-    if is_placeholder(found) or MARKER.match(found) or (is_secret_key(found) and _NAME.fullmatch(found)):
+    if is_placeholder(found) or MARKER.match(found) or _ALGORITHM.fullmatch(found):
+        return False
+    if is_secret_key(found) and _NAME.fullmatch(found):
         return False
     if looks is Looks.CHOSEN:
         return looks_chosen(found)
