@@ -309,6 +309,8 @@ IN_TEXT = [
     f"createHmac(algorithm, '{P}')",
     f"OpenSSL::HMAC.hexdigest('sha256', '{P}', data)",
     f"hash_hmac('sha256', $data, '{P}')",
+    f"docker build --secret {P} .",
+    f'{{"secrets": ["DB_PASSWORD", "{P}"]}}',
     f'{{"page": "<input name=\\"password\\" value=\\"{P}\\">"}}',
 ]
 """Behind a key, inside a text. The secret is ``PASSWORD``, or the shape's own."""
@@ -345,6 +347,11 @@ IN_DETAILS: list[Any] = [
     {"calls": [{"key": "api_key", "value": P}]},
     {"url": f"https://ada:{P}@example.com"},
     {"text": f"Basic {BASIC}"},
+    {"columns": ["user", "token"], "rows": [["ada", P]]},
+    {"argv": ["tool", "--secret", P]},
+    {"secrets": ["DB_PASSWORD", P]},
+    {"secrets": [{"name": P}]},
+    {"cookies": ["session", P]},
 ]
 """As details."""
 
@@ -382,6 +389,7 @@ def secrets() -> list[Secret]:
         *(Secret(text, P if P in text else A(43)) for text in IN_TEXT),
         Secret(f"https://api.telegram.org/bot123456789:AA{A(33)}/getMe", A(33)),
         *(Secret(details, BASIC if BASIC in str(details) else P) for details in IN_DETAILS),
+        Secret(f"user,token\nada,{A(43)}\n", A(43)),
         *(Secret(text, HELD) for text in IN_MANIFESTS),
         Secret({"kind": "SecretList", "items": [{"metadata": {"name": "shop"}, "data": {"dsn": HELD}}]}, HELD),
     ]
@@ -417,6 +425,12 @@ INNOCENT_DETAILS: list[dict[str, Any]] = [
     {"approval_id": "dfac80c8-4fb9-4f47-abeb-334df79bd78a", "decision": "approved", "risk_level": "high"},
     {"model": "claude-sonnet-4-20250514", "engine": "gpt-4o-2024-08-06", "voice": "en-US"},
     {"args": ["--verbose", "--max-tokens", "512", "--author", "ada"]},
+    {"columns": ["token", "count"], "rows": [["the", 12], ["##ing", 9], ["Python3", 1], ["x86_64", 2]]},
+    {"columns": ["word", "token"], "rows": [["Hello", "Hel"], ["Hello", 4521]]},
+    {"table": [["token", "logprob", "id"], ["Hello", -0.1, 4521], ["lo", -2.5, 7]]},
+    {"secrets": ["DB_PASSWORD", "API_KEY"], "required_secrets": ["db-password"], "uses": {"secrets": "inherit"}},
+    {"imagePullSecrets": [{"name": "regcred"}], "cookies": ["session", "csrftoken"]},
+    {"argv": ["docker", "build", "--secret", "id=aws,src=/root/.aws/credentials", "."]},
     {"columns": ["password", "token"], "headers": ["Authorization", "Cookie", "Accept"]},
 ]
 """Keys that sound like secrets, and numbers that look like a person's."""
@@ -647,6 +661,21 @@ INNOCENT_TEXTS = [
     "hash_hmac('sha256', $data, $key)",
     "createCipheriv('aes256', key, iv)",
     "jwt.decode(token, key, 'ES256K')",
+    "token,count\nthe,12\nof,9\n##ing,3\n",
+    "| token | count |\n|---|---|\n| the | 12 |\n| Python3 | 1 |\n",
+    "token\tlogprob\nHello\t-0.1\n",
+    '{"columns": ["token", "count"], "rows": [["the", 12]]}',
+    "jobs:\n  deploy:\n    uses: ./.github/workflows/deploy.yml\n    secrets: inherit\n",
+    "docker build --secret id=aws,src=/root/.aws/credentials .",
+    "docker service create --secret db_password --secret source=tls2,target=tls shop",
+    "gcloud secrets versions access latest --secret=db",
+    "gcloud run deploy --set-secrets=DB_PASSWORD=db-password:latest,API_KEY=api-key:2 --region eu",
+    "gcloud run deploy --update-secrets DB_PASSWORD=db-password:latest",
+    "aws secretsmanager create-secret --name db --secret-string file://s.json",
+    "kubectl create secret generic db --from-file=password=./pw.txt --from-file=token=t2.txt",
+    '{"secrets": ["DB_PASSWORD", "API_KEY"]}',
+    '{\\"secrets\\": [\\"DB_PASSWORD\\", \\"API_KEY\\"]}',
+    "{'imagePullSecrets': [{'name': 'regcred'}], 'cookies': ['session', 'csrftoken']}",
     "[redacted:key]",
     "password=[redacted:key]",
     "to [redacted:email] from [redacted:phone]",

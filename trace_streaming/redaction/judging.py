@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from .secret_keys import is_secret_key
+from .secret_keys import is_secret_key, may_be_secret_key
 
 MARKER: Final = re.compile(r"\[redacted:[a-z ]{2,30}\]")
 QUOTE: Final = re.compile(r"""[$@]{0,2}[bBrRfFuULN]{0,2}(\\*["'`])""")
@@ -18,7 +19,7 @@ _PLACEHOLDER: Final = re.compile(
     r"|null|none|nil|true|false|undefined|required|optional|\[?redacted\]?|\[?hidden\]?|\[?masked\]?|\[?filtered\]?"
     r"|missing|empty|(?:not )?set|unset|not (?:given|provided|found|configured|available|required)|provided"
     r"|enabled|disabled|accepted|rejected|valid|invalid|expired|incorrect|wrong|unknown|unchanged|yes|no|on|off|n/a|todo"
-    r"|same-origin|include|omit|default|prompt|stdin"
+    r"|same-origin|include|omit|default|prompt|stdin|inherit|fileb?://[\w.~/\-]+"
     r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me(?:[-_ ]please)?"
     r"|!vault.*)?",
     re.IGNORECASE,
@@ -47,6 +48,11 @@ _ALGORITHM: Final = re.compile(
     r"(?i:base64|sha(?![a-z])|md5|utf|oauth|bcrypt|argon2|pbkdf2|hs256|rs256|aes-?\d*|ed25519|v\d+(?:\.\d+)*$"
     r"|\d+[- ]?[a-z]{0,4}$|\d+\.)"
 )
+_OPTION_OF_NAMES: Final = re.compile(r"--(?:(?:set|update|remove)-)?secrets?")
+_FIELDS: Final = re.compile(r"[\w.\-]+=[\w.~/]")
+"""As ``id=aws,src=.aws/credentials``."""
+_SHORTEST_TOKEN: Final = 12
+_NAME: Final = re.compile(r"[A-Za-z]?[a-z]+(?:[_.-][a-z]+)*|[A-Z]+(?:_[A-Z]+)*")
 _BRACKETS: Final = re.compile(r"""[\[\]{}]|\\*["']""")
 _WORD_AND_NUMBER: Final = re.compile(r"[A-Za-z]{2,}[-_. ]?v?\d{1,4}[a-z]?|v?\d+(?:\.\d+)+\w*|\d+[A-Za-z]{1,4}")
 _CHOSEN: Final = re.compile(r"[^\W\d_]{2,}[-_.#!+ ]?\d{1,4}[^\W\d_]?")
@@ -153,6 +159,33 @@ def is_piece_of_text(key: str, value: str) -> bool:
         return value.partition(" ")[0].lower() not in {"bearer", "basic", "token"}
     is_word = value.isalpha() and len(value) < _LONG_WORD and (value[1:].islower() or value.isupper())
     return is_word or (name in {"token", "tokens"} and not looks_chosen(value) and (len(value) < 24 or " " in value))
+
+
+def is_piece_in_table(key: str, value: str) -> bool:
+    """Whether a cell below ``token`` is such a piece: those of a door are long, and look random."""
+    is_long = len(value) >= _SHORTEST_TOKEN and looks_random(value)
+    return is_piece_of_text(key, value) or (key.lower() in {"token", "tokens"} and not is_long)
+
+
+def is_reference(option: str, value: str) -> bool:
+    """Whether an option takes a secret's name, or where it is kept: ``--secret id=aws,src=.aws/credentials``."""
+    is_of_names = _OPTION_OF_NAMES.fullmatch(option) is not None
+    return is_of_names and (_FIELDS.match(value) is not None or not looks_chosen(value))
+
+
+def are_names(key: str, values: Sequence[object]) -> bool:
+    """Whether a list has the names of secrets, or of cookies, and none of their values: ``["DB_PASSWORD"]``."""
+    name = key.lower()
+    if name.endswith("secrets") and all(isinstance(value, dict) and [*value] == ["name"] for value in values):
+        values = [value["name"] for value in values if isinstance(value, dict)]
+        return not any(isinstance(value, str) and looks_random(value) for value in values)
+    is_of_cookies = name.endswith("cookies")
+    return all(
+        isinstance(value, str)
+        and _NAME.fullmatch(value) is not None
+        and (is_of_cookies or is_secret_key(value) or may_be_secret_key(value))
+        for value in values
+    )
 
 
 def fits_weak_key(key: str, value: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from trace_streaming.events.kinds import JSON
 
-from .judging import is_placeholder, looks_chosen, looks_random, looks_secret
+from .judging import is_piece_in_table, is_placeholder, is_reference, looks_chosen, looks_random, looks_secret
 from .secret_keys import is_secret_key, may_be_secret_key
 from .wordings.commands import secret_arguments
 from .wordings.shell_words import Word
@@ -69,7 +69,7 @@ def _in_table(details: dict[str, JSON]) -> Iterator[Place]:
             for name in _ROWS:
                 if isinstance(rows := details.get(name), list):
                     is_row = len(rows) == len(headings) and not any(isinstance(cell, list | dict) for cell in rows)
-                    yield from _cells([rows] if is_row else rows, _secret_columns(headings), len(headings))
+                    yield from _cells([rows] if is_row else rows, headings)
 
 
 def _named(details: dict[str, JSON], naming: Iterable[str], valued: Iterable[str]) -> Iterator[Place]:
@@ -150,18 +150,25 @@ def _of_manifest(details: dict[str, JSON]) -> Iterator[Place]:
             yield from ((held, key) for key, value in held.items() if not _is_nothing(value))
 
 
-def _secret_columns(headings: list[JSON]) -> list[int]:
-    return [
-        index
+def _secret_columns(headings: list[JSON]) -> dict[int, str]:
+    return {
+        index: name
         for index, name in enumerate(headings)
         if isinstance(name, str) and (is_secret_key(name) or name.lower() in {"pass", "pw", "pin"})
-    ]
+    }
 
 
-def _cells(rows: list[JSON], columns: list[int], width: int) -> Iterator[Place]:
+def _cells(rows: list[JSON], headings: list[JSON]) -> Iterator[Place]:
+    columns = _secret_columns(headings)
     for row in rows[:_MOST_ROWS] if columns else ():
-        if isinstance(row, list) and len(row) == width:
-            yield from ((row, column) for column in columns if not _is_nothing(row[column]))
+        if isinstance(row, list) and len(row) == len(headings):
+            yield from ((row, column) for column, name in columns.items() if _is_secret_cell(name, row[column]))
+
+
+def _is_secret_cell(heading: str, value: JSON) -> bool:
+    if isinstance(value, str):
+        return not is_placeholder(value) and not is_piece_in_table(heading, value)
+    return value is not None and not (isinstance(value, int | float) and heading.lower().endswith(("token", "tokens")))
 
 
 def _is_nothing(value: JSON) -> bool:
@@ -185,9 +192,9 @@ def _in_rows(rows: list[JSON], headings: list[JSON]) -> Iterator[Place]:
     if not columns or len(rows) == 1 or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in headings):
         return
     second = rows[1]
-    is_pair = len(headings) == 2 and columns == [0]
+    is_pair = len(headings) == 2 and [*columns] == [0]
     if not is_pair or (isinstance(second, list) and second and isinstance(second[0], str) and looks_chosen(second[0])):
-        yield from _cells(rows[1:], columns, len(headings))
+        yield from _cells(rows[1:], headings)
 
 
 def _behind_names(items: list[JSON]) -> Iterator[int]:
@@ -201,7 +208,8 @@ def _behind_names(items: list[JSON]) -> Iterator[int]:
         if type(item) is not str or len(item) > _SHORT or index + 1 == len(items):
             continue
         if item.startswith("-"):
-            names_next = "=" not in item and " " not in item and is_secret_key(item)
+            is_option = "=" not in item and " " not in item and is_secret_key(item)
+            names_next = is_option and not is_reference(item, str(items[index + 1]))
         elif len(items) % 2 == 0 and index % 2 == 0 and _HEADER.fullmatch(item):
             if item.lower() in _HEADERS:
                 names_next = len(items) == 2 or looks_secret(str(items[index + 1]))

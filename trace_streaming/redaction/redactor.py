@@ -17,7 +17,7 @@ from trace_streaming.events.texts import Numbering
 
 from .effort import NUMBERS, Effort
 from .formats.personal_numbers import is_card_number
-from .judging import MARKER, fits_weak_key, is_piece_of_text, is_placeholder, is_prose, looks_random
+from .judging import MARKER, are_names, fits_weak_key, is_piece_of_text, is_placeholder, is_prose, looks_random
 from .known.learning import hidden_here
 from .pairs import hidden_items, hidden_values
 from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
@@ -214,7 +214,7 @@ def _tells_no_secret(key: str, value: JSON) -> bool:
     if isinstance(value, int):
         return key.lower().endswith(("token", "tokens"))
     if isinstance(value, list):
-        return bool(value) and all(isinstance(item, str) and is_prose(item) for item in value)
+        return are_names(key, value) or all(isinstance(item, str) and is_prose(item) for item in value)
     return isinstance(value, dict) and _is_about_secrets(value)
 
 

@@ -8,7 +8,14 @@ from typing import Final
 
 from trace_streaming.redaction.effort import ASSIGNMENTS, Effort
 from trace_streaming.redaction.hints import Place
-from trace_streaming.redaction.judging import fits_weak_key, is_piece_of_text, is_placeholder, looks_random
+from trace_streaming.redaction.judging import (
+    fits_weak_key,
+    is_piece_in_table,
+    is_piece_of_text,
+    is_placeholder,
+    is_reference,
+    looks_random,
+)
 from trace_streaming.redaction.secret_keys import WORDS, is_secret_key, may_be_secret_key
 from trace_streaming.redaction.spans import Span
 
@@ -36,6 +43,7 @@ _MOST_ROWS: Final = 1_000
 _KEY_PART: Final = re.compile(r"[\w.\-]{0,64}")
 _IN_MARKER: Final = re.compile(r"\[redacted:[a-z ]{0,30}\Z")
 _NAMES_IT: Final = re.compile(r"""\b(?:name|key|id)=\\*["'][\w.:\-]{0,64}\Z""")
+_OPTION: Final = re.compile(r"(--[a-z\-]{1,32})(?:=|[ \t]{1,8})([^\s\"'`\\]{1,512})")
 _READERS: Final = (
     read_block,
     read_quoted,
@@ -67,6 +75,9 @@ def find_assigned(text: str, places: Sequence[Place], effort: Effort) -> Iterato
         if not effort.spend(ASSIGNMENTS, 16):
             yield Span(place[0], place[0], "")
             return
+        if (option := _OPTION.match(text, start)) and is_reference(option[1], option[2]):
+            at = option.end()
+            continue
         for span in _values(text, start, end, is_secret=is_secret):
             yield span
             at = max(at, span.end)
@@ -86,7 +97,7 @@ def _values(text: str, start: int, end: int, *, is_secret: bool) -> Iterator[Spa
         return
     for cell in column_below(text, start, end, _MOST_ROWS):
         value = text[slice(*cell)]
-        if not is_placeholder(value) and (is_secret or looks_random(value)):
+        if not is_placeholder(value) and (not is_piece_in_table(key, value) if is_secret else looks_random(value)):
             yield Span(*cell, BY_KEY)
 
 

@@ -28,7 +28,8 @@ _NESTED: Final = re.compile(
 """What a schema or a form says of a key, in lines that are indented more."""
 _RESOURCE: Final = re.compile(r"\barn:[\w:\-]*:\Z")
 _BRACED: Final = re.compile(r"\{[^{}\n]{1,256}\}(?=;|$)")
-_FOLDERS: Final = re.compile(r"/[a-z]+(?:/[a-z][a-z_.\-]*)+")
+_FOLDERS: Final = re.compile(r"(?:\.{1,2}(?:/[\w.\-]+)+|/[a-z]+(?:/[a-z][a-z_.\-]*)+)")
+_FROM_FILE: Final = "from-file"
 _ANOTHER_KEY: Final = re.compile(r"[A-Za-z_][\w.\-]{0,64}[ \t]?[=:](?!=)")
 _LEAST_OF_PIN: Final = 3
 _LEAST_OF_CODE: Final = 6
@@ -85,7 +86,7 @@ def _is_no_value(assignment: Assignment, value: str, found: str, *, is_joined: b
         return True
     if found.isdecimal() and len(found) < (_LEAST_OF_CODE if is_joined else _LEAST_OF_PIN):
         return True
-    if _FOLDERS.fullmatch(found):
+    if _FOLDERS.fullmatch(found) or assignment.text.endswith(_FROM_FILE, 0, max(assignment.start - 1, 0)):
         return True
     is_template = value[0] == "?" and assignment.text.endswith("{", 0, assignment.start)  # ``${TOKEN:?is missing}``
     return is_template or (assignment.key.lower() in {"pwd", "oldpwd"} and found[0] in "/~")

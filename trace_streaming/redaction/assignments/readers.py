@@ -5,12 +5,14 @@ A reader knows what stands behind a key's sign, or does not (None). A range of n
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final, NamedTuple
 
 from trace_streaming.redaction.judging import (
     MARKER,
     QUOTE,
+    are_names,
     balanced_end,
     is_placeholder,
     is_prose,
@@ -43,6 +45,7 @@ _JSON_SCHEMA: Final = re.compile(
 )
 _LONG_BRACKET: Final = re.compile(r"\[\[([^\[\]\"'\n,]{3,512})\]\]")
 """Of Lua."""
+_LONGEST_LIST: Final = 2_000
 _OF_TEXTS: Final = re.compile(r"""[\[{]\s{0,16}\\*["']""")
 
 # How far a value without quotes reaches, by what stands before it.
@@ -167,7 +170,18 @@ def read_container(assignment: Assignment) -> Range | None:
         return None
     if _JSON_SCHEMA.match(text, at) or not (separator["quote"] or is_of_texts):
         return assignment.nothing
-    return at, balanced_end(text, at)
+    end = balanced_end(text, at)
+    return assignment.nothing if _are_names(assignment.key, text[at:end]) else (at, end)
+
+
+def _are_names(key: str, container: str) -> bool:
+    """Whether a list in a text, however often it is escaped, has names alone."""
+    if len(container) > _LONGEST_LIST or container[0] != "[":
+        return False
+    try:
+        return are_names(key, json.loads(container.replace("\\", "").replace("'", '"')))
+    except (ValueError, RecursionError):
+        return False
 
 
 def read_header(assignment: Assignment) -> Range | None:
