@@ -29,7 +29,13 @@ TOKENS = [
 """All prefixes of tokens, by their first letters."""
 KEYS = [" ".join(words) for _, words in groupby(sorted(assigned.WORDS), key=lambda word: word[:2])]
 COMMANDS = [" ".join(names) for _, names in groupby(sorted(commands.WORDS), key=itemgetter(0))]
-LINKS = (*marked_values.LINK_WORDS, *marked_values.KEY_WORDS, *documents.WORDS, *manifests.WORDS)
+LINKS = (
+    *marked_values.LINK_WORDS,
+    *marked_values.KEY_WORDS,
+    *marked_values.HASH_WORDS,
+    *documents.WORDS,
+    *manifests.WORDS,
+)
 PREFIXES = [
     *(
         "ENV token ",
@@ -80,6 +86,15 @@ PREFIXES = [
         "insert into a (token) values ('a1'),",
         "kind: Secret\ndata:\n  a: b1\n",
         "kind: Secret\\ndata:\\n  a: b1\\n",
+        *(
+            "&quot;",
+            "&quot;password&quot;: &quot;x1&quot;, ",
+            "recovery codes: ab12c-d34ef, ",
+            "1. ab12c-d34ef\nbackup codes\n",
+        ),
+        *("ab12c-d34 is the password ", "password changed from ab12c-d34 to ab12c-d35 ", "password \u2014 ab12c-d34 "),
+        *("$6$a$bbbbbbbbbbbbbbbbbbbbbbbb ", "$6$a", "--secret id=a,", "password from ", "password \\\\\\\\"),
+        *("hmac.new(key=", "token,a\nab12c-d34ef56,", '{"secrets": ["A_TOKEN", '),
         "kind: Secret\n---\ndata:\n",
         '{"kind":"Secret","data":{"a":"b1"}}',
         '{"data":{"a":"b1",',

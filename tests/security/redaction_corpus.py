@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from typing import Any, NamedTuple
 
 
@@ -310,6 +311,28 @@ IN_TEXT = [
     f"OpenSSL::HMAC.hexdigest('sha256', '{P}', data)",
     f"hash_hmac('sha256', $data, '{P}')",
     f"docker build --secret {P} .",
+    f"https://discord.com/api/v10/webhooks/123456789012345678/{P}",
+    f"https://canary.discord.com/api/webhooks/123456789012345678/{P}",
+    f"https://ptb.discord.com/api/v9/webhooks/123456789012345678/{P}",
+    f"{{&quot;password&quot;: &quot;{P}&quot;, &quot;user&quot;: 1}}",
+    f"{{&#34;password&#34;:&#34;{P}&#34;}}",
+    f'<div data-page="{{&quot;csrf_token&quot;:&quot;{P}&quot;}}">',
+    f"&lt;password&gt;{P}&lt;/password&gt;",
+    f"- **Password** \u2014 {P}",
+    f"- Password \u2014 `{P}`",
+    f"Password \u2013 {P}",
+    f"Password -> {P}",
+    f"password \u2192 {P}",
+    f"Zugriffstoken: {P}",
+    f"Zugangstoken={P}",
+    f"geheim: {P}",
+    f"{P} is the admin password",
+    f"`{P}` is the password for ada",
+    f"{P} ist das Passwort.",
+    f"password (for staging) is {P}",
+    f"we changed the passphrase from {P} to something better",
+    f"changed the password for ada from sommer99 to {P}",
+    f"old password {P}, new password is empty",
     f'{{"secrets": ["DB_PASSWORD", "{P}"]}}',
     f'{{"page": "<input name=\\"password\\" value=\\"{P}\\">"}}',
 ]
@@ -348,6 +371,9 @@ IN_DETAILS: list[Any] = [
     {"url": f"https://ada:{P}@example.com"},
     {"text": f"Basic {BASIC}"},
     {"columns": ["user", "token"], "rows": [["ada", P]]},
+    {"auth": ["ada", P]},
+    {"http_auth": ("elastic", P)},
+    {"options": {"text": f'{{"password"\n:\n"{P}"}}'}},
     {"argv": ["tool", "--secret", P]},
     {"secrets": ["DB_PASSWORD", P]},
     {"secrets": [{"name": P}]},
@@ -380,6 +406,29 @@ IN_MANIFESTS = [
 ]
 """What Kubernetes' secrets hold goes, whatever it is called. The secret is ``HELD``."""
 
+HASHES = [
+    f"root:$6${A(16)}${A(86)}:19700:0:99999:7:::",
+    f"root:$6$rounds=5000${A(8)}${A(86)}:19700:0:99999:7:::",
+    f"ada:$5${A(16)}${A(43)}",
+    f"ada:$y$j9T${A(22)}${A(43)}:19700:0:99999:7:::",
+    f"ada:$apr1${A(8)}${A(22)}",
+    *(f"admin:${scheme}$12${A(53)}" for scheme in ("2y", "2b", "2a")),
+    f"$argon2id$v=19$m=65536,t=3,p=4${A(22)}${A(43)}",
+    f"1,ada,pbkdf2_sha256$720000${A(22)}${A(43)}=,2026-01-05",
+    f"scrypt:32768:8:1${A(16)}${X(128)}",
+    f"userPassword: {{SSHA}}{A(32)}",
+]
+"""What passwords are stored as. The secret is the end of it."""
+CODES = ["ab12c-d34ef", "gh56i-j78kl", "mn90o-p12qr"]
+LISTS_OF_CODES = [
+    f"recovery codes: {', '.join(CODES)}",
+    "Recovery codes:\n" + "".join(f"- {code}\n" for code in CODES),
+    "Backup codes:\n\n" + "".join(f"{number}. `{code}`\n" for number, code in enumerate(CODES, 1)),
+    "**Backup codes (one use each)**\n\n" + "\n".join(CODES),
+    f'{{"out": "Recovery codes:\\n{CODES[0]}\\n{CODES[1]}\\n{CODES[2]}\\n"}}',
+]
+"""Each has all of ``CODES``."""
+
 
 def secrets() -> list[Secret]:
     """All of them, each in what carries it."""
@@ -391,6 +440,15 @@ def secrets() -> list[Secret]:
         *(Secret(details, BASIC if BASIC in str(details) else P) for details in IN_DETAILS),
         Secret(f"user,token\nada,{A(43)}\n", A(43)),
         *(Secret(text, HELD) for text in IN_MANIFESTS),
+        *(Secret(text, re.findall(r"\w{20,}", text)[-1]) for text in HASHES),
+        *(Secret(f"{text}{' ' * number}", code) for text in LISTS_OF_CODES for number, code in enumerate(CODES)),
+        Secret("Backup codes:\n1. 4821 9937\n2. 1182 0046\n", "1182 0046"),
+        Secret(f"vercel_blob_rw_{A(16)}_{A(30)}", A(30)),
+        Secret(f"Zugangsschl\u00fcssel: {A(43)}", A(43)),
+        Secret("TAN: 493817", "493817"),
+        Secret("Ihre TAN lautet 493817.", "493817"),
+        Secret("Sicherheitscode 493817", "493817"),
+        Secret("username ada privilege 15 password 7 0822455D0A16544541", "0822455D0A16544541"),
         Secret({"kind": "SecretList", "items": [{"metadata": {"name": "shop"}, "data": {"dsn": HELD}}]}, HELD),
     ]
 
@@ -676,6 +734,26 @@ INNOCENT_TEXTS = [
     '{"secrets": ["DB_PASSWORD", "API_KEY"]}',
     '{\\"secrets\\": [\\"DB_PASSWORD\\", \\"API_KEY\\"]}',
     "{'imagePullSecrets': [{'name': 'regcred'}], 'cookies': ['session', 'csrftoken']}",
+    "https://discord.com/api/v10/channels/123456789012345678/messages",
+    "the recovery codes: 10 remaining of 2026",
+    "Recovery codes:\n- are shown once\n- are kept by you\n",
+    "{&quot;password&quot;: null, &quot;user&quot;: &quot;ada&quot;}",
+    "Authorization: Bearer &lt;token&gt;",
+    "&lt;input type=&quot;password&quot; name=&quot;password&quot;&gt;",
+    "Password \u2014 required, at least twelve characters",
+    "password -> str",
+    "token \u2192 access_token \u2192 refresh_token",
+    "This is the admin password prompt",
+    "What is the password",
+    "version2 is the `password` field",
+    "bcrypt is the password hasher of choice",
+    "the field version2 is the password field",
+    "Afghanistan: 123456 and tan: 4821",
+    "Das ist geheim: niemand darf es wissen",
+    "the password was changed from the console to something better",
+    "password 7 characters long, key 7 of 12",
+    "pbkdf2_sha256 with $1 and $2y, {SHA} of it, s/$1$foo$bar/$5$x/",
+    "the old password, new password and its repetition",
     "[redacted:key]",
     "password=[redacted:key]",
     "to [redacted:email] from [redacted:phone]",

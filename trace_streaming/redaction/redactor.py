@@ -17,7 +17,16 @@ from trace_streaming.events.texts import Numbering
 
 from .effort import NUMBERS, Effort
 from .formats.personal_numbers import is_card_number
-from .judging import MARKER, are_names, fits_weak_key, is_piece_of_text, is_placeholder, is_prose, looks_random
+from .judging import (
+    MARKER,
+    are_names,
+    fits_weak_key,
+    is_piece_of_text,
+    is_placeholder,
+    is_prose,
+    looks_chosen,
+    looks_random,
+)
 from .known.learning import hidden_here
 from .pairs import hidden_items, hidden_values
 from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
@@ -159,6 +168,8 @@ def _is_random(key: str, value: JSON) -> bool:
         is_pair = key.lower().endswith("auth") and name.isalnum() and looks_random(secret)
         return is_pair or fits_weak_key(key, value)
     if isinstance(value, list) and value:
+        if len(value) == 2 and key.lower().endswith("auth") and isinstance(value[1], str):
+            return not MARKER.search(value[1]) and looks_chosen(value[1])  # behind a user's name
         return all(isinstance(item, str) and len(item) >= 12 and looks_random(item) for item in value)
     return False
 

@@ -24,6 +24,7 @@ _SECRET_ENDINGS: Final = (
     *("dbpass", "userpass", "adminpass", "rootpass", "smtppass", "ftppass", "mysqlpass", "pgpass", "pwhash"),
     *("password", "passwd", "passphrase", "passcode", "apikey", "secretkey", "accesskey", "privatekey", "clientsecret"),
     *("authtoken", "accesstoken", "refreshtoken", "idtoken", "csrftoken", "xsrftoken", "middlewaretoken", "passwort"),
+    *("zugriffstoken", "zugangstoken", "zugangsschl\u00fcssel"),
     *("accountkey", "sharedkey", "masterkey", "encryptionkey", "signingkey", "sessiontoken", "bearertoken"),
 )
 """Ends of words that are written in one: ``PGPASSWORD``, ``csrfmiddlewaretoken``."""
@@ -56,7 +57,15 @@ _SECRET_PAIRS: Final = frozenset(
         *("basic auth", "auth header", "proxy auth", "redis auth", "rediscli auth", "amz signature", "goog signature"),
         *("security code", "verification code", "otp code", "mfa code", "authorization code", "recovery code"),
         *("time code", "auth code", "login code", "factor code", "confirmation code", "access code", "pin code"),
-        *("recovery codes", "backup codes", "backup code", "seed phrase", "recovery phrase", "security answer"),
+        *(
+            "recovery codes",
+            "backup codes",
+            "backup code",
+            "scratch codes",
+            "seed phrase",
+            "recovery phrase",
+            "security answer",
+        ),
         *("card pin", "social security", "card cvv", "secret phrase", "de passe", "palabra clave"),
         *(
             "unseal key",
@@ -107,7 +116,8 @@ _VERBS: Final = frozenset(
 """As the first segment: the key may as well name what is done with a secret."""
 _TIMES: Final = [["changed", "at"], ["updated", "at"], ["expires", "at"], ["expires", "in"], ["expiry", "date"]]
 _WEAK: Final = frozenset(
-    "pass pw pin mdp clave pat session signature salt hmac sid appid auth tokens signed nonce apikeys code".split()
+    "pass pw pin mdp clave geheim pat session signature salt hmac sid appid auth tokens signed nonce apikeys "
+    "code".split()
 )
 """As the last segment: a key that may name a secret, and as well something else; its value tells."""
 _KINDS_OF_PASSES: Final = frozenset(
@@ -132,7 +142,7 @@ WORDS: Final = tuple(
         | {"mot de passe", "signature", "hmac", "salt", "nonce", "x-auth", "session", "pass"}
         | {
             f"{word}{sign}"
-            for word in ("pw", "pat", "pin", "sid", "auth", "_pat", "-pat", "mdp", "clave", "_key")
+            for word in ("pw", "pat", "pin", "sid", "auth", "_pat", "-pat", "mdp", "clave", "geheim", "_key")
             for sign in (":", "=", " =", '"', "'", " :", "\n", " ")
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from html import unescape
 from typing import Final
 
 from trace_streaming.events import CALL_ID_PATTERN, RANDOM_ID_PATTERN
@@ -27,6 +28,9 @@ innocent_texts: Final[set[str]] = set()
 
 _CAPITALS: Final = re.compile("[A-Z]+")
 _COLOUR_WORDS: Final = ("\x1b[", "\\u001b[", "\\x1b[", "\\033[", "\\e[")
+_ENTITY_WORDS: Final = ("&quot;", "&apos;", "&lt;", "&#34;", "&#39;", "&#60;", "&#x22;", "&#x27;", "&#x3c;")
+_ENTITY: Final = re.compile(r"&(?:quot|apos|lt|gt|#34|#39|#60|#62|#x22|#x27|#x3c|#x3e);", re.IGNORECASE)
+"""Signs of JSON, of code and of elements, as a page has them in its text."""
 _DISGUISED: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\uff01-\uff5e]|[\u0370-\u052f]")
 """Invisible signs, wide letters, and letters of alphabets in which some look like Latin ones."""
 _CONTROLS: Final = re.compile(r"(?:\x1b|\\u001b|\\x1b|\\033|\\e)\[[0-9;?]*[A-Za-z]")
@@ -39,12 +43,15 @@ _RULES: Final = (
     (marked_values.URL_WORDS, marked_values.find_in_urls),
     (marked_values.QUERY_WORDS, marked_values.find_in_queries),
     (marked_values.LINK_WORDS, marked_values.find_in_links),
+    (marked_values.HASH_WORDS, marked_values.find_hashes),
     (documents.WORDS, documents.find_in_documents),
     (manifests.WORDS, manifests.find_in_manifests),
 )
 """What each begins with, in small letters, and what looks there."""
 _COLOURS: Final = len(_RULES)
-_HINTS: Final = Hints((*(words for words, _ in _RULES), _COLOUR_WORDS, *phrases.FAMILIES))
+_ENTITIES: Final = _COLOURS + 1
+_PHRASES: Final = _ENTITIES + 1
+_HINTS: Final = Hints((*(words for words, _ in _RULES), _COLOUR_WORDS, _ENTITY_WORDS, *phrases.FAMILIES))
 
 
 def redact_text(text: str, effort: Effort | None = None) -> str:
@@ -58,6 +65,10 @@ def redact_text(text: str, effort: Effort | None = None) -> str:
         return TOO_MUCH
     places, cut = _HINTS.places(in_small_letters(text))
     spans, cut = _found(text, places, cut, effort)
+    if places and places[_ENTITIES]:
+        more, seen = _found_in_page(text, effort)
+        spans += more
+        cut = min((each for each in (cut, seen) if each is not None), default=None)
     redacted = _without(text, spans, cut, effort) if spans or cut is not None else text
     if cut is None and ((places and places[_COLOURS]) or (not text.isascii() and _DISGUISED.search(text))):
         return _as_it_reads(redacted, effort)
@@ -92,7 +103,7 @@ def _found(
         for (_, find), here in zip(_RULES, places, strict=False):
             if here:
                 found += find(text, here, effort)
-        if any(phrased := places[_COLOURS + 1 :]):
+        if any(phrased := places[_PHRASES:]):
             found += phrases.find_phrases(text, phrased, effort)
     if "//" in text and "@" in text:
         found += marked_values.find_in_shares(text, effort)
@@ -107,6 +118,28 @@ def _found(
         cut = min(ends) if cut is None else min(cut, *ends)
         found = [span for span in found if span.rule]
     return (_without_those_of_markers(text, found) if found and "[redacted:" in text else found), cut
+
+
+def _found_in_page(text: str, effort: Effort) -> tuple[list[Span], int | None]:
+    """What is found where entities are read as the signs that they stand for, at its places in the text itself."""
+    if not effort.begin(len(text)):
+        return [], 0
+    pieces: list[str] = []
+    behind, shifts = [0], [0]
+    at = length = 0
+    for entity in _ENTITY.finditer(text):
+        pieces += (text[at : entity.start()], unescape(entity[0]))
+        length += entity.start() - at + 1
+        at = entity.end()
+        behind.append(length)
+        shifts.append(at - length)
+    plain = "".join((*pieces, text[at:]))
+
+    def place(of_plain: int) -> int:
+        return of_plain + shifts[bisect_right(behind, of_plain) - 1]
+
+    spans, cut = _found(plain, *_HINTS.places(in_small_letters(plain)), effort, has_numbers=False)
+    return [Span(place(span.start), place(span.end), span.rule) for span in spans], None if cut is None else place(cut)
 
 
 def _without_those_of_markers(text: str, found: list[Span]) -> list[Span]:

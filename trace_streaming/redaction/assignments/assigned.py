@@ -34,7 +34,7 @@ from .readers import (
     read_quoted,
     read_variable,
 )
-from .unassigned import value_without_sign
+from .unassigned import changed_values, value_without_sign
 
 __all__ = ["WORDS", "find_assigned"]
 
@@ -43,6 +43,16 @@ _MOST_ROWS: Final = 1_000
 _KEY_PART: Final = re.compile(r"[\w.\-]{0,64}")
 _IN_MARKER: Final = re.compile(r"\[redacted:[a-z ]{0,30}\Z")
 _NAMES_IT: Final = re.compile(r"""\b(?:name|key|id)=\\*["'][\w.:\-]{0,64}\Z""")
+_BEFORE_CODES: Final = re.compile(
+    r"[*_]{0,2}(?:[ \t]\([^()\n]{1,40}\))?[*_]{0,2}[ \t]{0,4}(?:[:=\n]|\\+n)[*_]{0,2}(?:\s|\\+n){0,8}"
+)
+_CODE: Final = re.compile(
+    r"""(?:[\-*\u2022][ \t]{1,4}|\d{1,2}[.)][ \t]{1,4})?[`"']?(\d{4,5}(?:[ ]\d{4,5}){1,3}|[A-Za-z0-9]{6,16}"""
+    r"""|[A-Za-z0-9]{4,12}(?:-[A-Za-z0-9]{4,12}){1,3})[`"']?[.]?(?:[ \t]{0,4}[,;|/][ \t]{0,4}\n?|[ \t]{2,8}"""
+    r"""|\s{1,8}(?:and|und)[ ]|[ \t]{0,4}(?:\n|\\+n)\s{0,8}|[ \t]{0,4}\Z)"""
+)
+"""One of a list, and what parts it from the next."""
+_MOST_CODES: Final = 64
 _OPTION: Final = re.compile(r"(--[a-z\-]{1,32})(?:=|[ \t]{1,8})([^\s\"'`\\]{1,512})")
 _READERS: Final = (
     read_block,
@@ -90,6 +100,10 @@ def _longest_first(place: Place) -> tuple[int, int]:
 def _values(text: str, start: int, end: int, *, is_secret: bool) -> Iterator[Span]:
     """What belongs to the key at ``start:end``, as far as it is a secret; or the cells below it."""
     key = text[start:end]
+    several = [*_several(text, key, end)] if is_secret else []
+    if several:
+        yield from (Span(*each, BY_KEY) for each in several)
+        return
     if found := _value(text, start, end, is_secret=is_secret):
         value = text[slice(*found)]
         if not is_piece_of_text(key, value) and (is_secret or fits_weak_key(key, value)):
@@ -99,6 +113,20 @@ def _values(text: str, start: int, end: int, *, is_secret: bool) -> Iterator[Spa
         value = text[slice(*cell)]
         if not is_placeholder(value) and (not is_piece_in_table(key, value) if is_secret else looks_random(value)):
             yield Span(*cell, BY_KEY)
+
+
+def _several(text: str, key: str, end: int) -> Iterator[Range]:
+    """The codes of a list behind ``recovery codes``; the values that a secret was changed from and to."""
+    if not key.lower().endswith("codes"):
+        yield from changed_values(text, end)
+    elif begin := _BEFORE_CODES.match(text, end):
+        at = begin.end()
+        for _ in range(_MOST_CODES):
+            code = _CODE.match(text, at)
+            if code is None or not any(map(str.isdigit, code[1])):
+                return
+            yield code.span(1)
+            at = code.end()
 
 
 def _is_secret(text: str, start: int, end: int) -> bool:

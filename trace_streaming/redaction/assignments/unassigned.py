@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from trace_streaming.redaction.judging import (
@@ -50,7 +51,7 @@ _AFTER_OPTION: Final = frozenset(
     "was does must should can has the a an".split()
 )
 _SPOKEN: Final = re.compile(
-    r"(?:[ \t]+(?:for|of|to|on|f\u00fcr|pour|para"
+    r"(?:[ \t]\([^()\n]{1,40}\)|[ \t]+(?:for|of|to|on|f\u00fcr|pour|para"
     r"|de|du|des|del|der|vom|von)[ \t]+[\w@.\-]{1,40}(?:[ \t]+[\w@.\-]{1,40}){0,2})?(?:[ \t]+|(?=:))"
     r"(?:(?:should|must|has to|needs to|will) be(?: set to)?|(?:is|was|has been|have been)(?: now)?(?: changed"
     r"| set| reset| updated)? to|set to|changed to|reset to"
@@ -95,9 +96,25 @@ _SETTING_CALL: Final = re.compile(
     re.IGNORECASE,
 )
 _DEFINING: Final = re.compile(r"\b(?:define|putenv|set_password)\(\s{0,4}\\*[\"']\Z")
+_BEHIND_DASH: Final = re.compile(
+    r"""[*_`"']{0,3}[ \t]{1,4}(?:\u2014|\u2013|->|\u2192|\\+u2(?:014|013|192))[ \t]{1,4}\\*[*`"']{0,3}"""
+    r"""([^\s"'`,;<>*\\]{6,256})(?=[\s"'`,;.*\\]|$)"""
+)
+_TOLD_BEFORE: Final = re.compile(
+    r"""(?:(?<![^\s"'`(*])|(?<=\\n))([^\s"'`*\\]{6,128})\\*["'`*]{0,3}"""
+    r"""[ ](?:is|ist)[ ](?:the|my|your|our|das|mein|dein|unser)"""
+    r"""(?:[ ][\w\-]{1,24}){0,3}[ ]\\*["'`*]{0,3}\Z"""
+)
+_END_OF_CLAUSE: Final = re.compile(
+    r"""(?:\\*["'`*]){0,8}(?:[.,;:!?)}\]]|\\+n|[ \t]*\n|\Z|[ ](?:for|of|to|on|and|but|f\u00fcr|von|zu[mr]?)\b)"""
+)
+_CHANGED: Final = re.compile(
+    r"""(?:[ ](?:for|of|f\u00fcr)[ ][\w@.\-]{1,40})?(?:[ ](?:was|wurde))?(?:[ ]changed)?[ ](?:from|von)[ ]"""
+    r"""(?:\\*["'`])?([^\s"'`,;\\]{6,128})(?:\\*["'`])?[ ](?:to|auf|zu)\b(?:[ ](?:\\*["'`])?([^\s"'`,;\\]{6,128}))?"""
+)
 _BLANK: Final = re.compile(r"(?:\\t|[ \t]{1,16})")
 _QUOTED_NEXT: Final = re.compile(r"""[ \t]{0,8}(?:to|TO|=)?[ \t]{0,8}(\\*["'`])""")
-_PLAIN: Final = re.compile(r"""[^\s"'`<>,;(){}\\]{6,256}(?=\s|$|\\[nr"'])""")
+_PLAIN: Final = re.compile(r"""[^\s"'`<>,;(){}\\]{6,256}(?=[,;]?(?:\s|$)|\\[nr"'])""")
 _BRACKETED: Final = re.compile(r"[ \t]\[([^\[\]\s]{6,256})\]")
 
 
@@ -126,6 +143,8 @@ def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> R
         or _next_cell(text, end)
         or _next_element(text, end)
         or _told_later(text, end)
+        or _behind_dash(text, end)
+        or _told_before(text, start, end)
         or _behind_blank(text, start, end)
     )
 
@@ -203,6 +222,30 @@ def _told_later(text: str, end: int) -> Range | None:
         return None
     is_phrase = text[:end].lower().endswith("phrase") and looks_secret(told[1])
     return told.span(1) if is_phrase or looks_random(told[1]) or is_uuid(told[1]) else None
+
+
+def _behind_dash(text: str, end: int) -> Range | None:
+    """``- **Password** — value``, ``password → value``."""
+    value = _BEHIND_DASH.match(text, end)
+    return value.span(1) if value and looks_chosen(value[1]) and not is_algorithm(value[1]) else None
+
+
+def _told_before(text: str, start: int, end: int) -> Range | None:
+    """``value is the admin password``."""
+    if not any(text.find(verb, max(0, start - 80), start) >= 0 for verb in (" is ", " ist ")):
+        return None
+    told = _TOLD_BEFORE.search(text, max(0, start - 240), start)
+    if told is None or not _END_OF_CLAUSE.match(text, end):
+        return None
+    return told.span(1) if looks_chosen(told[1]) and not is_algorithm(told[1]) else None
+
+
+def changed_values(text: str, end: int) -> Iterator[Range]:
+    """Both of ``the passphrase was changed from value to value``."""
+    if changed := _CHANGED.match(text, end):
+        for group in (1, 2):
+            if changed[group] and looks_chosen(changed[group].rstrip(".!?")):
+                yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".!?"))
 
 
 def _phrase(text: str, start: int, end: int) -> Range | None:

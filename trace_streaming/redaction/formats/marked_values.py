@@ -56,11 +56,27 @@ _QUERY_KEYS: Final = (
 )
 _QUERY: Final = re.compile(r"[A-Za-z0-9%+/=_\-.~]{8,512}(?=[&#\s\"'<>\\)]|$)")
 _WEBHOOK: Final = re.compile(
-    r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/[0-9]{1,24}/"
+    r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/[0-9]{1,24}/"
     r"|webhook\.office\.com/webhookb2/|outlook\.office\.com/webhook/|hooks\.zapier\.com/hooks/catch/|chat\.googleapis\.com/v1/spaces/[^\s?]{1,64}\?key="
     r"|hook\.(?:eu|us)\d\.make\.com/|maker\.ifttt\.com/trigger/\w{1,64}/with/key/|hooks\.teams\.\w+/|oapi\.dingtalk\.com/robot/send\?access_token=)([A-Za-z0-9_/@\-]{8,})"
 )
 _RESET: Final = re.compile(r"[^/\s]{1,40}/(?:[\w=\-]{1,24}/)?([A-Za-z0-9_\-]{16,256})(?=[/?#\s\"'<>)]|$)")
+_HASH: Final = re.compile(
+    r"\$(?:[1-9y]|gy|apr1)\$(?:(?:rounds=[0-9]{1,9}|j[./A-Za-z0-9]{1,8})\$)?[./A-Za-z0-9]{1,64}\$[./A-Za-z0-9]{20,128}"
+    r"|\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{22,64}"
+    r"|\$argon2(?:id|i|d)\$(?:[a-z]=[0-9]{1,9}[,$]){1,4}[A-Za-z0-9+/]{8,128}\$[A-Za-z0-9+/]{16,256}"
+    r"|pbkdf2(?:_sha[0-9]{1,3}\$|:sha[0-9]{1,3}:)[0-9]{1,9}\$[\w./+=\-]{1,64}\$[A-Za-z0-9+/=]{20,256}"
+    r"|scrypt:[0-9]{1,9}:[0-9]{1,3}:[0-9]{1,3}\$\w{1,64}\$[0-9a-f]{20,256}"
+    r"|\{S?SHA[0-9]{0,3}\}[A-Za-z0-9+/]{20,256}={0,2}"
+)
+"""As ``/etc/shadow``, ``htpasswd``, a dump of Django's or Werkzeug's users, and LDAP have them."""
+HASH_WORDS: Final = (
+    *(
+        f"${scheme}$"
+        for scheme in (*"123456789y", "gy", "apr1", "2a", "2b", "2x", "2y", "argon2i", "argon2d", "argon2id")
+    ),
+    *("pbkdf2_sha", "pbkdf2:sha", "scrypt:", "{sha", "{ssha"),
+)
 HEADER_WORDS: Final = ("bearer", "basic")
 KEY_WORDS: Final = ("private key", "putty-user-key-file", "ls0tls1crudjti")
 URL_WORDS: Final = ("://",)
@@ -68,8 +84,8 @@ QUERY_WORDS: Final = tuple(f"{sign}{key}=" for sign in ("?", "&", ";") for key i
 LINK_WORDS: Final = (
     *(
         "hooks.",
-        "discord.com/api/webhooks/",
-        "discordapp.com/api/webhooks/",
+        "discord.com/api/",
+        "discordapp.com/api/",
         "webhook.office.com/",
         "outlook.office.com/",
     ),
@@ -187,6 +203,16 @@ def find_in_links(text: str, places: Sequence[Place], effort: Effort) -> Iterato
                 yield Span(*oracle.span(1), "url password")
         elif (link := _RESET.match(text, start + (text[start] == "/"))) and looks_random(link[1]):
             yield Span(*link.span(1), "link token")
+
+
+def find_hashes(text: str, places: Sequence[Place], effort: Effort) -> Iterator[Span]:
+    """Passwords as they are stored: who has one can try what it was made of."""
+    for start, _ in places:
+        if not effort.spend(VALUES, 2):
+            yield Span(start, start, "")
+            return
+        if found := _HASH.match(text, start):
+            yield Span(*found.span(), "password hash")
 
 
 def find_in_shares(text: str, effort: Effort) -> Iterator[Span]:

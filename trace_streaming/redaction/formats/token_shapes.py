@@ -313,6 +313,7 @@ SHAPES: Final = (
     Shape("vercel token", "vck_", URLSAFE, 56, VERCEL, crc32_base62),
     Shape("vercel token", "vcp_", URLSAFE, 56, VERCEL, crc32_base62),
     Shape("vercel token", "vcr_", URLSAFE, 56, VERCEL, crc32_base62),
+    Shape("vercel token", "vercel_blob_rw_", WORD, 40, "https://vercel.com/docs/vercel-blob/using-blob-sdk"),
     Shape("voyage key", "al-", URLSAFE, 43, KINGFISHER + "voyageai.yml"),
     Shape("voyage key", "pa-", URLSAFE, 43, KINGFISHER + "voyageai.yml"),
     Shape("wakatime key", "waka_", UUID, 36, REGEXTOKENS),

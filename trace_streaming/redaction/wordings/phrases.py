@@ -123,6 +123,12 @@ PHRASES: Final = (
         Looks.ANY,
         "requirepass s3cr3tPw99x",
     ),
+    Phrase(
+        ("password 7 ", "key 7 ", "secret 7 "),
+        r"(?i)[a-z]{3,8} 7 ([0-9]{2}[0-9A-F]{4,256})(?!\w)",
+        Looks.ANY,
+        "username ada password 7 493817",
+    ),
     # Code
     Phrase(
         ("<(echo", "<(printf"),
@@ -288,7 +294,16 @@ PHRASES: Final = (
         "Your verification code is 493817",
     ),
     Phrase(
-        ("one-time password ", "one time password ", "einmalpasswort ", "otp ", "mtan ", "smstan "),
+        ("tan:", "tan =", "tan lautet", "tan ist", "tan is"),
+        r"(?<![A-Z])TAN(?: (?:lautet|ist|is))?[ :=]{1,3}(\d{3}[ -]?\d{3}|\d{4,8})(?![\w%/:]|\.\d|-\d)",
+        Looks.CODE,
+        "Ihre TAN lautet 493817",
+    ),
+    Phrase(
+        (
+            *("one-time password ", "one time password ", "einmalpasswort ", "otp ", "mtan ", "smstan "),
+            *("sicherheitscode ", "best\u00e4tigungscode ", "freischaltcode "),
+        ),
         r"(?i)[\w-]{3,16}(?: time)?(?: password)? (\d{3}[ -]?\d{3}|\d{4,8})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
         "Use the one-time password 493817 to continue.",
