@@ -489,6 +489,7 @@ INNOCENT_DETAILS: list[dict[str, Any]] = [
     {"secrets": ["DB_PASSWORD", "API_KEY"], "required_secrets": ["db-password"], "uses": {"secrets": "inherit"}},
     {"imagePullSecrets": [{"name": "regcred"}], "cookies": ["session", "csrftoken"]},
     {"argv": ["docker", "build", "--secret", "id=aws,src=/root/.aws/credentials", "."]},
+    {"auth": ["basic", "oauth2"], "http_auth": ["basic", "digest"]},
     {"columns": ["password", "token"], "headers": ["Authorization", "Cookie", "Accept"]},
 ]
 """Keys that sound like secrets, and numbers that look like a person's."""
@@ -745,6 +746,11 @@ INNOCENT_TEXTS = [
     "token \u2192 access_token \u2192 refresh_token",
     "This is the admin password prompt",
     "What is the password",
+    "python3 is the token of choice",
+    "token -> Token2024, password -> bytes32",
+    "moved the token from localStorage1 to sessionStorage2",
+    "const TAN = 1234;",
+    "the password sha256sum, which is of the file, and password strength2, its length",
     "version2 is the `password` field",
     "bcrypt is the password hasher of choice",
     "the field version2 is the password field",

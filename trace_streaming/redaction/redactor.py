@@ -21,6 +21,7 @@ from .judging import (
     MARKER,
     are_names,
     fits_weak_key,
+    is_algorithm,
     is_piece_of_text,
     is_placeholder,
     is_prose,
@@ -169,7 +170,9 @@ def _is_random(key: str, value: JSON) -> bool:
         return is_pair or fits_weak_key(key, value)
     if isinstance(value, list) and value:
         if len(value) == 2 and key.lower().endswith("auth") and isinstance(value[1], str):
-            return not MARKER.search(value[1]) and looks_chosen(value[1])  # behind a user's name
+            return (
+                not MARKER.search(value[1]) and looks_chosen(value[1]) and not is_algorithm(value[1])
+            )  # behind a user's name
         return all(isinstance(item, str) and len(item) >= 12 and looks_random(item) for item in value)
     return False
 

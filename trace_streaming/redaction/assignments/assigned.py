@@ -34,7 +34,7 @@ from .readers import (
     read_quoted,
     read_variable,
 )
-from .unassigned import changed_values, value_without_sign
+from .unassigned import changed_values, told_before, value_without_sign
 
 __all__ = ["WORDS", "find_assigned"]
 
@@ -100,6 +100,8 @@ def _longest_first(place: Place) -> tuple[int, int]:
 def _values(text: str, start: int, end: int, *, is_secret: bool) -> Iterator[Span]:
     """What belongs to the key at ``start:end``, as far as it is a secret; or the cells below it."""
     key = text[start:end]
+    if is_secret and (told := told_before(text, start, end)):
+        yield Span(*told, BY_KEY)
     several = [*_several(text, key, end)] if is_secret else []
     if several:
         yield from (Span(*each, BY_KEY) for each in several)

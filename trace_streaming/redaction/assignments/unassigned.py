@@ -97,8 +97,8 @@ _SETTING_CALL: Final = re.compile(
 )
 _DEFINING: Final = re.compile(r"\b(?:define|putenv|set_password)\(\s{0,4}\\*[\"']\Z")
 _BEHIND_DASH: Final = re.compile(
-    r"""[*_`"']{0,3}[ \t]{1,4}(?:\u2014|\u2013|->|\u2192|\\+u2(?:014|013|192))[ \t]{1,4}\\*[*`"']{0,3}"""
-    r"""([^\s"'`,;<>*\\]{6,256})(?=[\s"'`,;.*\\]|$)"""
+    r"""[*_`"']{0,3}[ \t]{1,4}(?:\u2014|\u2013|->|\u2192|\\+u2(?:014|013|192)|\\+xe2\\+x8[06]\\+x9[234])[ \t]{1,4}"""
+    r"""\\*[*`"']{0,3}([^\s"'`,;<>*\\]{6,256})(?=[\s"'`,;.*\\]|$)"""
 )
 _TOLD_BEFORE: Final = re.compile(
     r"""(?:(?<![^\s"'`(*])|(?<=\\n))([^\s"'`*\\]{6,128})\\*["'`*]{0,3}"""
@@ -144,7 +144,6 @@ def value_without_sign(text: str, start: int, end: int, *, is_secret: bool) -> R
         or _next_element(text, end)
         or _told_later(text, end)
         or _behind_dash(text, end)
-        or _told_before(text, start, end)
         or _behind_blank(text, start, end)
     )
 
@@ -227,24 +226,27 @@ def _told_later(text: str, end: int) -> Range | None:
 def _behind_dash(text: str, end: int) -> Range | None:
     """``- **Password** — value``, ``password → value``."""
     value = _BEHIND_DASH.match(text, end)
-    return value.span(1) if value and looks_chosen(value[1]) and not is_algorithm(value[1]) else None
+    if value is None or is_algorithm(value[1]):
+        return None
+    is_type = "->" in value[0] and not looks_random(value[1])  # what a function returns
+    return value.span(1) if looks_chosen(value[1]) and not is_type else None
 
 
-def _told_before(text: str, start: int, end: int) -> Range | None:
+def told_before(text: str, start: int, end: int) -> Range | None:
     """``value is the admin password``."""
     if not any(text.find(verb, max(0, start - 80), start) >= 0 for verb in (" is ", " ist ")):
         return None
     told = _TOLD_BEFORE.search(text, max(0, start - 240), start)
     if told is None or not _END_OF_CLAUSE.match(text, end):
         return None
-    return told.span(1) if looks_chosen(told[1]) and not is_algorithm(told[1]) else None
+    return told.span(1) if looks_random(told[1]) and not is_algorithm(told[1]) else None
 
 
 def changed_values(text: str, end: int) -> Iterator[Range]:
     """Both of ``the passphrase was changed from value to value``."""
     if changed := _CHANGED.match(text, end):
         for group in (1, 2):
-            if changed[group] and looks_chosen(changed[group].rstrip(".!?")):
+            if changed[group] and looks_random(changed[group].rstrip(".!?")):
                 yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".!?"))
 
 
@@ -315,12 +317,14 @@ def _behind_blank(text: str, start: int, end: int) -> Range | None:
     if plain is None:
         return None
     found = plain[0].rstrip(".!?:")
+    is_in_list = text.startswith((",", ";"), plain.end())
     is_at_end = re.compile(r"\s*(?:[\r\n]|\\n|$)").match(text, plain.end()) is not None
     is_password = text[start:end].lower().endswith(("password", "passwort", "passcode"))
+    is_word = is_algorithm(found) or (is_in_list and not looks_random(found))
     if (
-        looks_random(found)
+        (looks_random(found) and not (is_in_list and is_word))
         or is_uuid(found)
-        or ((is_at_end or is_password) and looks_chosen(found) and not is_algorithm(found))
+        or ((is_at_end or is_password) and looks_chosen(found) and not is_word)
     ):
         return _unless_hidden(plain.start(), plain.start() + len(found), text)
     return None

@@ -294,8 +294,8 @@ PHRASES: Final = (
         "Your verification code is 493817",
     ),
     Phrase(
-        ("tan:", "tan =", "tan lautet", "tan ist", "tan is"),
-        r"(?<![A-Z])TAN(?: (?:lautet|ist|is))?[ :=]{1,3}(\d{3}[ -]?\d{3}|\d{4,8})(?![\w%/:]|\.\d|-\d)",
+        ("tan:", "tan lautet", "tan ist", "tan is"),
+        r"(?<![A-Z])TAN(?: (?:lautet|ist|is))?[ :]{1,3}(\d{3}[ -]?\d{3}|\d{4,8})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
         "Ihre TAN lautet 493817",
     ),
