@@ -31,6 +31,8 @@ class Trace:
     """The framework's id of the place from which it may go on."""
     end_state: str | None = None
     """Set when the root has ended: what the trace ends with, once nothing is open any more."""
+    ended_id: str = ""
+    """The trace's id, once the adapter has ended it, and keeps its emitter, with all its events, no longer."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +49,8 @@ class Run:
     began: float = field(default_factory=perf_counter)
     first_chunk: float | None = None
     """Seconds until the first piece of an answer."""
+    last_chunk: Any = None
+    """The piece of an answer that came last."""
     outcome: str | None = None
     """What is known before its end."""
     error: str | None = None

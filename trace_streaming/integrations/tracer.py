@@ -234,6 +234,7 @@ class Tracer:
     def _end_trace(self, trace: Trace) -> None:
         if trace.is_own and trace.end_state is not None and not trace.open and trace.emitter is not None:
             self.safely(trace.emitter.end, trace.end_state)
+            trace.ended_id, trace.emitter = trace.emitter.trace_id, None
 
     def content(self, key: str, value: Any) -> dict[str, Any]:
         """What somebody has said or been told, or, where contents are not wanted, its size in bytes of JSON."""
@@ -260,7 +261,7 @@ class Tracer:
         asked = Asked(run.trace, str(uuid4()), action, key, "" if above is None else above.call_id)
         if (taken := questions_taken.get()) is not None:
             taken.append(asked)
-            return replace(asked, approval_id="")
+            return replace(asked, approval_id="", trace=Trace(None, conversation=run.trace.conversation))
         told = {"approval_id": asked.approval_id, "action": action, **self.content("arguments", arguments)}
         self.safely(self.emit, run, "approval_requested", told)
         return asked
@@ -271,11 +272,11 @@ class Tracer:
 
     def _answer(self, asked: Asked, decision: str) -> None:
         trace = asked.trace
-        if trace.emitter is None or not asked.approval_id:
-            return
         # A trace that was ended goes on with what is emitted, until it is ended again: by another emitter.
-        is_over = trace.is_own and trace.emitter.ended
-        emitter = self._new_emitter(trace_id=trace.emitter.trace_id) if is_over else trace.emitter
+        is_over = bool(trace.ended_id)
+        emitter = self._new_emitter(trace_id=trace.ended_id) if is_over and asked.approval_id else trace.emitter
+        if emitter is None or not asked.approval_id:
+            return
         details = {"approval_id": asked.approval_id, "action": asked.action, "decision": decision}
         emitter.emit("approval_received", details, "error" if decision == "rejected" else "success")
         if is_over:

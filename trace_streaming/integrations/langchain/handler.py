@@ -134,8 +134,11 @@ class TraceCallbackHandler(_Handler):
     @guarded
     def on_llm_new_token(self, token: str | list[Any], *, run_id: UUID, **kwargs: Any) -> None:
         """A model says a piece of its answer."""
-        if (run := self._runs.get(run_id)) is not None:
-            self._tracer.stream(run, values.token_text(token))
+        run, chunk = self._runs.get(run_id), kwargs.get("chunk")
+        if run is None or (chunk is not None and chunk is run.last_chunk):  # the handler was handed over twice
+            return
+        run.last_chunk = chunk
+        self._tracer.stream(run, values.token_text(token))
 
     @guarded
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from langchain_core.runnables.config import var_child_runnable_config
+
 from trace_streaming.emitting.blocks import outcome_of
 from trace_streaming.integrations.interrupts import (
     interrupts_of,
@@ -61,8 +63,10 @@ class LangChainRuns:
         is_shown: bool = True,
         **options: Any,
     ) -> Run:
-        """A run begins, inside of another or as a root."""
-        parent = None if parent_run_id is None else self._open.get(parent_run_id)
+        """A run begins, inside of another or as a root; told again by a handler that was handed over twice, once."""
+        if (known := self._open.get(run_id)) is not None:
+            return known
+        parent = self._parent(parent_run_id)
         if parent is not None:
             self._show_step(parent)
         run = self._open[run_id] = self._tracer.begin(
@@ -80,7 +84,9 @@ class LangChainRuns:
         self, name: str, run_id: UUID, inputs: Any, /, *, tags: Iterable[str] | None = None, **options: Any
     ) -> None:
         """A chain begins: an agent if it is a root, or turns out to be a graph."""
-        parent = self._open.get(options.get("parent_run_id"))  # type: ignore[arg-type]  # None has none
+        if run_id in self._open:  # the handler was handed over twice
+            return
+        parent = self._parent(options.get("parent_run_id"))
         if parent is None:
             run = self.begin("agent", name, run_id, details=self._asked_for(inputs), **options)
             run.asked = inputs
@@ -95,6 +101,13 @@ class LangChainRuns:
         run = self.begin("step", name, run_id, is_shown=False, **options)
         run.told["kind"] = "node" if is_one else "chain"
         run.asked = None if is_one else inputs
+
+    def _parent(self, parent_run_id: UUID | None) -> Run | None:
+        """What a run is inside of: where LangChain does not say, as of fallbacks, that in which this code runs."""
+        if parent_run_id is None:
+            callbacks = (var_child_runnable_config.get() or {}).get("callbacks")
+            parent_run_id = getattr(callbacks, "parent_run_id", None)
+        return None if parent_run_id is None else self._open.get(parent_run_id)
 
     def _asked_for(self, inputs: Any) -> dict[str, Any]:
         return self._tracer.safely(lambda: self._tracer.content("input", asked_for(inputs))) or {}

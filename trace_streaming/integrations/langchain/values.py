@@ -27,6 +27,7 @@ _REQUEST: Final = {
     "seed": "seed",
     "stop": "stop_sequences",
 }
+_ROLES: Final = {"human": "user", "ai": "assistant"}
 _REASONS: Final = ("finish_reason", "stop_reason", "done_reason")
 """Where providers say why a model has stopped."""
 
@@ -60,7 +61,7 @@ def response_details(result: LLMResult) -> dict[str, Any]:
     generation = result.generations[0][0]
     message = getattr(generation, "message", None)
     said = {**(generation.generation_info or {}), **(getattr(message, "response_metadata", None) or {})}
-    usage = getattr(message, "usage_metadata", None) or _usage(result.llm_output or {})
+    usage = getattr(message, "usage_metadata", None) or _usage(said, result.llm_output or {})
     told = {
         "gen_ai.response.model": said.get("model_name") or said.get("model"),
         "gen_ai.response.id": said.get("id"),
@@ -75,10 +76,14 @@ def response_details(result: LLMResult) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value is not None}
 
 
-def _usage(output: Mapping[str, Any]) -> dict[str, Any]:
-    """Of models of texts."""
-    told = output.get("token_usage") or output.get("usage") or {}
-    return {"input_tokens": told.get("prompt_tokens"), "output_tokens": told.get("completion_tokens")}
+def _usage(*outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Of models of texts, and of those that say it in their provider's words alone."""
+    found = [output.get(key) for output in outputs for key in ("token_usage", "usage")]
+    told = next((each for each in found if isinstance(each, Mapping) and each), {})
+    return {
+        "input_tokens": told.get("prompt_tokens", told.get("input_tokens")),
+        "output_tokens": told.get("completion_tokens", told.get("output_tokens")),
+    }
 
 
 def _cost(*told: Mapping[str, Any]) -> Any:
@@ -90,7 +95,28 @@ def _cost(*told: Mapping[str, Any]) -> Any:
 
 def messages(said: Sequence[BaseMessage]) -> Any:
     """Messages with a role and parts."""
-    return as_messages(convert_to_openai_messages(list(said)))
+    return as_messages([each for message in said for each in _told(message)])
+
+
+def _told(message: BaseMessage) -> list[dict[str, Any]]:
+    """One as OpenAI has it; with roles and blocks of content that OpenAI does not have, as it is."""
+    try:
+        told: list[dict[str, Any]] = convert_to_openai_messages([message])
+    except Exception:  # of a role, or a block, that LangChain cannot convert
+        role = getattr(message, "role", None) or _ROLES.get(message.type, message.type)
+        told = [{"role": role, "content": message.content}]
+        if calls := getattr(message, "tool_calls", None):
+            told[0]["tool_calls"] = [_call(each["id"], each["name"], each["args"]) for each in calls]
+        if message.type == "tool":
+            told[0]["tool_call_id"] = getattr(message, "tool_call_id", None)
+    if invalid := getattr(message, "invalid_tool_calls", None):
+        calls = [_call(each.get("id"), each.get("name"), each.get("args")) for each in invalid]
+        told[-1]["tool_calls"] = [*(told[-1].get("tool_calls") or ()), *calls]
+    return told
+
+
+def _call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def answer(result: LLMResult) -> Any:

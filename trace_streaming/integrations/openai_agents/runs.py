@@ -22,6 +22,10 @@ _HIDDEN: Final = frozenset({"task", "turn", "handoff"})
 """Agents have them inside, or are inside of them; a handoff is told as a route."""
 
 
+_AROUND: Final = frozenset({"task", "turn"})
+"""What is raised in them may be handled around them."""
+
+
 class OpenAIRuns:
     """Of one processor."""
 
@@ -38,7 +42,10 @@ class OpenAIRuns:
         return None if opened is None else opened.run
 
     def begin_trace(self, trace: Trace | None, trace_id: str = "", until: str | None = None) -> Run:
-        """A trace begins, or goes on."""
+        """A trace begins, or goes on; told again by a processor that was added twice, once."""
+        known, _ = self._roots.get(trace.trace_id if trace is not None else trace_id, (None, None))
+        if known is not None:
+            return known
         told = (trace.export() if trace is not None else None) or {}
         name = told.get("workflow_name") or "Agent workflow"
         root = self._tracer.begin("agent", name, conversation=told.get("group_id"), is_shown=False)
@@ -53,6 +60,8 @@ class OpenAIRuns:
 
     def begin(self, span: Span[Any]) -> None:
         """A span begins."""
+        if span.span_id in self._open:  # the processor was added twice
+            return
         data, above = span.span_data, self._open.get(span.parent_id or "")
         root, _ = self._roots.get(span.trace_id, (None, None))
         if root is None:
@@ -149,6 +158,9 @@ class OpenAIRuns:
         outcome = None if raised is None or raised is opened.handled else outcome_of(raised)
         if isinstance(raised, StopRequestedError) and agent is not None and agent.is_hooked:
             opened.has_not_begun = opened.type == "function" and not opened.is_called
+        is_left_by = raised is not None and raised is not opened.handled
+        if error is None and outcome is None and is_left_by and opened.type not in _AROUND:
+            error = type(raised).__name__  # the SDK says of few spans that they have failed; its agents have the text
         self._tracer.safely(self._end, opened, agent, span.span_data, error, outcome)
         _, until = self._roots.get(span.trace_id, (None, None))
         if until == span.span_id:
@@ -162,6 +174,10 @@ class OpenAIRuns:
             self._end_tool(opened, agent, data, error, outcome)
             return
         if opened.type == "agent":
+            tool = None if opened.above is None else opened.above.nearest("function")
+            if tool is not None and opened.silent and opened.answer is None and not (error or run.error or outcome):
+                tool.held.append((opened, data, run.elapsed_ms))  # whether it waits, the tool's end says
+                return
             details = self._end_agent(opened, data, error or run.error, outcome)
         elif run.kind == "llm_call":
             details = self._tracer.safely(self._answer, agent, data)
@@ -180,6 +196,11 @@ class OpenAIRuns:
         self, tool: OpenSpan, agent: OpenSpan | None, data: Any, error: str | None, outcome: str | None
     ) -> None:
         run, is_rejected = tool.run, not tool.is_called and values.is_rejection(error)
+        for inner, told_of_it, duration_ms in tool.held:
+            if error is not None or outcome is not None or data.output is not None or tool.has_returned:
+                self._end_silent(inner)
+            details = self._end_agent(inner, told_of_it, None, None)
+            self._tracer.end(inner.run, details=details, duration_ms=duration_ms)
         if error is None and outcome is None and data.output is None and not tool.has_returned and agent is not None:
             if tool.is_called:  # an agent inside of it waits for a human
                 outcome = agent.run.outcome = "interrupted"

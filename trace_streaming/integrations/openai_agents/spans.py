@@ -27,6 +27,8 @@ class OpenSpan:
     answer: Any = None
     silent: list[tuple[OpenSpan, float, str | None]] = field(default_factory=list)
     """Of an agent: tools of its turn that ended without a result; how long they took, and what they were given."""
+    held: list[tuple[OpenSpan, Any, float]] = field(default_factory=list)
+    """Of a tool: agents in it that have ended with tools without a result, and how long they took."""
     last_ended: str = ""
     """Of an agent: the type of what has ended last inside of it."""
     is_called: bool = False

@@ -90,6 +90,8 @@ class OtelRuns:
         self._shown = shown
         self._keeps_all = keeps_all
         self._traces: dict[str, _Trace] = {}
+        self._ended: dict[str, str] = {}
+        """How traces have ended that an emitter was made for, the newest."""
         self._lock = RLock()
 
     def begin(self, span: OtelSpan) -> None:
@@ -97,7 +99,11 @@ class OtelRuns:
         shape = self._shape(span)
         details = {} if shape is None else details_of(span, shape)
         with self._lock:
-            trace = self._traces.setdefault(span.trace_id, _Trace(is_remote=bool(span.parent_id)))
+            trace = self._traces.get(span.trace_id)
+            if trace is None:
+                ended = self._ended.get(span.trace_id)  # what begins behind the root's end does not leave it running
+                is_remote = bool(span.parent_id) and ended is None
+                trace = self._traces[span.trace_id] = _Trace(is_remote=is_remote, end_state=ended)
             trace.open[span.span_id] = _Open(span.parent_id, shape, details)
             if shape is None:
                 return
@@ -119,6 +125,10 @@ class OtelRuns:
             is_over = not trace.open
             if is_over:
                 del self._traces[span.trace_id]
+                if trace.is_own and trace.end_state is not None:
+                    self._ended[span.trace_id] = trace.end_state
+                    if len(self._ended) > MAX_LEFT:
+                        del self._ended[next(iter(self._ended))]
         self._tell(trace, span, events)
         if is_over and trace.is_own and trace.emitter is not None and trace.end_state is not None:
             trace.emitter.end(trace.end_state)

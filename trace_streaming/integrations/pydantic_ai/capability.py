@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -68,6 +68,14 @@ class TraceCapability(AbstractCapability[Any]):
         self._models: dict[str, Run] = {}
         """Calls that are being answered, by the agent's run: one at a time."""
         self._questions = Questions(self._tracer)
+
+    id = "trace_streaming"
+    """Of all of them: where an agent has one and its run another, that of the run alone is called, and once."""
+
+    @classmethod
+    def combine(cls, capabilities: Sequence[AbstractCapability[Any]]) -> AbstractCapability[Any]:
+        """An agent was given several: the last one counts."""
+        return capabilities[-1]
 
     def get_ordering(self) -> CapabilityOrdering:
         """Outside of all others, to see what comes of them."""
