@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 from agents import Agent as OpenAIAgent
-from agents import RunConfig, Runner, function_tool, gen_trace_id, input_guardrail, set_trace_processors
+from agents import (
+    RunConfig,
+    Runner,
+    agent_span,
+    function_tool,
+    gen_trace_id,
+    generation_span,
+    input_guardrail,
+    set_trace_processors,
+    trace,
+)
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
@@ -221,6 +231,22 @@ async def test_a_guardrail_that_raises_has_failed(processor: TraceProcessor, mad
     with pytest.raises(ConnectionError):
         await Runner.run(agent, "go", hooks=processor.hooks)
     expect_one(made, "agent a error|  step checks error")
+
+
+def test_what_a_span_of_ones_own_says_oddly_hides_nothing_else(
+    processor: TraceProcessor, captured: list[dict[str, Any]]
+) -> None:
+    """Its tokens are told, and its answer."""
+    usage = {"input_tokens": 3, "output_tokens": 9}
+    answer = [{"role": "assistant", "content": "x"}]
+    with trace("mine"), agent_span("a"):
+        with generation_span(input=5, output=answer, model="m", usage=usage):  # type: ignore[arg-type]
+            pass
+        with generation_span(output=5, model="m", usage=usage):  # type: ignore[arg-type]
+            pass
+    assert of_all(captured, "llm_call_complete", "gen_ai.usage.output_tokens") == [9, 9]
+    assert of_all(captured, "llm_call_complete", "gen_ai.response.finish_reasons") == [["stop"], None]
+    assert of_all(captured, "llm_call_complete", "gen_ai.output.messages")[0][0]["parts"][0]["content"] == "x"
 
 
 # Pydantic AI

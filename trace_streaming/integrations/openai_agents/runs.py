@@ -250,8 +250,13 @@ class OpenAIRuns:
             return details
         if agent is not None:
             agent.has_contents = True
-        details["gen_ai.response.finish_reasons"] = [values.finish_reason(output, response)]
+        if reason := self._tracer.safely(values.finish_reason, output, response):
+            details["gen_ai.response.finish_reasons"] = [reason]
         system = getattr(response, "instructions", None)
-        sent = None if given is None else values.messages(given, system if isinstance(system, str) else None)
-        details |= self._tracer.content("gen_ai.input.messages", sent)
-        return details | self._tracer.content("gen_ai.output.messages", values.messages(output))
+        told = system if isinstance(system, str) else None
+        for key, said in (
+            ("gen_ai.input.messages", lambda: None if given is None else values.messages(given, told)),
+            ("gen_ai.output.messages", lambda: values.messages(output)),
+        ):  # each by itself: a custom span's may be anything, and its tokens are told nevertheless
+            details |= self._tracer.content(key, self._tracer.safely(said))
+        return details
