@@ -152,10 +152,10 @@ class Spans:
     def _met(self, part: Part, key: str) -> Span | None:
         """The span that the event belongs to, where it is there already."""
         if part.ends:
-            return _take(self._open, key)
+            return take(self._open, key)
         if part.begins and part.kind == "approval" and key in self._open:
             return self._open[key][0]  # asked again
-        return _take(self._early, key) if part.begins else None
+        return take(self._early, key) if part.begins else None
 
     def roots(self) -> list[Span]:
         """Those that are inside of no other; with their children, and all in their order."""
@@ -174,7 +174,8 @@ class Spans:
         return roots
 
 
-def _take(waiting: dict[str, deque[Span]], key: str) -> Span | None:
+def take(waiting: dict[str, deque[Span]], key: str) -> Span | None:
+    """The oldest of those that wait under a key; None where none does."""
     if (spans := waiting.get(key)) is None:
         return None
     span = spans.popleft()

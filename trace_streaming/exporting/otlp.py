@@ -18,7 +18,7 @@ from trace_streaming.conventions.otel_spans import NAME_ATTRIBUTE, TRACE_ATTRIBU
 from trace_streaming.events import parse_timestamp, possible_ms
 from trace_streaming.events.conversations import Conversations
 from trace_streaming.events.pairs import FAMILIES, NAMES, OUTCOMES, SPAN_KINDS, id_text, pair_key, part_in, waits
-from trace_streaming.events.spans import Span
+from trace_streaming.events.spans import Span, take
 
 from .otlp_values import attributes, hex_id, json_text, nanoseconds, span_id, text_of
 
@@ -142,7 +142,7 @@ def _paired(events: Iterable[Event], known: Known) -> Iterator[Span | Event]:
             continue
         key = pair_key(part, event["details"])
         mine, others = (begun, early) if part.begins else (early, begun)
-        span = _take(others, key) or Span(sequence)
+        span = take(others, key) or Span(sequence)
         is_whole = bool(span.events) or (part.ends and not waits(key))
         span.events.append(event)
         if part.begins:
@@ -161,15 +161,6 @@ def _paired(events: Iterable[Event], known: Known) -> Iterator[Span | Event]:
             first.events = [_slim(event) for event in first.events]
             first.begun, first.ended = (half and first.events[0] for half in (first.begun, first.ended))
     yield from waiting.values()
-
-
-def _take(waiting: dict[str, deque[Span]], key: str) -> Span | None:
-    if (spans := waiting.get(key)) is None:
-        return None
-    span = spans.popleft()
-    if not spans:
-        del waiting[key]
-    return span
 
 
 def _slim(event: Event) -> Event:
