@@ -240,9 +240,9 @@ def test_what_a_span_of_ones_own_says_oddly_hides_nothing_else(
     usage = {"input_tokens": 3, "output_tokens": 9}
     answer = [{"role": "assistant", "content": "x"}]
     with trace("mine"), agent_span("a"):
-        with generation_span(input=5, output=answer, model="m", usage=usage):  # type: ignore[arg-type]
+        with generation_span(input=5, output=answer, model="m", usage=usage):
             pass
-        with generation_span(output=5, model="m", usage=usage):  # type: ignore[arg-type]
+        with generation_span(output=5, model="m", usage=usage):
             pass
     assert of_all(captured, "llm_call_complete", "gen_ai.usage.output_tokens") == [9, 9]
     assert of_all(captured, "llm_call_complete", "gen_ai.response.finish_reasons") == [["stop"], None]
