@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_django import Settings
 from tests.otlp.conftest import _all_is_stored, events_of, nodes
 from trace_streaming import TraceEmitter
 from trace_streaming.events.spans import Spans
+from trace_streaming.exceptions import StopRequestedError
 from trace_streaming.integrations.opentelemetry import TraceSpanProcessor
 from trace_streaming.models import Trace
 from trace_streaming.recording.recorder import recorder
@@ -54,6 +56,40 @@ def test_a_start_tells_what_is_known_and_an_end_the_rest() -> None:
         assert "args" not in end["details"]
     assert shape(emitter) == [("agent", "solo", "ok", [("tool", "lookup", "ok", [])])]
     assert not emitter.ended  # the processor ends no trace that it did not begin
+
+
+async def test_what_a_cancellation_leaves_is_cancelled() -> None:
+    """The SDK says nothing of it; what begins while it is handled is not."""
+    emitter = TraceEmitter()
+    tracer = tracer_of(TraceSpanProcessor(emitter))
+    begun = asyncio.Event()
+
+    async def run() -> None:
+        with tracer.start_as_current_span("invoke_agent solo", attributes=AGENT):
+            try:
+                with tracer.start_as_current_span("chat fake-1", attributes=MODEL):
+                    begun.set()
+                    await asyncio.sleep(60)
+            finally:
+                with tracer.start_as_current_span("execute_tool lookup", attributes=TOOL):
+                    pass
+
+    task = asyncio.create_task(run())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    inside: list[Any] = [("llm", "fake-1", "cancelled", []), ("tool", "lookup", "ok", [])]
+    assert shape(emitter) == [("agent", "solo", "cancelled", inside)]
+
+
+def test_a_stop_is_no_failure() -> None:
+    """Nor is the run that it ends."""
+    emitter = TraceEmitter()
+    tracer = tracer_of(TraceSpanProcessor(emitter))
+    with pytest.raises(StopRequestedError), tracer.start_as_current_span("invoke_agent solo", attributes=AGENT):
+        raise StopRequestedError
+    assert shape(emitter) == [("agent", "solo", "cancelled", [])]
 
 
 def test_without_an_emitter_each_trace_has_one() -> None:

@@ -15,7 +15,7 @@ from trace_streaming.events.names import STATUSES
 from trace_streaming.events.pairs import OUTCOMES
 
 from . import gen_ai, open_inference, traceloop, vercel
-from .otel_spans import NO_PARENT, OtelSpan, time_of
+from .otel_spans import NO_PARENT, OtelSpan, SpanEvent, time_of
 from .shapes import STEP, TOOL, Shape, name_of
 from .values import Attributes, first, known, parsed, text
 
@@ -55,6 +55,7 @@ _OF_FRAMEWORKS: Final = frozenset(
 _OUTCOMES: Final = {
     "CancelledError": "cancelled",
     "GeneratorExit": "abandoned",
+    "StopRequestedError": "cancelled",
     "ApprovalRequired": "interrupted",
     "CallDeferred": "interrupted",
     "GraphInterrupt": "interrupted",
@@ -129,6 +130,14 @@ def outcome_of(span: OtelSpan) -> str | None:
         exported = text(span.attributes, "trace_streaming.outcome")
         return exported if exported in OUTCOMES else None
     return _OUTCOMES.get(str(_failed(span).get("error_type", "")).rpartition(".")[2])
+
+
+def left_by(span: OtelSpan, raised: BaseException) -> OtelSpan:
+    """The span with the cancellation, or its like, that leaves it: the SDK notes none of what is no ``Exception``."""
+    if isinstance(raised, Exception) or any(event.name == "exception" for event in span.events):
+        return span
+    left = SpanEvent("exception", {"exception.type": type(raised).__name__})
+    return span._replace(events=[*span.events, left])
 
 
 def end_state(root: OtelSpan) -> str:

@@ -5,6 +5,7 @@ Needs ``opentelemetry-sdk``, which whoever makes spans has.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -62,12 +63,12 @@ class TraceSpanProcessor(SpanProcessor):
     @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """A span begins, in whatever thread."""
-        self._runs.begin(_read(span))
+        self._runs.begin(_read(span), sys.exc_info()[1])
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
-        """It ends."""
-        self._runs.end(_read(span))
+        """It ends; of a cancellation that leaves it, the SDK tells nothing, and Python does."""
+        self._runs.end(_read(span), sys.exc_info()[1])
 
     def shutdown(self) -> None:
         """Nothing waits here: emitters store at the process's end."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trace_streaming.conventions.otel_spans import OtelSpan, time_of
 from trace_streaming.conventions.shapes import AGENT_SCOPES, STEP, Shape, name_of, shape_of
-from trace_streaming.conventions.telling import Told, details_of, end_of, end_state, moved, start_of
+from trace_streaming.conventions.telling import Told, details_of, end_of, end_state, left_by, moved, start_of
 from trace_streaming.emitting.contract import Emitter
 
 MAX_LEFT: Final = 10_000
@@ -28,6 +28,8 @@ class _Open:
     """None: nobody knows yet whether it is an agent's; what is inside of it is told to be inside of what is around."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """What its start has told of it."""
+    handled: BaseException | None = None
+    """What was being handled when it began: it is not left by that."""
 
 
 @dataclass(slots=True)
@@ -94,8 +96,11 @@ class OtelRuns:
         """How traces have ended that an emitter was made for, the newest."""
         self._lock = RLock()
 
-    def begin(self, span: OtelSpan) -> None:
-        """A span has begun: tell what is known of it."""
+    def begin(self, span: OtelSpan, handled: BaseException | None = None) -> None:
+        """A span has begun: tell what is known of it.
+
+        :param handled: the exception that is being handled
+        """
         shape = self._shape(span)
         details = {} if shape is None else details_of(span, shape)
         with self._lock:
@@ -104,20 +109,25 @@ class OtelRuns:
                 ended = self._ended.get(span.trace_id)  # what begins behind the root's end does not leave it running
                 is_remote = bool(span.parent_id) and ended is None
                 trace = self._traces[span.trace_id] = _Trace(is_remote=is_remote, end_state=ended)
-            trace.open[span.span_id] = _Open(span.parent_id, shape, details)
+            trace.open[span.span_id] = _Open(span.parent_id, shape, details, handled)
             if shape is None:
                 return
             told = start_of(span, shape, trace.above(span.parent_id), details)
             _note_child(trace, span, told, name_of(span, shape))
         self._tell(trace, span, [told])
 
-    def end(self, span: OtelSpan) -> None:
-        """A span has ended: tell the rest of it."""
+    def end(self, span: OtelSpan, raised: BaseException | None = None) -> None:
+        """A span has ended: tell the rest of it.
+
+        :param raised: the exception that is being handled, perhaps that which leaves it
+        """
         with self._lock:
             trace = self._traces.get(span.trace_id)
             begun = None if trace is None else trace.open.get(span.span_id)
             if trace is None or begun is None:  # began before the processor was there
                 return
+            if raised is not None and raised is not begun.handled:
+                span = left_by(span, raised)
             shape = shape_of(span) or begun.shape or (Shape(STEP) if self._keeps_all else None)
             events = _left_out(trace, span) if shape is None else _ended(trace, span, begun, shape)
             if not span.parent_id:
