@@ -13,6 +13,7 @@ from tests.conventions.test_telling import ANSWER, CALL, MESSAGE, span, told
 from trace_streaming.conventions.otel_spans import SpanEvent
 from trace_streaming.conventions.shapes import Shape, shape_of
 from trace_streaming.conventions.telling import details_of, end_of, start_of
+from trace_streaming.emitting.messages import as_messages
 from trace_streaming.events.freezing import freeze_details
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
@@ -78,6 +79,16 @@ def test_why_a_model_has_stopped_and_what_it_calls() -> None:
     details = told(CHAT, events=events)
     assert details["gen_ai.output.messages"] == [{**CALL[0], "finish_reason": "tool_use"}]
     assert details["gen_ai.input.messages"][0]["parts"][0]["response"] == answer
+
+
+def test_parts_as_anthropic_s_clients_have_them() -> None:
+    """Calls of tools, and their answers; in what an emitter is told, too."""
+    said = [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "lookup", "input": {"key": "a"}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "delta"}]},
+    ]
+    answered = {"type": "tool_call_response", "id": "c1", "response": "delta"}
+    assert as_messages(said) == [*CALL, {"role": "user", "parts": [answered]}]
 
 
 @pytest.mark.parametrize(

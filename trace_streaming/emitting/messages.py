@@ -11,9 +11,9 @@ from trace_streaming.events.interruptions import is_for_the_process
 
 
 def as_messages(messages: object) -> Any:
-    """Messages with a role and parts, of those, or of those of OpenAI's clients; a text is the user's.
+    """Messages with a role and parts, of those, or of those of OpenAI's, Anthropic's and Bedrock's clients.
 
-    What is neither is left as it is.
+    A text is the user's. What is none of these is left as it is.
     """
     if isinstance(messages, str):
         return [{"role": "user", "parts": [_text(messages)]}]

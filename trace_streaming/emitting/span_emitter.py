@@ -68,7 +68,8 @@ class SpanEmitter(FaceEmitter, ABC):
         """A block that emits a model call's start, and its completion or error; see :class:`.ModelCall`.
 
         :param provider: by OpenTelemetry's name, such as ``openai``, ``anthropic`` or ``aws.bedrock``
-        :param messages: what the model is sent, as OpenAI's clients or OpenTelemetry's conventions have them
+        :param messages: what the model is sent, as the clients of OpenAI, Anthropic and Bedrock, or OpenTelemetry's
+            conventions, have them
         :param details: what else its start says, under names of one's own
         :param request: parameters of the request, such as ``temperature=0.2``: ``gen_ai.request.temperature``
         """
