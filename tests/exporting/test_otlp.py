@@ -33,7 +33,7 @@ from trace_streaming import AGENT_EVENTS, TraceEmitter
 from trace_streaming.conventions.messages import INPUT
 from trace_streaming.events.names import STATUSES
 from trace_streaming.events.spans import Span, Spans
-from trace_streaming.exporting import otlp, pages
+from trace_streaming.exporting import pages, pairing
 from trace_streaming.exporting.pages import otlp_json
 from trace_streaming.models import Approval, Trace
 from trace_streaming.otlp import requests
@@ -487,7 +487,7 @@ def test_messages_of_calls_with_one_id_are_their_own() -> None:
 
 def test_what_waits_too_long_is_written_twice_and_is_one_span(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the ids of its events; what its start has told is told once."""
-    monkeypatch.setattr(otlp, "MAX_OPEN", 1)
+    monkeypatch.setattr(pairing, "MAX_OPEN", 1)
     told(
         [
             ("agent_start", {"name": "run", "call_id": "p", "input": "go"}, "pending", 0),

@@ -16,6 +16,7 @@ from trace_streaming.storage.pieces import batched
 from trace_streaming.wire.protocol import WatchRequest
 
 from . import otlp
+from .pairing import Known
 from .perfetto import chrome_events
 
 MAX_PAGES: Final = 20
@@ -107,7 +108,7 @@ def otlp_json(trace: Trace, request: WatchRequest) -> Iterator[bytes]:
 
     It is read twice: what a span is inside of, and which messages came before, may be told before and behind it.
     """
-    known = otlp.Known()
+    known = Known()
     for event in _events(trace, request):
         known.add(event)
     resource = orjson.dumps(otlp.resource(trace.trace_id, trace.name, trace.metadata))
