@@ -272,10 +272,12 @@ class Tracer:
 
     def _answer(self, asked: Asked, decision: str) -> None:
         trace = asked.trace
+        if not asked.approval_id:
+            return
         # A trace that was ended goes on with what is emitted, until it is ended again: by another emitter.
         is_over = bool(trace.ended_id)
-        emitter = self._new_emitter(trace_id=trace.ended_id) if is_over and asked.approval_id else trace.emitter
-        if emitter is None or not asked.approval_id:
+        emitter = self._new_emitter(trace_id=trace.ended_id) if is_over else trace.emitter
+        if emitter is None:
             return
         details = {"approval_id": asked.approval_id, "action": asked.action, "decision": decision}
         emitter.emit("approval_received", details, "error" if decision == "rejected" else "success")

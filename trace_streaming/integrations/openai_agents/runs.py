@@ -20,8 +20,6 @@ _KINDS: Final = {"agent": "agent", "generation": "llm_call", "response": "llm_ca
 """Of spans; all others are steps."""
 _HIDDEN: Final = frozenset({"task", "turn", "handoff"})
 """Agents have them inside, or are inside of them; a handoff is told as a route."""
-
-
 _AROUND: Final = frozenset({"task", "turn"})
 """What is raised in them may be handled around them."""
 
@@ -196,11 +194,7 @@ class OpenAIRuns:
         self, tool: OpenSpan, agent: OpenSpan | None, data: Any, error: str | None, outcome: str | None
     ) -> None:
         run, is_rejected = tool.run, not tool.is_called and values.is_rejection(error)
-        for inner, told_of_it, duration_ms in tool.held:
-            if error is not None or outcome is not None or data.output is not None or tool.has_returned:
-                self._end_silent(inner)
-            details = self._end_agent(inner, told_of_it, None, None)
-            self._tracer.end(inner.run, details=details, duration_ms=duration_ms)
+        self._end_held(tool, is_over=bool(error or outcome or data.output is not None or tool.has_returned))
         if error is None and outcome is None and data.output is None and not tool.has_returned and agent is not None:
             if tool.is_called:  # an agent inside of it waits for a human
                 outcome = agent.run.outcome = "interrupted"
@@ -216,6 +210,13 @@ class OpenAIRuns:
             self._show_tool(tool)
         told = {} if tool.is_called else self._tracer.content("args", values.arguments(data.input))
         self._tracer.end(run, error=error, outcome=outcome, details=told | self._tracer.content("result", data.output))
+
+    def _end_held(self, tool: OpenSpan, *, is_over: bool) -> None:
+        """Agents that have ended in a tool: where that is over, none of them waits for a human."""
+        for inner, data, duration_ms in tool.held:
+            if is_over:
+                self._end_silent(inner)
+            self._tracer.end(inner.run, details=self._end_agent(inner, data, None, None), duration_ms=duration_ms)
 
     def _end_silent(self, agent: OpenSpan, outcome: str | None = None) -> None:
         """Tools without a result: where the agent goes on, they had none; where it ends, they wait for a human."""
@@ -253,10 +254,8 @@ class OpenAIRuns:
         if reason := self._tracer.safely(values.finish_reason, output, response):
             details["gen_ai.response.finish_reasons"] = [reason]
         system = getattr(response, "instructions", None)
-        told = system if isinstance(system, str) else None
-        for key, said in (
-            ("gen_ai.input.messages", lambda: None if given is None else values.messages(given, told)),
-            ("gen_ai.output.messages", lambda: values.messages(output)),
-        ):  # each by itself: a custom span's may be anything, and its tokens are told nevertheless
-            details |= self._tracer.content(key, self._tracer.safely(said))
-        return details
+        # Each by itself: a span of one's own may hold anything, and its tokens are told nevertheless.
+        instructions = system if isinstance(system, str) else None
+        sent = None if given is None else self._tracer.safely(values.messages, given, instructions)
+        details |= self._tracer.content("gen_ai.input.messages", sent)
+        return details | self._tracer.content("gen_ai.output.messages", self._tracer.safely(values.messages, output))
