@@ -144,8 +144,8 @@ class Server:
         return f"ws://127.0.0.1:{self.port}/ws/traces/{trace_id}?" + "&".join(f"{k}={v}" for k, v in query.items())
 
 
-def started(kind: str, folder: Path) -> Iterator[Server]:
-    server = Server(kind, folder)
+def started(kind: str, folder: Path, server_class: type[Server] = Server) -> Iterator[Server]:
+    server = server_class(kind, folder)
     server.start()
     try:
         yield server
