@@ -18,7 +18,7 @@ from tests.live.servers import Server, migrated_file
 NAMES = sorted(name for _, name, _ in pkgutil.iter_modules(settings.__path__) if name != "base")
 KINDS = {name: ("daphne", "uvicorn")[index % 2] for index, name in enumerate(NAMES)}
 """Each is served by one of them: what a server does with a project is the same for all."""
-WITH_TABLES_OF_THEIR_OWN = {"people_with_uuids"}
+WITH_TABLES_OF_THEIR_OWN = {"people_with_uuids", "popular_apps"}
 
 
 class ProjectServer(Server):

@@ -56,13 +56,13 @@ def leave_out(alias: str, spans: Mapping[Place, str]) -> None:
     now = time_column(connection)(format_timestamp(as_utc(stored_now())))
     rows = [(trace, span, parent, now) for (trace, span), parent in spans.items()]
     ops, ignore = connection.ops, OnConflict.IGNORE
-    sql = (
-        f"{ops.insert_statement(on_conflict=ignore)} {ops.quote_name(LeftOutSpan._meta.db_table)}"
-        f" (trace_id, span_id, parent_id, stored_at) VALUES (%s, %s, %s, %s)"
-        f" {ops.on_conflict_suffix_sql([], ignore, [], [])}"
-    )
+    into = f"{ops.insert_statement(on_conflict=ignore)} {ops.quote_name(LeftOutSpan._meta.db_table)}"
+    suffix = ops.on_conflict_suffix_sql([], ignore, [], [])
     with connection.cursor() as cursor, transaction.atomic(using=alias):
-        cursor.executemany(sql, rows)
+        for chunk in batched(rows, _CHUNK):
+            values = ", ".join(["(%s, %s, %s, %s)"] * len(chunk))
+            sql = f"{into} (trace_id, span_id, parent_id, stored_at) VALUES {values} {suffix}"
+            cursor.execute(sql, [value for row in chunk for value in row])
 
 
 def begun(alias: str, trace_ids: Iterable[str]) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 COPY_ROWS: Final = 20
 """From so many rows on, PostgreSQL is given them by COPY."""
@@ -28,4 +29,16 @@ def insert(
                     copy.write_row(row)
         else:
             values = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"INSERT INTO {name} ({listed}) VALUES ({values})", list(rows))  # noqa: S608  our own names  # nosec B608
+            execute_many(cursor, f"INSERT INTO {name} ({listed}) VALUES ({values})", list(rows))  # noqa: S608  our own names  # nosec B608
+
+
+def execute_many(cursor: CursorWrapper, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """``executemany``; a single row, which is all that a request stores at once, is executed.
+
+    django-debug-toolbar watches the statements of requests, and raises for ``executemany`` on SQLite:
+    https://github.com/django-commons/django-debug-toolbar/issues/1069
+    """
+    if len(rows) == 1:
+        cursor.execute(sql, rows[0])
+    else:
+        cursor.executemany(sql, rows)

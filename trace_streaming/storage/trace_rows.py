@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from trace_streaming.events import TraceApproval, format_timestamp, parse_timestamp
 from trace_streaming.models import Approval, StopRequest, Trace, stored_now
 
-from . import owners
+from . import owners, rows
 from .appended import Appended
 from .json_columns import storable
 from .missing import insert_missing
@@ -179,7 +179,7 @@ def _end(connection: BaseDatabaseWrapper, appended: dict[str, Appended]) -> None
     if ends:
         sql = f"UPDATE {_table(connection)} SET state = %s, ended_at = %s WHERE trace_id = %s"  # noqa: S608  our own names  # nosec B608
         with connection.cursor() as cursor:
-            cursor.executemany(sql, ends)
+            rows.execute_many(cursor, sql, ends)
 
 
 def _settle_stops(connection: BaseDatabaseWrapper, trace_ids: Sequence[str]) -> None:
