@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from .monitoring.dashboard import dashboard, dashboard_approvals, dashboard_trace, dashboard_traces
 from .monitoring.health import HealthView
@@ -16,6 +16,6 @@ urlpatterns = [
     path("dashboard/", dashboard, name="dashboard"),
     path("dashboard/approvals/", dashboard_approvals, name="dashboard-approvals"),
     path("dashboard/traces/", dashboard_traces, name="dashboard-traces"),
-    path("dashboard/traces/<str:trace_id>", dashboard_trace, name="dashboard-trace"),
+    re_path(r"^dashboard/traces/(?P<trace_id>[^/]+)/?$", dashboard_trace, name="dashboard-trace"),
     path("api/", include("trace_streaming.api.urls")),
 ]

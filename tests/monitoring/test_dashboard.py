@@ -18,7 +18,7 @@ ADMIN = path("admin/", admin.site.urls)
 LOGIN = path("accounts/login/", View.as_view(), name="login")
 
 
-@pytest.mark.parametrize("page", ["/dashboard/", "/dashboard/traces/", "/dashboard/traces/t"])
+@pytest.mark.parametrize("page", ["/dashboard/", "/dashboard/traces/", "/dashboard/traces/t", "/dashboard/traces/t/"])
 @pytest.mark.parametrize(
     ("routes", "login_url", "leads_to"),
     [
