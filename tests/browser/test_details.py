@@ -135,6 +135,35 @@ async def test_each_text_is_shown_as_what_it_is_or_raw(site: Site, page: Page, t
     await expect(panel.get_by_role("img", name="An image in the trace")).to_be_visible()
 
 
+async def test_a_screen_that_an_agent_has_seen_is_shown(site: Site, page: Page, tmp_path: Path) -> None:
+    """In what a tool answers, in JSON that is a text, and in what a model is sent; a shortened one says so."""
+    screen = {"type": "image", "data": PNG.partition(",")[2], "mimeType": "image/png"}
+    held = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": screen["data"]}}
+    large = {**screen, "data": f"{screen['data'].rstrip('=')}{'A' * 300_000}"}
+    results: list[Any] = [
+        {"content": [screen, {"type": "text", "text": "Clicked.", "meta": None}], "isError": False, "meta": None},
+        screen,
+        json.dumps([screen]),
+        [large],
+    ]
+    prompt = {"gen_ai.input.messages": [{"role": "user", "content": [{"type": "text", "text": "Where?"}, held]}]}
+    await shown(
+        site,
+        page,
+        tmp_path,
+        *(made("tool_call_complete", "success", tool="computer", result=result) for result in results),
+        made("llm_call_complete", "success", name="m", call_id="m1", **prompt),
+    )
+    for sequence in (1, 2, 3, 5):
+        panel = await open_event(page, sequence)
+        await expect(panel.get_by_role("img", name="An image in the trace")).to_be_visible()
+    await open_event(page, 4)
+    await expect(section(panel, "Output")).to_contain_text("An image (image/png), which was too large to be kept.")
+    await open_event(page, 1)
+    await expect(section(panel, "Output").locator(".plain")).to_have_text("Clicked.")
+    await expect(panel.get_by_text("1 attribute")).to_be_visible()
+
+
 async def test_a_call_of_a_model_is_a_conversation(site: Site, page: Page, tmp_path: Path) -> None:
     """New messages open, earlier ones folded with their number; a tool's call leads to what carried it out."""
     system: Any = {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]}

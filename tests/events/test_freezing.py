@@ -539,6 +539,26 @@ def test_a_huge_text_is_shortened_and_the_rest_is_kept(text: str) -> None:
     assert json.loads(encoded) == details
 
 
+@pytest.mark.parametrize("beginning", ["iVBORw0KGgo", "/9j/", "JVBERi0"])
+@pytest.mark.parametrize("address", ["", "data:image/png;base64,", "data:text/plain;charset=utf-8;base64,"])
+def test_of_a_huge_file_nothing_is_kept(address: str, beginning: str) -> None:
+    """Half a picture is none; there is more room for what stands beside it."""
+    content = f"{beginning}{'A' * 100_000}"
+    pages = [{"type": "image", "data": f"{address}{content}"}] * 40
+    details: Any = encode_details(freeze_details({"pages": pages, "said": "x" * 20_000}))[0]
+    whole, shortened = f"{address}{content}", f"{address}[truncated: {len(content)} characters]"
+    assert [page["data"] for page in details["pages"]] == [whole, whole, *[shortened] * 38]
+    assert details["said"] == "x" * 20_000
+
+
+@pytest.mark.parametrize("text", ["/9j/ is how", "data: " + "a" * 10, "data:image/png;base64 " + "b" * 10])
+def test_what_only_begins_like_a_file_is_a_text(text: str) -> None:
+    """Its beginning is kept."""
+    long = f"{text} {'x' * 300_000}"
+    frozen: Any = freeze_details({"a": long})
+    assert frozen["a"].startswith(long[: KEPT_CHARACTERS // 2])
+
+
 @pytest.mark.parametrize(
     "details",
     [

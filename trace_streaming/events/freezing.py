@@ -216,8 +216,9 @@ class _Freezer(Freezer):
             self._reserve -= length
             return text
         if self._characters_left >= KEPT_CHARACTERS and length > KEPT_CHARACTERS:
-            self._characters_left -= KEPT_CHARACTERS
-            return shortened(text, KEPT_CHARACTERS)
+            text = shortened(text, KEPT_CHARACTERS)
+            self._characters_left -= min(len(text), KEPT_CHARACTERS)
+            return text
         self.left -= _MARKER_VALUES
         return f"[truncated: {length} characters]"
 

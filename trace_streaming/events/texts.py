@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Container
 from typing import Final
@@ -10,6 +11,11 @@ EDGES: Final = " \n\t,;&\"'<>()[]{}|"
 """What no token, address or password is expected to go over."""
 _OF_NUMBERS: Final = "0123456789 .-+()/"
 """Cards, accounts and telephones are written in groups."""
+_FILE: Final = re.compile(
+    r"data:[\w.+/-]{1,80}(?:;[\w=.-]{1,40}){0,3};base64,"
+    r"|(?=(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/]{60})"
+)
+"""A file as an address that holds it; PNG, JPEG, GIF, WebP and PDF as base64 alone."""
 _JOINER: Final = "\u200d"
 _MOST_JOINED: Final = 32
 """Code points that are looked at: no emoji has as many; a text may."""
@@ -28,8 +34,10 @@ def cut(text: str, length: int) -> str:
 def shortened(text: str, length: int) -> str:
     """The beginning, cut where a word ends, and not in a number; then a marker that says how much is missing.
 
-    Half a secret is none that a redactor knows.
+    Half a secret is none that a redactor knows. Of a file nothing is kept: half a picture is none.
     """
+    if file := _FILE.match(text):
+        return f"{file[0]}[truncated: {len(text) - len(file[0])} characters]"
     kept = cut(text, length)
     end = max(kept.rfind(edge, len(kept) // 2) for edge in EDGES) + 1
     kept = kept[:end].rstrip(_OF_NUMBERS) or kept

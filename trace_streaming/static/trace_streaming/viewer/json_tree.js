@@ -18,22 +18,28 @@ const MAX_MATCHES = 500;
 /**
  * @param {unknown} value
  * @param {string} [word] in lower case; only what holds it is shown, opened and marked
- * @param {((text: string) => HTMLElement) | null} [showText] of a text that may be more than one line of letters
+ * @param {Show} [show]
  * @returns {{element: HTMLElement, matches: number}}
  */
-export function jsonTree(value, word = "", showText = null) {
+export function jsonTree(value, word = "", show = () => null) {
   const matches = { left: MAX_MATCHES };
   const list = element("ul.tree");
-  addEntries(list, entriesOf(value), { word, depth: 0, matches, showText });
+  addEntries(list, entriesOf(value), { word, depth: 0, matches, show });
   return { element: list, matches: MAX_MATCHES - matches.left };
 }
+
+/**
+ * What an object, or a text that may be more than one line of letters, is shown as; null: as any other.
+ *
+ * @typedef {(value: unknown) => HTMLElement | null} Show
+ */
 
 /**
  * @typedef {object} Look
  * @property {string} word
  * @property {number} depth
  * @property {{left: number}} matches
- * @property {((text: string) => HTMLElement) | null} showText
+ * @property {Show} show
  */
 
 /**
@@ -69,6 +75,10 @@ function entry(key, value, look) {
   const name = element("span.key", {}, ...marked(key, look));
   if (value === null || typeof value !== "object" || Object.keys(value).length === 0) {
     return element("li", {}, element("div.leaf", {}, name, leaf(value, look), copyButton(value, key)));
+  }
+  const shown = look.word === "" ? look.show(value) : null;
+  if (shown !== null) {
+    return element("li", {}, element("div.leaf", {}, name, element("span.long", {}, shown), copyButton(value, key)));
   }
   return element("li", {}, branch(name, key, value, look));
 }
@@ -112,7 +122,8 @@ function leaf(value, look) {
     return element(`span.value.${kind}`, {}, ...marked(text, look));
   }
   if (value === "") return element("span.value.null", {}, "empty text");
-  if (look.showText !== null && isRich(value)) return element("span.long", {}, look.showText(value));
+  const shown = isRich(value) ? look.show(value) : null;
+  if (shown !== null) return element("span.long", {}, shown);
   return isLong(value) ? foldedText(value, look) : element("span.value.string", {}, ...marked(value, look));
 }
 

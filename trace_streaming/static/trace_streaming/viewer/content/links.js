@@ -29,7 +29,12 @@ export function linkTo(href, children) {
  * @returns {HTMLElement}
  */
 export function picture(href, name) {
-  if (!isPicture(href)) return linkTo(href, [`Image: ${name || href}`]);
+  const kind = /^data:(image\/[\w.+-]{1,40});/.exec(href);
+  if (kind !== null && !isPicture(href)) {
+    const why = href.endsWith("characters]") ? "which was too large to be kept" : "which is not shown here";
+    return element("span.no-link", {}, `An image (${kind[1]}), ${why}.`);
+  }
+  if (kind === null) return linkTo(href, [`Image: ${name || href}`]);
   const image = element("img", { src: href, alt: name || "An image in the trace", loading: "lazy" });
   // A page's content security policy may not allow it.
   image.addEventListener("error", () => image.replaceWith("An image, which cannot be shown here."), { once: true });

@@ -3,8 +3,10 @@
 import { element, icon } from "../elements.js";
 import { counted, formatName, oneLine } from "../format.js";
 import { jsonTree } from "../json_tree.js";
-import { picture } from "./links.js";
-import { textView } from "./texts.js";
+import { imageUrl } from "./images.js";
+import { imageView, partView, textView } from "./texts.js";
+
+const TEXTS = new Set(["text", "input_text", "output_text"]);
 
 /**
  * What a conversation needs to know of the page.
@@ -60,7 +62,7 @@ export function messageView(message, reader) {
   const parts = [...partsOf(message), ...calls];
   const why = typeof message.finish_reason === "string" ? ` · ${formatName(message.finish_reason)}` : "";
   const name = typeof message.name === "string" ? ` ${message.name}` : "";
-  return bubble(role, parts.length > 0 ? parts.map((part) => partView(part, reader)) : [value(message)], name + why);
+  return bubble(role, parts.length > 0 ? parts.map((part) => messagePart(part, reader)) : [value(message)], name + why);
 }
 
 /** As OpenAI has it, beside the conventions of OpenTelemetry: `parts` or `content`. @param {any} message */
@@ -81,13 +83,10 @@ function toToolCall(call) {
  * @param {Reader} reader
  * @returns {Node}
  */
-function partView(part, reader) {
+function messagePart(part, reader) {
   const content = part?.content ?? part?.text;
+  if (TEXTS.has(part?.type) && typeof content === "string") return textView(content, { isProse: true });
   switch (part?.type) {
-    case "text":
-    case "output_text":
-    case "input_text":
-      return typeof content === "string" ? textView(content, { isProse: true }) : value(part);
     case "reasoning":
     case "thinking":
       return element("div.thought", {}, element("span.role", {}, "Thought"), value(content ?? part));
@@ -95,21 +94,10 @@ function partView(part, reader) {
       return called(`Calls ${oneLine(part.name ?? "a tool", 80)}`, part, part.arguments, reader);
     case "tool_call_response":
       return called("Answers the call", part, part.response ?? part.result ?? content, reader);
-    case "blob":
-    case "image":
-      return typeof content === "string" && textOf(part.mime_type).startsWith("image/")
-        ? picture(`data:${part.mime_type};base64,${content}`, "")
-        : value(part);
-    case "image_url":
-    case "uri":
-      return picture(textOf(part.image_url?.url) || textOf(part.uri), textOf(part.modality));
     default:
       return value(part);
   }
 }
-
-/** @param {unknown} value */
-const textOf = (value) => (typeof value === "string" ? value : "");
 
 /**
  * @param {string} title
@@ -133,9 +121,53 @@ function called(title, part, content, reader) {
  */
 export function value(told) {
   if (typeof told === "string") return told === "" ? element("p.none", {}, "Empty text.") : textView(told);
-  if (told === undefined) return element("p.none", {}, "Nothing.");
-  return jsonTree(told, "", textView).element;
+  if (told === undefined || (told !== null && isEmpty(told))) return element("p.none", {}, "Nothing.");
+  const parts = partsIn(told);
+  return parts === null ? (imageView(told) ?? tree(told)) : contentView(parts, Array.isArray(told) ? {} : told);
 }
+
+/** @param {unknown} told */
+const tree = (told) => jsonTree(told, "", partView).element;
+
+/**
+ * Texts and pictures, and folded what else is said of them.
+ *
+ * @param {any[]} parts
+ * @param {any} holder
+ * @returns {HTMLElement}
+ */
+function contentView(parts, { content, ...others }) {
+  const beside = Object.entries(others).filter(([, value]) => !isEmpty(value));
+  const folded = lazily(counted(beside.length, "attribute"), () => [tree(Object.fromEntries(beside))]);
+  const shown = parts.map((part) => imageView(part) ?? value(part.text));
+  return element("div.parts", {}, ...shown, ...(beside.length === 0 ? [] : [folded]));
+}
+
+/**
+ * The parts of a content that has texts and pictures alone, as MCP and the makers of models have it; null: it has others.
+ *
+ * @param {any} told
+ * @returns {any[] | null}
+ */
+function partsIn(told) {
+  const parts = Array.isArray(told) ? told : told?.content;
+  const isContent = Array.isArray(parts) && parts.length > 0 && parts.every((part) => isText(part) || isImage(part));
+  return isContent ? parts : null;
+}
+
+/** Whether a part has nothing to show but its text. @param {any} part */
+function isText(part) {
+  if (part === null || typeof part !== "object") return false;
+  const { type, text, ...others } = part;
+  return TEXTS.has(type) && typeof text === "string" && Object.values(others).every(isEmpty);
+}
+
+/** @param {unknown} part */
+const isImage = (part) => imageUrl(part) !== null;
+
+/** @param {unknown} value */
+const isEmpty = (value) =>
+  value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0);
 
 /**
  * @param {string} role

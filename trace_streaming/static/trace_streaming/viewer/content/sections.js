@@ -5,7 +5,7 @@ import { element } from "../elements.js";
 import { counted, formatDuration, formatName, formatNumber, oneLine } from "../format.js";
 import { jsonTree } from "../json_tree.js";
 import { conversation, lazily, messageView, value } from "./messages.js";
-import { textView } from "./texts.js";
+import { partView, textView } from "./texts.js";
 
 /** @typedef {import("../row.js").Row} Row */
 /** @typedef {import("./messages.js").Reader} Reader */
@@ -169,7 +169,7 @@ function rest(details, without, isAll) {
   const left = Object.fromEntries(Object.entries(details).filter(([key]) => !without.has(key) && !isFact(key)));
   const count = Object.keys(left).length;
   if (count === 0) return [];
-  const tree = () => [jsonTree(left, "", textView).element];
+  const tree = () => [jsonTree(left, "", partView).element];
   if (isAll) return [{ title: "Details", kind: "rest", copied: left, content: tree() }];
   return [{ title: "", kind: "rest", copied: left, content: [lazily(counted(count, "attribute"), tree)] }];
 }

@@ -6,6 +6,7 @@ import { byteLength, counted, cut, formatBytes } from "../format.js";
 import { copyButton, jsonTree } from "../json_tree.js";
 import { codeBlock } from "./code.js";
 import { diff, isDiff } from "./diff.js";
+import { imageUrl } from "./images.js";
 import { isPicture, picture } from "./links.js";
 import { isMarkdown, markdown } from "./markdown.js";
 import { isTerminal, terminal, withoutControls } from "./terminal.js";
@@ -20,6 +21,24 @@ const SLACK_PX = 8;
 /** @typedef {(text: string) => HTMLElement} Format */
 
 /**
+ * What is more than a branch, or a line of letters, of a tree.
+ *
+ * @type {import("../json_tree.js").Show}
+ */
+export const partView = (value) => (typeof value === "string" ? textView(value) : imageView(value));
+
+/**
+ * The picture that an object is; null where it is none.
+ *
+ * @param {unknown} value
+ * @returns {HTMLElement | null}
+ */
+export function imageView(value) {
+  const url = imageUrl(value);
+  return url === null ? null : picture(url, "");
+}
+
+/**
  * How a text is shown; null where it is only what it is.
  *
  * @param {string} text
@@ -30,7 +49,8 @@ export function formatOf(text, isProse) {
   if (isTerminal(text)) return terminal;
   if (isDiff(text)) return diff;
   if (isPicture(text)) return (url) => picture(url, "");
-  if (JSON_BEGINS.test(text) && parsed(text) !== undefined) return (json) => jsonTree(parsed(json)).element;
+  if (JSON_BEGINS.test(text) && parsed(text) !== undefined)
+    return (json) => jsonTree(parsed(json), "", imageView).element;
   if (isProse && isMarkdown(text)) return markdown;
   if (!isProse && text.split("\n", CODE_LINES + 1).length > CODE_LINES) return codeBlock;
   return null;
