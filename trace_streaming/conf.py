@@ -176,8 +176,10 @@ class Conf:
 
     @cached_property
     def EXTRA_EVENTS(self) -> tuple[str, ...]:
-        """Event names that this project emits beside the canonical ones."""
-        return tuple(self._get("EXTRA_EVENTS", ()))
+        """Event names that this project emits beside the canonical ones; what is no name is none, as a check says."""
+        names = self._get("EXTRA_EVENTS", ())
+        usable = isinstance(names, list | tuple | set | frozenset)
+        return tuple(name for name in names if isinstance(name, str)) if usable else ()
 
     @cached_property
     def HEAD_CHECK_SECONDS(self) -> float | None:

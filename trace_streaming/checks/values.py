@@ -20,7 +20,13 @@ from trace_streaming.recording.spool_files import spool_dir_problem
 
 from .ids import E001, E002, E003, E004, E005, E006, E007, E008, E009, E010, E013, E014, W001, W004, W005
 
-_MAY_BE_NONE: Final = ("EMITTER_EVENTS", "HEAD_CHECK_SECONDS", "INCOMPLETE_AFTER_SECONDS", "MAX_AGE_SECONDS")
+_MAY_BE_NONE: Final = (
+    "EMITTER_EVENTS",
+    "HEAD_CHECK_SECONDS",
+    "INCOMPLETE_AFTER_SECONDS",
+    "LEASE_SECONDS",
+    "MAX_AGE_SECONDS",
+)
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -55,6 +61,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         "HEALTH_TIMEOUT_SECONDS",
         "HEARTBEAT_SECONDS",
         "INCOMPLETE_AFTER_SECONDS",
+        "LEASE_SECONDS",
         "MAX_AGE_SECONDS",
         "QUEUE_SIZE",
         "RECHECK_SECONDS",
@@ -131,7 +138,7 @@ def _check_callables(name: str, paths: object, check_id: str) -> Iterator[CheckM
     for path in paths:
         try:
             usable = callable(import_string(path))
-        except (ImportError, AttributeError, TypeError):
+        except (ImportError, AttributeError, TypeError, ValueError):
             usable = False
         if not usable:
             hint = "Write the dotted path of something that can be called: package.module.name."
@@ -155,5 +162,5 @@ def check_open_doors(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     return [
         checks.Warning(f"TRACE_STREAMING_{name} lets everybody in.", hint=hint, id=W005)
         for name, classes in open_doors.items()
-        if set(classes) <= {"rest_framework.permissions.AllowAny"}
+        if isinstance(classes, list | tuple) and all(path == "rest_framework.permissions.AllowAny" for path in classes)
     ]
