@@ -20,6 +20,7 @@ from cuga_site.management.commands import demo
 from cuga_site.recorded_run import RECORDING, RecordedRun, Wait, play_recorded_run
 from cuga_site.test_runner import PytestRunner
 from tests.live.services import free_port
+from tests.recording.test_recorder import recorder_paused
 from tests.stopping.test_stopping import until
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals import decisions
@@ -83,6 +84,21 @@ def test_standard_input_is_a_recording_too(monkeypatch: pytest.MonkeyPatch) -> N
     lines = io.BytesIO(b'{"event":"plan_created","trace_id":"t"}\n')
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=lines))
     assert play("-")[0] == "t: 1 events\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_plays_what_finds_no_room_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trace is there, and counts what is missing; the command fails."""
+    settings.TRACE_STREAMING_QUEUE_SIZE = 10
+
+    def lines() -> Iterator[bytes]:
+        with recorder_paused():
+            yield from [b'{"event":"plan_created","trace_id":"t"}\n'] * 40
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=lines()))
+    with pytest.raises(CommandError, match=r"[0-9]+ event\(s\) were lost") as ended:
+        play("-", "--speed", "0")
+    assert Trace.objects.get(trace_id="t").lost_count == int(str(ended.value).split()[0])
 
 
 @pytest.mark.parametrize(

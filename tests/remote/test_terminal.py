@@ -185,8 +185,9 @@ def test_a_shell_script_emits_and_waits_until_it_is_stored() -> None:
     call_command("emit_trace_event", "t", "plan_created", *details, "--status", "success", "--end", "error")
     assert Event.objects.get().details == '{"n":1}'
     assert Trace.objects.get().state == "error"
-    for wrong in (["t", "dance"], ["a b", "plan_created"], ["t", "plan_created", "--details", "[]"]):
-        with pytest.raises(CommandError):
+    without_id = (["", "plan_created"], ["", "plan_created", "--url", "http://127.0.0.1:9", "--token", "x"])
+    for wrong in (["t", "dance"], ["a b", "plan_created"], *without_id, ["t", "plan_created", "--details", "[]"]):
+        with pytest.raises(CommandError, match=r"dance|trace id|object"):
             call_command("emit_trace_event", *wrong)
 
 

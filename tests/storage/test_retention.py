@@ -75,7 +75,7 @@ def test_young_traces_stay() -> None:
     assert prune("--older-than", "8w") == "Deleted 0 traces with 0 events."
 
 
-@pytest.mark.parametrize("age", ["", "30", "0d", "-1d", "1y", "1.5d", "d", "9999999d"])
+@pytest.mark.parametrize("age", ["", "30", "0d", "-1d", "1y", "1.5d", "d", "9999999d", "999999d", "999999w"])
 def test_a_bad_age_is_explained(age: str) -> None:
     """Nothing is deleted by a typing error."""
     with pytest.raises(CommandError, match="is no age"):

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from trace_streaming.conf import conf
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.emitter import TraceEmitter
-from trace_streaming.events import END_STATES, STATUSES, parse_json
+from trace_streaming.events import END_STATES, STATUSES, check_trace_id, parse_json
 from trace_streaming.recording.recorder import recorder
 
 WAIT_SECONDS: Final = 30.0
@@ -45,6 +45,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Emit, and wait."""
         try:
+            check_trace_id(options["trace_id"])  # an emitter without one makes one up
             emitter, lost = self._emitter(options)
             emitter.emit(options["event"], options["details"], options["status"])
         except ValueError as error:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from trace_streaming.exporting.pages import chrome_trace, json_lines, otlp_json
+from trace_streaming.management.written import write_utf8, written
 from trace_streaming.models import Trace
 from trace_streaming.storage.store import database
 from trace_streaming.wire.protocol import WatchRequest
@@ -41,12 +42,13 @@ class Command(BaseCommand):
         trace = Trace.objects.using(database()).filter(trace_id=trace_id).first()
         if trace is None:
             raise CommandError(f"There is no trace {trace_id}.")
+        if output is None:
+            with written(self.stdout):
+                self._write(trace, lambda part: write_utf8(self.stdout, part), options)
+            return
         try:
-            if output is None:
-                self._write(trace, lambda part: self.stdout.write(part.decode(), ending=""), options)
-            else:
-                with output.open("wb") as file:
-                    self._write(trace, file.write, options)
+            with output.open("wb") as file:
+                self._write(trace, file.write, options)
         except OSError as error:
             raise CommandError(f"Cannot write: {error.strerror}") from error
 

@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, trace_id: str | None, speed: float, **options: Any) -> None:
         """Play, wait until all is stored, and fail when a line was bad."""
-        self._bad_lines = 0
+        self._bad_lines, lost = 0, recorder.lost
         try:
             with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
                 emitters = play(self._events(lines), lambda recorded: trace_id or recorded, speed)
@@ -39,6 +39,8 @@ class Command(BaseCommand):
             raise CommandError("The database did not store all events within 30 seconds.")
         for emitter in emitters.values():
             self.stdout.write(f"{emitter.trace_id}: {emitter.event_count} events")
+        if lost := recorder.lost - lost:
+            raise CommandError(f"{lost} event(s) were lost; see the log.")
         if self._bad_lines:
             raise CommandError(f"{self._bad_lines} bad line(s) were left out.")
 

@@ -96,4 +96,9 @@ def _age(text: str) -> timedelta:
     match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
     if match is None:
         raise ArgumentTypeError(f"{text!r} is no age: write 90m, 12h, 30d or 8w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    age = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        datetime.now(UTC) - age
+    except OverflowError:
+        raise ArgumentTypeError(f"{text!r} is no age: it is before all calendars") from None
+    return age

@@ -17,6 +17,7 @@ from trace_streaming.events import parse_json
 from trace_streaming.events.freezing import MAX_BYTES
 from trace_streaming.events.texts import cut
 from trace_streaming.management.hidden_places import TOO_MUCH, Check, Place, RedactorFailedError
+from trace_streaming.management.written import write_utf8, written
 from trace_streaming.remote.terminal import printable
 
 FOUND: Final = 1
@@ -53,10 +54,15 @@ class Command(BaseCommand):
         if show and not self.stdout.isatty():
             raise CommandError("--show is for a terminal alone: files and logs would keep it.", returncode=BAD_FILE)
         name, totals = "stdin" if file == "-" else printable(file), Counter[str]()
+        with written(self.stdout, BAD_FILE):
+            self._write(name, file, redacted, show, totals)
+        sys.exit(FOUND if totals else 0)
+
+    def _write(self, name: str, file: str, redacted: bool, show: bool, totals: Counter[str]) -> None:
         for part in self._checked(file):
             totals.update(place.rule for place in part.places)
             if redacted:
-                self.stdout.write(part.redacted, ending="")
+                write_utf8(self.stdout, part.redacted.encode())
                 continue
             for place in part.places:
                 self.stdout.write(f"{name}:{_where(part.line, place)}: {place.rule}{_secret(place) if show else ''}")
@@ -64,7 +70,6 @@ class Command(BaseCommand):
         (self.stderr if redacted else self.stdout).write(
             f"{totals.total()} would be hidden: {rules}" if totals else "Nothing would be hidden."
         )
-        sys.exit(FOUND if totals else 0)
 
     def _checked(self, file: str) -> Iterator[Checked]:
         try:

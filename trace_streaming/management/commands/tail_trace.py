@@ -20,6 +20,7 @@ from trace_streaming.conf import conf
 from trace_streaming.connections.event_source import EventSource
 from trace_streaming.events import event_names
 from trace_streaming.exceptions import ProtocolError
+from trace_streaming.management.written import written
 from trace_streaming.remote.resuming import Message, NotLetInError, Place, Source, follow
 from trace_streaming.remote.terminal import Nesting, OpenSpans, event_line, printable, printable_json, rendered
 from trace_streaming.wire.protocol import parse_watch_request
@@ -68,9 +69,6 @@ class Command(BaseCommand):
             raise CommandError(printable(str(error)), returncode=OTHERWISE) from None
         except KeyboardInterrupt:
             code = INTERRUPTED
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be flushed at exit
-            code = OTHERWISE
         sys.exit(code)
 
     async def _follow(self, source: Source, since: int | None) -> int:
@@ -95,12 +93,12 @@ class Command(BaseCommand):
 
     def _say(self, message: Message, event: dict[str, Any]) -> None:
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        if self._as_json:
-            self.stdout.write(printable_json(message.data, encoding))
-        else:
-            line = rendered(event_line(event, self._nesting.depth(event)), self._console)
-            self.stdout.write(line.encode(encoding, "replace").decode(encoding))  # some terminals know few letters
-        self.stdout.flush()
+        with written(self.stdout, OTHERWISE):
+            if self._as_json:
+                self.stdout.write(printable_json(message.data, encoding))
+            else:
+                line = rendered(event_line(event, self._nesting.depth(event)), self._console)
+                self.stdout.write(line.encode(encoding, "replace").decode(encoding))  # some terminals know few letters
 
 
 def _listed(names: list[str]) -> str:
