@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ from django.dispatch import receiver
 
 PREFIX = "TRACE_STREAMING_"
 _UNSET = object()
-_TARGET = re.compile(r"mailto:[^@\s?]+@[^@\s?]+|https?://[^\s/]+(?:/\S*)?")
+_TARGET = re.compile(r"mailto:[^@\s?]+@[^@\s?]+|https?://[^\s/?#@]+(?:[/?][!-~]*)?")
+"""Of webhooks without a user: what asks them takes none, nor letters that are not encoded."""
 _SITE = re.compile(r"https?://[^\s/]+(?:/\S*)?")
 DEFAULT_REDACTOR = "trace_streaming.redaction.redact"
 
@@ -86,6 +88,13 @@ class Limits:
         return cls(**limits)
 
 
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Notify:
     """Who is told what he does not see, and where its page is."""
@@ -120,10 +129,15 @@ class Notify:
                 raise ValueError(f"{name} is no list of addresses")
             for target in targets:
                 if not _TARGET.fullmatch(target):
-                    raise ValueError(f"{name} has an address that is neither mailto:NAME@HOST nor http:// or https://")
+                    raise ValueError(
+                        f"{name} has an address that is neither mailto:NAME@HOST nor http:// or https:// with a host,"
+                        " without a user, and in ASCII behind that"
+                    )
         site, secret = told.get("site", ""), told.get("secret", "")
         if not isinstance(secret, str) or not isinstance(site, str):
             raise ValueError("site and secret are texts")  # noqa: TRY004  documented
+        if secret.startswith("whsec_") and not _is_base64(secret.removeprefix("whsec_")):
+            raise ValueError("secret begins with whsec_, and goes on with what is no base64")
         if any(lists.values()) and not _SITE.fullmatch(site):
             raise ValueError('site is the address of the pages that are told of, such as "https://example.com"')
         return cls(site.rstrip("/"), tuple(lists["approvals"]), tuple(lists["failures"]), secret)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,7 +22,7 @@ from tests.stopping.test_stopping import until
 from trace_streaming import TraceEmitter
 from trace_streaming.checks import check_settings
 from trace_streaming.models import Approval, Notification, Trace, stored_now
-from trace_streaming.notifying import telling
+from trace_streaming.notifying import telling, ways
 from trace_streaming.notifying.telling import tell_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -198,6 +199,53 @@ def test_what_fails_is_told_again_and_what_is_refused_is_not(
 
 
 @pytest.mark.usefixtures("inline")
+def test_who_does_not_answer_delays_nobody_else(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for once, and not with each of what it is to be told; it is told later."""
+    monkeypatch.setattr(ways, "TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        away = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        settings.TRACE_STREAMING_NOTIFY = {"site": "http://a", "failures": [away, receiver.url]}
+        for trace_id in "tuv":
+            fail(trace_id)
+        assert tell_due() == 3
+        silent.settimeout(60)
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert len(receiver.got) == 3
+    assert [noted.attempts for noted in Notification.objects.all()] == [1, 1, 1]
+    assert not telling.due().exists()
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_a_webhook_says_is_not_waited_for(settings: Settings) -> None:
+    """Its status is an answer: what follows may have no end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            asked, _ = server.accept()
+            with asked:
+                asked.recv(65536)
+                asked.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nmore")
+                is_told.wait(60)
+
+        is_told = threading.Event()
+        answering = threading.Thread(target=answer)
+        answering.start()
+        settings.TRACE_STREAMING_NOTIFY = {
+            "site": "http://a",
+            "failures": [f"http://127.0.0.1:{server.getsockname()[1]}/"],
+        }
+        fail()
+        assert tell_due() == 1
+        is_told.set()
+        answering.join(60)
+
+
+@pytest.mark.usefixtures("inline")
 def test_a_webhook_is_signed(settings: Settings, receiver: Receiver) -> None:
     """As Standard Webhooks has it; the same message has the same id, however often it is told."""
     key = b"0123456789abcdef01234567"
@@ -222,8 +270,8 @@ def test_who_tells_it_is_one(settings: Settings) -> None:
     settings.TRACE_STREAMING_NOTIFY = {"site": "http://a", "failures": ["mailto:a@b"]}
     fail()
     noted = Notification.objects.get()
-    assert telling._tell(noted, "mailto:a@b")
-    assert not telling._tell(noted, "mailto:a@b")
+    assert telling._tell(noted, "mailto:a@b", set())
+    assert not telling._tell(noted, "mailto:a@b", set())
     assert len(mail.outbox) == 1
 
 
@@ -236,7 +284,13 @@ def test_who_tells_it_is_one(settings: Settings) -> None:
         {"site": "http://a", "failures": ["file:///etc/passwd"]},
         {"approvals": ["mailto:a@b"]},
         {"site": "example.com", "failures": ["mailto:a@b"]},
+        {"site": "http://a", "failures": ["https://ada:fog-7731-elm@example.com/"]},
+        {"site": "http://a", "failures": ["https://example.com/für"]},
+        {"site": "http://a", "failures": ["https:///hook"]},
         {"site": "http://a", "secret": 7},
+        {"site": "http://a", "secret": "whsec_"},
+        {"site": "http://a", "secret": "whsec_abc"},
+        {"site": "http://a", "secret": "whsec_!!!!"},
         ["mailto:a@b"],
     ],
 )

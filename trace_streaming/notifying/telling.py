@@ -43,10 +43,15 @@ def due() -> QuerySet[Notification]:
 def tell_due() -> int:
     """Tell all that is due, one after the other; returns how many were told."""
     targets = {digest_of(target): target for target in (*conf.notify.approvals, *conf.notify.failures)}
-    return sum(_tell(noted, targets.get(noted.target)) for noted in due().order_by("due_at")[:1000])
+    away: set[str] = set()
+    return sum(_tell(noted, targets.get(noted.target), away) for noted in due().order_by("due_at")[:1000])
 
 
-def _tell(noted: Notification, target: str | None) -> bool:
+def _tell(noted: Notification, target: str | None, away: set[str]) -> bool:
+    """Whether it was told.
+
+    :param away: addresses that did not answer a moment ago: they are not waited for with each message
+    """
     row, now = Notification.objects.using(database()).filter(pk=noted.pk), stored_now()
     if not row.filter(due_at__lte=UtcNow()).update(due_at=now + timedelta(seconds=LOST_AFTER_SECONDS)):
         return False  # another process does
@@ -56,6 +61,8 @@ def _tell(noted: Notification, target: str | None) -> bool:
         return False
     where = "mail" if target.startswith("mailto:") else "a webhook"
     try:
+        if noted.target in away:
+            raise ConnectionError  # noqa: TRY301  and is put off, or given up, like the one that has failed
         ways.tell(target, message, f"trace-streaming-{noted.pk}")
     except Exception as error:  # of a mail backend, or of the other side
         is_over = isinstance(error, ways.RefusedError) or noted.noted_at < now - GIVEN_UP_AFTER
@@ -65,6 +72,7 @@ def _tell(noted: Notification, target: str | None) -> bool:
         if is_over:
             row.delete()
         else:
+            away.add(noted.target)
             wait = AGAIN_SECONDS[min(noted.attempts, len(AGAIN_SECONDS) - 1)]
             row.update(due_at=now + timedelta(seconds=wait), attempts=noted.attempts + 1)
         return False
