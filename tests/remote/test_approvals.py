@@ -17,6 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from tests.remote.ingest_servers import page_server
 from tests.remote.test_emitter import NameIsToken
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals.decisions import decide
@@ -257,3 +258,12 @@ def test_while_the_server_is_away_nobody_is_asked(monkeypatch: pytest.MonkeyPatc
     assert (decision.decision, decision.arguments) == ("timeout", ARGUMENTS)
     with pytest.raises(ConnectionError):
         emitter.withdraw_approval("unknown")
+
+
+def test_another_site_is_told_from_one_that_asks() -> None:
+    """Most sites have a page for every address, which says nothing of an approval."""
+    with page_server() as url:
+        emitter = RemoteTraceEmitter(url, "writer")
+        for asked in (emitter.ask_approval, emitter.request_approval, emitter.find_decision, emitter.withdraw_approval):
+            with pytest.raises(ValueError, match=r"The server refuses it \(200\)"):
+                asked("send_mail")

@@ -220,12 +220,16 @@ def test_the_contract_is_that_of_the_local_emitter() -> None:
 
 @pytest.mark.parametrize(
     ("url", "token"),
-    [("example.com", "t"), ("ftp://example.com", "t"), ("http://a:b", "t"), ("http://a", "t\n"), ("http://a", "")],
+    [
+        *[("example.com", "t"), ("ftp://example.com", "t"), ("http://a:b", "t"), ("http://a", "t\n"), ("http://a", "")],
+        *[("http://ada:fog-7731-elm@a", "t"), ("http://a/?", "t"), ("http://a/#b", "t"), ("http://a ", "t")],
+    ],
 )
 def test_a_url_or_token_that_is_none_is_the_callers_mistake(url: str, token: str) -> None:
-    """Said when the emitter is made: a thread could only log it."""
-    with pytest.raises(ValueError, match=r"URL|token"):
+    """Said when the emitter is made: a thread could only log it. A password in it is not shown."""
+    with pytest.raises(ValueError, match=r"URL|token") as mistake:
         RemoteTraceEmitter(url, token)
+    assert "fog-7731-elm" not in str(mistake.value)
 
 
 async def test_it_is_the_current_emitter_in_its_block(site: str) -> None:

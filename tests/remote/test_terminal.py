@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from pytest_django.live_server_helper import LiveServer
 from rich.console import Console
 
-from tests.remote.ingest_servers import ScriptedServer
+from tests.remote.ingest_servers import ScriptedServer, page_server
 from trace_streaming import TraceEmitter
 from trace_streaming.models import Event, Trace
 from trace_streaming.recording.recorder import recorder
@@ -151,6 +151,13 @@ def test_a_server_that_does_not_let_in_ends_it(live_server: LiveServer, trace_id
     """A trace id that is none, which no server is asked for; a server that has no streams."""
     with pytest.raises(CommandError, match=why) as failed:
         call_command("tail_trace", trace_id, "--url", live_server.url, "--token", "x")
+    assert failed.value.returncode == 2
+
+
+def test_another_site_is_told_from_one_that_streams() -> None:
+    """Most sites have a page for every address."""
+    with page_server() as url, pytest.raises(CommandError, match="another site is there") as failed:
+        call_command("tail_trace", "t", "--url", url)
     assert failed.value.returncode == 2
 
 

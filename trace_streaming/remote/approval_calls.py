@@ -11,7 +11,7 @@ import orjson
 
 from trace_streaming.exceptions import ApprovalNotFoundError, OtherArgumentsError
 
-from .ingest import TIMEOUT, is_transient
+from .ingest import TIMEOUT, answered, is_transient
 
 
 def call(
@@ -31,8 +31,7 @@ def call(
         return None
     if is_transient(response.status_code):
         return None
-    if response.is_success:
-        told: dict[str, Any] = response.json()
+    if response.is_success and (told := answered(response)):
         return told
     raise _refusal(response)
 

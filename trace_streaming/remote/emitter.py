@@ -47,7 +47,7 @@ class RemoteTraceEmitter(Emitter, RemoteApprovals):
     process. A thread of the process sends them, in order; while the server is away they wait, up to 100,000 of them,
     and each is stored once. A trace that has not begun becomes that of the token's user.
 
-    :param base_url: of the site, without ``/api``
+    :param base_url: of the site, without ``/api``, and without a user, a query or a fragment
     :param token: of a user who may add events
     :param trace_id: as :class:`.Emitter` has it
     :param metadata: what else is to be known of a new trace; redacted like details

@@ -118,7 +118,7 @@ class IngestClient:
             return Beat(is_heard=False)
         if not response.is_success:
             return Beat(is_heard=not is_transient(response.status_code))
-        answer = _object(response)
+        answer = answered(response)
         expires_in, told = answer.get("expires_in"), answer.get("stops")
         stops = told.items() if isinstance(told, dict) else ()
         return Beat(
@@ -149,6 +149,8 @@ def check_base_url(base_url: str) -> str:
         raise ValueError(f"Bad base URL: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("A base URL begins with http:// or https://, and names a host")
+    if url.userinfo or set(base_url) & set(" ?#"):  # the first would go in the place of the token, and into logs
+        raise ValueError("A base URL has no user, no query, no fragment and no blank: https://example.com")
     return base_url.rstrip("/")
 
 
@@ -205,7 +207,7 @@ def _meaning(response: httpx.Response) -> Answer:
         return NotYet(f"it answers {status}", retry_after(response.headers.get("Retry-After")))
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooLarge()
-    answer = _object(response)
+    answer = answered(response)
     errors = answer.get("errors")
     if isinstance(errors, list) and (response.is_success or errors):
         refused = [str(error.get("error") if isinstance(error, dict) else error) for error in errors]
@@ -215,7 +217,8 @@ def _meaning(response: httpx.Response) -> Answer:
     return Refused(f"it answers {status} {answer.get('detail', '')}".rstrip())
 
 
-def _object(response: httpx.Response) -> dict[str, Any]:
+def answered(response: httpx.Response) -> dict[str, Any]:
+    """The object that the server answers with; an empty one of what is none."""
     try:
         answer = orjson.loads(response.content)
     except orjson.JSONDecodeError:  # of something before the server

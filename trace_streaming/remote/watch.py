@@ -38,6 +38,8 @@ def remote_source(base_url: str, authorization: str | None, trace_id: str, query
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
                     raise _why_not(response)
+                if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    raise NotLetInError(f"{base_url} answers with something else than a stream: another site is there")
                 async for part in response.aiter_bytes():
                     yield part
         except httpx.TransportError as error:
