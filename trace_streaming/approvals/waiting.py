@@ -62,10 +62,11 @@ class Desk:
             waiting.barrier = recorder.barrier()
             waiting.barrier.add_done_callback(lambda _: self.wake.set())
         with self._lock:
-            self._waiting.append(waiting)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="trace-approvals", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="trace-approvals", daemon=True)
+                thread.start()  # raises where the process may have no more threads: then nobody waits
+                self._thread = thread
+            self._waiting.append(waiting)
         self.wake.set()
         return waiting.decision
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Final
@@ -78,11 +79,12 @@ class Teller:
 
     def wake(self, stream: TextStream) -> None:
         """A stream has something to tell."""
-        with self._changed:
+        with self._changed, suppress(RuntimeError):  # there may be no more threads; the next to wake tries again
             self._streams[stream] = None
             if self._thread is None:
-                self._thread = Thread(target=self._run, name="trace-text", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._run, name="trace-text", daemon=True)
+                thread.start()
+                self._thread = thread
             else:
                 self._changed.notify()
 

@@ -193,8 +193,11 @@ class Recorder:
         """
         if isinstance(threading.current_thread(), Writer):
             return False
+        barrier, writer = self.barrier(), self._writer
+        if not barrier.done() and (writer is None or not writer.is_alive()):  # none could be started
+            return barrier.done()
         try:
-            self.barrier().result(timeout)
+            barrier.result(timeout)
         except TimeoutError:
             return False
         return True
@@ -233,7 +236,11 @@ class Recorder:
 
     def _put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
         self._backlog.put(item, destination)
-        writer = self._living_writer()
+        try:
+            writer = self._living_writer()
+        except RuntimeError:  # the process may have no more threads, or be ending; the next that comes tries again
+            self._backlog.log.failed("thread", "Trace events wait: no thread can be started to store them")
+            return
         if not writer.wake.is_set():
             writer.wake.set()
 

@@ -41,7 +41,11 @@ class Pending(PendingApproval):
         """Send it, in a thread: several are asked at the same time."""
         self.sending = Future()
         self.emitter._on_their_way[self.approval_id] = self
-        threading.Thread(target=self._send_until_it_is_there, name="trace-approval", daemon=True).start()
+        try:
+            threading.Thread(target=self._send_until_it_is_there, name="trace-approval", daemon=True).start()
+        except RuntimeError:  # the process may have no more threads
+            del self.emitter._on_their_way[self.approval_id]
+            raise
         return self
 
     def _send_until_it_is_there(self) -> None:

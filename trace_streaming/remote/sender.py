@@ -75,10 +75,20 @@ class Sender:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 process_exit.outlive_sigterm(all_senders)
-                client = IngestClient(self._server, self._authorization)
-                self._thread = _Thread(self, client, self._queue, self._log)
-                self._thread.start()
-            self._thread.wake.set()
+                self._thread = self._started()
+            if self._thread is not None:
+                self._thread.wake.set()
+
+    def _started(self) -> _Thread | None:
+        client = IngestClient(self._server, self._authorization)
+        thread = _Thread(self, client, self._queue, self._log)
+        try:
+            thread.start()
+        except RuntimeError:  # the process may have no more threads, or be ending
+            client.close()
+            self._log.failed("thread", "Trace events wait: no thread can be started to send them")
+            return None
+        return thread
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was put before is stored, or given up; False when ``timeout`` seconds did not suffice."""
@@ -86,6 +96,8 @@ class Sender:
         if not self._queue and self._thread is None:
             return True
         self.put(barrier)
+        if not barrier.done() and self._thread is None:  # none could be started
+            return barrier.done()
         try:
             barrier.result(timeout)
         except TimeoutError:

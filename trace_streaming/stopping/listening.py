@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from django.db import connections
@@ -43,10 +44,11 @@ class Ear:
         """Tell it, from now on."""
         self.listeners.add(emitter)
         if self._thread is None:
-            with self._lock:
+            with self._lock, suppress(RuntimeError):  # the process may have no more threads: the next look tries again
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="trace-stops", daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._run, name="trace-stops", daemon=True)
+                    thread.start()
+                    self._thread = thread
 
     def look_now(self) -> None:
         """Something was asked in this process."""

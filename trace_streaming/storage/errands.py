@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from weakref import WeakSet
 
 from django.db import connections
@@ -46,11 +47,12 @@ class Errand:
 
     def look(self) -> None:
         """Do what is due, soon; returns at once."""
-        with self._lock:
+        with self._lock, suppress(RuntimeError):  # the process may have no more threads: who asks next tries again
             self._is_asked = True
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while True:

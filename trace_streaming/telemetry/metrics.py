@@ -223,8 +223,9 @@ class _Reporter:
     def start(self) -> None:
         """Once in each process."""
         if self._thread is None and _folder() is not None:
-            self._thread = threading.Thread(target=self._run, name="trace-metrics", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="trace-metrics", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def forget(self) -> None:
         """In a forked child: the thread is its parent's, and so is what was counted."""
