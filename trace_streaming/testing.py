@@ -22,11 +22,10 @@ from .signals import event_emitted
 
 @contextmanager
 def capture_events() -> Iterator[list[dict[str, Any]]]:
-    """Collect what is emitted inside the block, and store none of it: needs no database.
+    """Collect what is emitted inside the block, and store none of it: needs no database, unless a human is asked.
 
     The list grows as events are emitted; each has ``event``, ``trace_id``, ``timestamp``, ``details``, ``status``.
-    To test what is stored, set ``TRACE_STREAMING_RECORDER = "inline"`` instead: then ``emit`` itself stores the
-    event, within the test's transaction.
+    Without it, ``emit`` itself stores the event in a test run, within the test's transaction.
     """
     captured: list[dict[str, Any]] = []
 
