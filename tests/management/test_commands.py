@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -268,3 +272,34 @@ def test_a_demonstration_that_runs_already_is_left_alone(settings: Settings) -> 
     port = free_port()
     with socket.create_server(("127.0.0.1", port)), pytest.raises(CommandError, match=f"make demo PORT={port + 1}"):
         call_command("demo", "--port", str(port))
+
+
+WITHOUT_HTTPX = """
+import sys
+sys.modules["httpx"] = None
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (["redact_check", "manage.py"], 0, "Nothing would be hidden"),
+        (["tail_trace", "a b"], 2, "CommandError: Bad trace id"),
+        (["tail_trace", "t", "--url", "http://127.0.0.1:9"], 2, r"CommandError: .*\[remote\]"),
+        (
+            ["emit_trace_event", "t", "plan_created", "--url", "http://a", "--token", "x"],
+            1,
+            r"CommandError: .*\[remote\]",
+        ),
+    ],
+)
+def test_what_asks_no_server_needs_no_extra(command: list[str], code: int, words: str) -> None:
+    """As after a plain ``pip install``; what does says which."""
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
+    program = [sys.executable, "-c", WITHOUT_HTTPX, *command]
+    done = subprocess.run(program, check=False, env=env, capture_output=True, text=True, timeout=90)
+    assert done.returncode == code, done.stderr
+    assert re.search(words, done.stdout + done.stderr)
+    assert "Traceback" not in done.stderr

@@ -258,7 +258,7 @@ def test_it_is_imported_without_settings_and_without_httpx_it_says_what_is_missi
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     program = """
 import sys
-import trace_streaming.remote
+from trace_streaming.remote import RemoteTraceEmitter
 from django.conf import settings
 assert not settings.configured
 assert "django.db" not in sys.modules
@@ -266,7 +266,7 @@ for name in [name for name in sys.modules if name.startswith(("trace_streaming",
     del sys.modules[name]
 sys.modules["httpx"] = None
 try:
-    import trace_streaming.remote
+    from trace_streaming.remote import RemoteTraceEmitter
 except ModuleNotFoundError as error:
     assert "django-trace-streaming[remote]" in str(error)
 else:

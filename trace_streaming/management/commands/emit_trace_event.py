@@ -48,7 +48,7 @@ class Command(BaseCommand):
             check_trace_id(options["trace_id"])  # an emitter without one makes one up
             emitter, lost = self._emitter(options)
             emitter.emit(options["event"], options["details"], options["status"])
-        except ValueError as error:
+        except (ValueError, ModuleNotFoundError) as error:
             raise CommandError(str(error)) from None
         if options["end"]:
             emitter.end(options["end"])

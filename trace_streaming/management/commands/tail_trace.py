@@ -124,8 +124,12 @@ def _source(options: dict[str, Any]) -> Source:
     query = {name: options[name] for name in ("events", "status") if options[name] is not None}
     if options["url"] is None:
         return _here(trace_id, query)
-    from trace_streaming.remote.ingest import check_authorization, check_base_url
-    from trace_streaming.remote.watch import remote_source
+    try:
+        from trace_streaming.remote.ingest import check_authorization, check_base_url
+        from trace_streaming.remote.watch import remote_source
+    except ModuleNotFoundError:
+        text = 'With a URL it needs httpx: pip install "django-trace-streaming[remote]"'
+        raise CommandError(text, returncode=OTHERWISE) from None
 
     token = options["token"] or os.environ.get("TRACE_STREAMING_TOKEN")
     authorization = check_authorization(options["scheme"], token) if token else None
