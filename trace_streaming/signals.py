@@ -5,7 +5,8 @@
     on every emit: a receiver must be quick and synchronous. The recorder is the default receiver.
     ``is_held``: an emitter of this process has the trace open; it has not what came from elsewhere.
 ``trace_started(sender, start, is_held)``
-    An emitter with an owner or metadata was made: a :class:`~trace_streaming.events.TraceStart`. Same rules.
+    An emitter with an owner, metadata, a name, a conversation or tags was made, or one of the last three was set: a
+    :class:`~trace_streaming.events.TraceStart` with what was said then. Same rules.
 ``trace_ended(sender, end)``
     A :class:`~trace_streaming.events.TraceEnd` was emitted behind the trace's last event. Same rules.
 ``events_recorded(sender, batches)``
