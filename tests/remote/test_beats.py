@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.remote.ingest_servers import ScriptedServer
+from tests.remote.ingest_servers import STORED, ScriptedServer
+from tests.stopping.test_stopping import until
 from trace_streaming.emitting.stopping import Listeners
-from trace_streaming.remote import RemoteTraceEmitter, beats
+from trace_streaming.remote import RemoteTraceEmitter, beats, sender
 from trace_streaming.remote.ingest import IngestClient
 from trace_streaming.remote.sender import all_senders
 
@@ -60,6 +61,21 @@ def test_it_is_told_again_while_nothing_is_emitted(monkeypatch: pytest.MonkeyPat
         while len(server.beats) < 4:
             threading.Event().wait(0.01)  # between looks
         assert all(beat == server.beats[0] for beat in server.beats)
+
+
+def test_it_is_told_while_the_server_asks_to_be_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process lives, and has its traces open. One that the server does not have yet is told once it has it."""
+    monkeypatch.setattr(beats, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(sender, "LOOK_SECONDS", 0.01)
+    with ScriptedServer(STORED, (429, {"Retry-After": "60"}, {})).serving() as server:
+        flushed(RemoteTraceEmitter(server.url, "secret", "t"))
+        emitter = RemoteTraceEmitter(server.url, "secret", "other")
+        emitter.emit("plan_created")
+        until(lambda: len(server.requests) == 2)
+        told = len(server.beats)
+        until(lambda: len(server.beats) > told + 2)
+        assert all(beat["traces"] == ["t"] for beat in server.beats)
+        emitter._sender.close(0)
 
 
 def test_a_process_that_ends_says_so_and_what_it_leaves() -> None:

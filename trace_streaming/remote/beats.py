@@ -55,10 +55,13 @@ class OpenTraces:
         with self._lock:
             self._open.pop(trace_id, None)
 
-    def tell(self, client: IngestClient) -> None:
-        """Tell the server, if it is time, or if there is one that it does not know."""
+    def tell(self, client: IngestClient, *, again: bool = False) -> None:
+        """Tell the server, if it is time, or if there is one that it does not know.
+
+        :param again: those alone that it was told before: of others it does not have what was emitted yet
+        """
         with self._lock:
-            now_open = list(self._open)
+            now_open = [trace_id for trace_id in self._open if not again or trace_id in self._told]
         if not (self._is_asked and now_open) or (self.wait and self._told.issuperset(now_open)):
             return
         answer = client.beat(self._sender, now_open)

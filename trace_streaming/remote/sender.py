@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -28,6 +29,8 @@ IDLE_SECONDS: Final = 30.0
 """After this long without an event, the thread ends, and its connection with it."""
 END_SECONDS: Final = 2.0
 """How long the end of the thread is waited for; a request may hang for longer."""
+LOOK_SECONDS: Final = 1.0
+"""Between looks whether it is time for a beat, while a server asks to be left alone."""
 _RETRY_SECONDS: Final = (0.05, 5.0)
 """First and longest wait between attempts, where the server asks for none."""
 
@@ -208,7 +211,7 @@ class _Thread(threading.Thread):
             if isinstance(answer, NotYet):
                 self._log.failed("send", "Trace events are kept and sent again: %s", answer.reason)
                 self._most = max(1, len(batch) // 2) if answer.is_taken else self._most
-                self._stop_asked.wait(answer.retry_after or wait * random.uniform(0.5, 1.5))
+                self._rest(answer.retry_after or wait * random.uniform(0.5, 1.5))
                 wait = min(wait * 2, longest)
             elif isinstance(answer, TooLarge) and len(batch) > 1:
                 self._max_size = size(batch) // 2
@@ -221,6 +224,13 @@ class _Thread(threading.Thread):
                 self.in_hand -= len(batch)
                 self._most = min(self._most * 2, MAX_EVENTS)
                 wait = _RETRY_SECONDS[0]
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, and tell meanwhile that this process lives, and what it goes on with."""
+        until = monotonic() + seconds
+        while not self._stop_asked.is_set() and (left := until - monotonic()) > 0:
+            self._open_traces.tell(self._client, again=True)
+            self._stop_asked.wait(min(left, max(self._open_traces.wait, LOOK_SECONDS)))
 
 
 def _given_up(answer: Answer, sent: int) -> Iterator[tuple[int, str]]:
