@@ -75,7 +75,13 @@ VALUES: dict[str, list[Any]] = {
     ],
     "E013 APPROVALS": [["send_*"], "send_*", None, {"": {}}, {"send_*": "high"}, {"send_*": {"timeout": 0}}],
     "E009 AUTHENTICATION_CLASSES": [["no.such"], [None], [int], [], 5, "a.b"],
-    "E010 ALLOWED_ORIGINS": [None, 5, "https://example.com"],
+    "E010 ALLOWED_ORIGINS": [
+        *[None, 5, "https://example.com"],
+        *(
+            [origin]
+            for origin in (None, 5, "", "https://*.example.com", "*.a.b", "localhost:3000", "http://a:*", "a/b")
+        ),
+    ],
     "E007 SPOOL_DIR": [5, "", ["/tmp"], __file__, f"{__file__}/folder", b""],
 }
 BAD = [(key[5:], value, key[:4]) for key, values in VALUES.items() for value in values]
@@ -104,6 +110,11 @@ def test_a_bad_value_is_an_error_that_names_the_setting(
         ("DURABILITY", "sync"),
         ("REDACTOR", "trace_streaming.redaction.redact"),
         ("PERMISSION_CLASSES", ("rest_framework.permissions.IsAuthenticated",)),
+        (
+            "ALLOWED_ORIGINS",
+            ["https://a.example.com", "https://.example.org:8443/", "http://[::1]:3000", "app://local"],
+        ),
+        ("ALLOWED_ORIGINS", ("example.com", ".example.org", "[::1]", "chrome-extension://abc_d")),
         ("HEAD_CHECK_SECONDS", None),
         ("HEAD_CHECK_SECONDS", 0.5),
         ("QUEUE_SIZE", 1),

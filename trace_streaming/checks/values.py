@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,9 @@ _MAY_BE_NONE: Final = (
     "LEASE_SECONDS",
     "MAX_AGE_SECONDS",
 )
+_HOST: Final = r"(\.?[\w.-]+|\[[0-9a-f:.]+\])"
+_ORIGIN: Final = re.compile(rf"\*|[a-z][a-z0-9+.-]*://{_HOST}(:[0-9]+)?/?|{_HOST}", re.IGNORECASE)
+"""What :class:`channels.security.websocket.OriginValidator` can find an origin in: a port needs a scheme."""
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -95,6 +99,11 @@ def _check_origins(origins: object) -> Iterator[CheckMessage]:
     if not isinstance(origins, list | tuple | set | frozenset):
         hint = 'Set a list of origins, such as ["https://app.example.com"].'
         yield Error(f"TRACE_STREAMING_ALLOWED_ORIGINS is no list: {origins!r}.", hint=hint, id=E010)
+    elif strange := [origin for origin in origins if not isinstance(origin, str) or not _ORIGIN.fullmatch(origin)]:
+        hint = (
+            'Write a scheme and a host, "https://app.example.com"; "https://.example.com" is all hosts below it, too.'
+        )
+        yield Error(f"TRACE_STREAMING_ALLOWED_ORIGINS has no origins: {strange!r}.", hint=hint, id=E010)
     elif "*" in origins:
         hint = "Name the origins; pages without the user's cookies can use tickets."
         yield checks.Warning(
