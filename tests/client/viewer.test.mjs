@@ -44,6 +44,14 @@ const sequences = (run) => run.rows.map((row) => row.events.map(({ sequence }) =
 const START = "tool_call_start";
 const COMPLETE = "tool_call_complete";
 
+test("of content a row tells the texts, and that there are pictures", () => {
+  const image = { type: "image", data: "iVBORw0KGgo", mimeType: "image/png" };
+  const text = { type: "text", text: "Clicked **Book**" };
+  const results = [{ content: [text, image], isError: false }, image, [text]];
+  const run = runOf(...results.map((result, index) => [COMPLETE, index, { tool: "t", result }]));
+  assert.deepEqual(run.rows.map(preview), ["\u2192 Clicked Book (image)", "\u2192 (image)", "\u2192 Clicked Book"]);
+});
+
 test("values that no text can be made of have one, and no word of JavaScript is a decision", () => {
   const odd = { toString: 1, valueOf: [] };
   const run = runOf(

@@ -2,6 +2,7 @@
 
 import { OUTCOMES } from "../client/spans.js";
 import { withoutControls } from "./content/terminal.js";
+import { imageUrl, partsIn } from "./content/parts.js";
 import { cut, formatCount, formatDuration, formatName, oneLine } from "./format.js";
 
 /** @typedef {import("./row.js").Row} Row */
@@ -111,9 +112,20 @@ export function preview(row) {
   return joined(said);
 }
 
-/** Without the colours of a terminal, and what Markdown stresses it with. @param {any} value */
+/**
+ * Without the colours of a terminal, and what Markdown stresses it with; of content its texts.
+ *
+ * @param {any} value
+ * @returns {any}
+ */
 function asRead(value) {
-  if (typeof value !== "string") return value;
+  if (imageUrl(value) !== null) return "(image)";
+  if (typeof value !== "string")
+    return (
+      partsIn(value)
+        ?.map((part) => asRead(part.text ?? part))
+        .join(" ") ?? value
+    );
   const text = withoutControls(cut(value, LOOKED_AT));
   return text.replace(STRESS, "$2").replace(/^ {0,3}(?:#{1,6} |> |```\w*)/gm, "");
 }

@@ -3,10 +3,8 @@
 import { element, icon } from "../elements.js";
 import { counted, formatName, oneLine } from "../format.js";
 import { jsonTree } from "../json_tree.js";
-import { imageUrl } from "./images.js";
+import { isEmpty, partsIn, TEXTS } from "./parts.js";
 import { imageView, partView, textView } from "./texts.js";
-
-const TEXTS = new Set(["text", "input_text", "output_text"]);
 
 /**
  * What a conversation needs to know of the page.
@@ -142,32 +140,6 @@ function contentView(parts, { content, ...others }) {
   const shown = parts.map((part) => imageView(part) ?? value(part.text));
   return element("div.parts", {}, ...shown, ...(beside.length === 0 ? [] : [folded]));
 }
-
-/**
- * The parts of a content that has texts and pictures alone, as MCP and the makers of models have it; null: it has others.
- *
- * @param {any} told
- * @returns {any[] | null}
- */
-function partsIn(told) {
-  const parts = Array.isArray(told) ? told : told?.content;
-  const isContent = Array.isArray(parts) && parts.length > 0 && parts.every((part) => isText(part) || isImage(part));
-  return isContent ? parts : null;
-}
-
-/** Whether a part has nothing to show but its text. @param {any} part */
-function isText(part) {
-  if (part === null || typeof part !== "object") return false;
-  const { type, text, ...others } = part;
-  return TEXTS.has(type) && typeof text === "string" && Object.values(others).every(isEmpty);
-}
-
-/** @param {unknown} part */
-const isImage = (part) => imageUrl(part) !== null;
-
-/** @param {unknown} value */
-const isEmpty = (value) =>
-  value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0);
 
 /**
  * @param {string} role

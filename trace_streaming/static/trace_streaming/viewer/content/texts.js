@@ -6,7 +6,7 @@ import { byteLength, counted, cut, formatBytes } from "../format.js";
 import { copyButton, jsonTree } from "../json_tree.js";
 import { codeBlock } from "./code.js";
 import { diff, isDiff } from "./diff.js";
-import { imageUrl } from "./images.js";
+import { imageUrl } from "./parts.js";
 import { isPicture, picture } from "./links.js";
 import { isMarkdown, markdown } from "./markdown.js";
 import { isTerminal, terminal, withoutControls } from "./terminal.js";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { imageUrl } from "../../trace_streaming/static/trace_streaming/viewer/content/images.js";
+import { imageUrl, partsIn } from "../../trace_streaming/static/trace_streaming/viewer/content/parts.js";
 
 const PNG = "iVBORw0KGgoAAAA";
 const URL = `data:image/png;base64,${PNG}`;
@@ -59,3 +59,15 @@ for (const [by, part] of Object.entries(ADDRESSES)) {
 for (const part of OTHERS) {
   test(`none: ${JSON.stringify(part)}`, () => assert.equal(imageUrl(part), null));
 }
+
+test("a content has texts and pictures alone, and nothing beside them that would not be seen", () => {
+  const text = { type: "text", text: "Done.", annotations: null, meta: {} };
+  const image = PICTURES.MCP;
+  for (const told of [[text], [text, image], { content: [text], isError: false }]) {
+    assert.deepEqual(partsIn(told), told.content ?? told);
+  }
+  const cited = { type: "text", text: "Done.", citations: [1] };
+  for (const told of [null, "text", [], {}, [1], [cited], [text, { type: "resource" }], { content: "text" }, image]) {
+    assert.equal(partsIn(told), null);
+  }
+});

@@ -1,4 +1,7 @@
-// Pictures among the parts of messages and results, in the words of whoever made them.
+// The parts of messages and results, in the words of whoever made them: texts and pictures.
+
+/** What a part of text is called. */
+export const TEXTS = new Set(["text", "input_text", "output_text"]);
 
 /** Where it is said what a file is: by OpenTelemetry and Gemini, MCP, Anthropic and Pydantic AI, and Vercel's AI SDK. */
 const TYPES = ["mime_type", "mimeType", "media_type", "mediaType"];
@@ -67,3 +70,29 @@ function addressIn(holders) {
   const address = textIn([...holders, ...inside], ADDRESSES);
   return hasScheme(address) ? address : "";
 }
+
+/**
+ * The parts of a content that has texts and pictures alone, as MCP and the makers of models have it; null: it has others.
+ *
+ * @param {any} told
+ * @returns {any[] | null}
+ */
+export function partsIn(told) {
+  const parts = Array.isArray(told) ? told : told?.content;
+  const isContent = Array.isArray(parts) && parts.length > 0 && parts.every((part) => isText(part) || isImage(part));
+  return isContent ? parts : null;
+}
+
+/** Whether a part has nothing to show but its text. @param {any} part */
+function isText(part) {
+  if (part === null || typeof part !== "object") return false;
+  const { type, text, ...others } = part;
+  return TEXTS.has(type) && typeof text === "string" && Object.values(others).every(isEmpty);
+}
+
+/** @param {unknown} part */
+const isImage = (part) => imageUrl(part) !== null;
+
+/** @param {unknown} value */
+export const isEmpty = (value) =>
+  value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0);
