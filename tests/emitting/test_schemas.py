@@ -14,6 +14,7 @@ DEEP: dict[str, Any] = {}
 for _ in range(200):
     DEEP = {"not": DEEP}
 REMOTE = {"$ref": "http://127.0.0.1:9/schema.json"}
+UNIQUE = {"properties": {"a": {"uniqueItems": True}}}
 DOUBLING = {
     "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(60)} | {"d60": {"type": "object"}},
     "$ref": "#/$defs/d0",
@@ -38,6 +39,7 @@ DOUBLING = {
         {"$ref": 5},
         DEEP,
         {"$schema": 5},
+        {"unevaluatedProperties": False, "allOf": [{"patternProperties": {"^(a+)+$": {}}}]},
     ],
     ids=str,
 )
@@ -47,9 +49,19 @@ def test_a_bad_schema_is_refused_when_it_is_asked_for(schema: dict[str, Any]) ->
         check_schema(schema)
 
 
-@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"$ref": "#/$defs/a", "$defs": {"a": {"type": "object"}}}])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "object"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"type": "object"}}},
+        {"properties": {"b": {"pattern": r"^\p{L}+$"}}},
+        {"properties": {"b": {"default": {"pattern": "*.py"}}}, "examples": [{"pattern": "*.py"}]},
+    ],
+    ids=str,
+)
 def test_a_good_schema_is_taken(schema: dict[str, Any]) -> None:
-    """References within it are fine."""
+    """References within it are fine, patterns as Pydantic has them, and values that look like a schema."""
     check_schema(schema)
     assert first_error(schema, {"a": 1}) is None
 
@@ -60,10 +72,14 @@ def test_a_good_schema_is_taken(schema: dict[str, Any]) -> None:
         ({"properties": {"a": {"pattern": "^(a+)+$"}}}, {"a": "a" * 5_000 + "!"}),
         ({"properties": {"a": {"pattern": "(x+x+)+y"}}}, {"a": "x" * 5_000}),
         ({"patternProperties": {"^(a|a)*$": {"type": "string"}}}, {"a" * 5_000 + "!": "x"}),
+        ({"additionalProperties": False, "patternProperties": {"^(a+)+$": {}}}, {"a" * 40 + "!": 1}),
+        ({"unevaluatedProperties": False, "patternProperties": {"^(a+)+$": {}}}, {"a" * 40 + "!": 1}),
+        ({"patternProperties": {"(x+x+)+y": {}}}, {"x" * 150 + str(number): 1 for number in range(10_000)}),
+        (UNIQUE, {"a": [*({"b": number} for number in range(20_000)), {"b": 0}]}),
         (DOUBLING, {"a": 1}),
         ({"$ref": "#"}, {"a": 1}),
     ],
-    ids=["nested", "polynomial", "keys", "doubling", "itself"],
+    ids=["nested", "polynomial", "keys", "additional", "unevaluated", "many", "unique", "doubling", "itself"],
 )
 def test_no_schema_takes_longer_than_its_time(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
     """What would take years does not fit, within seconds even on a busy machine."""
@@ -88,3 +104,28 @@ def test_what_does_not_fit_is_said_with_its_place() -> None:
     assert first_error(schema, {"a": "1", "c": 1}) == "$.a: '1' is not of type 'integer'"
     assert str(first_error(schema, {"b": "y", "c": 1})).startswith("$.b: 'y' does not match")
     assert "'c' is a required property" in str(first_error(schema, {}))
+
+
+def test_further_arguments_are_those_that_no_name_and_no_pattern_takes() -> None:
+    """As the specification has it, whichever keyword comes first."""
+    schema = {"additionalProperties": False, "properties": {"a": {}}, "patternProperties": {"^x": {}}}
+    assert first_error(schema, {"a": 1, "x1": 1}) is None
+    assert "'b'" in str(first_error(schema, {"a": 1, "b": 1}))
+    typed = {"patternProperties": {"^x": {}}, "additionalProperties": {"type": "integer"}}
+    assert first_error(typed, {"x": "1", "b": 1}) is None
+    assert first_error(typed, {"b": "1"}) == "$.b: '1' is not of type 'integer'"
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"),
+    [
+        ([1, True, "1", 0, False, None, [], {}, [1], [True], {"a": 1}, {"a": True}], True),
+        ([1, 1.0], False),
+        ([{"a": [1], "b": 2}, {"b": 2, "a": [1.0]}], False),
+        ([[], []], False),
+    ],
+    ids=str,
+)
+def test_the_values_of_a_list_are_the_same_where_json_has_them_so(values: list[object], fits: bool) -> None:
+    """True is not 1, and the order of keys says nothing."""
+    assert (first_error(UNIQUE, {"a": values}) is None) is fits
