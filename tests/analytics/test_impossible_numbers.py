@@ -49,6 +49,13 @@ def client(settings: Settings) -> Client:
     return client
 
 
+def used(number: Any) -> dict[str, Any]:
+    """What a call of a model says that it took."""
+    counts = {"input_tokens": number, "output_tokens": number, "cost": number}
+    told = {f"gen_ai.usage.{name}": count for name, count in counts.items()}
+    return {**told, "duration_ms": number, "gen_ai.response.time_to_first_chunk": number}
+
+
 def append(*numbers: Any) -> None:
     for number in numbers:
         store.append(
@@ -60,6 +67,7 @@ def append(*numbers: Any) -> None:
                     ("approval_received", {"approval_id": "1", "waited_ms": number}),
                     ("budget_exceeded", {"used": number, "total": number}),
                     ("budget_exceeded", {"used": number, "total": 1e-308}),
+                    *[("llm_call_complete", used(number)) for _ in range(3)],
                 ]
             ]
         )
@@ -91,6 +99,15 @@ def test_rows_that_an_earlier_version_has_stored_break_no_page(client: Client, n
         body(client, path)
 
 
+def test_sums_of_tokens_stay_whole_numbers_of_64_bits(client: Client) -> None:
+    """Whatever one call may say: ten thousand of them end no window."""
+    store.append([make_event("t", "llm_call_complete", used(10**15), "success")[0] for _ in range(10_000)])
+    [model] = body(client, "/api/signals/")["models"]
+    assert (model["calls"], model["input_tokens"], model["cost"]) == (10_000, None, 10_000 * 1e15)
+    trace = Trace.objects.get()
+    assert (trace.model_calls, trace.input_tokens) == (10_000, 0)
+
+
 def test_what_can_be_a_duration_counts_and_what_cannot_does_not(client: Client) -> None:
     """The step is counted, its time is not known; and the details say what was said."""
     append(1e308, 20)
@@ -111,6 +128,7 @@ def test_an_emitters_own_signals_are_finite(number: Any) -> None:
             emitter.emit("tool_call_complete", {"tool": "a", "duration_ms": number})
             emitter.emit("approval_received", {"waited_ms": number})
             emitter.emit("budget_warning", {"used": number, "total": 1e-308})
+            emitter.emit("llm_call_complete", used(number))
     json.dumps(emitter.get_golden_signals(), allow_nan=False)
     rows = [{**event, "duration_ms": number} for event in emitter.events]
     json.dumps(golden_signals("t", 1, rows), allow_nan=False)

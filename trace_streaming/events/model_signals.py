@@ -13,6 +13,8 @@ from .pairs import first_text, id_text
 Event = Mapping[str, Any]
 
 PERCENTS: Final = (50, 95)
+MAX_TOKENS: Final = 10**12
+"""Of one call; the sum of millions of such calls is a number of 64 bits."""
 
 
 class Call(NamedTuple):
@@ -58,7 +60,6 @@ def call_of(name: str, details: Mapping[str, Any], asked: str, latency_ms: float
 
     :param asked: the model that its start named, if any
     """
-    cost = finite_number(details.get("gen_ai.usage.cost"))
     first_chunk = finite_number(details.get("gen_ai.response.time_to_first_chunk"))
     is_open = is_neither(details)
     return Call(
@@ -69,7 +70,7 @@ def call_of(name: str, details: Mapping[str, Any], asked: str, latency_ms: float
         None if first_chunk is None else possible_ms(first_chunk * 1000),
         tokens(details, "input_tokens"),
         tokens(details, "output_tokens"),
-        cost if cost is not None and cost >= 0 else None,
+        possible_ms(details.get("gen_ai.usage.cost")),  # within the same bounds, so that no sum of them is infinite
     )
 
 
@@ -79,9 +80,9 @@ def model_of(details: Mapping[str, Any], asked: str) -> str:
 
 
 def tokens(details: Mapping[str, Any], name: str) -> int | None:
-    """A number of ``gen_ai.usage``; None for what is none."""
-    number = possible_ms(details.get(f"gen_ai.usage.{name}"))
-    return None if number is None else int(number)
+    """A number of ``gen_ai.usage``; None for what is none, or more than ``MAX_TOKENS``."""
+    number = finite_number(details.get(f"gen_ai.usage.{name}"))
+    return int(number) if number is not None and 0 <= number <= MAX_TOKENS else None
 
 
 def model_signals(calls: Iterable[Call]) -> list[dict[str, Any]]:
