@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import django
 
@@ -10,7 +11,7 @@ django.setup()
 
 from trace_streaming import TraceEmitter  # noqa: E402
 
-QUESTIONS = {
+QUESTIONS: dict[str, dict[str, Any]] = {
     "fields": {
         "arguments": {
             "to": ["bob"],
@@ -20,9 +21,12 @@ QUESTIONS = {
             "tone": "warm",
         },
         "schema": {"properties": {"tone": {"enum": ["warm", "cool"]}}},
-    }
+    },
+    "lines": {
+        "arguments": {"head": "To: bob\r\nSubject: tea\r\n", "body": "Dear Bob,\r\n\r\nhello.", "odd": "a\rb\nc"}
+    },
 }
-SIMPLE = {"arguments": {"to": "bob", "text": "Hello <b>Bob</b>", "password": "hunter2"}}
+SIMPLE: dict[str, Any] = {"arguments": {"to": "bob", "text": "Hello <b>Bob</b>", "password": "hunter2"}}
 
 with TraceEmitter(sys.argv[1]) as emitter:
     emitter.emit("plan_created", {"steps": 2}, "success")

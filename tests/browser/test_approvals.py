@@ -92,6 +92,26 @@ async def test_each_argument_has_a_field_and_what_is_changed_is_shown(site: Site
     }
 
 
+async def test_line_ends_stay_as_they_were_asked_for(site: Site, page: Page) -> None:
+    """A field of the page has no \\r: what nobody has touched is no change, and a changed text keeps its own ends."""
+    form, agent = await asked(site, page, "lines")
+    await expect(form.get_by_label("body")).to_have_value("Dear Bob,\n\nhello.")
+    await expect(form.get_by_role("button", name="Approve", exact=True)).to_be_enabled()
+    changes = form.get_by_role("region", name="Changes")
+    await expect(changes).to_be_hidden()
+    await form.get_by_label("body").fill("Dear Bob,\n\ngood day.\n")
+    await expect(changes.locator("b")).to_have_text(["body"])
+    await expect(changes.locator(".removed, .added")).to_have_text(["- hello.", "+ good day.", "+ "])
+    await form.get_by_role("button", name="Approve with changes").click()
+    await expect_state(page, "Ended: success")
+    await finish(agent)
+    assert (await received(page))[-1]["details"]["result"]["arguments"] == {
+        "head": "To: bob\r\nSubject: tea\r\n",
+        "body": "Dear Bob,\r\n\r\ngood day.\r\n",
+        "odd": "a\rb\nc",
+    }
+
+
 async def test_a_rejection_needs_one_click(site: Site, page: Page) -> None:
     """The card then says so, and offers nothing any more."""
     form, agent = await asked(site, page, "rejected")

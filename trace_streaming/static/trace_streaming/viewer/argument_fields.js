@@ -158,11 +158,23 @@ function fieldOf(name, value, choices) {
   }
   if (typeof value === "string") {
     const input = element("textarea", { value, rows: rowsOf(value), spellcheck: false });
-    return { name, read: () => input.value, node: labelled(input) };
+    return { name, read: textReader(input, value), node: labelled(input) };
   }
   const text = /** @type {string} */ (stringifyExact(value, INDENT));
   const input = element("textarea.arguments", { value: text, rows: rowsOf(text), spellcheck: false });
   return { name, read: () => valueIn(name, input.value), node: labelled(input, "JSON") };
+}
+
+/**
+ * What stands in a field of lines, which has no other line ends than `\n`; those that were asked for stay.
+ *
+ * @param {HTMLTextAreaElement} input
+ * @param {string} asked
+ */
+function textReader(input, asked) {
+  const shown = input.value;
+  const lineEnd = asked.includes("\r\n") ? "\r\n" : "\n";
+  return () => (input.value === shown ? asked : input.value.replaceAll("\n", lineEnd));
 }
 
 /**
