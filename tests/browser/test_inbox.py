@@ -84,6 +84,17 @@ async def test_several_of_low_risk_are_decided_at_once(site: Site, page: Page) -
     await expect(page.get_by_role("table", name="Decided").get_by_role("row")).to_have_count(3)
 
 
+async def test_what_is_too_long_to_be_seen_is_not_decided_with_others(site: Site, page: Page) -> None:
+    """Blanks may push the end of an argument out of sight."""
+    await site.manage("shell", "-c", ASK.replace("report.txt", "a" + " " * 2_000 + "; rm -rf /" * 50))
+    await page.goto(site.url("/dashboard/approvals/"))
+    box = page.get_by_role("checkbox", name="Choose rename of t")
+    await box.click(timeout=PATIENCE_MS)
+    await expect(page.get_by_text("too long to be decided with others")).to_be_visible()
+    await expect(box).not_to_be_checked()
+    await expect(page.get_by_role("button", name="Approve them")).to_be_hidden()
+
+
 async def test_whoever_does_not_look_is_notified(site: Site, page: Page) -> None:
     """Where he has allowed it, of what was not there before; a click leads to the trace."""
     await page.context.grant_permissions(["notifications"])

@@ -21,6 +21,8 @@ import { formatDuration, oneLine } from "../viewer/format.js";
  */
 
 const URGENT_MS = 60_000;
+/** Characters of arguments; what has more is not seen as a whole, and decided alone. */
+const MOST_SHOWN = 500;
 /** @type {Record<string, string>} */
 const RISKS = { critical: "error", high: "error", medium: "warning", low: "success" };
 
@@ -109,8 +111,11 @@ export class Item {
       const { trace_id, approval_id } = this.asked;
       try {
         const asked = await this.server.read(trace_id, approval_id);
-        setText(this.#arguments, oneLine(asked.arguments, 500));
-        this.#shownHash = asked.arguments_hash;
+        const shown = oneLine(asked.arguments, Infinity);
+        const isWhole = shown.length <= MOST_SHOWN;
+        setText(this.#arguments, isWhole ? shown : "Its arguments are too long to be decided with others: open it.");
+        if (isWhole) this.#shownHash = asked.arguments_hash;
+        else this.#choice.checked = false;
       } catch (error) {
         this.#choice.checked = false;
         setText(this.#arguments, `What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
