@@ -19,6 +19,13 @@ from .viewing import PATIENCE_MS, RECORDINGS, row
 pytestmark = IN_A_BROWSER
 
 LIVE = "Live"
+SPEAK = """
+from trace_streaming import TraceEmitter
+with TraceEmitter("speaks") as emitter:
+    with emitter.llm_call("gpt-5") as call:
+        call.usage(cost=0.5)
+assert emitter.flush(60)
+"""
 
 
 async def python(site: Site, *arguments: str) -> Process:
@@ -35,7 +42,7 @@ async def python(site: Site, *arguments: str) -> Process:
 async def test_signals_appear_while_an_agent_works(site: Site, page: Page) -> None:
     """First there is nothing; then charts, numbers and tools come by themselves, and each chart is a table, too."""
     await page.goto(site.url("/dashboard/"))
-    await expect(page.get_by_text("No agent has called a tool in the last hour")).to_be_visible()
+    await expect(page.get_by_text("No agent has called a tool or a model in the last hour")).to_be_visible()
     await expect(page.get_by_role("status").get_by_text(LIVE)).to_be_visible()
     await site.play(RECORDINGS / "swe-agent-ctf-katy.jsonl", "katy")
     chart = page.get_by_role("img", name="Success rate over time. Calls that completed: latest 100%")
@@ -52,6 +59,16 @@ async def test_signals_appear_while_an_agent_works(site: Site, page: Page) -> No
     assert await table.get_by_role("row").count() > 30
     await page.get_by_label("15 min").check()
     await expect(table.get_by_role("row").nth(1).get_by_role("rowheader")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+
+
+async def test_models_are_shown_where_no_tool_is_called(site: Site, page: Page) -> None:
+    """An agent that only speaks costs money, too; what nobody knows of tools is a dash."""
+    await site.manage("shell", "-c", SPEAK)
+    await page.goto(site.url("/dashboard/"))
+    models = page.locator("section", has=page.get_by_role("heading", name="Models")).get_by_role("row")
+    await expect(models.nth(1)).to_contain_text("$0.5", timeout=PATIENCE_MS)
+    await expect(page.get_by_text("No agent has called")).to_be_hidden()
+    await expect(page.locator("dd").first).to_have_text("–")
 
 
 async def test_an_approval_comes_and_goes_with_its_decision(site: Site, page: Page, browser: Browser) -> None:

@@ -117,11 +117,12 @@ export class TraceDashboard extends HTMLElement {
   #show([window, series, tools]) {
     this.#updated = new Date();
     this.#say("live", "Live");
-    const isEmpty = window.traces === 0;
+    const called = window.models ?? [];
+    const isEmpty = window.traces === 0 && called.length === 0;
     this.#body.hidden = isEmpty;
     this.#nothing.hidden = !isEmpty;
     const [head, hint] = this.#nothing.children;
-    setText(head, `No agent has called a tool in ${this.#range.name}`);
+    setText(head, `No agent has called a tool or a model in ${this.#range.name}`);
     setText(hint, "Signals appear here by themselves as soon as one does.");
     if (isEmpty) return;
     for (const { of, value } of this.#tiles) setText(value, of(window));
@@ -129,7 +130,6 @@ export class TraceDashboard extends HTMLElement {
     for (const chart of this.#charts) chart.show({ ...series, points });
     this.#slowest.show(tools.slowest);
     this.#failing.show(tools.failing);
-    const called = window.models ?? [];
     this.#models.element.hidden = called.length === 0;
     this.#models.show([...called].sort((one, other) => (other.cost ?? 0) - (one.cost ?? 0)));
   }
