@@ -117,6 +117,68 @@ describe("left and come back to", () => {
     assert.deepEqual(sequences(store), [1, 2, 3, 4, 5]);
   });
 
+  test("what was told before a refusal does not come again", async () => {
+    const { store, socket } = await watching();
+    socket.say(connected({ sequence: 2 }), batch(1, 2));
+    socket.end(4401);
+    store.connect();
+    await settle();
+    assert.equal(sockets.at(-1).query.since, "2");
+    sockets
+      .at(-1)
+      .accept()
+      .say(connected({ sequence: 3 }), batch(3));
+    await settle();
+    assert.deepEqual(sequences(store), [1, 2, 3]);
+  });
+
+  test("a trace that had ended, and goes on when its connection is gone", async () => {
+    const { store, socket } = await watching();
+    socket.say(connected({ sequence: 1 }), batch(1), { type: "ended", state: "incomplete", sequence: 1 });
+    store.connect();
+    await settle();
+    assert.equal(sockets.length, 1);
+    socket.end(1001);
+    store.connect();
+    await settle();
+    assert.deepEqual([sockets.length, sockets.at(-1).query.since], [2, "1"]);
+    sockets
+      .at(-1)
+      .accept()
+      .say(connected({ sequence: 2 }), batch(2));
+    await settle();
+    assert.deepEqual([sequences(store), store.snapshot().endState], [[1, 2], null]);
+  });
+
+  test("it knows of another life also after attempts that failed", async () => {
+    const { store, socket } = await watching();
+    socket.say(connected({ sequence: 2 }), batch(1, 2));
+    for (const _ of [1, 2]) {
+      store.disconnect();
+      store.connect();
+      await settle();
+    }
+    sockets
+      .at(-1)
+      .accept()
+      .say(connected({ sequence: 5, epoch: "e2" }));
+    await settle();
+    assert.equal(sockets.at(-1).query.since, "0");
+  });
+
+  test("of gaps, those of the life that is shown", async () => {
+    const { store, socket } = await watching();
+    socket.say(connected({ sequence: 9 }), { type: "gap", from: 1, to: 4, reason: "pruned" });
+    await settle();
+    assert.equal(store.snapshot().gaps[0].to, 4);
+    socket.say({ type: "gap", from: 1, to: 9, reason: "epoch", epoch: "e2" });
+    await settle();
+    assert.deepEqual(
+      store.snapshot().gaps.map(({ reason }) => reason),
+      ["epoch"],
+    );
+  });
+
   test("what was cleared does not come again", async () => {
     const { store, socket } = await watching({ since: undefined });
     assert.deepEqual(socket.query, {});

@@ -81,9 +81,10 @@ export class TraceStore {
     };
   };
 
-  /** Begin to watch, or go on where it was left off; nothing where it is connected. */
+  /** Begin to watch, or go on where it was left off; nothing where it is connected, or comes back by itself. */
   connect = () => {
-    if (this.#stream !== null && !["closed", "refused"].includes(this.#stream.state)) return;
+    if (this.#stream !== null && !isOver(this.#stream)) return;
+    this.#remember();
     const place = this.#place;
     this.#error = null;
     const since = place === null ? this.#options.since : place.position;
@@ -104,7 +105,7 @@ export class TraceStore {
     on("delta", ({ detail }) => this.#hear(detail));
     on("gap", ({ detail }) => {
       if (detail.reason === "epoch") this.#forget();
-      this.#gaps.push(detail);
+      this.#gaps = [...this.#gaps, detail];
     });
     on("live", () => {
       this.#error = null;
@@ -124,10 +125,8 @@ export class TraceStore {
 
   /** Stop watching; what is known stays. */
   disconnect = () => {
-    const stream = this.#stream;
-    if (stream === null) return;
-    if (stream.position !== null) this.#place = { position: stream.position, epoch: stream.epoch };
-    stream.close();
+    if (this.#stream === null) return;
+    this.#stream.close();
     this.#changed();
   };
 
@@ -162,9 +161,15 @@ export class TraceStore {
   decide = (approvalId, decision, fields = {}) =>
     this.command("decide", { ...fields, approval_id: approvalId, decision });
 
+  /** Where to go on after this connection. */
+  #remember() {
+    const { position = null, epoch } = this.#stream ?? {};
+    if (position !== null) this.#place = { position, epoch: epoch ?? this.#place?.epoch ?? null };
+  }
+
   #beginAnew() {
     this.#stream?.close();
-    this.#place = null;
+    this.#stream = this.#place = null;
     this.#forget();
     this.connect();
   }
@@ -220,10 +225,13 @@ export class TraceStore {
       spans: isSame ? before.spans : spans.roots,
       deltas: Object.fromEntries([...this.#said].map(([callId, { text }]) => [callId, text])),
       approvals: isSame ? before.approvals : openApprovals(spans.ordered),
-      gaps: before.gaps.length === this.#gaps.length ? before.gaps : [...this.#gaps],
+      gaps: this.#gaps,
     };
   }
 }
+
+/** Whether it makes no connection any more; of a trace that has ended, one may be there yet. @param {TraceStream} stream */
+const isOver = ({ state, profile }) => profile === null && ["closed", "refused", "ended"].includes(state);
 
 /** @param {Span[]} spans @returns {OpenApproval[]} */
 function openApprovals(spans) {
