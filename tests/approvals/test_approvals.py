@@ -651,6 +651,20 @@ def test_half_a_character_is_refused(alice: User, said: dict[str, Any]) -> None:
         decisions.decide(stored_approval(), decision, user=alice, channel="api", **said)
 
 
+@pytest.mark.parametrize("levels", [240, 300, 900])
+def test_an_edit_that_is_nested_too_deeply_is_refused(levels: int) -> None:
+    """At the API, where a parser lets more in than what checks it."""
+    deep = "[" * levels + "]" * levels
+    approval = stored_approval()
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    said = f'{{"decision": "edited", "edited": {{"a": {deep}}}}}'
+    url = f"/api/traces/{approval.trace_id}/approvals/{approval.approval_id}"
+    answer = client.post(url, said, content_type="application/json")
+    assert answer.status_code == (200 if levels < 250 else 400), answer.content
+    assert levels < 250 or "levels" in answer.json()["detail"]
+
+
 def test_a_real_nul_is_refused_and_a_text_about_its_escape_is_not(alice: User) -> None:
     """PostgreSQL takes the one, and not the other."""
     approval = stored_approval(arguments={"pattern": "a"})

@@ -191,10 +191,12 @@ def _check(
         raise InvalidDecisionError(
             f"Not a decision here: {decision[:40]!r}. Must be one of {', '.join(approval.allowed)}"
         )
+    if not (_is_json(comment) and _is_json(edited)):  # first: what is nested deeper, no other check survives
+        raise InvalidDecisionError(
+            "A decision holds no half of a character, no number of more than 64 bits, and no more than 250 levels"
+        )
     if [comment, edited] != without_nul([comment, edited]):
         raise InvalidDecisionError("A decision holds no NUL characters")
-    if not (_is_json(comment) and _is_json(edited)):
-        raise InvalidDecisionError("A decision holds no half of a character, and no number of more than 64 bits")
     if len(comment) > MAX_COMMENT_LENGTH:
         raise InvalidDecisionError(f"A comment has at most {MAX_COMMENT_LENGTH} characters")
     if decision == "responded" and not comment.strip():
