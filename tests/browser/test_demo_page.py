@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Literal
@@ -120,6 +121,28 @@ async def test_older_traces_are_shown_and_none_twice_or_lost_while_new_ones_come
         "shell", "-c", "from trace_streaming.models import Trace; Trace.objects.filter(trace_id='t-129').delete()"
     )
     await expect(names(page)).to_have_count(129, timeout=PATIENCE_MS)
+
+
+async def test_older_traces_that_come_behind_another_search_are_not_shown(site: Site, page: Page) -> None:
+    """A slow answer is of what was asked for before."""
+    await site.manage("shell", "-c", MANY.format(first=0, last=160).replace('}")', '}", name=str(number))'))
+    await page.goto(site.url("/"))
+    held = asyncio.get_running_loop().create_future()
+
+    def hold(route: Route) -> None:
+        held.set_result(route)
+
+    await page.route("**/api/traces?*cursor=*", hold, times=1)
+    await page.get_by_role("button", name="Show older traces").click()
+    route = await held
+    await page.get_by_label("Search traces").fill("1")
+    await expect(page).to_have_url(re.compile(r"text=1"))
+    await expect(page.get_by_role("status")).to_have_text("Live", timeout=PATIENCE_MS)
+    await route.continue_()
+    await expect(page.get_by_role("button", name="Show older traces")).to_be_enabled()
+    await page.get_by_role("button", name="Show older traces").click()
+    matching = [str(number) for number in reversed(range(160)) if "1" in str(number)]
+    await expect(names(page)).to_have_text(matching)
 
 
 MANY = """

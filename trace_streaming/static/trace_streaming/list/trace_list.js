@@ -153,12 +153,15 @@ export class TraceList extends HTMLElement {
 
   async #showOlder() {
     if (!this.#next) return;
+    const traces = this.#traces;
     this.#older.disabled = true;
     try {
       const page = await getJson(this.#next, AbortSignal.timeout(20_000));
-      this.#next = page.next;
-      this.#traces.add(page.results);
-      this.#draw();
+      if (traces === this.#traces) {
+        this.#next = page.next;
+        traces.add(page.results);
+        this.#draw();
+      } // otherwise others have been asked for meanwhile
     } catch (error) {
       this.#fail(/** @type {Error} */ (error));
     }
