@@ -116,10 +116,11 @@ def test_steps_begin_at_their_multiples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "step"), [(0.25, 15), (1, 60), (6, 600), (24, 1800), (168, 14_400), (99_999, 604_800)]
+    ("hours", "step"),
+    [(0.25, 15), (1, 60), (6, 600), (24, 1800), (168, 14_400), (10_080, 604_800), (99_999, 6_048_000)],
 )
 def test_the_usual_step_is_round(hours: float, step: int) -> None:
-    """At most 60 in a window, unless it is years."""
+    """At most 60 in a window; of years, they are whole weeks."""
     assert usual_step(START, START + timedelta(hours=hours)) == step
 
 

@@ -120,6 +120,8 @@ def test_steps_are_asked_for_within_bounds(ada: User) -> None:
     found = client_of(ada).get("/api/signals/series", {"last": "900"}).json()
     assert found["step_seconds"] == 15
     assert len(found["points"]) in (60, 61)
+    ages = {"from": "1970-01-01T00:00:00Z", "to": "9998-12-31T00:00:00Z"}
+    assert len(client_of(ada).get("/api/signals/series", ages).json()["points"]) in (60, 61)
     assert len(client_of(ada).get("/api/signals/series", {**WINDOW, "step": "10"}).json()["points"]) == 6
     for wrong in ({"last": "90000", "step": "1"}, {"step": "0"}, {"step": "x"}, {"last": "0"}):
         assert client_of(ada).get("/api/signals/series", wrong).status_code == 400

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
+from math import ceil
 from statistics import fmean
 from typing import Any, Final
 
@@ -33,8 +34,9 @@ _WAIT_PERCENTS: Final = (95,)
 
 
 def usual_step(start: datetime, end: datetime) -> int:
-    """The shortest of the round steps, in seconds, of which the window has at most 60."""
-    return next((step for step in _STEPS if (end - start).total_seconds() / step <= _USUAL_STEPS), _STEPS[-1])
+    """The shortest of the round steps, or of weeks, in seconds, of which the window has at most 60."""
+    shortest = (end - start).total_seconds() / _USUAL_STEPS
+    return next((step for step in _STEPS if step >= shortest), ceil(shortest / _STEPS[-1]) * _STEPS[-1])
 
 
 def series_signals(
