@@ -95,6 +95,19 @@ async def test_what_is_too_long_to_be_seen_is_not_decided_with_others(site: Site
     await expect(page.get_by_role("button", name="Approve them")).to_be_hidden()
 
 
+async def test_what_could_not_be_read_is_asked_for_again(site: Site, page: Page, tolerated: list[str]) -> None:
+    """A server that is away for a moment leaves no form behind in which nothing can be decided."""
+    tolerated.append("503")
+    await site.manage("shell", "-c", ASK)
+    await page.goto(site.url("/dashboard/approvals/"))
+    await page.route("**/api/traces/t/approvals/*", lambda route: route.fulfill(status=503), times=1)
+    first = page.get_by_role("list", name="Waits for you").get_by_role("listitem").nth(0)
+    await first.locator("summary").click(timeout=PATIENCE_MS)
+    await expect(first.get_by_role("alert")).to_contain_text("cannot be read")
+    await expect(first.get_by_label("text")).to_have_value("Hello", timeout=PATIENCE_MS)
+    await expect(first.get_by_role("alert")).to_be_hidden()
+
+
 async def test_whoever_does_not_look_is_notified(site: Site, page: Page) -> None:
     """Where he has allowed it, of what was not there before; a click leads to the trace."""
     await page.context.grant_permissions(["notifications"])

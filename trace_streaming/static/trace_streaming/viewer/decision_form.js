@@ -21,6 +21,9 @@ import { button, element, setText } from "./elements.js";
  */
 /** @typedef {(approvalId: string) => Promise<Asked>} Read asks the server what is to be decided */
 
+/** Until what could not be read is asked for again. */
+const AGAIN_MS = 2000;
+
 export class DecisionForm {
   #what = element("p.asked");
   #arguments = new ArgumentFields(() => this.#name());
@@ -40,6 +43,7 @@ export class DecisionForm {
   #asked = null;
   /** @type {string | null} */
   #approvalId = null;
+  #timer = 0;
   /** The button that is to have the focus. @type {"approve" | "reject" | null} */
   #wanted = null;
 
@@ -67,6 +71,7 @@ export class DecisionForm {
   show(approvalId) {
     this.element.hidden = approvalId === null;
     if (approvalId === this.#approvalId) return this.#focusWanted();
+    clearTimeout(this.#timer);
     this.#approvalId = approvalId;
     if (approvalId === null) return;
     this.#comment.value = "";
@@ -79,10 +84,13 @@ export class DecisionForm {
   async #load(approvalId) {
     try {
       const asked = await this.read(approvalId);
-      if (approvalId === this.#approvalId) this.#fill(asked);
+      if (approvalId !== this.#approvalId) return;
+      this.#complain(null);
+      this.#fill(asked);
     } catch (error) {
-      if (approvalId === this.#approvalId)
-        this.#complain(`What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
+      if (approvalId !== this.#approvalId) return;
+      this.#complain(`What is asked cannot be read: ${/** @type {Error} */ (error).message}`);
+      this.#timer = setTimeout(() => this.element.isConnected && this.#load(approvalId), AGAIN_MS);
     }
   }
 
