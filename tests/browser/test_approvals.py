@@ -112,6 +112,23 @@ async def test_line_ends_stay_as_they_were_asked_for(site: Site, page: Page) -> 
     }
 
 
+async def test_a_key_leads_to_the_button_and_another_back(site: Site, page: Page) -> None:
+    """Nobody has to decide to get out of the details; in a field, what was written stays."""
+    form, agent = await asked(site, page, "keys")
+    await form.get_by_label("text").press("Escape")
+    await expect(form).to_be_visible()
+    await page.get_by_role("button", name="Close details").click()
+    await page.keyboard.press("a")
+    await expect(form.get_by_role("button", name="Approve", exact=True)).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(form).to_be_hidden()
+    await page.keyboard.press("r")
+    await expect(form.get_by_role("button", name="Reject")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect_state(page, "Ended: success")
+    await finish(agent)
+
+
 async def test_a_rejection_needs_one_click(site: Site, page: Page) -> None:
     """The card then says so, and offers nothing any more."""
     form, agent = await asked(site, page, "rejected")

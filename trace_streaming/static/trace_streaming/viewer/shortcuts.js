@@ -11,7 +11,10 @@
 export function press(event, timeline, actions, escape) {
   const target = /** @type {HTMLElement} */ (event.target);
   const isSearch = target.matches("input[type=search]");
-  if (event.ctrlKey || event.metaKey || event.altKey || target.closest("dialog, form")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // Escape on a button that decides loses nothing that was written, as it would in a field.
+  const isLeaving = event.key === "Escape" && target.matches("form.decision button");
+  if (target.closest("dialog, form") && !isLeaving) return;
   if (event.key === "Escape") return escape(isSearch);
   if (isSearch) return;
   if (Object.hasOwn(actions, event.key)) {
