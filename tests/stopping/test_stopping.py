@@ -30,6 +30,7 @@ from trace_streaming.remote.sender import all_senders
 from trace_streaming.routing import websocket_urlpatterns
 from trace_streaming.stopping import listening
 from trace_streaming.stopping.requests import request_stop
+from trace_streaming.storage.retention import mark_incomplete
 from trace_streaming.wire.protocol import SUBPROTOCOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -135,6 +136,23 @@ def test_who_goes_on_with_a_trace_later_is_asked_nothing(ada: User) -> None:
         again.end()
         assert again.flush(60)
         request_stop(Trace.objects.get(), user=ada, channel="api")
+
+
+def test_a_request_outlives_a_process_that_dies_without_having_heard_it(ada: User, settings: Settings) -> None:
+    """Nobody has stopped: whoever takes the run over does."""
+    begun()
+    request_stop(Trace.objects.get(), user=ada, channel="api")
+    settings.TRACE_STREAMING_INCOMPLETE_AFTER_SECONDS = 0
+    assert mark_incomplete() == 1
+    again = begun()
+    assert Trace.objects.get().state == "running"
+    assert not again.stop_requested  # this look begins to listen
+    listening.ear._look()
+    with pytest.raises(StopRequestedError, match="by ada"):
+        again.check_stop()
+    again.end()
+    assert again.flush(60)
+    assert not StopRequest.objects.filter(is_standing=True).exists()
 
 
 def test_without_the_names_it_stops_all_the_same(ada: User, settings: Settings) -> None:
