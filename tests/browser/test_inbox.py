@@ -108,6 +108,15 @@ async def test_what_could_not_be_read_is_asked_for_again(site: Site, page: Page,
     await expect(first.get_by_role("alert")).to_be_hidden()
 
 
+async def test_the_tab_says_how_many_wait_also_behind_a_throttle(site: Site, page: Page, tolerated: list[str]) -> None:
+    """A project may have one: who was told to ask later asks later."""
+    tolerated.append("429")
+    await site.manage("shell", "-c", ASK)
+    await page.route("**/api/approvals*", lambda route: route.fulfill(status=429), times=1)
+    await page.goto(site.url("/dashboard/traces/t"))
+    await expect(page).to_have_title("(3) t", timeout=PATIENCE_MS)
+
+
 async def test_whoever_does_not_look_is_notified(site: Site, page: Page) -> None:
     """Where he has allowed it, of what was not there before; a click leads to the trace."""
     await page.context.grant_permissions(["notifications"])

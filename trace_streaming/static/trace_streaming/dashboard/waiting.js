@@ -34,7 +34,7 @@ export class WaitingBadge {
       const { waiting = "" } = this.#link.dataset;
       const response = await fetch(waiting, { headers: { Accept: "application/json" }, cache: "no-store" });
       if (response.ok) this.show((await response.json()).approvals);
-      else if (response.status < 500) return; // nobody is logged in any more: the page says so
+      else if (response.status === 401 || response.status === 403) return; // not logged in any more: the page says so
     } catch {
       // the page says that the server is away
     }
