@@ -27,7 +27,7 @@ from trace_streaming.approvals import waiting as approval_waiting
 from trace_streaming.emitting.asking.requests import AskedBefore, arguments_hash, ask
 from trace_streaming.emitting.decision import Decision, with_originals
 from trace_streaming.events import TraceEvent
-from trace_streaming.events.freezing import JSON
+from trace_streaming.events.freezing import JSON, freeze_details
 from trace_streaming.exceptions import (
     ApprovalConflictError,
     ApprovalNotFoundError,
@@ -626,6 +626,20 @@ def test_a_hidden_value_that_was_moved_is_refused(alice: User, shown: Any, edite
     approval = stored_approval(arguments=shown)
     with pytest.raises(InvalidDecisionError, match="stays where it was"):
         decisions.decide(approval, "edited", user=alice, channel="api", edited=edited)
+
+
+def test_what_is_shown_in_part_is_not_changed(alice: User) -> None:
+    """The agent would go on with the marker in place of the rest; what stands beside it may be changed."""
+    for value in ("word " * 60_000, list(range(25_000))):
+        arguments = {"to": "bob", "value": value}
+        shown: dict[str, Any] = freeze_details(arguments)
+        approval = stored_approval(arguments=shown, arguments_hash=arguments_hash(arguments))
+        with pytest.raises(InvalidDecisionError, match=r"stays where it was.*more (characters|values)"):
+            changed = {**shown, "value": shown["value"][1:]}
+            decisions.decide(approval, "edited", user=alice, channel="api", edited=changed)
+        decisions.decide(approval, "edited", user=alice, channel="api", edited={**shown, "to": "eve"})
+        assert TraceEmitter("t").wait_for("a-1", arguments).arguments == {**arguments, "to": "eve"}
+        approval.delete()
 
 
 def test_a_list_of_hidden_values_may_go_as_a_whole(alice: User) -> None:

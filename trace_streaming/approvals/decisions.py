@@ -210,7 +210,8 @@ def _check(
 def _check_edited(approval: Approval, edited: Mapping[str, Any]) -> None:
     if (marker := moved_marker(dict(edited), approval.arguments)) is not None:
         raise InvalidDecisionError(
-            f"A redacted value stays where it was, or goes with the whole list: {marker:.100} cannot be put back"
+            "What is redacted or shortened stays where it was and as it was, or goes as a whole:"
+            f" {marker[-100:]} cannot be put back"
         )
     if approval.schema is not None and (problem := first_error(approval.schema, edited)) is not None:
         raise InvalidDecisionError(f"The arguments do not fit: {problem}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,8 +22,10 @@ WITHDRAWN: Final = "withdrawn"
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 MAX_ACTION_LENGTH: Final = 200
 MAX_ID_LENGTH: Final = 64
-REDACTED: Final = "[redacted:"
-"""What every marker begins with."""
+MARKERS: Final = ("[redacted:", "[truncated: ")
+"""What stands for something that is not shown begins with one of these."""
+_LEFT_OUT: Final = re.compile(r"\[truncated: \d+ more values\]")
+"""At the end of a list or of an object that is not shown as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,26 @@ def with_originals(edited: JSON, shown: JSON, original: Any) -> Any:
     return edited
 
 
-def moved_marker(edited: JSON, shown: JSON) -> str | None:
-    """A redacted value that is not where it was shown, so that nobody knows what to put back; None where all are.
+def is_marked(text: str) -> bool:
+    """Whether something of it is not shown."""
+    return any(marker in text for marker in MARKERS)
 
-    Of a list whose length has changed nobody can say which of its redacted values is which.
+
+def moved_marker(edited: JSON, shown: JSON) -> str | None:
+    """What stands for something that is not shown, and is not where it was; None where all of them are.
+
+    Nobody knows what to put back. Of a list whose length has changed nobody can say which of its redacted values is
+    which; and of what is shown in part, all that was changed is the rest.
     """
     if _is_same(edited, shown):
         return None
     if isinstance(edited, str):
-        return edited if REDACTED in edited else None
+        return edited if is_marked(edited) else None
+    if isinstance(edited, dict | list):
+        parts = edited.values() if isinstance(edited, dict) else edited
+        left_out = (part for part in parts if isinstance(part, str) and _LEFT_OUT.fullmatch(part))
+        if (marker := next(left_out, None)) is not None:
+            return marker
     if isinstance(edited, dict):
         pairs = ((value, shown.get(key) if isinstance(shown, dict) else None) for key, value in edited.items())
     elif isinstance(edited, list):
