@@ -129,3 +129,24 @@ def test_further_arguments_are_those_that_no_name_and_no_pattern_takes() -> None
 def test_the_values_of_a_list_are_the_same_where_json_has_them_so(values: list[object], fits: bool) -> None:
     """True is not 1, and the order of keys says nothing."""
     assert (first_error(UNIQUE, {"a": values}) is None) is fits
+
+
+def test_of_what_is_not_shown_nothing_is_wrong() -> None:
+    """In its place the agent has its own, which is a number, or an address; all else is checked."""
+    address = {"type": "object", "properties": {"to": {"pattern": "^[^ ]+@"}}, "required": ["to"]}
+    schema = {
+        "properties": {
+            "account": {"type": "integer"},
+            "to": {"items": {"pattern": "^[^ ]+@"}, "uniqueItems": True},
+            "copy": {"anyOf": [address, {"type": "null"}]},
+            "n": {"type": "integer"},
+        },
+        "required": ["n"],
+    }
+    hidden = "[redacted:email]"
+    shown = {"account": "[redacted:account]", "to": [hidden, hidden], "copy": {"to": hidden}, "n": 1}
+    assert first_error(schema, shown) is None
+    assert first_error(schema, {**shown, "n": "1"}) == "$.n: '1' is not of type 'integer'"
+    assert first_error(schema, {**shown, "account": "x"}) == "$.account: 'x' is not of type 'integer'"
+    del shown["n"]
+    assert first_error(schema, shown) == "$: 'n' is a required property"

@@ -8,10 +8,13 @@ from time import monotonic
 from typing import Any, Final
 
 import jsonschema
+import orjson
 import regex
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+
+from trace_streaming.emitting.decision import is_marked
 
 VALIDATE_SECONDS: Final = 0.5
 """How long edited arguments are checked at most."""
@@ -21,6 +24,8 @@ MAX_DEPTH: Final = 64
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _UNTIMED: Final = frozenset({"patternProperties", "unevaluatedProperties"})
 """Together: for the second the library tries the patterns of the first itself, and holds the interpreter meanwhile."""
+_OF_PARTS: Final = frozenset({"anyOf", "oneOf", "not", "const", "enum", "contains", "uniqueItems"})
+"""What these say of a list or an object goes by what is in it."""
 Found = Callable[[str, str], bool]
 """Whether a pattern is found in a text."""
 _FORMATS: Final = jsonschema.FormatChecker(formats=())
@@ -49,18 +54,25 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 def first_error(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
     """What is wrong with arguments, in words for whoever wrote them; None when they fit.
 
-    What takes too long, or cannot be checked, does not fit.
+    What takes too long, or cannot be checked, does not fit. Of a value that is not shown nothing is wrong: in its place
+    the agent has its own.
     """
     deadline = monotonic() + VALIDATE_SECONDS
     try:
         check_schema(schema)
         validator = _timed(jsonschema.validators.validator_for(schema), deadline)(schema, registry=_NOTHING)
-        error = best_match(validator.iter_errors(arguments))
+        error = best_match(each for each in validator.iter_errors(arguments) if not _is_of_what_is_hidden(each))
     except TimeoutError:
         return "checking them against the schema takes too long"
     except (ValueError, RecursionError, Unresolvable) as problem:
         return f"they cannot be checked: {problem}"[:500]
     return None if error is None else f"{error.json_path}: {error.message}"[:500]
+
+
+def _is_of_what_is_hidden(error: ValidationError) -> bool:
+    if isinstance(error.instance, str):
+        return is_marked(error.instance)
+    return error.validator in _OF_PARTS and is_marked(orjson.dumps(error.instance).decode())
 
 
 def _check_parts(part: Any, depth: int) -> set[str]:
