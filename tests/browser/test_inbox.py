@@ -108,6 +108,19 @@ async def test_what_could_not_be_read_is_asked_for_again(site: Site, page: Page,
     await expect(first.get_by_role("alert")).to_be_hidden()
 
 
+async def test_more_than_are_listed_are_told_of(site: Site, page: Page) -> None:
+    """The most urgent hundred; those behind them come when there is room."""
+    await site.manage("shell", "-c", ASK.replace('ask("tidy"', 'for _ in range(98): ask("tidy"'))
+    await page.goto(site.url("/dashboard/approvals/"))
+    mine = page.get_by_role("list", name="Waits for you").get_by_role("listitem")
+    await expect(mine).to_have_count(100, timeout=PATIENCE_MS)
+    hint = page.get_by_text("These are the most urgent; others appear when they are decided.")
+    await expect(hint).to_be_hidden()
+    await site.manage("shell", "-c", ASK)
+    await expect(hint).to_be_visible(timeout=PATIENCE_MS)
+    await expect(mine).to_have_count(100)
+
+
 async def test_the_tab_says_how_many_wait_also_behind_a_throttle(site: Site, page: Page, tolerated: list[str]) -> None:
     """A project may have one: who was told to ask later asks later."""
     tolerated.append("429")

@@ -42,6 +42,7 @@ export class ApprovalInbox extends HTMLElement {
     element("b", {}, "Nothing waits for you."),
     element("p", {}, "What agents ask appears here by itself."),
   );
+  #more = element("p.more", { hidden: true }, "These are the most urgent; others appear when they are decided.");
   #chosenText = element("span", { role: "status" });
   #chosen = element(
     "div.chosen",
@@ -76,6 +77,7 @@ export class ApprovalInbox extends HTMLElement {
     this.#mine,
     this.#chosen,
     this.#othersPart,
+    this.#more,
     this.#decidedPart,
   );
   #polls = [
@@ -112,8 +114,9 @@ export class ApprovalInbox extends HTMLElement {
     clearInterval(this.#timer);
   }
 
-  /** @param {{now: string, approvals: Open[]}} answer */
-  #show({ now, approvals }) {
+  /** @param {{now: string, approvals: Open[], more: boolean}} answer */
+  #show({ now, approvals, more }) {
+    this.#more.hidden = !more;
     this.#ahead = Date.parse(now) - Date.now();
     this.#say("live", "Live");
     const gone = new Map(this.#items);
