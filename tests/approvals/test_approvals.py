@@ -406,6 +406,17 @@ def test_the_admin_decides_what_is_open(client: Client, alice: User) -> None:
     assert "better" in client.get(page).content.decode()
 
 
+def test_the_admin_shows_nothing_in_another_order_than_it_is_in(admin_client: Client) -> None:
+    """Invariant 14. A file that looks like annexexe.pdf is one to run."""
+    approval = stored_approval(
+        action="open \u202efdp.exe", tool_name="\u2066a", arguments={"path": "annex\u202efdp.exe"}
+    )
+    shown = admin_client.get(f"/admin/trace_streaming/approval/{approval.pk}/change/").content.decode()
+    for text in ("open \\u202efdp.exe", "\\u2066a", "annex\\u202efdp.exe"):
+        assert text in shown
+    assert "open \\u202efdp.exe" in admin_client.get("/admin/trace_streaming/approval/").content.decode()
+
+
 # Over the socket
 
 

@@ -112,6 +112,22 @@ async def test_line_ends_stay_as_they_were_asked_for(site: Site, page: Page) -> 
     }
 
 
+async def test_nothing_is_shown_in_another_order_than_it_is_in(site: Site, page: Page) -> None:
+    """Invariant 14. A file that looks like annexexe.pdf is one to run; it goes on as it was asked for."""
+    form, agent = await asked(site, page, "order")
+    await expect(row(page, 2)).to_contain_text("annex\\u202efdp.exe")
+    await expect(form.get_by_label("path")).to_have_value('"annex\\u202efdp.exe"')
+    await expect(form.get_by_label("names")).to_have_value(re.compile(r'"\\u2066a"'))
+    await expect(form.get_by_label("to")).to_have_value("b\u00f6b \u05d0")
+    await form.get_by_role("button", name="As JSON").click()
+    await expect(form.get_by_label("Arguments, as JSON")).to_have_value(re.compile(r"annex\\u202efdp\.exe"))
+    await form.get_by_role("button", name="Approve", exact=True).click()
+    await expect_state(page, "Ended: success")
+    await finish(agent)
+    arguments = (await received(page))[-1]["details"]["result"]["arguments"]
+    assert arguments == {"path": "annex\u202efdp.exe", "names": ["\u2066a"], "to": "b\u00f6b \u05d0"}
+
+
 async def test_a_key_leads_to_the_button_and_another_back(site: Site, page: Page) -> None:
     """Nobody has to decide to get out of the details; in a field, what was written stays."""
     form, agent = await asked(site, page, "keys")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import orjson
 from django import forms
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Approval]
 else:
     ModelForm = forms.ModelForm
+
+
+_REORDERING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 class DecisionForm(ModelForm):
@@ -81,12 +85,20 @@ class ApprovalAdmin(ReadOnlyAdmin):
     """What agents have asked, newest first; whoever may decides an open one on its page."""
 
     form = DecisionForm  # type: ignore[assignment]
-    list_display = ("action", "tool_name", "risk_level", "trace_id", "requested_at", "decision_text", "decided_by_name")
+    list_display = (
+        "action_text",
+        "tool_text",
+        "risk_level",
+        "trace_id",
+        "requested_at",
+        "decision_text",
+        "decided_by_name",
+    )
     list_filter = ("decision", "risk_level", "requested_at")
     search_fields = ("trace_id", "action", "tool_name")
     date_hierarchy = "requested_at"
     asked = (
-        *("action", "tool_name", "risk_level", "trace_id", "arguments_text", "requested_at", "expires_at"),
+        *("action_text", "tool_text", "risk_level", "trace_id", "arguments_text", "requested_at", "expires_at"),
         *("decision_text", "decided_at", "decided_by_name", "channel", "comment_text", "edited_text"),
     )
 
@@ -112,6 +124,16 @@ class ApprovalAdmin(ReadOnlyAdmin):
         """What was asked."""
         return self.asked
 
+    @admin.display(description=_("action"), ordering="action")
+    def action_text(self, approval: Approval) -> str:
+        """As it is to be read."""
+        return _in_order(approval.action)
+
+    @admin.display(description=_("tool"), ordering="tool_name")
+    def tool_text(self, approval: Approval) -> str:
+        """As it is to be read."""
+        return _in_order(approval.tool_name)
+
     @admin.display(description=_("decision"), ordering="decision")
     def decision_text(self, approval: Approval) -> str:
         """Open ones say so."""
@@ -134,4 +156,9 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
 
 def _as_json(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    return format_html("<pre>{}</pre>", _in_order(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
+
+
+def _in_order(text: str) -> str:
+    """The same text, in which what would have it shown in another order is seen, as on the app's own pages."""
+    return _REORDERING.sub(lambda sign: f"\\u{ord(sign[0]):x}", text)

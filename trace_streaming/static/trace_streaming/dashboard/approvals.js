@@ -1,7 +1,7 @@
 // What waits for a human, the most urgent first.
 
 import { element, icon, setText } from "../viewer/elements.js";
-import { counted, formatDuration } from "../viewer/format.js";
+import { counted, formatDuration, inOrder } from "../viewer/format.js";
 
 const URGENT_MS = 60_000;
 
@@ -69,8 +69,8 @@ export class Approvals {
     decide.setAttribute("aria-label", `${verb} ${action} of ${trace_id}`);
     decide.title = refusal;
     const facts = element("span.facts", {}, element("span.trace", { title: trace_id }, trace_name || trace_id), waited);
-    const tool = tool_name && tool_name !== action ? element("span.tool", {}, tool_name) : null;
-    const what = element("span.what", {}, element("b.action", {}, action), tool);
+    const tool = tool_name && tool_name !== action ? element("span.tool", {}, inOrder(tool_name)) : null;
+    const what = element("span.what", {}, element("b.action", {}, inOrder(action)), tool);
     if (risk_level) what.append(element(`span.risk.${RISKS[risk_level] ?? "pending"}`, {}, `${risk_level} risk`));
     const row = element("li", {}, icon("approval"), element("div.asked", {}, what, facts), left, decide);
     const made = { row, left, waited, approval };

@@ -2,7 +2,7 @@
 
 import { DecisionForm } from "../viewer/decision_form.js";
 import { element, icon, setText } from "../viewer/elements.js";
-import { formatDuration, oneLine } from "../viewer/format.js";
+import { formatDuration, inOrder, oneLine } from "../viewer/format.js";
 
 /**
  * As the list of the REST API has it.
@@ -44,7 +44,7 @@ export class Item {
     this.server = server;
     this.told = told;
     const { trace_id, trace_name, approval_id, action, tool_name, risk_level, can_decide, refusal } = asked;
-    const tool = tool_name && tool_name !== action ? element("code", {}, tool_name) : null;
+    const tool = tool_name && tool_name !== action ? element("code", {}, inOrder(tool_name)) : null;
     const isLow = can_decide && risk_level === "low";
     this.#choice.setAttribute("aria-label", `Choose ${action} of ${trace_name || trace_id}`);
     this.#choice.addEventListener("change", () => this.#choose());
@@ -54,7 +54,7 @@ export class Item {
       element(
         "span.what",
         {},
-        element("b", {}, action),
+        element("b", {}, inOrder(action)),
         tool,
         element(`span.risk.${riskOf(risk_level)}`, {}, `${risk_level} risk`),
       ),

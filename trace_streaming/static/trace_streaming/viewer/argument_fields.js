@@ -3,6 +3,7 @@
 import { parseExact, stringifyExact } from "../client/exact_json.js";
 import { linesOf } from "./content/code.js";
 import { element } from "./elements.js";
+import { inOrder, isReordered } from "./format.js";
 
 /** @typedef {{name: string, read: () => unknown, node: HTMLElement}} Field */
 
@@ -70,7 +71,7 @@ export class ArgumentFields {
 
   /** @param {Record<string, unknown>} values */
   #fill(values) {
-    this.#json.value = /** @type {string} */ (stringifyExact(values, INDENT));
+    this.#json.value = jsonOf(values);
     this.#json.rows = rowsOf(this.#json.value);
     this.#fields = Object.entries(values).map(([name, value]) => fieldOf(name, value, this.#choices(name)));
     for (const { node } of this.#fields) {
@@ -156,11 +157,11 @@ function fieldOf(name, value, choices) {
     const input = element("input", { type: "text", inputMode: "decimal", value: show(value) });
     return { name, read: () => numberIn(name, input.value), node: labelled(input) };
   }
-  if (typeof value === "string") {
+  if (typeof value === "string" && !isReordered(value)) {
     const input = element("textarea", { value, rows: rowsOf(value), spellcheck: false });
     return { name, read: textReader(input, value), node: labelled(input) };
   }
-  const text = /** @type {string} */ (stringifyExact(value, INDENT));
+  const text = jsonOf(value);
   const input = element("textarea.arguments", { value: text, rows: rowsOf(text), spellcheck: false });
   return { name, read: () => valueIn(name, input.value), node: labelled(input, "JSON") };
 }
@@ -215,7 +216,10 @@ function parsedObject(text) {
 const rowsOf = (text) => Math.min(Math.max(text.split("\n").length, text.length > 90 ? 3 : 1), MOST_ROWS);
 
 /** @param {unknown} value */
-const show = (value) => (typeof value === "string" ? value : (stringifyExact(value) ?? ""));
+const show = (value) => inOrder(typeof value === "string" ? value : (stringifyExact(value) ?? ""));
+
+/** @param {unknown} value */
+const jsonOf = (value) => inOrder(/** @type {string} */ (stringifyExact(value, INDENT)));
 
 /** @param {unknown} one @param {unknown} other */
 const same = (one, other) => stringifyExact(one) === stringifyExact(other);
@@ -228,7 +232,7 @@ const same = (one, other) => stringifyExact(one) === stringifyExact(other);
 function textOf(values, name) {
   if (!Object.hasOwn(values, name)) return null;
   const value = values[name];
-  return typeof value === "string" ? value : /** @type {string} */ (stringifyExact(value, INDENT));
+  return typeof value === "string" ? inOrder(value) : jsonOf(value);
 }
 
 /**

@@ -6,6 +6,7 @@
 import { idText } from "../client/spans.js";
 import { ArgumentFields } from "./argument_fields.js";
 import { button, element, setText } from "./elements.js";
+import { inOrder } from "./format.js";
 
 /** @typedef {import("./row.js").Row} Row */
 /** @typedef {(fields: Record<string, unknown>) => Promise<unknown>} Decide sends a `decide` command */
@@ -102,7 +103,9 @@ export class DecisionForm {
       this.#what,
       asked === null
         ? "Reading what is asked …"
-        : [...new Set([asked.action, asked.tool_name, `${asked.risk_level} risk`])].filter(Boolean).join(" · "),
+        : inOrder(
+            [...new Set([asked.action, asked.tool_name, `${asked.risk_level} risk`])].filter(Boolean).join(" · "),
+          ),
     );
     this.#arguments.element.hidden = asked === null;
     this.#arguments.show(asked?.arguments, asked?.schema, !allowed.includes("edited"));

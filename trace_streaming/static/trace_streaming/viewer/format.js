@@ -132,6 +132,19 @@ export function formatName(name) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** What has a text shown in another order than it is in: no writing needs it, and a file's name may hide its end by it. */
+const REORDERING = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/** Whether what is seen of a text may be in another order. @param {string} text */
+export const isReordered = (text) => text.search(REORDERING) >= 0;
+
+/**
+ * The same text, in which what would change its order is seen, as JSON may write it.
+ *
+ * @param {string} text
+ */
+export const inOrder = (text) => text.replace(REORDERING, (sign) => `\\u${sign.charCodeAt(0).toString(16)}`);
+
 /**
  * A value on one line.
  *
@@ -140,7 +153,7 @@ export function formatName(name) {
  */
 export function oneLine(value, limit = 240) {
   const text = cut(inWords(value, limit), limit * 2);
-  return cut(text.replace(/\s+/g, " ").trim(), limit);
+  return inOrder(cut(text.replace(/\s+/g, " ").trim(), limit));
 }
 
 /**
