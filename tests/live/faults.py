@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 import psutil
+import psycopg
 
 from tests.live.services import Postgres, Redis, Service
 from tests.live.sites import Emitting, Site, Worker
@@ -124,6 +125,31 @@ async def database_hangs(run: Run) -> None:
     await hang(run.database.family())
 
 
+async def postgres_takes_no_writes(run: Run) -> None:
+    """As a replica behind a failover, until it is promoted."""
+
+    def set_to(value: LiteralString) -> None:
+        with psycopg.connect(run.database.url, autocommit=True) as database:
+            database.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            database.execute("SELECT pg_reload_conf()")
+
+    await asyncio.to_thread(set_to, "on")
+    await asyncio.sleep(OUTAGE_SECONDS)
+    await asyncio.to_thread(set_to, "off")
+
+
+async def postgres_lacks_a_migration(run: Run) -> None:
+    """As where the code is new already, and the tables are old."""
+
+    def rename(before: LiteralString, after: LiteralString) -> None:
+        with psycopg.connect(run.database.url, autocommit=True) as database:
+            database.execute(f"ALTER TABLE trace_streaming_event RENAME COLUMN {before} TO {after}")
+
+    await asyncio.to_thread(rename, "measure", "later")
+    await asyncio.sleep(OUTAGE_SECONDS)
+    await asyncio.to_thread(rename, "later", "measure")
+
+
 async def sqlite_is_locked(run: Run) -> None:
     with closing(sqlite3.connect(run.site.database_file, isolation_level=None, timeout=60)) as database:
         database.execute("BEGIN IMMEDIATE")
@@ -177,6 +203,8 @@ OF_POSTGRES: dict[str, Fault] = {
     "PostgreSQL stopped": partial(database_restarts, Postgres.stop),
     "PostgreSQL crashes": partial(database_restarts, Postgres.kill),
     "PostgreSQL hangs": database_hangs,
+    "PostgreSQL read-only": postgres_takes_no_writes,
+    "a migration missing": postgres_lacks_a_migration,
 }
 OF_MARIADB: dict[str, Fault] = {
     "MariaDB stopped": partial(database_restarts, MariaDB.stop),

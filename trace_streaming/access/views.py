@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView, exception_handler
 
-from trace_streaming.storage.store import TRANSIENT_ERRORS
+from trace_streaming.storage.faults import TRANSIENT_ERRORS
 from trace_streaming.telemetry.logs import BurstLog
 
 from .authentication import authenticators

@@ -13,9 +13,10 @@ from django.db import Error as DatabaseError
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceRecord
 from trace_streaming.storage import leases
+from trace_streaming.storage.faults import TRANSIENT_ERRORS
 from trace_streaming.storage.heartbeat import Heartbeat
 from trace_streaming.storage.leases import MAX_HELD, Holder
-from trace_streaming.storage.store import TRANSIENT_ERRORS, database
+from trace_streaming.storage.store import database
 
 from .destinations import is_there
 from .inline import announce_alone

@@ -14,6 +14,7 @@ from django.db import connections
 
 from trace_streaming.events import TraceRecord
 from trace_streaming.storage import owners, store
+from trace_streaming.storage.faults import fault_of_database
 from trace_streaming.telemetry import metrics
 from trace_streaming.watching.publisher import Publisher
 from trace_streaming.wire.batches import Batch
@@ -151,18 +152,20 @@ class Writer(threading.Thread):
                         return False
                     holder = self._leases.holder(self._destination, records)
                     batches = store.append(records, spooled, in_doubt, self._alias, holder)
-            except (*store.TRANSIENT_ERRORS, store.InDoubtError) as error:
+            except Exception as error:
                 if isinstance(error, store.InDoubtError):
                     in_doubt = error.batches
-                name = type(error).__name__
-                self._backlog.log.failed(name, "Storing trace events fails (%s); they are kept and tried again", name)
+                    fault: str | None = type(error).__name__
+                else:
+                    fault = fault_of_database(error, self._alias)
+                if fault is None:
+                    return self._give_up_on_the_poisoned(records, spooled, error)
+                self._backlog.log.failed(fault, "Storing trace events fails (%s); they are kept and tried again", fault)
                 connections[self._alias].close()
                 self.stop.wait(wait * random.uniform(0.5, 1.5))
                 wait = min(wait * 2, longest)
                 if load is not None and not in_doubt:
                     spooled = self._spooled_before_what_follows(load)
-            except Exception as error:
-                return self._give_up_on_the_poisoned(records, spooled, error)
             else:
                 metrics.commit_seconds.observe(perf_counter() - began)
                 announce(batches, self._publisher)

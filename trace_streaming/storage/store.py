@@ -6,19 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
-from django.db import (
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    ProgrammingError,
-    close_old_connections,
-    connections,
-    router,
-    transaction,
-)
+from django.db import close_old_connections, connections, router, transaction
 
 from trace_streaming.events import EncodedEvent, TraceRecord
 from trace_streaming.models import SpoolSegment, Trace
@@ -28,16 +18,12 @@ from trace_streaming.wire.frames import chunked
 
 from . import event_rows, hidden_values, model_calls, notifications, owners, signal_inputs, trace_rows
 from .appended import Appended, by_trace
+from .faults import TRANSIENT_ERRORS
 from .leases import Holder
 from .trace_rows import TraceGoneError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-TRANSIENT_ERRORS: Final = (OperationalError, InterfaceError)
-"""What a database raises that is away or locked; everything else will fail again."""
-DATABASE_FAULTS: Final = (ProgrammingError, InternalError, NotSupportedError)
-"""What it raises for any record: a migration or a right is missing, or it takes no writes. None is to blame for it."""
 
 
 class Head(NamedTuple):
