@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import IntegrityError, OperationalError, ProgrammingError
+from django.db import IntegrityError, OperationalError, ProgrammingError, connection
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -285,6 +285,21 @@ def test_what_is_wrong_with_the_database_is_no_fault_of_an_event(
     monkeypatch.setattr(store, "append", refuse)
     response = post(client, EVENT)
     assert (response.status_code, response.json()) == (202, {"accepted": 1, "stored": False, "errors": []})
+
+
+@pytest.mark.parametrize("away", ["trace_streaming_", "trace_streaming_trace"])
+def test_whoever_asks_a_database_that_lacks_a_migration_is_to_come_again(client: APIClient, away: str) -> None:
+    """As PostgreSQL says it; exporters of OpenTelemetry come again for a 503, and for no 500."""
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if away in sql:
+            raise ProgrammingError(f"relation {away} does not exist")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        response = client.get("/api/traces/")
+    assert (response.status_code, response["Content-Type"]) == (503, "application/json")
+    assert response["Retry-After"]
 
 
 @pytest.mark.parametrize("event", ["approval_requested", "approval_received", "approval_timeout"])

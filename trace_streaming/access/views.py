@@ -20,7 +20,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView, exception_handler
 
-from trace_streaming.storage.faults import TRANSIENT_ERRORS
+from trace_streaming.storage.faults import fault_of_database
+from trace_streaming.storage.store import database
 from trace_streaming.telemetry.logs import BurstLog
 
 from .authentication import authenticators
@@ -117,10 +118,11 @@ class DoorView(APIView):
         return exception_handler
 
     def handle_exception(self, exc: Exception) -> Response:
-        """503 while the database is away."""
-        if not isinstance(exc, TRANSIENT_ERRORS):
+        """503 while the database is away, takes no writes, or lacks a migration: who asks is to come again."""
+        fault = fault_of_database(exc, database())
+        if fault is None:
             return super().handle_exception(exc)
-        _log.failed("database", "The database does not answer requests (%s)", type(exc).__name__)
+        _log.failed("database", "The database does not answer requests (%s)", fault)
         return super().handle_exception(StoreAwayError())
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
