@@ -18,6 +18,8 @@ from typing import Any
 import orjson
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
 from cuga_site.management.commands import demo
@@ -53,6 +55,19 @@ def test_a_recording_is_played_into_one_trace(recording: Path) -> None:
     ]
     assert Trace.objects.get().state in ("success", "error")
     assert (out, err) == (f"t: {len(recorded)} events\n", "")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "command", [["tail_trace", "t"], ["emit_trace_event", "t", "plan_created"], ["play_trace", str(RECORDING)]], ids=str
+)
+def test_a_database_without_tables_is_told_at_once(command: list[str]) -> None:
+    """The first ``migrate`` is easily forgotten; a database that is away would be waited for."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE trace_streaming_trace RENAME TO later")
+    MigrationRecorder(connection).migration_qs.filter(app="trace_streaming").delete()
+    with pytest.raises(CommandError, match=r"A migration is missing: run manage\.py migrate"):
+        call_command(*command)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -286,7 +301,7 @@ execute_from_command_line(sys.argv)
     ("command", "code", "words"),
     [
         (["redact_check", "manage.py"], 0, "Nothing would be hidden"),
-        (["tail_trace", "a b"], 2, "CommandError: Bad trace id"),
+        (["tail_trace", "a b"], 2, "CommandError: Invalid trace id"),
         (["tail_trace", "t", "--url", "http://127.0.0.1:9"], 2, r"CommandError: .*\[remote\]"),
         (
             ["emit_trace_event", "t", "plan_created", "--url", "http://a", "--token", "x"],

@@ -38,12 +38,13 @@ def fault_of_database(error: Exception, alias: str) -> str | None:
         return None
     if is_transient and not any(words in str(error) for words in _NO_TABLE):
         return name
-    if _lacks_migrations(alias):
+    if lacks_migrations(alias):
         return f"{name}: a migration is missing, run manage.py migrate"
     return name if is_transient or not _takes_events(alias) else None
 
 
-def _lacks_migrations(alias: str) -> bool:
+def lacks_migrations(alias: str) -> bool:
+    """Whether the app's tables are not there, or not those of its code; False while the database does not answer."""
     try:
         executor = MigrationExecutor(connections[alias])
         return bool(executor.migration_plan(executor.loader.graph.leaf_nodes(Trace._meta.app_label)))

@@ -14,6 +14,7 @@ from trace_streaming.conf import conf
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.emitter import TraceEmitter
 from trace_streaming.events import END_STATES, STATUSES, check_trace_id, parse_json
+from trace_streaming.management.migrated import check_migrated
 from trace_streaming.recording.recorder import recorder
 
 WAIT_SECONDS: Final = 30.0
@@ -60,6 +61,7 @@ class Command(BaseCommand):
     def _emitter(self, options: dict[str, Any]) -> tuple[Emitter, Callable[[], int]]:
         """And how many events were given up since."""
         if options["url"] is None:
+            check_migrated()
             before = recorder.lost
             return _Addition(options["trace_id"]), lambda: recorder.lost - before
         from trace_streaming.remote import RemoteTraceEmitter

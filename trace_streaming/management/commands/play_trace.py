@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trace_streaming.emitting.playback import BadLine, RecordedEvent, play, read_recording
 from trace_streaming.events import check_trace_id
+from trace_streaming.management.migrated import check_migrated
 from trace_streaming.recording.recorder import recorder
 
 
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         self._bad_lines, lost = 0, recorder.lost
         try:
             with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
+                check_migrated()
                 emitters = play(self._events(lines), lambda recorded: trace_id or recorded, speed)
         except OSError as error:
             raise CommandError(f"Cannot read {file}: {error.strerror}") from error

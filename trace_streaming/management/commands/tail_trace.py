@@ -18,8 +18,9 @@ from rich.console import Console
 from trace_streaming.access.authentication import Handshake
 from trace_streaming.conf import conf
 from trace_streaming.connections.event_source import EventSource
-from trace_streaming.events import event_names
+from trace_streaming.events import check_trace_id, event_names
 from trace_streaming.exceptions import ProtocolError
+from trace_streaming.management.migrated import check_migrated
 from trace_streaming.management.written import written
 from trace_streaming.remote.resuming import Message, NotLetInError, Place, Source, follow
 from trace_streaming.remote.terminal import Nesting, OpenSpans, event_line, printable, printable_json, rendered
@@ -123,6 +124,8 @@ def _source(options: dict[str, Any]) -> Source:
     trace_id = options["trace_id"]
     query = {name: options[name] for name in ("events", "status") if options[name] is not None}
     if options["url"] is None:
+        check_trace_id(trace_id)
+        check_migrated(OTHERWISE)
         return _here(trace_id, query)
     try:
         from trace_streaming.remote.ingest import check_authorization, check_base_url
