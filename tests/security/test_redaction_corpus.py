@@ -113,7 +113,7 @@ SHAPES: dict[str, Callable[[Any], Any]] = {
     "key error": lambda value: KeyError(str(value)),
     "bytes": lambda value: str(value).encode(),
     "key": lambda value: {f"{value}": 1, "other": 2},
-    "long text": lambda value: "word " * 2000 + str(value) + " word" * 2000,
+    "long text": lambda value: "word " * 2000 + f"{value}, word" + " word" * 2000,
     "log line": lambda value: f"2026-01-05 12:00:00,123 ERROR app.views: {value}\n",
     "python text": lambda value: repr({"inner": value}),
 }
