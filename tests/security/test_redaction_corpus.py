@@ -145,10 +145,11 @@ def test_a_planted_secret_is_found_in_any_shape(planted: tuple[tuple[str, str], 
     assert not readable(shown({"value of": plant(text, shapes)}), secret)
 
 
-@pytest.mark.parametrize("levels", range(2, 5))
-def test_a_planted_secret_is_found_however_often_it_is_escaped(levels: int) -> None:
-    """Each level of JSON in JSON doubles the backslashes before a quote, and what is looked at is bounded."""
-    shapes = ["json in json"] * levels
+@pytest.mark.parametrize("inside", [[], ["log line"]], ids=str)
+@pytest.mark.parametrize("levels", range(1, 5))
+def test_a_planted_secret_is_found_however_often_it_is_escaped(levels: int, inside: list[str]) -> None:
+    """Each level of JSON in JSON doubles the backslashes before a quote or an ``n``; what is looked at is bounded."""
+    shapes = [*inside, *["json in json"] * levels]
     assert [text for text, secret in PLANTED if readable(shown({"value of": plant(text, shapes)}), secret)] == []
 
 

@@ -10,7 +10,7 @@ from trace_streaming.redaction.judging import is_code, is_placeholder, is_prose,
 from .readers import Assignment, Range
 
 _TIGHT: Final = re.compile(
-    r"""(?:[^\s&;,"'`<>\\]|,(?![\w.\-]{1,64}[=:]|\s|$)|\\(?!\\*["'`]|[nrt])"""
+    r"""(?:[^\s&;,"'`<>\\]|,(?![\w.\-]{1,64}[=:]|\s|$)|\\(?!\\*["'`nrt])"""
     r"""|[;&](?=[^\s;&="'<>]{0,64}[0-9])(?![\w.\-\[\]%]{1,64}=|amp;))+"""
 )
 _WORD: Final = re.compile(
