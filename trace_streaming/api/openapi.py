@@ -45,6 +45,8 @@ from .schemas import (
     STOP,
     TAKEN,
     TOOLS,
+    TRACE_SIGNALS,
+    WINDOW,
     WRITING,
 )
 from .signals import SeriesSerializer, ToolsSerializer, WindowSerializer
@@ -53,14 +55,17 @@ from .stream import EVENT_STREAM_TYPE
 from .traces import TraceSerializer
 
 
-def _extension(target: str, name: str, **methods: Any) -> type[OpenApiViewExtension]:
-    """Describes the methods of a view."""
+def _extension(target: str, name: str, *, optional: bool = False, **methods: Any) -> type[OpenApiViewExtension]:
+    """Describes the methods of a view.
+
+    :param optional: whether what the view needs may not be installed
+    """
 
     def view_replacement(self: OpenApiViewExtension) -> type[Any]:
         bases: tuple[Any, ...] = (self.target_class,)
         return extend_schema_view(**methods)(type(name, bases, {}))
 
-    body = {"target_class": f"trace_streaming.{target}", "view_replacement": view_replacement}
+    body = {"target_class": f"trace_streaming.{target}", "view_replacement": view_replacement, "optional": optional}
     made: type[OpenApiViewExtension] = new_class(
         f"{name}Extension", (OpenApiViewExtension,), {}, lambda it: it.update(body)
     )
@@ -146,6 +151,7 @@ _extension(
             OpenApiParameter("epoch", str, description="The epoch that since belongs to."),
             EVENTS,
             STATUS,
+            OpenApiParameter("deltas", {"type": "string", "enum": ["0", "1"]}, description="1: `delta`, too."),
             OpenApiParameter(
                 "Last-Event-ID", str, OpenApiParameter.HEADER, description="As since; what an EventSource sends."
             ),
@@ -234,7 +240,7 @@ _extension(
 _extension(
     "api.signals.WindowSignalsView",
     "WindowSignalsView",
-    get=extend_schema(parameters=[WindowSerializer], responses={200: ANY, **READING}),
+    get=extend_schema(parameters=[WindowSerializer], responses={200: WINDOW, **READING}),
 )
 _extension(
     "api.signals.SeriesView",
@@ -257,7 +263,7 @@ _extension(
 _extension(
     "api.signals.TraceSignalsView",
     "TraceSignalsView",
-    get=extend_schema(parameters=[PATH], responses={200: ANY, **READING}),
+    get=extend_schema(parameters=[PATH], responses={200: TRACE_SIGNALS, **READING}),
 )
 _extension(
     "monitoring.metrics.MetricsView",
@@ -268,6 +274,7 @@ _OTLP = {"application/x-protobuf": OpenApiTypes.BINARY, "application/json": Open
 _extension(
     "otlp.views.SpansView",
     "SpansView",
+    optional=True,
     post=extend_schema(
         request=_OTLP,
         responses={

@@ -145,7 +145,7 @@ MESSAGE: Final = {
     "description": "One message of the stream. Without a name it is a trace's event, and its id the sequence.",
     "properties": {
         "id": {"type": "string"},
-        "event": {"type": "string", "enum": ["message", "connected", "live", "gap", "ended", "refused"]},
+        "event": {"type": "string", "enum": ["message", "connected", "live", "gap", "delta", "ended", "refused"]},
         "data": {"type": "string", "description": "JSON"},
         "retry": {"type": "integer", "description": "Milliseconds"},
     },
@@ -198,12 +198,34 @@ _MODELS: Final = inline_serializer(
     required=False,
     help_text="By model; absent where none was called.",
 )
-_POINT: Final = {
-    "at": serializers.DateTimeField(help_text="When the step begins."),
-    **_PART,
+_MODELS_AND_WAITS: Final[dict[str, Any]] = {
     "models": _MODELS,
     "approval_wait_time": _numbers("ApprovalWait", "p95", "mean"),
 }
+_POINT: Final = {"at": serializers.DateTimeField(help_text="When the step begins."), **_PART, **_MODELS_AND_WAITS}
+_SIGNALS: Final = {
+    **_PART,
+    **_MODELS_AND_WAITS,
+    **{name: serializers.FloatField(allow_null=True) for name in ("mean_steps_per_task", "budget_utilization")},
+}
+WINDOW: Final = inline_serializer(
+    "WindowSignals",
+    {
+        "from": serializers.DateTimeField(),
+        "to": serializers.DateTimeField(),
+        "traces": serializers.IntegerField(help_text="Those with a signal in the window."),
+        **_SIGNALS,
+    },
+)
+TRACE_SIGNALS: Final = inline_serializer(
+    "TraceSignals",
+    {
+        "trace_id": serializers.CharField(),
+        "duration_ms": serializers.FloatField(),
+        "total_events": serializers.IntegerField(),
+        **_SIGNALS,
+    },
+)
 _TOOL: Final = {"tool": serializers.CharField(allow_null=True), **_PART}
 SERIES: Final = inline_serializer(
     "SignalSeries",
@@ -220,7 +242,7 @@ TOOLS: Final = inline_serializer(
         "from": serializers.DateTimeField(),
         "to": serializers.DateTimeField(),
         "tools": serializers.IntegerField(help_text="How many tools were called."),
-        "slowest": inline_serializer("SlowTool", _TOOL, many=True),
-        "failing": inline_serializer("FailingTool", _TOOL, many=True),
+        "slowest": inline_serializer("SlowTool", {**_TOOL}, many=True),
+        "failing": inline_serializer("FailingTool", {**_TOOL}, many=True),  # a copy, as it is emptied
     },
 )
