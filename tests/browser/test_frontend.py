@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def built(request: pytest.FixtureRequest, packed: Path, tmp_path_factory: pytest
     return folder / "dist"
 
 
+async def test_the_hook_says_that_it_is_for_the_browser(packed: Path) -> None:
+    """Next.js and its like run what does not say so on the server, where it fails without a reason."""
+    with tarfile.open(packed) as package:
+        hook = package.extractfile("package/dist/react.js")
+        assert hook is not None
+        assert hook.readline().decode() == '"use client";\n'
+
+
 async def test_a_frontend_watches_and_decides(site: Site, page: Page, built: Path) -> None:
     """One build does for all of it."""
     await shows_a_trace_live(site, page, built)
@@ -105,6 +114,10 @@ async def shows_a_trace_live(site: Site, page: Page, built: Path) -> None:
         ["1 agent_start", "2 tool_call_start", "3 tool_call_complete", "4 agent_complete"], timeout=PATIENCE_MS
     )
     await expect(spans).to_have_text(["agent writer ok 1"])
+    await page.get_by_role("button", name="Only what is new").click()
+    await expect(events).to_have_count(0)
+    await page.get_by_role("button", name="Only what is new").click()
+    await expect(events).to_have_count(4)
     await page.get_by_role("button", name="Clear").click()
     await expect(events).to_have_count(0)
     await run.end()

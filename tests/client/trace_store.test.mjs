@@ -217,13 +217,14 @@ describe("what is made of events", () => {
 
   test("what an agent asks, until somebody has answered", async () => {
     const { store, socket } = await watching();
-    const asked = { approval_id: "1", action: "send" };
+    const asked = { approval_id: "1", action: "send", arguments_hash: "f00" };
     socket.say(connected({ sequence: 1 }), say(event(1, "approval_requested", asked, "pending")));
     await settle();
     assert.deepEqual(store.snapshot().approvals, [asked]);
     const decided = store.decide("1", "approved", { comment: "fine" });
     const { id, ...sent } = JSON.parse(socket.sent.at(-1));
-    assert.deepEqual(sent, { type: "decide", approval_id: "1", decision: "approved", comment: "fine" });
+    const shown = { approval_id: "1", arguments_hash: "f00" };
+    assert.deepEqual(sent, { type: "decide", ...shown, decision: "approved", comment: "fine" });
     socket.say({ type: "result", id }, say(event(2, "approval_received", { approval_id: "1", decision: "approved" })));
     await decided;
     await settle();

@@ -1,3 +1,5 @@
+"use client";
+
 // A trace in a component.
 
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
@@ -32,7 +34,7 @@ export function useTraceStream(trace, { autoConnect = true, ticket, ...options }
   useEffect(() => {
     newest.current = ticket;
   });
-  const key = JSON.stringify([url, options, ticket === undefined]);
+  const key = JSON.stringify([url, options, ticket === undefined], (_, value) => value ?? null); // undefined is said, too
   const store = useMemo(() => {
     const asked = ticket === undefined ? {} : { ticket: () => (newest.current ?? ticket)() };
     return new TraceStore(url ?? "", { ...options, ...asked });

@@ -1,6 +1,6 @@
 // What a project's own frontend does with the package, and nothing else.
 
-import { StrictMode } from "react";
+import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { TraceStream, type Span, type TraceEvent } from "@django-trace-streaming/client";
 import { useTraceStream } from "@django-trace-streaming/client/react";
@@ -8,7 +8,9 @@ import { useTraceStream } from "@django-trace-streaming/client/react";
 const asked = new URLSearchParams(location.search);
 
 function Trace({ id }: { id: string }) {
-  const trace = useTraceStream(id, { autoConnect: !asked.has("waits") });
+  const [isNewOnly, setNewOnly] = useState(false);
+  const since = isNewOnly ? { since: undefined } : {};
+  const trace = useTraceStream(id, { autoConnect: !asked.has("waits"), ...since });
   const line = ({ sequence, event }: TraceEvent) => <li key={sequence}>{`${sequence} ${event}`}</li>;
   const row = ({ arrival, kind, name, outcome, inside }: Span) => (
     <li key={arrival}>{`${kind} ${name} ${outcome} ${inside.length}`}</li>
@@ -30,6 +32,7 @@ function Trace({ id }: { id: string }) {
       <button onClick={trace.disconnect}>Disconnect</button>
       <button onClick={trace.clearEvents}>Clear</button>
       <button onClick={trace.sendPing}>Ping</button>
+      <button onClick={() => setNewOnly(!isNewOnly)}>Only what is new</button>
     </main>
   );
 }

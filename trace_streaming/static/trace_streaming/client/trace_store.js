@@ -151,15 +151,18 @@ export class TraceStore {
   command = (type, fields) => this.#stream?.command(type, fields) ?? Promise.reject(new Error("Not connected"));
 
   /**
-   * Decide what an agent asks.
+   * Decide what an agent asks, bound to the arguments that were shown.
    *
    * @param {string} approvalId
    * @param {"approved" | "rejected" | "edited" | "responded"} decision
    * @param {{comment?: string, edited?: Record<string, unknown>, arguments_hash?: string}} [fields]
    * @returns {Promise<any>} the result; rejects with a `TraceCommandError`
    */
-  decide = (approvalId, decision, fields = {}) =>
-    this.command("decide", { ...fields, approval_id: approvalId, decision });
+  decide = (approvalId, decision, fields = {}) => {
+    const shown = this.#snapshot.approvals.find(({ approval_id }) => approval_id === approvalId);
+    const bound = { arguments_hash: shown?.arguments_hash, ...fields };
+    return this.command("decide", { ...bound, approval_id: approvalId, decision });
+  };
 
   /** Where to go on after this connection. */
   #remember() {

@@ -15,7 +15,7 @@ export interface TraceEvent {
 
 export interface TraceStreamOptions {
   /** Replay every event after this one, then go on live; 0 is from the start, absent is live only. */
-  since?: number;
+  since?: number | undefined;
   /** Only these events. */
   events?: readonly string[];
   /** Only these statuses. */
