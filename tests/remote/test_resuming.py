@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -22,14 +22,18 @@ class Script:
 
     def __init__(self, *streams: list[bytes | None]) -> None:
         self.asked: list[Place] = []
+        self.closed = 0
         self._streams = list(streams)
 
-    async def __call__(self, place: Place) -> AsyncIterator[bytes]:
+    async def __call__(self, place: Place) -> AsyncGenerator[bytes, None]:
         self.asked.append(place)
-        for part in self._streams.pop(0):
-            if part is None:
-                raise AwayError("gone")
-            yield part
+        try:
+            for part in self._streams.pop(0):
+                if part is None:
+                    raise AwayError("gone")
+                yield part
+        finally:
+            self.closed += 1
 
 
 async def names(script: Script, since: int | None = 0) -> list[str]:
@@ -51,6 +55,15 @@ async def test_each_event_once_over_breaks() -> None:
     received = [name for name in await names(script) if name.startswith("{")]
     assert received == ['{"sequence":1}', '{"sequence":2}', '{"sequence":3}']
     assert script.asked == [Place(0), Place(1, "e1"), Place(2, "e1")]
+
+
+async def test_each_stream_is_closed_when_it_is_left() -> None:
+    """By who follows it, and not by the end of the event loop, which closes a request and its connection at once."""
+    script = Script(
+        [CONNECTED, b'event: refused\ndata: {"code":4001,"message":"restart"}\n\n'], [CONNECTED, ENDED, b""]
+    )
+    await names(script)
+    assert script.closed == 2
 
 
 async def test_a_watcher_of_what_is_live_comes_back_to_its_place() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -61,7 +61,7 @@ class EventSource:
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
 
-    async def parts(self) -> AsyncIterator[bytes]:
+    async def parts(self) -> AsyncGenerator[bytes, None]:
         """The response, until the trace ends, the server goes, or the client does."""
         if asyncio.get_running_loop() in _ending:
             yield EVENT_STREAM.error(self._request.trace_id, *GOING_AWAY).encode()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -24,7 +25,7 @@ class Place(NamedTuple):
     epoch: str | None = None
 
 
-Source = Callable[[Place], AsyncIterator[bytes]]
+Source = Callable[[Place], AsyncGenerator[bytes, None]]
 """Begins a stream of server-sent events; raises :exc:`AwayError` where it breaks, and :exc:`NotLetInError`."""
 
 
@@ -61,17 +62,18 @@ async def follow(source: Source, since: int | None) -> AsyncGenerator[Message, N
     while True:
         away = AwayError("The stream has ended")
         try:
-            async for message in _parsed(source(place)):
-                if message.place is not None:
-                    place = place._replace(since=message.place)
-                if message.name == "connected":
-                    place, wait = place._replace(epoch=orjson.loads(message.data)["epoch"]), _RETRY_SECONDS[0]
-                if message.name == "refused":
-                    away = _why(orjson.loads(message.data))
-                elif message.data:
-                    yield message
-                if message.name == "ended":
-                    return
+            async with aclosing(source(place)) as parts, aclosing(_parsed(parts)) as messages:
+                async for message in messages:
+                    if message.place is not None:
+                        place = place._replace(since=message.place)
+                    if message.name == "connected":
+                        place, wait = place._replace(epoch=orjson.loads(message.data)["epoch"]), _RETRY_SECONDS[0]
+                    if message.name == "refused":
+                        away = _why(orjson.loads(message.data))
+                    elif message.data:
+                        yield message
+                    if message.name == "ended":
+                        return
         except AwayError as error:
             away = error
         yield Message("away", orjson.dumps({"message": str(away)}).decode())
@@ -85,7 +87,7 @@ def _why(refused: dict[str, Any]) -> AwayError:
     return AwayError(refused["message"])
 
 
-async def _parsed(parts: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+async def _parsed(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[Message, None]:
     """Messages of a stream; one that it breaks in is none."""
     rest = b""
     async for part in parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 import httpx
@@ -27,7 +27,7 @@ def remote_source(base_url: str, authorization: str | None, trace_id: str, query
     check_trace_id(trace_id)
     headers = {"Accept": "text/event-stream"} | ({"Authorization": authorization} if authorization else {})
 
-    async def source(place: Place) -> AsyncIterator[bytes]:
+    async def source(place: Place) -> AsyncGenerator[bytes, None]:
         asked = {**query, "since": place.since, "epoch": place.epoch}
         params = {name: str(value) for name, value in asked.items() if value is not None}
         try:

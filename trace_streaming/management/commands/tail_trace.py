@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from io import StringIO
 from typing import Any, Final
@@ -140,7 +140,7 @@ def _source(options: dict[str, Any]) -> Source:
 
 
 def _here(trace_id: str, query: dict[str, str]) -> Source:
-    def source(place: Place) -> AsyncIterator[bytes]:
+    def source(place: Place) -> AsyncGenerator[bytes, None]:
         asked = {**query, "since": place.since, "epoch": place.epoch}
         text = urlencode({name: value for name, value in asked.items() if value is not None})
         request = parse_watch_request(trace_id, text.encode(), event_names(conf.EXTRA_EVENTS))
