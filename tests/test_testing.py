@@ -6,10 +6,15 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 
 import pytest
+from asgiref.sync import sync_to_async
 from channels.exceptions import ChannelFull
+from django.contrib.auth.models import User
+from django.test import TestCase
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter
+from trace_streaming.approvals.decisions import decide
+from trace_streaming.models import Approval
 from trace_streaming.recorder import connect, disconnect
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.testing import FaultyChannelLayer, capture_events
@@ -79,6 +84,30 @@ def test_captures_may_be_nested() -> None:
             TraceEmitter().emit("plan_created")
         assert not recorded()
     assert (len(outer), len(inner)) == (2, 1)
+
+
+class InATransaction(TestCase):
+    """What is decided in the transaction of a test is told, though no other thread sees into it."""
+
+    def test_who_waits_later_is_told(self) -> None:
+        """The decision is there."""
+        emitter = TraceEmitter("t-1")
+        approval_id = emitter.ask_approval("send", arguments={"to": "bob"})
+        approve("t-1")
+        assert emitter.wait_for(approval_id).decision == "approved"
+
+    async def test_who_waits_already_is_told(self) -> None:
+        """By the thread that decides."""
+        asking = asyncio.create_task(TraceEmitter("t-2").arequest_approval("send", arguments={"to": "bob"}, timeout=10))
+        while not await Approval.objects.aexists():
+            await asyncio.sleep(0)
+        await sync_to_async(approve)("t-2")
+        assert (await asking).decision == "approved"
+
+
+def approve(trace_id: str) -> None:
+    approval = Approval.objects.get(trace_id=trace_id)
+    decide(approval, "approved", user=User.objects.create_user("ada"), channel="api")
 
 
 def test_a_project_that_disconnected_the_recorder_finds_it_disconnected() -> None:

@@ -75,6 +75,11 @@ def after_commit(alias: str, announcement: Callable[[], None]) -> None:
         transaction.on_commit(announcement, using=alias)
 
 
+def is_in_a_test(alias: str) -> bool:
+    """Whether this thread is in the transaction that Django's ``TestCase`` puts around a test; no other sees it."""
+    return any(getattr(block, "_from_testcase", False) for block in connections[alias].atomic_blocks)
+
+
 def announce_alone(batches: list[Batch]) -> None:
     """Like :func:`announce`, where nobody else publishes."""
     if not batches:
