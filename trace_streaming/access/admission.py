@@ -48,7 +48,10 @@ TICKET_SUBPROTOCOL: Final = "ticket."
 EXPIRED: Final = Ending(CloseCode.CREDENTIALS_EXPIRED, "Your credentials have expired; get new ones and connect again")
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 NOT_ALLOWED: Final = Ending(CloseCode.NOT_ALLOWED, "You may not watch this trace")
-NOT_THIS_ORIGIN: Final = Ending(CloseCode.NOT_ALLOWED, "Pages of this origin may not use your cookies here")
+NOT_THIS_ORIGIN: Final = Ending(
+    CloseCode.NOT_ALLOWED,
+    "Pages of this origin may not use your cookies here; TRACE_STREAMING_ALLOWED_ORIGINS names others",
+)
 
 
 Admitted = tuple[Credentials, Any]
