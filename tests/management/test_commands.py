@@ -289,6 +289,13 @@ def test_a_demonstration_that_runs_already_is_left_alone(settings: Settings) -> 
         call_command("demo", "--port", str(port))
 
 
+def test_a_site_elsewhere_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says where it looks for one."""
+    monkeypatch.delenv("TRACE_STREAMING_TOKEN", raising=False)
+    with pytest.raises(CommandError, match="--token, or TRACE_STREAMING_TOKEN"):
+        call_command("emit_trace_event", "t-1", "plan_created", "--url", "http://127.0.0.1:9")
+
+
 WITHOUT_HTTPX = """
 import sys
 sys.modules["httpx"] = None

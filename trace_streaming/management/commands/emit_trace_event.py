@@ -66,7 +66,9 @@ class Command(BaseCommand):
             return _Addition(options["trace_id"]), lambda: recorder.lost - before
         from trace_streaming.remote import RemoteTraceEmitter
 
-        token = options["token"] or os.environ.get("TRACE_STREAMING_TOKEN", "")
+        token = options["token"] or os.environ.get("TRACE_STREAMING_TOKEN")
+        if not token:
+            raise CommandError("With a URL it needs a user's token: --token, or TRACE_STREAMING_TOKEN")
         emitter = RemoteTraceEmitter(
             options["url"], token, options["trace_id"], scheme=options["scheme"], extra_events=conf.EXTRA_EVENTS
         )
