@@ -12,14 +12,20 @@ models, tools and retrievers are in it. Nodes and plain chains are steps, and hi
 
 from __future__ import annotations
 
-from .approvals import (
-    arun_with_approvals,
-    astream_with_approvals,
-    run_with_approvals,
-    stream_with_approvals,
-)
-from .handler import TraceCallbackHandler
-from .loop import as_answer
+try:
+    from .approvals import (
+        arun_with_approvals,
+        astream_with_approvals,
+        run_with_approvals,
+        stream_with_approvals,
+    )
+    from .handler import TraceCallbackHandler
+    from .loop import as_answer
+except ModuleNotFoundError as error:
+    if str(error.name).partition(".")[0] != "langchain_core":
+        raise
+    text = 'This needs langchain-core: pip install "django-trace-streaming[langchain]"'
+    raise ModuleNotFoundError(text, name=error.name) from None
 
 __all__ = [
     "TraceCallbackHandler",
