@@ -19,6 +19,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter, approval_decided, events_recorded
@@ -415,6 +416,44 @@ def test_the_admin_shows_nothing_in_another_order_than_it_is_in(admin_client: Cl
     for text in ("open \\u202efdp.exe", "\\u2066a", "annex\\u202efdp.exe"):
         assert text in shown
     assert "open \\u202efdp.exe" in admin_client.get("/admin/trace_streaming/approval/").content.decode()
+    assert "\u202e" not in shown  # neither in the title, nor in the field of the arguments
+    assert "\u202e" not in admin_client.get(f"/admin/trace_streaming/approval/{approval.pk}/history/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        '{"to": "\\ud800"}',
+        "[" * 100_000,
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        "1" * 5_000,
+        '{"a": NaN}',
+        '{"a": 1e999}',
+    ],
+    ids=["half a character", "open", "deep", "long", "NaN", "too large"],
+)
+def test_the_admin_says_what_is_no_json(admin_client: Client, edited: str) -> None:
+    """What nobody could be told is refused, and comes back as it was written."""
+    approval = stored_approval(arguments_hash="shown")
+    page = f"/admin/trace_streaming/approval/{approval.pk}/change/"
+    refused = admin_client.post(page, {"decision": "edited", "edited": edited, "arguments_hash": "shown"})
+    assert "Enter a valid JSON." in refused.content.decode()
+    assert escape(edited) in refused.content.decode()
+    approval.refresh_from_db()
+    assert approval.decision == ""
+
+
+def test_the_admin_takes_arguments_with_signs_that_reorder(admin_client: Client) -> None:
+    """They are escaped in the field alone: what comes back is the same."""
+    arguments = {"path": "annex\u202efdp.exe"}
+    approval = stored_approval(arguments=arguments, arguments_hash="shown")
+    page = f"/admin/trace_streaming/approval/{approval.pk}/change/"
+    shown = admin_client.get(page)
+    field = shown.context["adminform"].form["edited"].value()
+    said = {"decision": "edited", "edited": field, "arguments_hash": "shown"}
+    assert admin_client.post(page, said).status_code == 302
+    approval.refresh_from_db()
+    assert approval.edited_arguments == arguments
 
 
 # Over the socket

@@ -300,3 +300,12 @@ def test_a_wrong_setting_is_told_and_breaks_nothing(settings: Settings, wrong: A
     assert [message.id for message in check_settings(None)] == ["trace_streaming.E014"]
     fail()
     assert Trace.objects.get().state == "error"
+
+
+def test_what_waits_is_told_in_the_order_that_it_is_in(settings: Settings) -> None:
+    """Invariant 14. Who is asked to allow annexexe.pdf would allow a program."""
+    settings.TRACE_STREAMING_NOTIFY = {"site": "https://example.com", "approvals": ["mailto:ops@example.com"]}
+    TraceEmitter("t", name="\u2067weekly").ask_approval("open annex\u202efdp.exe")
+    until(lambda: len(mail.outbox) == 1)
+    assert mail.outbox[0].subject == "Waits for approval: open annex\\u202efdp.exe (medium risk)"
+    assert "\\u2067weekly asks for open annex\\u202efdp.exe" in mail.outbox[0].body

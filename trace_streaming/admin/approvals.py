@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from trace_streaming.approvals.decisions import decide_as
 from trace_streaming.exceptions import ApprovalConflictError, InvalidDecisionError
-from trace_streaming.models import Approval, stored_now
+from trace_streaming.models import Approval, in_order, stored_now
 from trace_streaming.permissions import find_trace, may_decide, may_watch
 
 from .read_only import ReadOnlyAdmin
@@ -28,7 +28,25 @@ else:
     ModelForm = forms.ModelForm
 
 
-_REORDERING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+class ArgumentsField(forms.JSONField):
+    """Arguments as JSON, of which nothing is made but what a human has written and an agent can be told."""
+
+    def to_python(self, value: Any) -> Any:
+        """Django's own takes NaN and halves of characters, and fails at what is nested too deeply."""
+        try:
+            if isinstance(value, str) and value:
+                orjson.loads(value)
+            return super().to_python(value)
+        except (ValueError, RecursionError):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """As it was written."""
+        return None if data is None else InvalidJSONInput(data)
+
+    def prepare_value(self, value: Any) -> Any:
+        """In the order that it is in: JSON has such signs in texts alone, where an escape means the same."""
+        return in_order(super().prepare_value(value))
 
 
 class DecisionForm(ModelForm):
@@ -38,7 +56,7 @@ class DecisionForm(ModelForm):
     """Of whoever decides; each request has a class of its own."""
 
     decision = forms.ChoiceField(label=_("decision"), widget=forms.RadioSelect)
-    edited = forms.JSONField(
+    edited = ArgumentsField(
         label=_("edited arguments"), required=False, help_text=_("With the decision “edited”: all arguments, as JSON.")
     )
     arguments_hash = forms.CharField(widget=forms.HiddenInput)
@@ -127,12 +145,12 @@ class ApprovalAdmin(ReadOnlyAdmin):
     @admin.display(description=_("action"), ordering="action")
     def action_text(self, approval: Approval) -> str:
         """As it is to be read."""
-        return _in_order(approval.action)
+        return in_order(approval.action)
 
     @admin.display(description=_("tool"), ordering="tool_name")
     def tool_text(self, approval: Approval) -> str:
         """As it is to be read."""
-        return _in_order(approval.tool_name)
+        return in_order(approval.tool_name)
 
     @admin.display(description=_("decision"), ordering="decision")
     def decision_text(self, approval: Approval) -> str:
@@ -142,7 +160,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     @admin.display(description=_("comment"))
     def comment_text(self, approval: Approval) -> str:
         """Of whoever decided."""
-        return approval.comment
+        return in_order(approval.comment)
 
     @admin.display(description=_("arguments"))
     def arguments_text(self, approval: Approval) -> SafeString:
@@ -156,9 +174,4 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
 
 def _as_json(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", _in_order(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
-
-
-def _in_order(text: str) -> str:
-    """The same text, in which what would have it shown in another order is seen, as on the app's own pages."""
-    return _REORDERING.sub(lambda sign: f"\\u{ord(sign[0]):x}", text)
+    return format_html("<pre>{}</pre>", in_order(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))

@@ -20,7 +20,7 @@ from trace_streaming.analytics.windows import trace_signals
 from trace_streaming.approvals.decisions import approvals
 from trace_streaming.events.golden_signals import CALL_ENDS
 from trace_streaming.exceptions import NotStoppableError
-from trace_streaming.models import Event, StreamServer, Trace, stored_now
+from trace_streaming.models import Event, StreamServer, Trace, in_order, stored_now
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.servers.presence import living, watchers_by_trace
 from trace_streaming.stopping.requests import request_stop_as
@@ -113,7 +113,7 @@ class TraceAdmin(ExportAdmin):
         """Those that wait for a decision, and the way to them."""
         waiting = approvals().filter(trace_id=trace.trace_id, decision="", expires_at__gt=stored_now())
         page, site = "admin:trace_streaming_approval_change", self.admin_site.name
-        links = ((reverse(page, args=[each.pk], current_app=site), each.action) for each in waiting)
+        links = ((reverse(page, args=[each.pk], current_app=site), in_order(each.action)) for each in waiting)
         return format_html_join(", ", '<a href="{}">{}</a>', links) or "-"
 
     @admin.display(description=_("golden signals"))

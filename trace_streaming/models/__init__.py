@@ -5,6 +5,7 @@ from .log import Event, ModelCall, Trace, TraceTag
 from .otlp import EndedRoot, LeftOutSpan
 from .processes import EmitterLease, HeldTrace, SpoolSegment, StreamServer
 from .secrets import HiddenValue, Ticket
+from .texts import in_order
 from .times import new_epoch, showable, stored_now
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Ticket",
     "Trace",
     "TraceTag",
+    "in_order",
     "new_epoch",
     "showable",
     "stored_now",

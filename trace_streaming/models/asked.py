@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .texts import in_order
+
 
 class Approval(models.Model):
     """What an agent has asked a human, and the one decision that was taken."""
@@ -65,7 +67,7 @@ class Approval(models.Model):
         permissions = [("decide_approval", _("Can decide approvals"))]
 
     def __str__(self) -> str:
-        return f"{self.action} ({self.trace_id})"
+        return f"{in_order(self.action)} ({self.trace_id})"
 
 
 class StopRequest(models.Model):

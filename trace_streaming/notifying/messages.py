@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.urls import NoReverseMatch, reverse
 
 from trace_streaming.conf import conf
-from trace_streaming.models import Approval, Notification, Trace, stored_now
+from trace_streaming.models import Approval, Notification, Trace, in_order, stored_now
 from trace_streaming.storage.notifications import APPROVAL
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import as_utc
@@ -27,14 +27,14 @@ def message_of(noted: Notification) -> Message | None:
     trace = Trace.objects.using(database()).filter(trace_id=noted.trace_id).first()
     if trace is None:
         return None
-    called = trace.name or trace.trace_id
+    called = in_order(trace.name or trace.trace_id)
     if noted.kind == APPROVAL:
         open_ones = Approval.objects.using(database()).filter(decision="", expires_at__gt=stored_now())
         asked = open_ones.filter(approval_id=noted.subject, trace_id=noted.trace_id).first()
         if asked is None:
             return None
         until = as_utc(asked.expires_at).strftime("%Y-%m-%d %H:%M UTC")
-        what = f"{asked.action} ({asked.risk_level} risk)"
+        what = f"{in_order(asked.action)} ({asked.risk_level} risk)"
         return Message(f"Waits for approval: {what}", f"{called} asks for {what}, until {until}.", _url(trace))
     if trace.state != Trace.State.ERROR:
         return None
