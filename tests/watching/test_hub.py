@@ -447,6 +447,21 @@ async def test_a_trace_that_is_deleted_and_begins_again_while_watched(lossy: Los
         assert await received(3) == [0, 1, 2]
 
 
+async def test_what_was_deleted_is_not_told_to_those_who_come_later() -> None:
+    """Somebody watches on, so that the process remembers the trace: not its events."""
+    async with watching("t") as stays:
+        await emit("t", 3)
+        assert await stays.sequences(3) == [1, 2, 3]
+        await sync_to_async(Trace.objects.all().delete)()
+        current = hubs.current_hub()
+        current._look_now.set()
+        await until(lambda: current.topics["t"].is_gone)
+        async with asyncio.timeout(60), watching("t", profile=V1) as comes:
+            frames = [await comes.frames.get() for _ in range(2)]
+            assert frames[0] == {"type": "gap", "from": 1, "to": 3, "reason": "pruned"}
+            assert frames[1]["type"] == "live"
+
+
 async def test_a_hole_is_healed_from_the_ring_without_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 6: a subscription that fell behind a little is served from the hub's memory."""
     async with watching("t") as watcher:

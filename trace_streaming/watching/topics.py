@@ -149,6 +149,7 @@ class Topic:
         """Take what the store says; True when it knew more than the channel layer had told."""
         self.is_gone = head is None and self.epoch is not None
         if head is None:
+            self._clear_ring()  # what was deleted is not told to those who come now
             return False
         began_again = self.epoch is not None and head.epoch != self.epoch
         is_news = head.epoch != self.epoch or head.sequence > self.head

@@ -51,8 +51,8 @@ class EventStreamProfile:
         return [f"id: {sequence}\ndata: {text}\n\n" for sequence, text in enumerate(texts.split("\n"), first)]
 
     def gap(self, trace_id: str, gap: Gap) -> str:
-        """Numbers that no longer exist; after those of another life, the place is the beginning."""
-        place = "" if gap.epoch is None else "id: 0\n"
+        """Numbers that no longer exist; after those of another life, begun again or not, the place is the beginning."""
+        place = "id: 0\n" if gap.reason == "epoch" else ""
         return place + _message("gap", gap.fields())
 
     def error(self, trace_id: str, code: int, message: str, id: object = None) -> str:  # noqa: A002
