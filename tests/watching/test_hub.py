@@ -462,6 +462,29 @@ async def test_what_was_deleted_is_not_told_to_those_who_come_later() -> None:
             assert frames[1]["type"] == "live"
 
 
+@pytest.mark.parametrize("hears", [True, False], ids=["heard", "looked at"])
+async def test_another_end_is_told_where_no_event_came_between(lossy: LossyLayer, hears: bool) -> None:
+    """Invariant 16. Whoever was taken for dead may come back, and say how it has ended."""
+    async with asyncio.timeout(60), watching("t", profile=V1) as watcher:
+        emitter = TraceEmitter("t")
+        emitter.emit("plan_created")
+        emitter.end("incomplete")
+        assert await emitter.aflush(60)
+
+        async def ended() -> dict[str, Any]:
+            while (frame := await watcher.frames.get())["type"] != "ended":
+                pass
+            return frame
+
+        assert await ended() == {"type": "ended", "state": "incomplete", "sequence": 1}
+        lossy.losing = not hears
+        again = TraceEmitter("t")
+        again.end("success")
+        assert await again.aflush(60)
+        hubs.current_hub()._look_now.set()
+        assert await ended() == {"type": "ended", "state": "success", "sequence": 1}
+
+
 async def test_a_hole_is_healed_from_the_ring_without_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 6: a subscription that fell behind a little is served from the hub's memory."""
     async with watching("t") as watcher:

@@ -59,7 +59,7 @@ class Cursor(ABC):
         """The last sequence that is sent or waits."""
         self._behind = True
         self._said_live = False
-        self._said_ended: tuple[str | None, int] | None = None
+        self._said_ended: tuple[str | None, int, str] | None = None
         self._heartbeat_due = False
         self._news: list[str] | None = None
         """Texts of calls that stream, for as long as the client can be expected to take them soon."""
@@ -177,9 +177,11 @@ class Cursor(ABC):
         if not self._said_live:
             self._said_live = True
             notices.append(self.profile.live(self._position))
-        if self._log.state in END_STATES and self._said_ended != (self._log.epoch, self._position):
-            self._said_ended = (self._log.epoch, self._position)
-            notices.append(self.profile.ended(self._log.state, self._position))
+        if self._log.state in END_STATES:
+            end = (self._log.epoch, self._position, self._log.state)
+            if self._said_ended != end:
+                self._said_ended = end
+                notices.append(self.profile.ended(self._log.state, self._position))
         if self._heartbeat_due:
             self._heartbeat_due = False
             notices.append(self.profile.heartbeat(self._log.head))
