@@ -116,11 +116,12 @@ def test_at_the_end_of_the_process_all_of_it_is_left_in_files_in_order(folder: P
 
 
 def test_without_a_spool_the_end_of_the_process_says_what_is_left(settings: Settings) -> None:
-    """It is for the recorder to log."""
+    """It is for the recorder to log; who waits for a flush is no event."""
     backlog = Backlog()
     put(backlog, 1, 7)
     in_hand = backlog.take()
     put(backlog, 8, 9)
+    backlog.put(Barrier())
     assert not backlog.keep(in_hand)
     assert backlog.close() == 2
 

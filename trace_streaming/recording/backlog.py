@@ -172,7 +172,7 @@ class Backlog:
                 if barrier.set_running_or_notify_cancel():
                     barrier.set_exception(TimeoutError())  # it is for the next process to store
             self._segments.clear()
-        return len(self._queue)
+        return self._queue.records
 
     def forget(self) -> None:
         """In a forked child: all of it is the parent's."""

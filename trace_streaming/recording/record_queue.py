@@ -47,6 +47,13 @@ class RecordQueue:
     def __len__(self) -> int:
         return len(self._new) + len(self._items)
 
+    @property
+    def records(self) -> int:
+        """How many of the items are records."""
+        with self._lock:
+            self._look_at_new()
+            return sum(not isinstance(item, Future | Destination) for item in self._items)
+
     def put(self, item: TraceRecord | Barrier, destination: Destination | None = None) -> None:
         """Append a record or a barrier.
 
