@@ -12,6 +12,6 @@ with RemoteTraceEmitter(url, token, trace_id, metadata={"task": "tides"}) as emi
     for number in range(int(count)):
         emitter.emit("tool_call_complete", {"number": number, "by": "script"}, "success")
         time.sleep(0.002)  # as fast as an agent that is in a hurry
-assert emitter.flush(60)
+assert emitter.flush(300)  # longer than ten restarts take on a busy machine
 assert "django.db" not in sys.modules
 sys.stdout.write(f"{emitter.lost}\n")
