@@ -153,13 +153,11 @@ class Writer(threading.Thread):
                     holder = self._leases.holder(self._destination, records)
                     batches = store.append(records, spooled, in_doubt, self._alias, holder)
             except Exception as error:
-                if isinstance(error, store.InDoubtError):
-                    in_doubt = error.batches
-                    fault: str | None = type(error).__name__
-                else:
-                    fault = fault_of_database(error, self._alias)
+                fault = fault_of_database(error, self._alias)
                 if fault is None:
                     return self._give_up_on_the_poisoned(records, spooled, error)
+                if isinstance(error, store.InDoubtError):
+                    in_doubt = error.batches
                 self._backlog.log.failed(fault, "Storing trace events fails (%s); they are kept and tried again", fault)
                 connections[self._alias].close()
                 self.stop.wait(wait * random.uniform(0.5, 1.5))

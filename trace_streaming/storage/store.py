@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from django.db import close_old_connections, connections, router, transaction
+from django.db import OperationalError, close_old_connections, connections, router, transaction
 
 from trace_streaming.events import EncodedEvent, TraceRecord
 from trace_streaming.models import SpoolSegment, Trace
@@ -50,7 +50,7 @@ def with_fresh_connection(function: Callable[P, T], *args: P.args, **kwargs: P.k
         close_old_connections()
 
 
-class InDoubtError(Exception):
+class InDoubtError(OperationalError):
     """The database did not answer to a commit: what was appended may be stored or not."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
