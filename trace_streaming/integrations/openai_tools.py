@@ -13,16 +13,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from agents import FunctionTool, Tool, ToolGuardrailFunctionOutput, ToolInputGuardrail, ToolInputGuardrailData
-from agents.tracing import get_current_span
-
 from trace_streaming.emitting.asking.policies import policy_for
 from trace_streaming.emitting.contract import Emitter
+from trace_streaming.extras import extra
 
 from .asking import Question, as_arguments, reason
 from .holding import ahold
 from .openai_agents import values
 from .openai_agents.processor import find_run
+
+with extra("openai-agents", "This needs openai-agents", "agents"):
+    from agents import FunctionTool, Tool, ToolGuardrailFunctionOutput, ToolInputGuardrail, ToolInputGuardrailData
+    from agents.tracing import get_current_span
 
 _ALLOWED: Final = ("approved", "rejected", "responded")
 """The SDK runs a tool with the arguments that the model has given, or not at all."""

@@ -23,19 +23,14 @@ from trace_streaming.emitting.surroundings import learn_environment
 from trace_streaming.events import AGENT_EVENTS, TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.freezing import JSON
+from trace_streaming.extras import extra
 from trace_streaming.redaction import Redactor, redact, register_secret
 from trace_streaming.redaction.known.learning import is_telling
 
-try:
+with extra("remote", "Emitting to a server needs httpx", "httpx"):
     from .approvals import RemoteApprovals
     from .ingest import check_authorization, check_base_url
     from .sender import all_senders
-except ModuleNotFoundError as error:
-    if error.name != "httpx":
-        raise
-    raise ModuleNotFoundError(
-        'Emitting to a server needs httpx: pip install "django-trace-streaming[remote]"', name="httpx"
-    ) from None
 
 __all__ = ["RemoteTraceEmitter", "close", "current_emitter"]
 

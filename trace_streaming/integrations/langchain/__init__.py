@@ -12,7 +12,9 @@ models, tools and retrievers are in it. Nodes and plain chains are steps, and hi
 
 from __future__ import annotations
 
-try:
+from trace_streaming.extras import extra
+
+with extra("langchain", "This needs langchain-core", "langchain_core"):
     from .approvals import (
         arun_with_approvals,
         astream_with_approvals,
@@ -21,11 +23,6 @@ try:
     )
     from .handler import TraceCallbackHandler
     from .loop import as_answer
-except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] != "langchain_core":
-        raise
-    text = 'This needs langchain-core: pip install "django-trace-streaming[langchain]"'
-    raise ModuleNotFoundError(text, name=error.name) from None
 
 __all__ = [
     "TraceCallbackHandler",

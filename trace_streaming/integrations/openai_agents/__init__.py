@@ -14,13 +14,10 @@ Written against openai-agents 0.24. The SDK's own exporter goes on sending to Op
 
 from __future__ import annotations
 
-try:
+from trace_streaming.extras import extra
+
+with extra("openai-agents", "This needs openai-agents", "agents"):
     from .approvals import arun_with_approvals, astream_with_approvals, run_with_approvals
     from .processor import TraceHooks, TraceProcessor
-except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] != "agents":
-        raise
-    text = 'This needs openai-agents: pip install "django-trace-streaming[openai-agents]"'
-    raise ModuleNotFoundError(text, name=error.name) from None
 
 __all__ = ["TraceHooks", "TraceProcessor", "arun_with_approvals", "astream_with_approvals", "run_with_approvals"]

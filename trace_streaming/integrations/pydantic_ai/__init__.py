@@ -12,13 +12,10 @@ what it was given, and returns or raises what that does.
 
 from __future__ import annotations
 
-try:
+from trace_streaming.extras import extra
+
+with extra("pydantic-ai", "This needs pydantic-ai", "pydantic_ai"):
     from .approvals import adeferred_results, deferred_results
     from .capability import TraceCapability
-except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] != "pydantic_ai":
-        raise
-    text = 'This needs pydantic-ai: pip install "django-trace-streaming[pydantic-ai]"'
-    raise ModuleNotFoundError(text, name=error.name) from None
 
 __all__ = ["TraceCapability", "adeferred_results", "deferred_results"]
