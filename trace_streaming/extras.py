@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def extra(name: str, needed: str, *modules: str) -> Iterator[None]:
+def needs_extra(name: str, needed: str, *modules: str) -> Iterator[None]:
     """Around imports: where one of the modules is not installed, the error says what to install.
 
     :param name: of the extra that has them

@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from trace_streaming.emitting.asking.policies import policy_for
 from trace_streaming.emitting.contract import Emitter
-from trace_streaming.extras import extra
+from trace_streaming.extras import needs_extra
 
 from .asking import Question, as_arguments, reason
 from .holding import ahold
 from .openai_agents import values
 from .openai_agents.processor import find_run
 
-with extra("openai-agents", "This needs openai-agents", "agents"):
+with needs_extra("openai-agents", "This needs openai-agents", "agents"):
     from agents import FunctionTool, Tool, ToolGuardrailFunctionOutput, ToolInputGuardrail, ToolInputGuardrailData
     from agents.tracing import get_current_span
 

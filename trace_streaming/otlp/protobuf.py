@@ -12,12 +12,12 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 
 from trace_streaming.conventions.otel_spans import OtelSpan, SpanEvent, check_span
-from trace_streaming.extras import extra
+from trace_streaming.extras import needs_extra
 
 from .requests import Refusals, Request
 from .turns import give_way
 
-with extra("otlp", "OTLP needs opentelemetry-proto", "google", "opentelemetry"):
+with needs_extra("otlp", "OTLP needs opentelemetry-proto", "google", "opentelemetry"):
     from google.protobuf.message import DecodeError
     from google.rpc.status_pb2 import Status as Failure
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (

@@ -23,11 +23,11 @@ from trace_streaming.emitting.surroundings import learn_environment
 from trace_streaming.events import AGENT_EVENTS, TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.freezing import JSON
-from trace_streaming.extras import extra
+from trace_streaming.extras import needs_extra
 from trace_streaming.redaction import Redactor, redact, register_secret
 from trace_streaming.redaction.known.learning import is_telling
 
-with extra("remote", "Emitting to a server needs httpx", "httpx"):
+with needs_extra("remote", "Emitting to a server needs httpx", "httpx"):
     from .approvals import RemoteApprovals
     from .ingest import check_authorization, check_base_url
     from .sender import all_senders

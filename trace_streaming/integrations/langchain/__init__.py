@@ -12,9 +12,9 @@ models, tools and retrievers are in it. Nodes and plain chains are steps, and hi
 
 from __future__ import annotations
 
-from trace_streaming.extras import extra
+from trace_streaming.extras import needs_extra
 
-with extra("langchain", "This needs langchain-core", "langchain_core"):
+with needs_extra("langchain", "This needs langchain-core", "langchain_core"):
     from .approvals import (
         arun_with_approvals,
         astream_with_approvals,

@@ -14,9 +14,9 @@ Written against openai-agents 0.24. The SDK's own exporter goes on sending to Op
 
 from __future__ import annotations
 
-from trace_streaming.extras import extra
+from trace_streaming.extras import needs_extra
 
-with extra("openai-agents", "This needs openai-agents", "agents"):
+with needs_extra("openai-agents", "This needs openai-agents", "agents"):
     from .approvals import arun_with_approvals, astream_with_approvals, run_with_approvals
     from .processor import TraceHooks, TraceProcessor
 

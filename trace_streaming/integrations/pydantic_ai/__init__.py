@@ -12,9 +12,9 @@ what it was given, and returns or raises what that does.
 
 from __future__ import annotations
 
-from trace_streaming.extras import extra
+from trace_streaming.extras import needs_extra
 
-with extra("pydantic-ai", "This needs pydantic-ai", "pydantic_ai"):
+with needs_extra("pydantic-ai", "This needs pydantic-ai", "pydantic_ai"):
     from .approvals import adeferred_results, deferred_results
     from .capability import TraceCapability
 
