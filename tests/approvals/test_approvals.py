@@ -23,7 +23,7 @@ from django.utils.html import escape
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter, approval_decided, events_recorded
-from trace_streaming.approvals import decisions
+from trace_streaming.approvals import answers, decisions
 from trace_streaming.approvals import waiting as approval_waiting
 from trace_streaming.emitting.asking.requests import AskedBefore, arguments_hash, ask
 from trace_streaming.emitting.decision import Decision, with_originals
@@ -773,7 +773,7 @@ def test_who_asks_while_others_are_looked_for_is_looked_for_next(alice: User, mo
             second.append(ask(AskedBefore("t", "second", None)))
         return rows
 
-    monkeypatch.setattr(approval_waiting, "with_timeouts", read)
+    monkeypatch.setattr(answers, "with_timeouts", read)
     assert ask(AskedBefore("t", "first", None)).result(60).is_approved
     assert second[0].result(60).is_approved
 

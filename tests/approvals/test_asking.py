@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from trace_streaming import TraceEmitter
-from trace_streaming.approvals import waiting
+from trace_streaming.approvals import answers
 from trace_streaming.approvals.decisions import decide, with_timeouts
 from trace_streaming.exceptions import (
     ApprovalConflictError,
@@ -74,7 +74,7 @@ def test_who_waits_for_what_is_not_stored_yet_waits(alice: User, monkeypatch: py
         return rows
 
     monkeypatch.setattr(store, "append", append_behind_a_look)
-    monkeypatch.setattr(waiting, "with_timeouts", look_and_say_so)
+    monkeypatch.setattr(answers, "with_timeouts", look_and_say_so)
     emitter = TraceEmitter("t")
     pending = emitter.pending_approval(emitter.ask_approval("send_mail"))
     assert emitter.flush(60)
@@ -93,7 +93,6 @@ def test_who_waits_for_what_is_not_stored_keeps_no_other_waiting(alice: User, mo
         return append(*args)
 
     monkeypatch.setattr(store, "append", append_once_it_is_mended)
-    monkeypatch.setattr(waiting, "LOST_AFTER_SECONDS", 60)
     emitter.emit("plan_created")
     unknown = emitter.pending_approval("never-asked")
     Approval.objects.update(decision="rejected")

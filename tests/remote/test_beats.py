@@ -9,8 +9,7 @@ import pytest
 
 from tests.remote.ingest_servers import STORED, ScriptedServer
 from tests.stopping.test_stopping import until
-from trace_streaming.emitting.stopping import Listeners
-from trace_streaming.remote import RemoteTraceEmitter, beats, sender
+from trace_streaming.remote import RemoteTraceEmitter, beats, delivery
 from trace_streaming.remote.ingest import IngestClient
 from trace_streaming.remote.sender import all_senders
 
@@ -66,7 +65,7 @@ def test_it_is_told_again_while_nothing_is_emitted(monkeypatch: pytest.MonkeyPat
 def test_it_is_told_while_the_server_asks_to_be_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process lives, and has its traces open. One that the server does not have yet is told once it has it."""
     monkeypatch.setattr(beats, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(sender, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.01)
     with ScriptedServer(STORED, (429, {"Retry-After": "60"}, {})).serving() as server:
         flushed(RemoteTraceEmitter(server.url, "secret", "t"))
         emitter = RemoteTraceEmitter(server.url, "secret", "other")
@@ -125,7 +124,7 @@ def test_of_too_many_the_newest_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     """What a beat says stays small; one that goes on is among the newest again."""
     monkeypatch.setattr(beats, "MAX_OPEN", 2)
     with ScriptedServer().serving() as server:
-        told = beats.OpenTraces(Listeners())
+        told = beats.OpenTraces()
         for trace_id in ("a", "b", "a", "c", "a"):
             told.opened(trace_id)
         client = IngestClient(server.url, "Token secret")

@@ -22,8 +22,9 @@ RETRY_SECONDS: Final = 2.0
 class OpenTraces:
     """Of one process, at one server. What emitters open and end may come from any thread; one thread tells it."""
 
-    def __init__(self, listeners: Listeners) -> None:
-        self._listeners = listeners
+    def __init__(self) -> None:
+        self.listeners = Listeners()
+        """Emitters that want to know whether they are asked to stop."""
         self._sender = uuid.uuid4().hex
         self._open: dict[str, None] = {}
         self._lock = threading.Lock()
@@ -67,7 +68,7 @@ class OpenTraces:
         answer = client.beat(self._sender, now_open)
         self._told = frozenset(now_open)
         for trace_id, stop in answer.stops.items():
-            self._listeners.tell(trace_id, stop)
+            self.listeners.tell(trace_id, stop)
         if not answer.is_heard:
             self._due_at = monotonic() + RETRY_SECONDS
         elif answer.expires_in is None:

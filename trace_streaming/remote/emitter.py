@@ -116,7 +116,7 @@ class RemoteTraceEmitter(Emitter, RemoteApprovals):
         return self._sender.flush(timeout)
 
     def _listen_for_stop(self) -> None:
-        self._sender.listeners.add(self)
+        self._sender.open_traces.listeners.add(self)
 
     def _stream_redactor(self) -> Redactor:
         return self._redactor
