@@ -155,36 +155,38 @@ def memory(scale: Scale) -> Iterator[list[Row]]:
 
 @contextmanager
 def scaling(scale: Scale) -> Iterator[list[Row]]:
-    """What a delivery costs, by how many there are."""
-    events = scale.of(1000, 20)
+    """What a delivery costs, by how many there are: of what is cheap so many that it takes two seconds."""
 
-    def cost(sockets: int, size: int = 300, subprotocol: str = "", count: int = events) -> Callable[[], Values]:
-        return lambda: burst("uvicorn", OURS, sockets, count, subprotocol, size)
+    def cost(sockets: int, events: int, size: int = 300) -> Callable[[], Values]:
+        return lambda: burst("uvicorn", OURS, sockets, scale.of(events, 20), size=size)
 
     microseconds = (Measure("cpu_us", "us of CPU per delivery", less_is_better=True),)
     sockets = scale.of(100, 10)
-    several = scale.of(400, 20)
+    several, events = scale.of(400, 20), scale.of(20_000, 20)
     one = f"ours, one process, {several} sockets"
     with redis() as url:
         yield [
             Row(
                 "one per frame, uvicorn, by the number of sockets that watch the trace",
                 microseconds,
-                tuple(Peer(f"ours, {n:,}", cost(n)) for n in (1, 10, 100, scale.of(1000, 100))),
+                tuple(
+                    Peer(f"ours, {n:,}", cost(n, events))
+                    for n, events in ((1, 40_000), (10, 35_000), (100, 25_000), (scale.of(1000, 200), 7_000))
+                ),
             ),
             Row(
                 f"one per frame, uvicorn, {sockets} sockets, by the size of an event",
                 microseconds,
                 tuple(
-                    Peer(f"ours, {size:,} bytes", cost(sockets, size, count=scale.of(400, 20)))
-                    for size in (300, 1_000, 25_000)
+                    Peer(f"ours, {size:,} bytes", cost(sockets, events, size))
+                    for size, events in ((300, 25_000), (1_000, 12_000), (25_000, 700))
                 ),
             ),
             Row(
                 f"tool outputs of 25,000 bytes to {sockets} sockets, uvicorn",
                 (Measure("bytes", "bytes per delivery", less_is_better=True), *microseconds),
                 tuple(
-                    Peer(f"ours, {name}", lambda offer=offer: compressed(offer, sockets, scale.of(400, 20), 25_000))  # type: ignore[misc]
+                    Peer(f"ours, {name}", lambda offer=offer: compressed(offer, sockets, scale.of(700, 20), 25_000))  # type: ignore[misc]
                     for name, offer in (("compressed", "permessage-deflate"), ("not compressed", ""))
                 ),
             ),
