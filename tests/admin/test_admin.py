@@ -92,6 +92,20 @@ def test_a_traces_page_shows_its_newest_events_and_leads_to_all(admin_client: Cl
     assert "150 events" in admin_client.get(link).content.decode()
 
 
+def test_events_are_filtered_by_declared_names_without_reading_all_for_them(admin_client: Client) -> None:
+    """A million of them would be read to find the names that they have; one that was declared before is found, too."""
+    emit("t", 2)
+    store.append([make_event("t", "tool_call_error", {}, "error")[0]])
+    Event.objects.filter(sequence=1).update(event="once_declared")
+    with CaptureQueriesContext(connection) as captured:
+        page = admin_client.get(EVENTS).content.decode()
+    assert not [query["sql"] for query in captured if "DISTINCT" in query["sql"]]
+    assert '?event=approval_timeout">approval_timeout</a>' in page
+    assert '?status=warning">warning</a>' in page
+    for wanted, count in (("event=plan_created", 1), ("status=error", 1), ("status=success&event=once_declared", 1)):
+        assert f"{count} event\n" in admin_client.get(f"{EVENTS}?{wanted}").content.decode(), wanted
+
+
 def test_an_event_shows_its_details_indented(admin_client: Client) -> None:
     """The JSON as a person reads it, and as text."""
     emit("t", tool="<b>search</b>", nested={"a": 1})

@@ -29,6 +29,7 @@ from trace_streaming.storage.store import database
 from trace_streaming.storage.times import local_time
 
 from .date_hierarchy import TracesByPeriod
+from .event_filters import NameFilter, StatusFilter
 from .exports import ExportAdmin
 from .read_only import ReadOnlyAdmin
 from .signals_table import milliseconds, signals_table
@@ -200,7 +201,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ("sequence", "trace", "event", "status", "tool_name", "took", "timestamp")
     list_display_links = ("sequence",)
     list_select_related = ("trace",)
-    list_filter = ("event", "status", "timestamp")
+    list_filter = (NameFilter, StatusFilter, "timestamp")
     search_fields = ("trace__trace_id", "tool_name")
     ordering = ("-pk",)
     fields = ("trace", "sequence", "event", "status", "timestamp", "tool_name", "duration_ms", "details_text")
