@@ -30,13 +30,13 @@ recording: .venv/frameworks/pinned/made ## record the run that the demonstration
 	.venv/frameworks/pinned/bin/python -m tests.frameworks.record_demo
 
 soak: .venv/site ## play random schedules of faults for 20 minutes
-	SOAK_SECONDS=1200 $(BIN)/python -m pytest tests/watching/test_schedules.py -s -m "not thorough"
+	SOAK_SECONDS=1200 $(BIN)/python -m pytest --timeout=0 tests/watching/test_schedules.py -s -m "not thorough"
 
 fuzz: .venv/site ## send the sockets 100,000 inputs that no client would
-	SOAK=1 $(BIN)/python -m pytest tests/connections/test_fuzzing.py
+	SOAK=1 $(BIN)/python -m pytest --timeout=0 tests/connections/test_fuzzing.py
 
 flood: .venv/site ## 5,000 strangers beside one watcher, on both servers; writes its table into docs/security.md
-	SOAK=1 RELIABILITY_TABLE=docs/security.md $(BIN)/python -m pytest tests/security/test_flood.py
+	SOAK=1 RELIABILITY_TABLE=docs/security.md $(BIN)/python -m pytest --timeout=0 tests/security/test_flood.py
 
 check: .venv/checks ## lint, types, layers, known vulnerabilities, migrations, deployment settings
 	$(BIN)/ruff check .
