@@ -177,3 +177,22 @@ def test_celery_workers_that_are_recycled_and_terminated_lose_nothing_while_the_
     worker.terminate()
     assert worker.wait(WAIT_SECONDS) == 0
     processes.stored(trace_id, tasks)
+
+
+@pytest.mark.takes(seconds=8)
+def test_celerys_soft_limit_of_time_ends_a_task_that_emits(
+    processes_on_sqlite: Processes, redis: Redis, trace_id: str
+) -> None:
+    """It is an ``Exception``, which comes in the middle of an emit; the trace ends with it."""
+    processes = processes_on_sqlite
+    options = ["--concurrency=1", "--loglevel=INFO"]
+    worker = processes.start("celery", "-A", "tests.live.celery_app", "worker", *options, REDIS_URL=redis.url)
+    processes.wait_for(" ready.")
+    with Celery(broker=redis.url) as client:
+        client.send_task("emit on", (trace_id,), ignore_result=True)
+    processes.wait_for("raised unexpected: SoftTimeLimitExceeded")
+    worker.terminate()
+    assert worker.wait(WAIT_SECONDS) == 0
+    with closing(sqlite3.connect(processes.folder / "db.sqlite3")) as database:
+        states = database.execute("SELECT state FROM trace_streaming_trace WHERE trace_id = ?", [trace_id]).fetchall()
+    assert states == [("error",)]

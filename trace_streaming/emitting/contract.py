@@ -139,7 +139,7 @@ class Emitter(SpanEmitter, StoppableEmitter, ABC):
             if name in _MODEL_EVENTS and isinstance(told, Mapping):
                 told = self._histories.without_known(told)
         except BaseException as error:  # a stranger's method, or a thread that changes what is looked at
-            if not isinstance(error, Exception) and is_for_the_process(error):
+            if is_for_the_process(error):
                 raise
         return told
 

@@ -13,6 +13,7 @@ from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.fitting import encode_details
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import Redactor
 from trace_streaming.signals import (
@@ -149,6 +150,7 @@ class TraceEmitter(Emitter, ProjectApprovals):
         :returns: whether it is
         """
         answers = flush_requested.send_robust(sender=type(self), timeout=timeout)
+        _raise_interruption(answers)
         return all(answer is True for _, answer in answers)
 
 
@@ -167,10 +169,21 @@ def tell(delta: TextDelta) -> None:
 
 def _send(signal: Any, **record: object) -> None:
     try:
-        signal.send_robust(sender=TraceEmitter, **record)
+        answers = signal.send_robust(sender=TraceEmitter, **record)
     except Exception as error:  # an asynchronous receiver cannot be sent to from under a running loop
+        if is_for_the_process(error):
+            raise
         extra = {"trace_id": getattr(next(iter(record.values())), "trace_id", None)}
         logger.error("Sending a signal fails (%s); receivers must be synchronous", type(error).__name__, extra=extra)
+    else:
+        _raise_interruption(answers)
+
+
+def _raise_interruption(answers: Iterable[tuple[Any, Any]]) -> None:
+    """What a signal's handler has raised in a receiver, which ``send_robust`` keeps."""
+    for _, answer in answers:
+        if isinstance(answer, Exception) and is_for_the_process(answer):
+            raise answer
 
 
 def span_ids() -> dict[str, str]:

@@ -34,7 +34,7 @@ def error_text(error: BaseException) -> str:
     try:
         return str(error)
     except BaseException as raised:
-        if not isinstance(raised, Exception) and is_for_the_process(raised):
+        if is_for_the_process(raised):
             raise
         return f"[unserialisable {type(error).__name__}]"
 
@@ -47,7 +47,7 @@ def _traceback_text(error: BaseException) -> str:
     try:
         lines = "".join(TracebackException.from_exception(error, limit=-_MAX_FRAMES, compact=True).format()).split("\n")
     except BaseException as raised:
-        if not isinstance(raised, Exception) and is_for_the_process(raised):
+        if is_for_the_process(raised):
             raise
         return ""
     lines = [line if len(line) <= _MAX_LINE else shortened(line, _MAX_LINE) for line in lines[-_MAX_LINES:]]

@@ -116,7 +116,7 @@ def safe_details(
             redacted = freeze_details(dict(redacted))
         return encode_details(without_known(redacted, trace_id, hidden))
     except BaseException as error:  # what a redactor failed on must not be seen
-        if not isinstance(error, Exception) and is_for_the_process(error):
+        if is_for_the_process(error):
             raise
         extra = None if trace_id is None else {"trace_id": trace_id}
         logger.error("The redactor fails (%s); details are replaced", type(error).__name__, extra=extra)

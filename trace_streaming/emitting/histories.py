@@ -16,6 +16,7 @@ import orjson
 
 from trace_streaming.events.conversations import INPUT, MISSING
 from trace_streaming.events.freezing import KEPT_CHARACTERS, freeze
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.pairs import id_text
 from trace_streaming.events.texts import shortened
 
@@ -94,7 +95,9 @@ def _same(copies: Sequence[_Copy], messages: Sequence[Any]) -> int:
         try:
             if copy.message != (freeze(message) if copy.is_frozen else message):
                 break
-        except Exception:  # a stranger's comparison, or what is nested too deep for any
+        except Exception as error:  # a stranger's comparison, or what is nested too deep for any
+            if is_for_the_process(error):
+                raise
             break
         count += 1
     return count
@@ -103,7 +106,9 @@ def _same(copies: Sequence[_Copy], messages: Sequence[Any]) -> int:
 def _copy(message: Any) -> _Copy:
     try:
         return _Copy(_copied(message, set()), is_frozen=False)
-    except Exception:  # what is there twice, nested too deep, or changed meanwhile by another thread
+    except Exception as error:  # what is there twice, nested too deep, or changed meanwhile by another thread
+        if is_for_the_process(error):
+            raise
         return _Copy(freeze(message), is_frozen=True)
 
 

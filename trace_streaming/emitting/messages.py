@@ -28,7 +28,7 @@ def output_messages(result: object, told: Mapping[str, Any]) -> Any:
         try:
             return as_messages(result)
         except BaseException as error:  # a stranger's method: the end of the call is told nevertheless
-            if not isinstance(error, Exception) and is_for_the_process(error):
+            if is_for_the_process(error):
                 raise
             return result
     reasons = told.get("gen_ai.response.finish_reasons") or []

@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEvent, check_timestamp, check_trace_id, parse_timestamp
 from trace_streaming.events.freezing import JSON
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.texts import cut
 from trace_streaming.redaction import Redactor
 from trace_streaming.redaction.known import digests
@@ -100,6 +101,8 @@ def _redactor(path: str) -> Redactor:
     try:
         return import_string(path)  # type: ignore[no-any-return]
     except Exception as error:
+        if is_for_the_process(error):
+            raise
         return partial(_fail, error)
 
 

@@ -135,7 +135,7 @@ class _Freezer(Freezer):
                 return value if math.isfinite(value) else None
             return frozen_as(kind)(value, self, depth)
         except BaseException as error:  # whatever a stranger's __str__ or __getattr__ raises
-            if not isinstance(error, Exception) and is_for_the_process(error):
+            if is_for_the_process(error):
                 raise
             return f"[unserialisable {kind.__name__}]"
 

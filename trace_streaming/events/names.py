@@ -75,7 +75,7 @@ def _shown(value: object, text: Callable[[object], str] = str) -> str:
     try:
         return text(value)
     except BaseException as error:
-        if not isinstance(error, Exception) and is_for_the_process(error):
+        if is_for_the_process(error):
             raise
         return f"[unprintable {type(value).__name__}]"
 

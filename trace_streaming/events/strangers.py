@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, Protocol, TypeAlias
 
+from .interruptions import is_for_the_process
+
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
 _MOST_TEXT: Final = 240 * 1024
@@ -64,7 +66,9 @@ def _field(value: Any, name: str) -> Any:
         return getattr(value, name)
     except AttributeError:
         return "[unset]"
-    except Exception:
+    except Exception as error:
+        if is_for_the_process(error):
+            raise
         return "[unserialisable]"
 
 

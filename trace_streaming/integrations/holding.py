@@ -12,6 +12,7 @@ from trace_streaming.emitting.asking.policies import policy_for
 from trace_streaming.emitting.contract import Emitter, current_emitter
 from trace_streaming.emitting.decision import Decision
 from trace_streaming.emitting.emitter import TraceEmitter
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.telemetry.logs import BurstLog, describe
 
 from .asking import Asker, Question, as_asking
@@ -27,7 +28,7 @@ _log = BurstLog(logger, logging.ERROR)
 
 
 def hold(question: Question, emitter: Emitter | None, *, is_new: bool = True) -> Decision:
-    """Ask for a tool, and wait. Never raises: what fails is a no.
+    """Ask for a tool, and wait. What fails is a no: only what is meant for the process is raised.
 
     :param emitter: of the run; None: the :func:`.current_emitter`, else a new one
     :param is_new: whether nobody can have asked before
@@ -70,7 +71,9 @@ def _failed(question: Question, error: Exception) -> Decision:
 
 
 def log_failure(what: str, error: Exception) -> None:
-    """Say once that nobody could be asked."""
+    """Say once that nobody could be asked. Raises what is meant for the process."""
+    if is_for_the_process(error):
+        raise error
     kind = type(error).__name__
     message = (
         "%s: a human is needed, and nobody could be asked (%s). See that its emitter can ask, and that its database, "

@@ -18,6 +18,7 @@ from langchain_core.messages import ToolMessage
 from trace_streaming.emitting.asking.policies import Policy, policy_for
 from trace_streaming.emitting.contract import Emitter
 from trace_streaming.emitting.decision import Decision
+from trace_streaming.events.interruptions import is_for_the_process
 
 from .asking import Question, reason
 from .holding import ahold, hold
@@ -90,7 +91,9 @@ def _schema(tool: Any) -> dict[str, Any] | None:
     made = getattr(schema, "model_json_schema", None)
     try:
         return made() if made is not None else schema if isinstance(schema, dict) else None
-    except Exception:  # of what has no schema in JSON, the tool itself says what does not fit
+    except Exception as error:  # of what has no schema in JSON, the tool itself says what does not fit
+        if is_for_the_process(error):
+            raise
         return None
 
 

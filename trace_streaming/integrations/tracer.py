@@ -80,7 +80,7 @@ class Tracer:
         try:
             return function(*args, **kwargs)
         except BaseException as error:  # of an emitter, a redactor, a database, or a stranger's value
-            if not isinstance(error, Exception) and is_for_the_process(error):
+            if is_for_the_process(error):
                 raise
             self._failed(error)
             return None

@@ -12,6 +12,7 @@ from typing import Final
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.storage import store
 from trace_streaming.telemetry import metrics
 
@@ -198,7 +199,9 @@ class Recorder:
             return barrier.done()
         try:
             barrier.result(timeout)
-        except TimeoutError:
+        except TimeoutError as error:
+            if is_for_the_process(error):
+                raise
             return False
         return True
 
@@ -261,6 +264,8 @@ class Recorder:
         try:
             batches = store.append([record])
         except Exception as error:
+            if is_for_the_process(error):
+                raise
             self._backlog.refuse(record, error)
             return
         after_commit(store.database(), partial(announce_alone, batches))

@@ -8,6 +8,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord, TraceStart
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.recording import process_exit
 from trace_streaming.recording.record_queue import Barrier, RecordQueue
 from trace_streaming.telemetry.logs import BurstLog
@@ -93,7 +94,9 @@ class Sender:
             return barrier.done()
         try:
             barrier.result(timeout)
-        except TimeoutError:
+        except TimeoutError as error:
+            if is_for_the_process(error):
+                raise
             return False
         return True
 

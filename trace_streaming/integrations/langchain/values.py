@@ -9,6 +9,7 @@ from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from langchain_core.outputs import LLMResult
 
 from trace_streaming.emitting.messages import as_messages
+from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.integrations.interrupts import is_interrupt_id, is_resuming
 
 _PROVIDERS: Final = {
@@ -102,7 +103,9 @@ def _told(message: BaseMessage) -> list[dict[str, Any]]:
     """One as OpenAI has it; with roles and blocks of content that OpenAI does not have, as it is."""
     try:
         told: list[dict[str, Any]] = convert_to_openai_messages([message])
-    except Exception:  # of a role, or a block, that LangChain cannot convert
+    except Exception as error:  # of a role, or a block, that LangChain cannot convert
+        if is_for_the_process(error):
+            raise
         role = getattr(message, "role", None) or _ROLES.get(message.type, message.type)
         told = [{"role": role, "content": message.content}]
         if calls := getattr(message, "tool_calls", None):
