@@ -75,8 +75,10 @@ WAYS: dict[str, Callable[[str, int], None]] = {
     "is terminated": partial(script, partial(signalled, signal.SIGTERM)),
     "forks": partial(children, "fork"),
     "spawns": partial(children, "spawn"),
+    "has a server that forks": partial(children, "forkserver"),
     "has a pool that forks": partial(pool, "fork"),
     "has a pool that spawns": partial(pool, "spawn"),
+    "has a pool with a server that forks": partial(pool, "forkserver"),
 }
 
 if __name__ == "__main__":

@@ -117,7 +117,17 @@ def test_a_script_that_ends_right_after_it_emitted_loses_nothing(
     processes.stored(trace_id, ["script"])
 
 
-@pytest.mark.parametrize("way", ["forks", "spawns", "has a pool that forks", "has a pool that spawns"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "forks",
+        "spawns",
+        "has a server that forks",
+        "has a pool that forks",
+        "has a pool that spawns",
+        "has a pool with a server that forks",
+    ],
+)
 def test_children_that_end_right_after_they_emitted_lose_nothing(processes: Processes, trace_id: str, way: str) -> None:
     """Those of multiprocessing and of concurrent.futures end without atexit."""
     numbers = range(PROCESSES)

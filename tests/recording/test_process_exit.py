@@ -114,6 +114,19 @@ def test_a_multiprocessing_child_closes_too() -> None:
     assert words.index("before") < words.index("forgotten") < words.index("child") < words.index("closed")
 
 
+def test_a_multiprocessing_child_that_loads_the_app_itself_closes_too() -> None:
+    """Its parent has not."""
+    script = (
+        "import multiprocessing\n"
+        "class OfTheChild(Recording):\n"
+        "    def close(self): say('child')\n"
+        "child = multiprocessing.get_context('fork').Process(target=lambda: process_exit.install(OfTheChild()))\n"
+        "child.start(); child.join()"
+    )
+    words, status = run(script)
+    assert (words.count("child"), status) == (1, 0)
+
+
 def test_a_script_that_is_terminated_loses_nothing(tmp_path: Path) -> None:
     """The real recorder: what was emitted before SIGTERM is in the database."""
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}

@@ -41,6 +41,8 @@ def install(recorder: Recording) -> None:
         before=recorder.before_fork, after_in_parent=recorder.after_fork, after_in_child=recorder.forget
     )
     multiprocessing.util.register_after_fork(recorder, _after_multiprocessing_fork)
+    if multiprocessing.parent_process() is not None:  # the app is loaded by the child itself
+        _after_multiprocessing_fork(recorder)
 
 
 def _after_multiprocessing_fork(recorder: Recording) -> None:
