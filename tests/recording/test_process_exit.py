@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.live.servers import migrated_file
+from trace_streaming.recording.process_exit import HOLD_SECONDS
 
 RECORDING = """
 import signal, os, threading, time
@@ -127,20 +129,41 @@ def test_a_multiprocessing_child_that_loads_the_app_itself_closes_too() -> None:
     assert (words.count("child"), status) == (1, 0)
 
 
-def test_a_script_that_is_terminated_loses_nothing(tmp_path: Path) -> None:
-    """The real recorder: what was emitted before SIGTERM is in the database."""
+EMITTING = """
+import django, os, signal, threading, time
+django.setup()
+from trace_streaming import TraceEmitter
+from trace_streaming.recording.recorder import recorder
+emitter = TraceEmitter('t')
+for number in range(2000): emitter.emit('plan_created', {'number': number})
+"""
+WHILE_IT_WAKES = """
+class Interrupted(threading.Condition):
+    def notify_all(self):
+        if threading.current_thread() is threading.main_thread():
+            os.kill(os.getpid(), signal.SIGTERM)
+        super().notify_all()
+
+recorder.flush()
+recorder._writer.wake._cond = Interrupted(threading.Lock())
+recorder._writer.wake.clear()
+emitter.emit('plan_created')
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "count"), [("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", 2000), (WHILE_IT_WAKES, 2001)]
+)
+def test_a_script_that_is_terminated_loses_nothing(tmp_path: Path, script: str, count: int) -> None:
+    """The real recorder: what was emitted before SIGTERM is in the database, soon, also where it holds a lock."""
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
     env["DJANGO_SETTINGS_MODULE"] = "cuga_site.settings"
     shutil.copy(migrated_file(), tmp_path / "db.sqlite3")
-    script = (
-        "import django, os, signal, time; django.setup()\n"
-        "from trace_streaming import TraceEmitter\n"
-        "emitter = TraceEmitter('t')\n"
-        "for number in range(2000): emitter.emit('plan_created', {'number': number})\n"
-        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], env=env, check=False)
+    began = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", EMITTING + script], env=env, check=False)
     assert ended.returncode == -signal.SIGTERM
-    count = "from trace_streaming.models import Event; print(Event.objects.count())"
-    shell = [sys.executable, "manage.py", "shell", "-v0", "-c", count]
-    assert subprocess.run(shell, env=env, check=True, capture_output=True, text=True).stdout.strip() == "2000"
+    assert time.monotonic() - began < HOLD_SECONDS
+    counted = "from trace_streaming.models import Event; print(Event.objects.count())"
+    shell = [sys.executable, "manage.py", "shell", "-v0", "-c", counted]
+    assert subprocess.run(shell, env=env, check=True, capture_output=True, text=True).stdout.strip() == str(count)

@@ -8,10 +8,15 @@ import os
 import signal
 import sys
 import threading
+from types import FrameType
 from typing import Final, Protocol
 
 HOLD_SECONDS: Final = 20.0
 """Longer than closing takes; reached where the signal came while the main thread held a lock that closing needs."""
+LOOKS: Final = 50
+LOOK_SECONDS: Final = 0.02
+"""So often, and with so much between, the main thread is given time to come out of code that may hold such a lock."""
+_MAY_HOLD_LOCKS: Final = ("trace_streaming.recording.", "trace_streaming.remote.")
 
 
 class Recording(Protocol):
@@ -59,11 +64,17 @@ def outlive_sigterm(recorder: Recording) -> None:
     Servers handle it themselves, and end in order. A script would be gone at once. Only the main thread can set this.
     """
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: _end(recorder))
+        signal.signal(signal.SIGTERM, lambda _, frame: _end(recorder, frame))
 
 
-def _end(recorder: Recording) -> None:
+def _end(recorder: Recording, frame: FrameType | None, looks: int = LOOKS) -> None:
     """Die of the signal, as before, a moment later; a second one is not waited for."""
+    if looks and _may_hold_locks(frame):
+        signal.signal(signal.SIGTERM, lambda _, frame: _end(recorder, frame, looks - 1))
+        again = threading.Timer(LOOK_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+        again.daemon = True
+        again.start()
+        return
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def close_and_die() -> None:
@@ -71,7 +82,16 @@ def _end(recorder: Recording) -> None:
             each.close()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    # Not here: the signal may have come while this thread holds a lock that closing needs.
+    # Not here: the signal may have come while this thread holds another lock that closing needs.
     closer = threading.Thread(target=close_and_die, name="trace-sigterm", daemon=True)
     closer.start()
     closer.join(HOLD_SECONDS)  # what this thread emits meanwhile would be lost
+
+
+def _may_hold_locks(frame: FrameType | None) -> bool:
+    """Whether a thread is in the middle of recording, sending or closing."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(_MAY_HOLD_LOCKS):
+            return True
+        frame = frame.f_back
+    return False
