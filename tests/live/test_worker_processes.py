@@ -136,6 +136,16 @@ def test_children_that_end_right_after_they_emitted_lose_nothing(processes: Proc
     processes.stored(trace_id, emitters)
 
 
+def test_children_do_not_share_the_connections_of_their_parents_pool(
+    processes_on_postgres: Processes, trace_id: str
+) -> None:
+    """psycopg's: the parent's writer has opened it, and goes on with it."""
+    processes = processes_on_postgres
+    ended = processes.start("tests.live.ending", "forks", trace_id, str(COUNT), TEST_DATABASE_POOL="1")
+    assert ended.wait(WAIT_SECONDS) == 0
+    processes.stored(trace_id, ["before", "after", *(f"child {n}" for n in range(PROCESSES))])
+
+
 @pytest.mark.parametrize(
     "preload",
     [pytest.param([], marks=pytest.mark.thorough, id="each-loads"), pytest.param(["--preload"], id="preload")],

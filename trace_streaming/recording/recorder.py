@@ -13,7 +13,7 @@ from typing import Final
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord
 from trace_streaming.events.interruptions import is_for_the_process
-from trace_streaming.storage import store
+from trace_streaming.storage import pools, store
 from trace_streaming.telemetry import metrics
 
 from . import process_exit
@@ -71,6 +71,7 @@ class Recorder:
     def forget(self) -> None:
         """In a forked child: what waits here is the parent's to store."""
         self._backlog.forget()
+        pools.forget()
         self._reset()
 
     @property
