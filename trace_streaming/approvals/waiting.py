@@ -19,6 +19,7 @@ from trace_streaming.exceptions import ApprovalNotFoundError
 from trace_streaming.recording.inline import is_in_a_test, run_blocking
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.signals import approval_decided, decision_requested
+from trace_streaming.starting import start
 from trace_streaming.storage.store import database, with_fresh_connection
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -66,7 +67,7 @@ class Desk:
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="trace-approvals", daemon=True)
-                thread.start()  # raises where the process may have no more threads: then nobody waits
+                start(thread)  # raises where the process may have no more threads: then nobody waits
                 self._thread = thread
             self._waiting.append(waiting)
         self.wake.set()

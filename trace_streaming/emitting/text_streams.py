@@ -12,6 +12,7 @@ from typing import Final
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.redaction import Redactor
 from trace_streaming.redaction.streams import StreamedText
+from trace_streaming.starting import start
 
 INTERVAL_SECONDS: Final = 0.25
 """Between two deltas of one call, at the least."""
@@ -59,10 +60,10 @@ class TextStream:
         pieces, self._pieces = self._pieces, []
         offset = self._text.offset
         text = self._text.add("".join(pieces))
-        for start in range(0, len(text), MOST_CHARACTERS):
+        for first in range(0, len(text), MOST_CHARACTERS):
             if self._is_closed:
                 return
-            self._tell(TextDelta(self._trace_id, self._call_id, offset + start, text[start : start + MOST_CHARACTERS]))
+            self._tell(TextDelta(self._trace_id, self._call_id, offset + first, text[first : first + MOST_CHARACTERS]))
 
 
 class Teller:
@@ -83,7 +84,7 @@ class Teller:
             self._streams[stream] = None
             if self._thread is None:
                 thread = Thread(target=self._run, name="trace-text", daemon=True)
-                thread.start()
+                start(thread)
                 self._thread = thread
             else:
                 self._changed.notify()

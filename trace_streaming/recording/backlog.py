@@ -15,6 +15,7 @@ from typing import Final
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEvent, TraceRecord
+from trace_streaming.starting import start
 from trace_streaming.storage.faults import DATABASE_FAULTS
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
@@ -93,7 +94,7 @@ class Backlog:
         size, waiting = conf.QUEUE_SIZE, len(self._queue)
         if waiting * 2 >= size and self._may_spill() and self._spilling.acquire(blocking=False):
             try:
-                threading.Thread(target=self._spill, args=(size // 4,), name="trace-spool", daemon=True).start()
+                start(threading.Thread(target=self._spill, args=(size // 4,), name="trace-spool", daemon=True))
             except RuntimeError:  # the process may have no more threads
                 self._spilling.release()
         return self._queue.make_room(size) if waiting >= size else {}

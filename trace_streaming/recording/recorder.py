@@ -13,6 +13,7 @@ from typing import Final
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord
 from trace_streaming.events.interruptions import is_for_the_process
+from trace_streaming.starting import start
 from trace_streaming.storage import pools, store
 from trace_streaming.telemetry import metrics
 
@@ -255,10 +256,10 @@ class Recorder:
         with self._start_lock:
             if self._writer is None or not self._writer.is_alive():
                 process_exit.outlive_sigterm(self)
-                metrics.reporter.start()
                 writer = Writer(self._backlog, self.leases)
-                writer.start()
+                start(writer)
                 self._writer = writer
+                metrics.reporter.start()
             return self._writer
 
     def _append_inline(self, record: TraceRecord) -> None:

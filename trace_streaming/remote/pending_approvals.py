@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from trace_streaming.emitting.asking.contract import PendingApproval
 from trace_streaming.emitting.decision import TIMEOUT, Decision
+from trace_streaming.starting import start
 
 if TYPE_CHECKING:
     from .approvals import RemoteApprovals
@@ -42,7 +43,7 @@ class Pending(PendingApproval):
         self.sending = Future()
         self.emitter._on_their_way[self.approval_id] = self
         try:
-            threading.Thread(target=self._send_until_it_is_there, name="trace-approval", daemon=True).start()
+            start(threading.Thread(target=self._send_until_it_is_there, name="trace-approval", daemon=True))
         except RuntimeError:  # the process may have no more threads
             del self.emitter._on_their_way[self.approval_id]
             raise

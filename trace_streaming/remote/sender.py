@@ -11,6 +11,7 @@ from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.recording import process_exit
 from trace_streaming.recording.record_queue import Barrier, RecordQueue
+from trace_streaming.starting import check_may_start, start
 from trace_streaming.telemetry.logs import BurstLog
 
 from .beats import OpenTraces
@@ -74,12 +75,15 @@ class Sender:
                 self._thread.wake.set()
 
     def _started(self) -> _Thread | None:
-        client = IngestClient(self._server, self._authorization)
-        thread = _Thread(self, client, self._queue, self._log)
+        client = None
         try:
-            thread.start()
+            check_may_start()
+            client = IngestClient(self._server, self._authorization)
+            thread = _Thread(self, client, self._queue, self._log)
+            start(thread)
         except RuntimeError:  # the process may have no more threads, or be ending
-            client.close()
+            if client is not None:
+                client.close()
             self._log.failed("thread", "Trace events wait: no thread can be started to send them")
             return None
         return thread

@@ -13,6 +13,7 @@ from django.db import connections
 from trace_streaming.emitting.stopping import Listeners, Stop, StoppableEmitter
 from trace_streaming.models import StopRequest
 from trace_streaming.signals import stop_looked_for, stop_requested
+from trace_streaming.starting import start
 from trace_streaming.storage.store import database, with_fresh_connection
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -47,7 +48,7 @@ class Ear:
             with self._lock, suppress(RuntimeError):  # the process may have no more threads: the next look tries again
                 if self._thread is None:
                     thread = threading.Thread(target=self._run, name="trace-stops", daemon=True)
-                    thread.start()
+                    start(thread)
                     self._thread = thread
 
     def look_now(self) -> None:
@@ -73,8 +74,8 @@ class Ear:
 
     def _look(self) -> None:
         trace_ids = self.listeners.trace_ids()
-        for start in range(0, len(trace_ids), CHUNK_TRACES):
-            asked = stop_requests().filter(trace_id__in=trace_ids[start : start + CHUNK_TRACES], is_standing=True)
+        for first in range(0, len(trace_ids), CHUNK_TRACES):
+            asked = stop_requests().filter(trace_id__in=trace_ids[first : first + CHUNK_TRACES], is_standing=True)
             for stop in asked:
                 self.listeners.tell(stop.trace_id, as_told(stop))
 

@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from django.db import connections
 
+from trace_streaming.starting import start
 from trace_streaming.telemetry.logs import BurstLog
 
 from .store import with_fresh_connection
@@ -51,7 +52,7 @@ class Errand:
             self._is_asked = True
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                thread.start()
+                start(thread)
                 self._thread = thread
 
     def _run(self) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import ClassVar, Final
 from weakref import WeakSet
 
+from trace_streaming.starting import start
 from trace_streaming.telemetry.logs import BurstLog
 
 from .store import with_fresh_connection
@@ -49,7 +50,7 @@ class Heartbeat(ABC):
                 if self._thread is None:
                     self._end = threading.Event()
                     thread = threading.Thread(target=self._run, args=(self._end,), name=self._thread_name, daemon=True)
-                    thread.start()
+                    start(thread)
                     self._thread = thread
 
     def close(self) -> None:
