@@ -35,6 +35,7 @@ from trace_streaming.recording import recorder as module
 from trace_streaming.recording.recorder import Recorder, recorder
 from trace_streaming.recording.spool import Segment, Spool
 from trace_streaming.signals import events_recorded
+from trace_streaming.starting import start
 from trace_streaming.storage import store
 from trace_streaming.wire.batches import Batch
 
@@ -459,6 +460,26 @@ async def test_inline_recording_never_hangs(settings: Settings, monkeypatch: pyt
     assert recorder.lost == lost + 1
     await blocked
     assert not await Event.objects.aexists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_finalizer_emits_while_the_writer_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a signal's handler: neither waits for the thread that it has interrupted."""
+    emitter = TraceEmitter()
+
+    def interrupted(thread: threading.Thread) -> None:
+        emitter.emit("plan_created", {"by": "a finalizer"})
+        start(thread)
+        emitter.emit("plan_created", {"by": "another"})
+
+    recorder.close()
+    monkeypatch.setattr(module, "start", interrupted)
+    emitting = threading.Thread(target=emitter.emit, args=["plan_created", {"by": "the agent"}], daemon=True)
+    emitting.start()
+    emitting.join(60)
+    assert not emitting.is_alive()
+    assert emitter.flush(60)
+    assert Event.objects.filter(trace__trace_id=emitter.trace_id).count() == 3
 
 
 def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:

@@ -54,7 +54,8 @@ class Recorder:
         self._limits: dict[Destination, EmissionLimits] = {}
         self._writer: Writer | None = None
         self._appender: Appender | None = None
-        self._start_lock = threading.Lock()
+        self._start_lock = threading.RLock()  # a finalizer, or a signal's handler, may emit while it is held
+        self._is_starting = False
         self._here = _Here()
         self._forking = threading.local()  # two threads may fork at the same time
 
@@ -154,7 +155,8 @@ class Recorder:
         return self.flush(max(until - monotonic(), 0.0))
 
     def _is_appended(self, records: Sequence[TraceRecord], destination: Destination, timeout: float) -> bool:
-        writer = self._living_writer()
+        if (writer := self._living_writer()) is None:
+            return False
         with self._start_lock:
             if self._appender is None or not self._appender.is_alive():
                 self._appender = Appender()
@@ -246,20 +248,28 @@ class Recorder:
         except RuntimeError:  # the process may have no more threads, or be ending; the next that comes tries again
             self._backlog.log.failed("thread", "Trace events wait: no thread can be started to store them")
             return
-        if not writer.wake.is_set():
+        if writer is not None and not writer.wake.is_set():
             writer.wake.set()
 
-    def _living_writer(self) -> Writer:
+    def _living_writer(self) -> Writer | None:
+        """None in the middle of its own start: it will take all that waits then."""
         writer = self._writer
         if writer is not None and writer.is_alive():
             return writer
         with self._start_lock:
+            if self._is_starting:
+                return None
             if self._writer is None or not self._writer.is_alive():
-                process_exit.outlive_sigterm(self)
-                writer = Writer(self._backlog, self.leases)
-                start(writer)
-                self._writer = writer
-                metrics.reporter.start()
+                self._is_starting = True
+                try:
+                    process_exit.outlive_sigterm(self)
+                    writer = Writer(self._backlog, self.leases)
+                    start(writer)
+                    self._writer = writer
+                    metrics.reporter.start()
+                finally:
+                    self._is_starting = False
+                writer.wake.set()
             return self._writer
 
     def _append_inline(self, record: TraceRecord) -> None:
