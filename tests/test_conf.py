@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from ast import literal_eval
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from django.core import mail
@@ -56,3 +58,24 @@ def test_a_setting_may_be_overridden_at_any_time() -> None:
         assert conf.QUEUE_SIZE == 7
     assert conf.QUEUE_SIZE == 100_000
     assert PREFIX == "TRACE_STREAMING_"
+
+
+def test_no_thread_waits_for_another_that_reads_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that is forked meanwhile does not have that other thread, and would wait for ever."""
+    is_reading, may_go_on = Event(), Event()
+
+    def read(name: str, default: object) -> object:
+        if not is_reading.is_set():
+            is_reading.set()
+            assert may_go_on.wait(60)
+        return default
+
+    monkeypatch.setattr(Conf, "_get", staticmethod(read))
+    fresh = Conf()
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(lambda: fresh.QUEUE_SIZE)
+        try:
+            assert is_reading.wait(60)
+            assert pool.submit(lambda: fresh.QUEUE_SIZE).result(5) == 100_000
+        finally:
+            may_go_on.set()

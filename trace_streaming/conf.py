@@ -7,13 +7,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.core import mail
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils.functional import cached_property  # functools' has a lock in Python 3.11: held at a fork, for ever
 
 PREFIX = "TRACE_STREAMING_"
 _UNSET = object()
