@@ -36,9 +36,15 @@ async def server(request: pytest.FixtureRequest, shared_servers: Callable[[str],
 
 
 @pytest.fixture(params=KINDS)
-def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+def server_kind(request: pytest.FixtureRequest) -> str:
+    """Of a server that a test has for itself."""
+    return str(request.param)
+
+
+@pytest.fixture
+def own_server(server_kind: str, tmp_path: Path) -> Iterator[Server]:
     """A server that a test may kill."""
-    yield from started(request.param, tmp_path)
+    yield from started(server_kind, tmp_path)
 
 
 @pytest.fixture

@@ -21,12 +21,18 @@ from tests.live.test_event_stream import (
     test_a_server_that_ends_does_not_wait_for_a_reader_that_stops,
 )
 from tests.live.test_going_away import test_clients_are_told_to_come_back, test_what_was_emitted_in_it_is_stored
-from tests.live.test_slow_readers import test_readers_that_stop_reading_cost_bounded_memory
+from tests.live.test_slow_readers import (
+    impatient_server,
+    patient_server,
+    test_readers_that_stop_reading_cost_bounded_memory,
+)
 from tests.live.watching import watch
 
 pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=20), pytest.mark.usefixtures("unpatched")]
 
 __all__ = [
+    "impatient_server",
+    "patient_server",
     "test_a_reader_that_takes_nothing_is_given_up",
     "test_a_recorded_run_arrives_once_in_order_and_unchanged",
     "test_a_server_that_ends_does_not_wait_for_a_reader_that_stops",
@@ -50,15 +56,9 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=KINDS)
-def entrance(request: pytest.FixtureRequest, unpatched: None) -> str:
+def server_kind(request: pytest.FixtureRequest, unpatched: None) -> str:
     """A server by its own way in."""
     return f"{request.param} by its entrance"
-
-
-@pytest.fixture
-def own_server(entrance: str, tmp_path: Path) -> Iterator[Server]:
-    """A server that a test ends."""
-    yield from started(entrance, tmp_path)
 
 
 @pytest.fixture
@@ -69,17 +69,10 @@ async def server(own_server: Server) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-def impatient_server(entrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """One that gives a client up after a fifth of a second."""
-    monkeypatch.setenv("STALL_SECONDS", "0.2")
-    yield from started(entrance, tmp_path)
-
-
-@pytest.fixture
-def compressing_server(entrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def compressing_server(server_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """One that compresses."""
     monkeypatch.setenv("COMPRESSION", "1")
-    yield from started(entrance, tmp_path)
+    yield from started(server_kind, tmp_path)
 
 
 async def test_a_connection_that_begins_to_watch_while_the_server_ends_does_not_keep_it(own_server: Server) -> None:

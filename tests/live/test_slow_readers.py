@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.live.reports import report
-from tests.live.servers import KINDS, Server, started
+from tests.live.servers import Server, started
 from tests.live.watching import PROFILES, collect, watch
 
 pytestmark = [pytest.mark.thorough, pytest.mark.takes(seconds=20)]
@@ -32,16 +32,20 @@ def resident_mebibytes(server: Server) -> float:
 class PatientServer(Server):
     """It gives up nobody within a test, however slow the machine is."""
 
+    _daphne = ("--ping-timeout", str(LONG_SECONDS))
+    _uvicorn = ("--no-access-log", "--ws-ping-timeout", str(LONG_SECONDS))
     options = {
-        "daphne": ("--ping-timeout", str(LONG_SECONDS)),
-        "uvicorn": ("--no-access-log", "--ws-ping-timeout", str(LONG_SECONDS)),
+        "daphne": _daphne,
+        "daphne by its entrance": _daphne,
+        "uvicorn": _uvicorn,
+        "uvicorn by its entrance": _uvicorn,
     }
 
 
-@pytest.fixture(params=KINDS)
-def patient_server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+@pytest.fixture
+def patient_server(server_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("STALL_SECONDS", str(LONG_SECONDS))
-    yield from started(request.param, tmp_path, PatientServer)
+    yield from started(server_kind, tmp_path, PatientServer)
 
 
 @PROFILES
@@ -83,13 +87,11 @@ async def test_readers_that_stop_reading_cost_bounded_memory(
         assert all([event["sequence"] for event in got] == list(range(1, 1601)) for got in late)
 
 
-@pytest.fixture(params=KINDS)
-def impatient_server(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Server]:
+@pytest.fixture
+def impatient_server(server_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server that gives a client up after a fifth of a second."""
     monkeypatch.setenv("STALL_SECONDS", "0.2")
-    yield from started(request.param, tmp_path)
+    yield from started(server_kind, tmp_path)
 
 
 @PROFILES
