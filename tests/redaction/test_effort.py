@@ -101,6 +101,9 @@ PREFIXES = [
         '"kind":"Secret",[',
         '["kind":"Secret\'',
         "token: |\n  a",
+        # Values without an end, of keys and in code that tell nothing to hide: each is the rest of the one before it.
+        *("auth=", "auth:", "session=[", "auth=${A}", "password=f()+", "token=self.a."),
+        "authorization: Bearer [redacted:key] ",
     ),
 ]
 """Something of each rule."""

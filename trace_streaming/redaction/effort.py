@@ -36,6 +36,13 @@ class Effort:
             return True
         return self._spend_reserve(rule, units)
 
+    def count(self, rule: int, units: int) -> None:
+        """What was looked at already: nothing may be left of the pool, and then of the rule's reserve, behind it."""
+        if self.left > 0:
+            self.left -= units
+        else:
+            self._spend_reserve(rule, units)
+
     def begin(self, length: int) -> bool:
         """Whether a text of this length may be looked at."""
         units = 2 + (length >> 5)

@@ -88,7 +88,7 @@ def find_assigned(text: str, places: Sequence[Place], effort: Effort) -> Iterato
         if (option := _OPTION.match(text, start)) and is_reference(option[1], option[2]):
             at = option.end()
             continue
-        for span in _values(text, start, end, is_secret=is_secret):
+        for span in _values(text, start, end, effort, is_secret=is_secret):
             yield span
             at = max(at, span.end)
 
@@ -97,7 +97,7 @@ def _longest_first(place: Place) -> tuple[int, int]:
     return place[0], -place[1]
 
 
-def _values(text: str, start: int, end: int, *, is_secret: bool) -> Iterator[Span]:
+def _values(text: str, start: int, end: int, effort: Effort, *, is_secret: bool) -> Iterator[Span]:
     """What belongs to the key at ``start:end``, as far as it is a secret; or the cells below it."""
     key = text[start:end]
     if is_secret and (told := told_before(text, start, end)):
@@ -106,7 +106,7 @@ def _values(text: str, start: int, end: int, *, is_secret: bool) -> Iterator[Spa
     if several:
         yield from (Span(*each, BY_KEY) for each in several)
         return
-    if found := _value(text, start, end, is_secret=is_secret):
+    if found := _value(text, start, end, effort, is_secret=is_secret):
         value = text[slice(*found)]
         if not is_piece_of_text(key, value) and (is_secret or fits_weak_key(key, value)):
             yield Span(*found, BY_KEY)
@@ -153,12 +153,12 @@ def _key_around(text: str, place: Place, done: int) -> Range:
     return (start + 1 if start and text[start - 1] == "\\" and text[start] in "nrt" else start), end
 
 
-def _value(text: str, start: int, end: int, *, is_secret: bool) -> Range | None:
+def _value(text: str, start: int, end: int, effort: Effort, *, is_secret: bool) -> Range | None:
     """Where the value of the key at ``start:end`` is; None where there is none to hide."""
     separator = SEPARATOR.match(text, end)
     if separator is None or (separator["element"] and not _is_tag(text, start, separator)):
         return value_without_sign(text, start, end, is_secret=is_secret)
-    assignment = Assignment(text, start, end, separator, is_secret)
+    assignment = Assignment(text, start, end, separator, is_secret, effort)
     if separator["element"]:
         attribute = value_without_sign(text, start, end, is_secret=is_secret) if separator["quote"] else None
         return attribute or read_element(assignment)

@@ -67,6 +67,7 @@ def _word(assignment: Assignment, *, is_tight: bool) -> Range | None:
     text, key, at = assignment.text, assignment.key, assignment.at
     is_spaced = bool(assignment.separator["blank"])
     value = (_TIGHT if is_tight else _WORD).match(text, at)
+    assignment.charge(value)
     if value is None or is_code(key, value, is_tight=is_tight, is_spaced=is_spaced):
         return None
     found = value[0][0] + value[0][1:].rstrip(",.)]}")

@@ -9,6 +9,7 @@ import json
 import re
 from typing import Final, NamedTuple
 
+from trace_streaming.redaction.effort import ASSIGNMENTS, Effort
 from trace_streaming.redaction.judging import (
     MARKER,
     QUOTE,
@@ -82,8 +83,9 @@ class Assignment(NamedTuple):
     end: int
     """Of the key."""
     separator: re.Match[str]
-    is_sure: bool = True
+    is_sure: bool
     """Whether the key names a secret, and may not as well name something else."""
+    effort: Effort
 
     @property
     def key(self) -> str:
@@ -99,6 +101,11 @@ class Assignment(NamedTuple):
     def nothing(self) -> Range:
         """That there is nothing to hide."""
         return self.at, self.at
+
+    def charge(self, value: re.Match[str] | None) -> None:
+        """Count what it takes to judge a value as long as this: where it stays, the next key's may be its rest."""
+        if value:
+            self.effort.count(ASSIGNMENTS, (value.end() - value.start()) >> 4)
 
 
 def read_block(assignment: Assignment) -> Range | None:
@@ -154,6 +161,7 @@ def read_variable(assignment: Assignment) -> Range | None:
         if variable["default"]:
             return variable.span("default") if looks_chosen(variable["default"]) else assignment.nothing
         rest = _JOINED.match(text, variable.end())
+        assignment.charge(rest)
         return rest.span() if rest and looks_random(rest[0]) else assignment.nothing
     return assignment.nothing if text.startswith(_TEMPLATES, at) or _EXPRESSION.match(text, at) else None
 
@@ -194,6 +202,7 @@ def read_header(assignment: Assignment) -> Range | None:
     elif not key.endswith("cookie") or not _COOKIE.match(text, at):
         return None
     line = _HEADER_LINE.match(text, at)
+    assignment.charge(line)
     value = line[0].rstrip() if line else ""
     is_plain = not value or MARKER.match(value) or is_placeholder(value.rstrip("."))
     return None if is_plain else (at, at + len(value))
