@@ -28,6 +28,7 @@ EXAMPLES = {
     "mailchimp key": X(32) + "-us" + "21",
     "mapbox token": "sk" + ".eyJ" + A(60) + "." + A(22),
     "maxmind key": A(6) + "_" + A(29) + "_mmk",
+    "onepassword key": "A" + "3-ABCDE6-FGHIJ7KLMN8-OPQR9-STUV2-WXYZ3",
     "openshift token": A(43),
     "salesforce token": "AQ" + A(90),
     "telegram token": "AA" + A(33),

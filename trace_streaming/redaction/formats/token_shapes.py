@@ -25,8 +25,10 @@ from .shapes import (
 CHECKED: Final = "2026-11-27"
 """When the lines were last held against their sources."""
 
+AIVEN: Final = "https://github.com/Yelp/detect-secrets/blob/master/detect_secrets/plugins/aiven_token.py"
 BETTERLEAKS: Final = "https://github.com/betterleaks/betterleaks/blob/main/config/betterleaks.toml"
 BETTERLEAKS_RULES: Final = "https://github.com/betterleaks/betterleaks/blob/main/cmd/generate/config/rules/"
+BREVO: Final = "https://help.brevo.com/hc/en-us/articles/7959631848850-Create-and-manage-your-SMTP-keys"
 CLOUDFLARE: Final = "https://developers.cloudflare.com/fundamentals/api/get-started/token-formats/"
 CREDSWEEPER: Final = "https://github.com/Samsung/CredSweeper/blob/main/credsweeper/rules/config.yaml"
 GITHUB: Final = "https://github.blog/engineering/behind-githubs-new-authentication-token-formats/"
@@ -39,10 +41,13 @@ NOSEYPARKER: Final = (
     "https://github.com/praetorian-inc/noseyparker/blob/main/crates/noseyparker/data/default/builtin/rules/"
 )
 OPENAI: Final = "https://platform.openai.com/docs/api-reference/authentication"
+ORY: Final = "https://github.com/ory/hydra/issues/2845"
+PASETO: Final = "https://github.com/paseto-standard/paseto-spec"
 PEM_IN_BASE64: Final = "https://www.rfc-editor.org/rfc/rfc7468"
 """As Kubernetes has its secrets: ``-----BEGIN … PRI``."""
 REGEXTOKENS: Final = "https://github.com/odomojuli/regextokens/blob/master/patterns.json"
 SALESFORCE: Final = KINGFISHER + "salesforce.yml"
+SHOPIFY: Final = "https://shopify.dev/docs/apps/build/authentication-authorization"
 SLACK: Final = "https://docs.slack.dev/authentication/tokens/"
 TITUS: Final = "https://github.com/praetorian-inc/titus/blob/main/pkg/rule/rules/"
 VAULT: Final = "https://developer.hashicorp.com/vault/docs/concepts/tokens"
@@ -52,8 +57,10 @@ SHAPES: Final = (
     Shape("adafruit key", "aio_", ALNUM, 28, "https://io.adafruit.com/api/docs/#authentication", common=True),
     Shape("adobe secret", "p8e-", ALNUM, 32, GITLEAKS, common=True),
     Shape("age key", "AGE-SECRET-KEY-1", DIGITS_AND_CAPITALS, 58, GITLEAKS),
+    Shape("age key", "AGE-SECRET-KEY-PQ-1", DIGITS_AND_CAPITALS, 58, "https://github.com/FiloSottile/age"),
     Shape("aikido token", "AIK_CI_", ALNUM, 20, BETTERLEAKS),
     Shape("aikido token", "AIK_SECRET_", ALNUM, 64, BETTERLEAKS),
+    Shape("aiven password", "AVNS_", URLSAFE, 19, AIVEN),
     Shape("alibaba key", "LTAI", ALNUM, 20, GITLEAKS, common=True),
     Shape("amazon key", "amzn.mws.", UUID, 36, CREDSWEEPER),
     Shape("anthropic key", "sk-ant-", URLSAFE, 32, "https://platform.claude.com/docs/en/api/overview"),
@@ -76,6 +83,7 @@ SHAPES: Final = (
     Shape("bitbucket token", "BBDC-", BASE64, 44, KINGFISHER + "bitbucket.yml"),
     Shape("brave key", "BSA", URLSAFE, 24, BETTERLEAKS, common=True),
     Shape("brevo key", "xkeysib-", URLSAFE, 81, GITLEAKS),
+    Shape("brevo key", "xsmtpsib-", URLSAFE, 81, BREVO),
     Shape("browserbase key", "bb_live_", URLSAFE, 27, KINGFISHER + "browserbase.yml"),
     Shape("browserbase key", "bb_test_", URLSAFE, 27, KINGFISHER + "browserbase.yml"),
     Shape("buildkite token", "bkua_", ALNUM, 40, KINGFISHER + "buildkite.yml"),
@@ -91,6 +99,7 @@ SHAPES: Final = (
     Shape("clojars token", "CLOJARS_", ALNUM, 60, GITLEAKS),
     Shape("cloudflare key", "v1.0-", UUID, 171, GITLEAKS),
     Shape("cloudflare token", "cfat_", URLSAFE, 40, CLOUDFLARE),
+    Shape("cloudflare token", "cfk_", URLSAFE, 40, CLOUDFLARE, common=True),
     Shape("cloudflare token", "cfut_", URLSAFE, 40, CLOUDFLARE),
     Shape("cockroach key", "CCDB1_", WORD, 63, BETTERLEAKS),
     Shape("composio key", "ak_", URLSAFE, 20, KINGFISHER + "composio.yml"),
@@ -121,6 +130,7 @@ SHAPES: Final = (
     Shape("duffel token", "duffel_test_", BASE64, 43, GITLEAKS),
     Shape("dynatrace token", "dt0c01.", DOTTED, 89, GITLEAKS),
     Shape("dynatrace token", "dt0s01.", DOTTED, 89, CREDSWEEPER),
+    Shape("dynatrace token", "dt0s16.", DOTTED, 73, "https://docs.dynatrace.com/docs/shortlink/token"),
     Shape("easypost key", "EZAK", ALNUM, 54, GITLEAKS),
     Shape("easypost key", "EZTK", ALNUM, 54, GITLEAKS),
     Shape("elastic key", "essu_", BASE64, 60, BETTERLEAKS),
@@ -160,11 +170,13 @@ SHAPES: Final = (
     Shape("google key", "AQ.", URLSAFE, 50, BETTERLEAKS_RULES + "gcp.go"),
     Shape("google key", "GOCSPX-", URLSAFE, 28, KINGFISHER + "google.yml"),
     Shape("google key", "ya29.", DOTTED, 20, KINGFISHER + "google.yml"),
+    Shape("grafana token", "eyJrIjoi", BASE64, 70, GITLEAKS),
     Shape("grafana token", "glc_", BASE64, 40, BETTERLEAKS),
     Shape("grafana token", "glsa_", WORD, 41, GITLEAKS),
     Shape("groq key", "gsk_", ALNUM, 52, BETTERLEAKS),
     Shape("harness token", "pat.", DOTTED, 68, GITLEAKS, common=True),
     Shape("harness token", "sat.", DOTTED, 68, GITLEAKS, common=True),
+    Shape("helicone key", "sk-helicone-", URLSAFE, 31, "https://github.com/Helicone/helicone"),
     Shape("heroku key", "HRKU-", URLSAFE, 60, GITLEAKS),
     Shape("hubspot token", "pat-eu1-", UUID, 36, TITUS + "hubspot.yml"),
     Shape("hubspot token", "pat-na1-", UUID, 36, TITUS + "hubspot.yml"),
@@ -178,12 +190,21 @@ SHAPES: Final = (
     Shape("intra secret", "s-s4t2af-", HEX, 64, GITLEAKS),
     Shape("intra secret", "s-s4t2ud-", HEX, 64, GITLEAKS),
     Shape("jina key", "jina_", ALNUM, 60, NOSEYPARKER + "jina.yml"),
+    Shape("kimi key", "sk-kimi-", ALNUM, 64, "https://www.kimi.com/code"),
     Shape("langfuse key", "sk-lf-", UUID, 36, BETTERLEAKS_RULES + "langfuse.go"),
     Shape("langsmith key", "lsv2_pt_", WORD, 43, KINGFISHER + "langchain.yml"),
     Shape("langsmith key", "lsv2_sk_", WORD, 43, KINGFISHER + "langchain.yml"),
     Shape("launchdarkly key", "sdk-", UUID, 36, LAUNCHDARKLY, common=True),
     Shape("linear token", "lin_api_", ALNUM, 40, GITLEAKS),
     Shape("linear token", "lin_oauth_", ALNUM, 40, "https://linear.app/developers/oauth-2-0-authentication"),
+    Shape(
+        "llamacloud key",
+        "llx-",
+        ALNUM,
+        48,
+        "https://developers.llamaindex.ai/python/cloud/api_key/",
+        common=True,
+    ),
     Shape("mailersend token", "mlsn.", ALNUM, 30, KINGFISHER + "mailersend.yml"),
     Shape("mailgun key", "key-", HEX, 32, GITLEAKS, common=True, most=32),
     Shape("mergify key", "mergify_application_key_", URLSAFE, 40, BETTERLEAKS_RULES + "mergify.go"),
@@ -207,8 +228,18 @@ SHAPES: Final = (
     Shape("openai key", "sk-proj-", URLSAFE, 48, BETTERLEAKS),
     Shape("openai key", "sk-svcacct-", URLSAFE, 48, BETTERLEAKS),
     Shape("openrouter key", "sk-or-v1-", HEX, 64, BETTERLEAKS),
+    Shape("ory token", "ory_ac_", DOTTED, 87, ORY),
+    Shape("ory token", "ory_at_", DOTTED, 87, ORY),
+    Shape("ory token", "ory_pat_", ALNUM, 32, "https://www.ory.com/docs/concepts/personal-access-token"),
+    Shape("ory token", "ory_rt_", DOTTED, 87, ORY),
     Shape("paddle key", "pdl_live_apikey_", WORD, 53, BETTERLEAKS_RULES + "paddle.go"),
     Shape("paddle key", "pdl_sdbx_apikey_", WORD, 53, BETTERLEAKS),
+    Shape("paseto", "v2.local.", DOTTED, 64, PASETO, common=True),
+    Shape("paseto", "v2.public.", DOTTED, 64, PASETO, common=True),
+    Shape("paseto", "v3.local.", DOTTED, 64, PASETO, common=True),
+    Shape("paseto", "v3.public.", DOTTED, 64, PASETO, common=True),
+    Shape("paseto", "v4.local.", DOTTED, 64, PASETO, common=True),
+    Shape("paseto", "v4.public.", DOTTED, 64, PASETO, common=True),
     Shape("perplexity key", "pplx-", ALNUM, 48, GITLEAKS),
     Shape("pinecone key", "pcsk_", WORD, 69, KINGFISHER + "pinecone.yml"),
     Shape("plaid token", "access-development-", UUID, 36, GITLEAKS),
@@ -262,6 +293,7 @@ SHAPES: Final = (
     Shape("shopify token", "shpca_", HEX, 32, GITLEAKS),
     Shape("shopify token", "shppa_", HEX, 32, GITLEAKS),
     Shape("shopify token", "shpss_", HEX, 32, GITLEAKS),
+    Shape("shopify token", "shpua_", HEX, 32, SHOPIFY),
     Shape("slack token", "xapp-", URLSAFE, 32, SLACK),
     Shape("slack token", "xoxa-", URLSAFE, 24, GITLEAKS),
     Shape("slack token", "xoxb-", URLSAFE, 24, SLACK),
@@ -320,6 +352,7 @@ SHAPES: Final = (
     Shape("wandb key", "wandb_v1_", WORD, 77, BETTERLEAKS),
     Shape("xai key", "xai-", URLSAFE, 70, BETTERLEAKS, common=True),
     Shape("yandex key", "AQVN", URLSAFE, 35, GITLEAKS, common=True),
+    Shape("zep key", "z_1dWlkIjoi", DOTTED, 130, "https://help.getzep.com"),
     Shape("zuplo key", "zpka_", WORD, 41, KINGFISHER + "zuplo.yml", crc32_hex),
 )
 """By their rules, and by their prefixes."""
@@ -353,6 +386,12 @@ PATTERNS: Final = (
     Pattern("mailchimp key", "us", r"(?<=[0-9a-f]{32}-us)[0-9]{1,2}(?!\w)", GITLEAKS, before=33),
     Pattern("mapbox token", "sk.eyJ", r"[A-Za-z0-9_-]{10,1024}+\.[\w\-]+", MAPBOX),
     Pattern("maxmind key", "mmk", r"(?<=[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk)(?!\w)", GITLEAKS, before=37),
+    Pattern(
+        "onepassword key",
+        "A3-",
+        r"[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}(?!\w)",
+        GITLEAKS,
+    ),
     Pattern("openshift token", "~", r"(?<=sha256~)[\w\-]{43}(?![\w\-])", GITLEAKS, before=-1),
     Pattern("salesforce token", "!", r"(?<=00D[^\W_]{12}!)[\w.\-]{29,}[\w\-]", SALESFORCE, before=-1),
     Pattern("telegram token", "AA", r"(?<=[0-9]:AA)[\w\-]{32,36}(?![\w\-])", CREDSWEEPER),
