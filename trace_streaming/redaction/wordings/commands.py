@@ -32,7 +32,7 @@ class Command(NamedTuple):
     cookie: str = ""
     """Options whose value is a name and the secret, with ``=`` between; else a file's name."""
     needs: str = ""
-    """A word that has to stand in the command."""
+    """A word that has to stand in the command, by itself or before a dot."""
     is_wrapper: bool = False
     """Whether its own options end where the first word stands that is none: another command begins there."""
     positional: int | None = None
@@ -87,10 +87,14 @@ COMMANDS_TABLE: Final = (
     Command("glab", value="-t --token", needs="login"),
     Command("heroku flyctl fly vercel netlify railway wrangler", value="-t --token -a --auth --auth-token"),
     Command("twine", value="-p --password"),
-    Command("poetry", needs="pypi-token.pypi", positional=-1, positional_least=3),
-    Command("poetry", needs="http-basic", positional=-1, positional_least=3),
+    Command("poetry", needs="pypi-token", positional=-1, positional_least=3),
+    Command("poetry composer", needs="http-basic", positional=-1, positional_least=4),
+    Command("composer", needs="bearer", positional=-1, positional_least=3),
+    Command("composer", needs="github-oauth", positional=-1, positional_least=3),
+    Command("composer", needs="gitlab-token", positional=-1, positional_least=3),
     Command("cargo", needs="login", positional=-1, positional_least=2),
     Command("gem bundle", value="--key"),
+    Command("dotnet", needs="user-secrets", positional=-1, positional_least=4),
     Command("nuget dotnet", value="-k --api-key -p --password -ApiKey -Password"),
     Command("npm yarn pnpm", value="--_authToken --_password --otp"),
     Command("ansible ansible-playbook ansible-vault", value="--vault-password --become-password"),
@@ -101,6 +105,17 @@ COMMANDS_TABLE: Final = (
     Command("wpa_passphrase", positional=-1, positional_least=2),
     Command("nmcli iwctl", value="password --passphrase wifi-sec.psk"),
     Command("cryptsetup", value="--key"),
+    Command("bw", needs="unlock", positional=-1, positional_least=2),
+    Command("doctl", value="-t --access-token", needs="auth"),
+    Command("drush", needs="user:password", positional=-1, positional_least=3),
+    Command("etcdctl", user="--user"),
+    Command("grafana grafana-cli", needs="reset-admin-password", positional=-1, positional_least=2),
+    Command("jenkins-cli", user="-auth"),
+    Command("security", value="-w", needs="add-generic-password"),
+    Command("security", value="-w", needs="add-internet-password"),
+    Command("security", value="-p", needs="create-keychain"),
+    Command("security", value="-p", needs="unlock-keychain"),
+    Command("wandb", needs="login", positional=-1, positional_least=2),
     Command("snyk", needs="auth", positional=-1, positional_least=2),
     Command("setx", positional=-1, positional_least=2),
     Command("lftp ftp ncftp ncftpput", user="-u", value="-p"),
@@ -117,6 +132,8 @@ COMMANDS_TABLE: Final = (
     Command("s3cmd", value="--secret_key --access_key"),
     Command("mc", needs="alias", positional=-1, positional_least=5),
     Command("aws", value="--master-user-password --password --secret-string --temporary-password"),
+    Command("aws", value="--value", needs="SecureString"),
+    Command("az", value="--value", needs="keyvault"),
     Command("gcloud", value="--password --root-password"),
     Command("wg", needs="set", value="preshared-key"),
     Command("sendmail swaks msmtp sendemail", value="-ap -xp --auth-password -w"),
@@ -218,11 +235,16 @@ def find_in_commands(text: str, places: Sequence[Place], effort: Effort) -> Iter
 def secret_arguments(name: str, arguments: Sequence[Word]) -> Iterator[Word]:
     """Of a program's arguments, the parts that are secrets."""
     for command in _BY_NAME.get(name, ()):
-        if command.needs and all(word.text.lower() != command.needs.lower() for word in arguments):
+        if command.needs and not any(_is_or_begins(word.text, command.needs) for word in arguments):
             continue
         yield from _by_options(command, arguments)
         if command.positional is not None:
             yield from _by_position(command, arguments)
+
+
+def _is_or_begins(word: str, needed: str) -> bool:
+    """Whether a word is the one that is needed, also as in ``http-basic.example.com``."""
+    return f"{word}.".lower().startswith(f"{needed}.".lower())
 
 
 def _by_options(command: Command, arguments: Sequence[Word]) -> Iterator[Word]:
