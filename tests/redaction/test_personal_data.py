@@ -45,6 +45,9 @@ def test_a_telephone_goes_in_international_form(country: str) -> None:
         ('mobile="6123456789"', 'mobile="[redacted:phone]"'),
         (r"{\"phone\": \"4155550132\"}", r"{\"phone\": \"[redacted:phone]\"}"),
         ("fax 01 234567890", "fax [redacted:phone]"),
+        ("T\u00e9l. : 0612345678", "T\u00e9l. : [redacted:phone]"),
+        ("\u0442\u0435\u043b. 89123456789", "\u0442\u0435\u043b. [redacted:phone]"),
+        ("\u7535\u8bdd\uff1a13800138000", "\u7535\u8bdd\uff1a[redacted:phone]"),
     ],
 )
 def test_digits_are_a_telephone_where_a_word_says_so(text: str, redacted: str) -> None:
@@ -71,6 +74,7 @@ def test_digits_are_a_telephone_where_a_word_says_so(text: str, redacted: str) -
         ("", "ada\uff20example.com", ""),
         ("write to ", "ada [at] example [dot] com", "."),
         ("write to ", "ada(at)example.com", " today"),
+        ("saved as ", "ada@example.com.json", ""),
     ],
 )
 def test_an_address_goes_and_what_stands_around_it_stays(before: str, address: str, behind: str) -> None:
@@ -80,7 +84,15 @@ def test_an_address_goes_and_what_stands_around_it_stays(before: str, address: s
 
 @pytest.mark.parametrize(
     "text",
-    ["look(at)this", "np.linalg.inv(a)@b.transpose()", "cat [at] noon", "lodash@4.17.21", "git@github.com:ada/engine"],
+    [
+        "look(at)this",
+        "np.linalg.inv(a)@b.transpose()",
+        "cat [at] noon",
+        "lodash@4.17.21",
+        "git@github.com:ada/engine",
+        "icon@2x.png",
+        "chunk@1.2.3.js",
+    ],
 )
 def test_what_only_has_the_sign_of_an_address_stays(text: str) -> None:
     """Code, versions, repositories, prose."""

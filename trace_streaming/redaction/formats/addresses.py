@@ -14,6 +14,10 @@ _PLAIN_DOMAIN: Final = re.compile(f"@{_DOMAIN}")
 _ENCODED_DOMAIN: Final = re.compile(rf"(?:[@\uff20]|%40|&#(?:64|x40);){_DOMAIN}")
 """Which takes ten times as long to see that there is none."""
 _ENCODED: Final = ("%40", "&#", "\uff20")
+_FILE: Final = re.compile(
+    r"\.(?:avif|bmp|cjs|css|gif|html?|ico|jpe?g|js|jsx|json|mjs|png|svg|tsx|webp)\Z", re.IGNORECASE
+)
+"""What no domain ends in: ``icon@2x.png``, ``chunk@1.2.3.js``."""
 _NAME: Final = re.compile(r"[\w.+\-!#$%&'*/=?^{|}~]{1,64}")
 _EDGE: Final = re.compile(r"(?:(?<=\\)(?:[nrt]|u00[0-9a-f]{2}|x[0-9a-f]{2})|(?<=\[)[0-9]{1,3}m|[^\w+]+)*")
 """Not of the name: what stands before it in a text, in a query, in a terminal or in an exception's."""
@@ -68,5 +72,8 @@ def _name_start(text: str, least: int, at: int) -> int:
 
 
 def _is_no_address(text: str, start: int, at: int, end: int) -> bool:
-    """The user of a URL, or of a repository: ``https://ada@example.com``, ``git@github.com:ada/engine``."""
-    return text.endswith("://", 0, start) or (text[start:at] == "git" and text[end : end + 1] in {":", "/"})
+    """The user of a URL, or of a repository, or a file: ``https://ada@example.com``, ``git@github.com:ada/engine``."""
+    if text.endswith("://", 0, start) or (text[start:at] == "git" and text[end : end + 1] in {":", "/"}):
+        return True
+    file = _FILE.search(text, max(at, end - 8), end)  # which may be called by an address: ``ada@example.com.json``
+    return file is not None and _ENCODED_DOMAIN.fullmatch(text, at, file.start()) is None

@@ -32,7 +32,7 @@ _NUMBERS: Final = re.compile(
     rf"|(?P<international>\+[2-9](?:[{_BETWEEN}/()]{{0,3}}\d){{7,14}})"
     r"|(?P<french>0[1-9](?P<f>[ .\-\xa0])\d\d(?P=f)\d\d(?P=f)\d\d(?P=f)\d\d(?!(?P=f)\d))"
     r"|(?P<spanish>(?<!\d[ \xa0])[6-9]\d\d(?P<e>[ \xa0])\d\d(?P=e)\d\d(?P=e)\d\d(?!(?P=e)\d))"
-    r"|(?P<brazilian>\([1-9]\d\)[ ]?(?!(?:19|20)\d\d-(?:19|20))9?[2-9]\d{3}-\d{4}|[1-9]\d 9\d{4}-\d{4})"
+    r"|(?P<brazilian>\([1-9]\d\)[ ]?(?!(?:19|20)\d\d-(?:19|20))(?:9\d|[2-9])\d{3}-\d{4}|[1-9]\d 9\d{4}-\d{4})"
     r"|(?P<indian>0[6-9]\d{4}[ \-]\d{5})"
     # Italy, Japan, Australia; the Netherlands.
     r"|(?P<short>(?:\(0[1-9]\)|0[1-9])[ \-](?!(?:19|20)\d\d)\d{4}[ \-]\d{4}|06[ \-](?!20[0-4]\d[01])\d{8})"
@@ -44,10 +44,28 @@ _KINDS: Final = (
     *("ssn", "card", "american", "international", "french", "spanish", "brazilian", "indian", "short", "national"),
 )
 _ANY: Final = re.compile(rf"\(?\d{{2,13}}\)?(?:[{_BETWEEN}/]{{1,3}}\d{{2,10}}){{0,5}}(?!\d)", re.ASCII)
-_PHONE_WORDS: Final = ("phone", "fon", "tel", "mobil", "vil", "cell", "handy", "fax", "whatsapp", "tlf")
+_PHONE_WORDS: Final = (
+    "phone",
+    "fon",
+    "tel",
+    "t\xe9l",
+    "mobil",
+    "vil",
+    "cell",
+    "handy",
+    "fax",
+    "whatsapp",
+    "tlf",
+    "тел",
+    "電話",
+    "电话",
+    "手机",
+    "전화",
+)
 _PHONE_WORD: Final = re.compile(
-    r"\b(?:tele)?(?:phone|fon|tel|mobile|mobil|m[o\xf3]vil|cell|handy|fax|whatsapp|tlf)(?:[ _]?(?:number|no|nr|num))?"
-    r"[\\\"']{0,3}[:=. ]{1,3}[\\\"']{0,3}[+(]?\Z",
+    r"\b(?:tele)?(?:phone|fon|t[e\xe9]l|mobile|mobil|m[o\xf3]vil|cell|handy|fax|whatsapp|tlf|тел(?:ефон)?"
+    r"|電話|电话|手机|전화)(?:[ _]?(?:number|no|nr|num))?"
+    r"[\\\"']{0,3}[:=.\uff1a ]{1,4}[\\\"']{0,3}[+(]?\Z",
     re.IGNORECASE,
 )
 """What makes a telephone of digits that could be anything."""
