@@ -336,6 +336,9 @@ IN_TEXT = [
     f"old password {P}, new password is empty",
     f'{{"secrets": ["DB_PASSWORD", "{P}"]}}',
     f'{{"page": "<input name=\\"password\\" value=\\"{P}\\">"}}',
+    f"Authorization: Bot {P}",
+    f"authorization: GenieKey {P}",
+    f"password: !unsafe '{P}'",
 ]
 """Behind a key, inside a text. The secret is ``PASSWORD``, or the shape's own."""
 
@@ -492,6 +495,11 @@ INNOCENT_DETAILS: list[dict[str, Any]] = [
     {"argv": ["docker", "build", "--secret", "id=aws,src=/root/.aws/credentials", "."]},
     {"auth": ["basic", "oauth2"], "http_auth": ["basic", "digest"]},
     {"columns": ["password", "token"], "headers": ["Authorization", "Cookie", "Accept"]},
+    {"properties": {"token": {"type": "string", "enum": ["a", "b"]}, "pin": {"type": "integer", "minimum": 1000}}},
+    {"api_key": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Api Key"}},
+    {"properties": {"api_key": {"$ref": "#/$defs/Key"}, "pat": {"oneOf": [{"type": "string"}, {"type": "integer"}]}}},
+    {"password": "op://shop/db/password", "api_key": "os.environ/OPENAI_API_KEY", "secret": "env:SHOP_SECRET"},
+    {"password": "${DB_PASSWORD:-}", "api_key": "sk-xxxxxxxxxxxx", "token": "ghp_****"},
 ]
 """Keys that sound like secrets, and numbers that look like a person's."""
 
@@ -761,8 +769,29 @@ INNOCENT_TEXTS = [
     "password 7 characters long, key 7 of 12",
     "pbkdf2_sha256 with $1 and $2y, {SHA} of it, s/$1$foo$bar/$5$x/",
     "the old password, new password and its repetition",
+    '{"properties":{"api_key":{"title":"Key","type":"string"},"password":{"description":"of ada","type":["string"]}}}',
+    '{"password": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": null, "title": "Password"}}',
+    r"""{\"token\": {\"default\": null, \"anyOf\": [{\"type\": \"string\"}]}}""",
+    r"re.compile(r'api_key=([A-Za-z0-9]+)'), password=\w+ and password=[^&]+",
+    "input.password:focus-visible{} a.token:hover{color:red}",
+    "PASSWORD=${PASSWORD:+set}",
+    "icon@2x.png, logo@3x.webp and chunk@1.2.3.js",
+    "password: ${DB_PASSWORD:-}",
+    "password: ~\nuser: ada",
+    "sed -i 's/password=.*/password=/' app.env",
+    "#token-list > .token:first-child { color: red }",
+    "function f(a,b){a.password=b.password,c.count=0}",
+    "api_key=sk-xxxxxxxxxxxxxxxxxxxx",
+    "password: op://shop/db/password",
+    "\u5bc6\u7801\u957f\u5ea6\u4e0d\u80fd\u5c11\u4e8e8\u4f4d, \u5bc6\u7801\u662f\u5fc5\u586b\u9879",
+    "\u30d1\u30b9\u30ef\u30fc\u30c9\u306f8\u6587\u5b57\u4ee5\u4e0a\u3067\u3059",
+    "\u043a\u043e\u0434 \u043e\u0448\u0438\u0431\u043a\u0438 100234, \u043a\u043e\u0434 100234",
+    "code de retour 100234, c\u00f3digo de error: 100234, codice di errore: 100234",
+    "heslo je povinn\u00e9, Passord er feil, parola este obligatorie",
+    "Authorization: Scheme credentials",
     "[redacted:key]",
     "password=[redacted:key]",
+    "Authorization: AWS4-HMAC-SHA256 [redacted:key]",
     "to [redacted:email] from [redacted:phone]",
 ]
 """Prose, code, logs, identifiers and numbers that hold nothing to hide."""

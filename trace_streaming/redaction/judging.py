@@ -13,13 +13,16 @@ QUOTE: Final = re.compile(r"""[$@]{0,2}[bBrRfFuULN]{0,2}(\\*["'`])""")
 
 _PLACEHOLDER: Final = re.compile(
     r"(?:(?:bearer|basic|token)\s+)?"
-    r"(?:\$\{\{?[\w .]*(?::?\?[^{}]*)?\}?\}|\$[A-Z_][A-Z_0-9]*|\$\d|\$@|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>"
+    r"(?:\$\{\{?[\w .]*(?::?(?:\?[^{}]*|[-=+]))?\}?\}|\$[A-Z_][A-Z_0-9]*|\$\d|\$@|\$\([^()]*\)|\{+[^{}]*\}+|<[^<>]*>"
     r"|&lt;[\w -]*&gt;|\[[A-Z_ -]+\]"
-    r"|%(?:\(\w*\))?s|%[A-Z_]+%|:[a-z_]+|[*\u2022\u25cf]+|x{3,}|X{3,}|\.{3}|\u2026|-|\?|\S*(?:\.{3}|\u2026)"
+    r"|%(?:\(\w*\))?s|%[A-Z_]+%|:[a-z_]+|[*\u2022\u25cf]+|~|[/(]{0,2}(?:\.|\\{1,4}[wSsd]|\[[^\]\s]{1,40}\])[*+?]\S*"
+    r"|(?:[a-z]{2,8}[-_]){0,3}(?:x{3,}|[*]{3,})|\.{3}|\u2026|-|\?|\S*(?:\.{3}|\u2026)"
     r"|null|none|nil|true|false|undefined|required|optional|\[?redacted\]?|\[?hidden\]?|\[?masked\]?|\[?filtered\]?"
     r"|missing|empty|(?:not )?set|unset|not (?:given|provided|found|configured|available|required)|provided"
     r"|enabled|disabled|accepted|rejected|valid|invalid|expired|incorrect|wrong|unknown|unchanged|yes|no|on|off|n/a|todo"
-    r"|same-origin|include|omit|default|prompt|stdin|inherit|fileb?://[\w.~/\-]+"
+    r"|same-origin|include|omit|default|prompt|stdin|inherit"
+    r"|(?:fileb?|op|vault|ssm|sm|awssm|gcpsm|akv|keyring|secretsmanager|ref\+\w{2,20})://[\w .~/#:\-]+"
+    r"|(?:env:|os\.environ/)[A-Z][A-Z0-9_]*"
     r"|(?:your|the|some|insert|enter|replace|add|put|paste)(?:[-_ ][\w]+){1,6}|change[-_ ]?me(?:[-_ ]please)?"
     r"|!vault.*)?",
     re.IGNORECASE,
@@ -98,7 +101,7 @@ def is_code(key: str, value: re.Match[str], *, is_tight: bool, is_spaced: bool) 
         return True
     if not is_tight and _TYPE.fullmatch(found):
         return True
-    identifier = _IDENTIFIER.fullmatch(found)
+    identifier = _IDENTIFIER.fullmatch(found.partition(",")[0] if is_tight else found)  # as of code without blanks
     return identifier is not None and _is_variable(key, found, identifier[1], is_spaced=is_spaced)
 
 

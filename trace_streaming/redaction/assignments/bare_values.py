@@ -29,6 +29,13 @@ _NESTED: Final = re.compile(
 _RESOURCE: Final = re.compile(r"\barn:[\w:\-]*:\Z")
 _BRACED: Final = re.compile(r"\{[^{}\n]{1,256}\}(?=;|$)")
 _FOLDERS: Final = re.compile(r"(?:\.{1,2}(?:/[\w.\-]+)+|/[a-z]+(?:/[a-z][a-z_.\-]*)+)")
+_SIGNS: Final = re.compile(r"\W{1,2}")
+"""Of an expression: ``s/password=.*/password=/``."""
+_STATE: Final = re.compile(
+    r"(?:hover|focus(?:-\w+)?|active|visited|disabled|enabled|checked|(?:in)?valid|required|empty|not|has|is|where"
+    r"|(?:first|last|only|nth)(?:-last)?-(?:child|of-type))(?![\w\-])"
+)
+"""Of an element in CSS."""
 _FROM_FILE: Final = "from-file"
 _ANOTHER_KEY: Final = re.compile(r"[A-Za-z_][\w.\-]{0,64}[ \t]?[=:](?!=)")
 _LEAST_OF_PIN: Final = 3
@@ -80,16 +87,17 @@ def _word(assignment: Assignment, *, is_tight: bool) -> Range | None:
 
 
 def _is_no_value(assignment: Assignment, value: str, found: str, *, is_joined: bool, is_loose: bool) -> bool:
-    """A placeholder, a folder, the number of a line (``Password.java:42``) or of a field (``password = 2;``)."""
+    """A placeholder, a folder, a state in CSS (``.token:hover``), the number of a line or field (``password = 2;``)."""
     if value.endswith(("...", "\u2026")) or is_placeholder(found) or is_prose(found):
         return True
-    if is_loose and len(found) < _LEAST_OF_PIN and found.isalpha():  # a name of code that was made small
+    if _SIGNS.fullmatch(found) or (is_joined and "." in assignment.key and _STATE.match(found)):
         return True
-    if found.isdecimal() and len(found) < (_LEAST_OF_CODE if is_joined else _LEAST_OF_PIN):
+    is_small = is_loose and len(found) < _LEAST_OF_PIN and found.isalpha()  # a name of code that was made so
+    if is_small or (found.isdecimal() and len(found) < (_LEAST_OF_CODE if is_joined else _LEAST_OF_PIN)):
         return True
     if _FOLDERS.fullmatch(found) or assignment.text.endswith(_FROM_FILE, 0, max(assignment.start - 1, 0)):
         return True
-    is_template = value[0] == "?" and assignment.text.endswith("{", 0, assignment.start)  # ``${TOKEN:?is missing}``
+    is_template = value[0] in "?+" and assignment.text.endswith("{", 0, assignment.start)  # ``${TOKEN:?is missing}``
     return is_template or (assignment.key.lower() in {"pwd", "oldpwd"} and found[0] in "/~")
 
 

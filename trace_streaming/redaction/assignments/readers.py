@@ -17,6 +17,7 @@ from trace_streaming.redaction.judging import (
     balanced_end,
     is_placeholder,
     is_prose,
+    is_uuid,
     looks_chosen,
     looks_random,
     quote_end,
@@ -32,7 +33,8 @@ SEPARATOR: Final = re.compile(
     r"""|%3D|%3A|:|\uff1a)"""
     r"""|(?P<element>(?:[ \t][^<>\n]{0,200})?>(?:\s{0,64}<!\[CDATA\[)?))"""
     r"""(?:(?:\*\*|__)(?=[ \t]{0,4}[^\s*_])"""
-    r"""|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})(?:(?:&[\w\-]{1,32}|!!\w{1,16})[ \t]{1,8}(?!=))?"""
+    r"""|(?:</\w{1,10}>){1,3})?(?:\\\r?\n)?(?P<blank>\s{0,64})"""
+    r"""(?:(?:&[\w\-]{1,32}|!!\w{1,16}|!(?:unsafe|binary|str))[ \t]{1,8}(?!=))?"""
 )
 _HIDDEN: Final = re.compile(rf"(?:[A-Za-z]{{1,16}} )?{MARKER.pattern}")
 """Also as ``Bearer [redacted:bearer header]``."""
@@ -40,9 +42,12 @@ _PSQL_VARIABLE: Final = re.compile(r" :'[a-z_]+'")
 _AFTER_PROMPT: Final = re.compile(r"[),;\]}]|\s*$|\s*[\r\n]")
 _REDACTED: Final = re.compile(MARKER.pattern + r"(?!\w)")
 _TEMPLATES: Final = ("$(", "{{", "<%", "%(", "!Ref", "!Sub", "!GetAtt", "!Join", "{%")
-_VARIABLE: Final = re.compile(r"\$\{[\w.\-]*(?::?[-=+](?P<default>[^{}\"'\\]{1,256})|:?\?[^{}]{0,256})?\}")
+_VARIABLE: Final = re.compile(r"\$\{[\w.\-]*(?::?[-=+](?P<default>[^{}\"'\\]{0,256})|:?\?[^{}]{0,256})?\}")
 _JSON_SCHEMA: Final = re.compile(
-    r"""\{\s{0,16}\\*["']type\\*["']\s{0,8}:\s{0,8}\\*["'](?:string|object|integer|number|boolean|array|null)\\*["']"""
+    r"""\{\s{0,64}(?:\\*["'](?:title|description|format|default)\\*["']\s{0,8}:\s{0,8}"""
+    r"""(?:\\*["'][^"'\\]{0,400}\\*["']|null)\s{0,8},\s{0,64}){0,4}"""
+    r"""\\*["'](?:type\\*["']\s{0,8}:\s{0,8}\\*["'](?:string|object|integer|number|boolean|array|null)\\*["']"""
+    r"""|(?:type|anyOf|oneOf|allOf)\\*["']\s{0,8}:\s{0,8}\[|\$ref\\*["']\s{0,8}:\s{0,8}\\*["']\#/)"""
 )
 _LONG_BRACKET: Final = re.compile(r"\[\[([^\[\]\"'\n,]{3,512})\]\]")
 """Of Lua."""
@@ -65,6 +70,7 @@ _SCHEME: Final = re.compile(
     r"(?:Bearer|Basic|Token|Digest|Api-?Key|Negotiate|NTLM|Hawk|GoogleLogin|SSWS|AWS4-HMAC-SHA256|JWT|DPoP|Key)[ \t]+",
     re.IGNORECASE,
 )
+_OTHER_SCHEME: Final = re.compile(r"[A-Za-z][\w\-]{1,31}[ \t]{1,4}([^\s,;\"'`<>\\]{8,512})")
 SEED: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
 _BLOCK: Final = re.compile(
     r"[|>][+\-]?\d?(?:\r?\n|\\+n)[ \t]+([^\n\\]{1,4096}(?:(?:\n|\\+n)[ \t]+[^\s:\\][^:\n\\]{0,4096}(?=\n|\\|$))*)"
@@ -128,7 +134,7 @@ def read_quoted(assignment: Assignment) -> Range | None:
     if _PSQL_VARIABLE.fullmatch(text, assignment.end, first_end + 1):
         return assignment.nothing
     if variable := _VARIABLE.fullmatch(text, quote.end(), end):
-        is_chosen = variable["default"] is not None and looks_chosen(variable["default"])
+        is_chosen = bool(variable["default"]) and looks_chosen(variable["default"])
         return variable.span("default") if is_chosen else assignment.nothing
     is_hidden = _HIDDEN.fullmatch(text, quote.end(), end) is not None
     value = text[quote.end() : end]
@@ -195,8 +201,11 @@ def _are_names(key: str, container: str) -> bool:
 def read_header(assignment: Assignment) -> Range | None:
     """A value of several words: behind the scheme of an authorization, of a cookie, or of a wallet."""
     text, key, at = assignment.text, assignment.key.lower(), assignment.at
-    if key.endswith("authorization") and (scheme := _SCHEME.match(text, at)):
+    is_authorization = key.endswith("authorization")
+    if is_authorization and (scheme := _SCHEME.match(text, at)):
         at = scheme.end()
+    elif is_authorization and (other := _OTHER_SCHEME.match(text, at)) and _is_random(other[1]):
+        at = other.start(1)
     elif key.endswith(("phrase", "mnemonic")) and (seed := SEED.match(text, at)):
         return seed.span()
     elif not key.endswith("cookie") or not _COOKIE.match(text, at):
@@ -204,8 +213,13 @@ def read_header(assignment: Assignment) -> Range | None:
     line = _HEADER_LINE.match(text, at)
     assignment.charge(line)
     value = line[0].rstrip() if line else ""
-    is_plain = not value or MARKER.match(value) or is_placeholder(value.rstrip("."))
-    return None if is_plain else (at, at + len(value))
+    if MARKER.match(value):
+        return assignment.nothing
+    return None if not value or is_placeholder(value.rstrip(".")) else (at, at + len(value))
+
+
+def _is_random(credentials: str) -> bool:
+    return looks_random(credentials) or is_uuid(credentials)
 
 
 def read_element(assignment: Assignment) -> Range | None:
