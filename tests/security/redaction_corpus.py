@@ -338,9 +338,46 @@ IN_TEXT = [
     f'{{"page": "<input name=\\"password\\" value=\\"{P}\\">"}}',
     f"Authorization: Bot {P}",
     f"authorization: GenieKey {P}",
+    f'{{"auths": {{"ghcr.io": {{"identitytoken": "{P}"}}}}}}',
+    f"apitoken={P}",
+    f"tailscale up --authkey={P}",
+    f"DD-APPLICATION-KEY: {P}",
+    f"grant_type=authorization_code&code_verifier={P}",
     f"password: !unsafe '{P}'",
+    f"changed the password from sommer99 to {P}",
+    f"Temporary password - {P}",
+    f'CONFIG SET requirepass "{P}"',
+    f"Zugangsdaten: admin / {P}",
+    f"identifiants : admin / {P}",
+    f"Parola este {P}",
+    f"heslo je {P}",
+    f"Passord: {P}",
+    f"Kata sandi: {P}",
+    f"https://open.feishu.cn/open-apis/bot/v2/hook/{A(43)}",
+    f"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={A(43)}",
+    f"https://chat.example.com/hooks/{A(43)}",
+    f"https://mainnet.infura.io/v3/{A(43)}",
+    f"https://example.com/accounts/confirm-email/MTQ:1uabcD:{A(43)}/",
+    f'{{"kty": "OKP", "crv": "Ed25519", "x": "abc", "d": "{A(43)}"}}',
+    f'{{\\"crv\\":\\"P-256\\",\\"d\\":\\"{A(43)}\\",\\"kty\\":\\"EC\\"}}',
 ]
 """Behind a key, inside a text. The secret is ``PASSWORD``, or the shape's own."""
+
+IN_LANGUAGES = [
+    f"poetry config http-basic.corp ada {A(43)}",
+    f"L\u00f6senordet \u00e4r {A(43)}",
+    f"\u015eifreniz: {A(43)}",
+    f"\u039a\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2: {A(43)}",
+    f"\u05e1\u05d9\u05e1\u05de\u05d4: {A(43)}",
+    f"\u0643\u0644\u0645\u0629 \u0627\u0644\u0645\u0631\u0648\u0631: {A(43)}",
+    f"M\u1eadt kh\u1ea9u: {A(43)}",
+    f"\u30d1\u30b9\u30ef\u30fc\u30c9\u306f{A(43)}\u3067\u3059",
+    f"\u65b0\u3057\u3044\u30d1\u30b9\u30ef\u30fc\u30c9\u306f\u300c{A(43)}\u300d\u3067\u3059\u3002",
+    f"\u60a8\u7684\u5bc6\u7801\u4e3a {A(43)}",
+    f"\u7528\u6237\u540d admin \u5bc6\u7801 {A(43)}",
+    f"\ube44\ubc00\ubc88\ud638\ub294 {A(43)} \uc785\ub2c8\ub2e4",
+]
+"""The same in letters that JSON in a text escapes; and as the last of a command's words."""
 
 BASIC = b64(f"ada:{PASSWORD}")
 IN_DETAILS: list[Any] = [
@@ -439,7 +476,7 @@ def secrets() -> list[Secret]:
     shaped = [Secret(f"before {secret} behind", secret) for secret in (*TOKENS, *PERSONAL)]
     return [
         *shaped,
-        *(Secret(text, P if P in text else A(43)) for text in IN_TEXT),
+        *(Secret(text, P if P in text else A(43)) for text in (*IN_TEXT, *IN_LANGUAGES)),
         Secret(f"https://api.telegram.org/bot123456789:AA{A(33)}/getMe", A(33)),
         *(Secret(details, BASIC if BASIC in str(details) else P) for details in IN_DETAILS),
         Secret(f"user,token\nada,{A(43)}\n", A(43)),
@@ -452,6 +489,15 @@ def secrets() -> list[Secret]:
         Secret("TAN: 493817", "493817"),
         Secret("Ihre TAN lautet 493817.", "493817"),
         Secret("Sicherheitscode 493817", "493817"),
+        Secret("2FA code 493817", "493817"),
+        Secret("Codice di verifica: 493817", "493817"),
+        Secret(
+            "\u041a\u043e\u0434 \u043f\u043e\u0434\u0442\u0432\u0435\u0440\u0436\u0434\u0435\u043d\u0438\u044f: 493817",
+            "493817",
+        ),
+        Secret("\u9a8c\u8bc1\u7801\uff1a493817", "493817"),
+        Secret("BitLocker recovery key: 123456-234567-345678-456789", "345678-456789"),
+        Secret("saved as ada@example.com.json", "ada@example.com"),
         Secret("username ada privilege 15 password 7 0822455D0A16544541", "0822455D0A16544541"),
         Secret({"kind": "SecretList", "items": [{"metadata": {"name": "shop"}, "data": {"dsn": HELD}}]}, HELD),
     ]

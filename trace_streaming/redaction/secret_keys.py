@@ -16,7 +16,9 @@ _SECRET: Final = frozenset(
     "authorization cookie cookies credential credentials sessionid sessid phpsessid jsessionid sshpass "
     "cvv cvv2 cvc cvc2 ssn otp totp mnemonic dockerconfigjson dockercfg "
     "passwort kennwort geheimnis contraseña contrasena clave_secreta senha motdepasse wachtwoord lösenord losenord "
-    "adgangskode salasana hasło haslo heslo jelszó parola şifre sifre пароль пароля "
+    "lösenordet adgangskode kodeord passord passordet salasana hasło haslo heslo jelszó parola şifre sifre şifreniz "
+    "şifren пароль пароля "
+    "κωδικός סיסמה סיסמא лозинка "
     "密码 密碼 口令 パスワード 비밀번호 암호".split()
 )
 """These name a secret wherever they stand: ``db.password``, ``passwordHash``."""
@@ -26,6 +28,18 @@ _SECRET_ENDINGS: Final = (
     *("authtoken", "accesstoken", "refreshtoken", "idtoken", "csrftoken", "xsrftoken", "middlewaretoken", "passwort"),
     *("zugriffstoken", "zugangstoken", "zugangsschl\u00fcssel"),
     *("accountkey", "sharedkey", "masterkey", "encryptionkey", "signingkey", "sessiontoken", "bearertoken"),
+    *(
+        "apitoken",
+        "authkey",
+        "bottoken",
+        "identitytoken",
+        "registrytoken",
+        "resettoken",
+        "apisecret",
+        "appsecret",
+        "jwtsecret",
+    ),
+    *("consumersecret", "sharedsecret"),
 )
 """Ends of words that are written in one: ``PGPASSWORD``, ``csrfmiddlewaretoken``."""
 _SECRET_PAIRS: Final = frozenset(
@@ -34,6 +48,7 @@ _SECRET_PAIRS: Final = frozenset(
         *("api key", "api keys", "access key", "access keys", "private key", "secret key", "signing key", "apikey v2"),
         *("encryption key", "decryption key", "master key", "account key", "storage key", "shared key", "auth key"),
         *("service key", "session key", "subscription key", "license key", "deploy key", "consumer key", "app key"),
+        *("application key", "recovery key", "code verifier", "client assertion", "saml response", "secret answer"),
         *("ssh key", "ssl key", "tls key", "hmac key", "jwt key", "rsa key", "gpg key", "pgp key", "admin key"),
         *("webhook key", "write key", "functions key", "connect sid", "session cookie", "client key", "private pem"),
         *("access tokens", "refresh tokens", "api tokens", "auth tokens", "token value", "token 1", "token 2"),
@@ -66,6 +81,7 @@ _SECRET_PAIRS: Final = frozenset(
             "recovery phrase",
             "security answer",
         ),
+        *("mật khẩu", "kata sandi", "كلمة المرور", "كلمة السر"),
         *("card pin", "social security", "card cvv", "secret phrase", "de passe", "palabra clave"),
         *(
             "unseal key",
@@ -102,7 +118,7 @@ _ABOUT: Final = frozenset(
     "exists given provided missing saved encoder decoder java py js ts go "
     "rb php cs kt rs page screen form button tab modal section flow flag dir folder directory stdin prompt fd "
     "history question timeout ttl seconds minutes hours days max "
-    "min attempts duration interval samesite secure httponly".split()
+    "min attempts duration interval method methods samesite secure httponly".split()
 )
 """As the last segment: the key tells something about a secret, and not the secret."""
 _STILL_SECRET: Final = frozenset({("access", "key", "id"), ("session", "id")})
@@ -117,14 +133,14 @@ _VERBS: Final = frozenset(
 _TIMES: Final = [["changed", "at"], ["updated", "at"], ["expires", "at"], ["expires", "in"], ["expiry", "date"]]
 _WEAK: Final = frozenset(
     "pass pw pin mdp clave geheim pat session signature salt hmac sid appid auth tokens signed nonce apikeys "
-    "code".split()
+    "code pepper csrf xsrf".split()
 )
 """As the last segment: a key that may name a secret, and as well something else; its value tells."""
 _KINDS_OF_PASSES: Final = frozenset(
     "first second last next render forward backward band low high multi single test tests by".split()
 )
 _OF_SECRET: Final = frozenset(
-    "key keys token tokens access value values api data string strings text answers codes words".split()
+    "key keys token tokens access value values api data string strings text answer answers codes words".split()
 )
 """Behind ``secret``; other things are only secret to somebody: ``secret_levels``."""
 _PHONES: Final = frozenset(
@@ -142,7 +158,22 @@ WORDS: Final = tuple(
         | {"mot de passe", "signature", "hmac", "salt", "nonce", "x-auth", "session", "pass"}
         | {
             f"{word}{sign}"
-            for word in ("pw", "pat", "pin", "sid", "auth", "_pat", "-pat", "mdp", "clave", "geheim", "_key")
+            for word in (
+                "pw",
+                "pat",
+                "pin",
+                "sid",
+                "auth",
+                "_pat",
+                "-pat",
+                "mdp",
+                "clave",
+                "geheim",
+                "_key",
+                "pepper",
+                "csrf",
+                "xsrf",
+            )
             for sign in (":", "=", " =", '"', "'", " :", "\n", " ")
         }
     )

@@ -26,6 +26,8 @@ from .setters import before, is_behind_env, is_set, search_before
 
 Range = tuple[int, int]
 
+_PASSWORDS: Final = ("password", "passwort", "passcode")
+"""Ends of keys whose values people choose."""
 _IN_BOOKS: Final = re.compile(
     "[^\n\u201c\u201d\u201e\u00ab\u00bb]{0,24}[\u201c\u201d\u201e\u00ab\u00bb]\\s?([^\n\u201c\u201d\u201e\u00ab\u00bb]{4,64}?)\\s?"
     "[\u201c\u201d\u201e\u00ab\u00bb]"
@@ -56,7 +58,8 @@ _SPOKEN: Final = re.compile(
     r"(?:(?:should|must|has to|needs to|will) be(?: set to)?|(?:is|was|has been|have been)(?: now)?(?: changed"
     r"| set| reset| updated)? to|set to|changed to|reset to"
     r"|provided"
-    r"|is|was|are|to|as|ist|war|lautet|hei\u00dft|est|c'est|era|es|\u00e8|\u00e9|(?=:))(?:[ \t]+now)?[ \t]*:?[ \t\n]+"
+    r"|is|was|are|to|as|ist|war|lautet|hei\u00dft|est|c'est|era|es"
+    r"|este|je|jest|er|\u00e4r|adalah|l\u00e0|\u00e8|\u00e9|(?=:))(?:[ \t]+now)?[ \t]*:?[ \t\n]+"
 )
 _COMPOUND: Final = re.compile(r"(?=\w*[A-Z])[^\W\d_]{3,20}(?:_[^\W\d_]{3,20}){1,3}")
 _SPOKEN_WORD: Final = re.compile(r"""(?:[^\s;,"'`<>\\)}\]]|[)}\]](?=[^\s;,.)}\]]))+""")
@@ -97,7 +100,7 @@ _SETTING_CALL: Final = re.compile(
 )
 _DEFINING: Final = re.compile(r"\b(?:define|putenv|set_password)\(\s{0,4}\\*[\"']\Z")
 _BEHIND_DASH: Final = re.compile(
-    r"""[*_`"']{0,3}[ \t]{1,4}(?:\u2014|\u2013|->|\u2192|\\+u2(?:014|013|192)|\\+xe2\\+x8[06]\\+x9[234])[ \t]{1,4}"""
+    r"""[*_`"']{0,3}[ \t]{1,4}(?:\u2014|\u2013|-|->|\u2192|\\+u2(?:014|013|192)|\\+xe2\\+x8[06]\\+x9[234])[ \t]{1,4}"""
     r"""\\*[*`"']{0,3}([^\s"'`,;<>*\\]{6,256})(?=[\s"'`,;.*\\]|$)"""
 )
 _TOLD_BEFORE: Final = re.compile(
@@ -228,7 +231,7 @@ def _behind_dash(text: str, end: int) -> Range | None:
     value = _BEHIND_DASH.match(text, end)
     if value is None or is_algorithm(value[1]):
         return None
-    is_type = "->" in value[0] and not looks_random(value[1])  # what a function returns
+    is_type = value[0].strip(" \t*_`\"'").startswith("-") and not looks_random(value[1])  # what a function returns
     return value.span(1) if looks_chosen(value[1]) and not is_type else None
 
 
@@ -245,8 +248,9 @@ def told_before(text: str, start: int, end: int) -> Range | None:
 def changed_values(text: str, end: int) -> Iterator[Range]:
     """Both of ``the passphrase was changed from value to value``."""
     if changed := _CHANGED.match(text, end):
+        looks = looks_chosen if text[max(0, end - 8) : end].lower().endswith(_PASSWORDS) else looks_random
         for group in (1, 2):
-            if changed[group] and looks_random(changed[group].rstrip(".!?")):
+            if changed[group] and looks(changed[group].rstrip(".!?")):
                 yield changed.start(group), changed.start(group) + len(changed[group].rstrip(".!?"))
 
 
@@ -319,7 +323,7 @@ def _behind_blank(text: str, start: int, end: int) -> Range | None:
     found = plain[0].rstrip(".!?:")
     is_in_list = text.startswith((",", ";"), plain.end())
     is_at_end = re.compile(r"\s*(?:[\r\n]|\\n|$)").match(text, plain.end()) is not None
-    is_password = text[start:end].lower().endswith(("password", "passwort", "passcode"))
+    is_password = text[start:end].lower().endswith(_PASSWORDS)
     is_word = is_algorithm(found) or (is_in_list and not looks_random(found))
     if (
         (looks_random(found) and not (is_in_list and is_word))

@@ -58,9 +58,13 @@ _QUERY: Final = re.compile(r"[A-Za-z0-9%+/=_\-.~]{8,512}(?=[&#\s\"'<>\\)]|$)")
 _WEBHOOK: Final = re.compile(
     r"(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/[0-9]{1,24}/"
     r"|webhook\.office\.com/webhookb2/|outlook\.office\.com/webhook/|hooks\.zapier\.com/hooks/catch/|chat\.googleapis\.com/v1/spaces/[^\s?]{1,64}\?key="
-    r"|hook\.(?:eu|us)\d\.make\.com/|maker\.ifttt\.com/trigger/\w{1,64}/with/key/|hooks\.teams\.\w+/|oapi\.dingtalk\.com/robot/send\?access_token=)([A-Za-z0-9_/@\-]{8,})"
+    r"|hook\.(?:eu|us)\d\.make\.com/|maker\.ifttt\.com/trigger/\w{1,64}/with/key/|hooks\.teams\.\w+/|oapi\.dingtalk\.com/robot/send\?access_token="
+    r"|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key="
+    r"|api\.netlify\.com/build_hooks/|api\.vercel\.com/v1/integrations/deploy/prj_\w{1,64}/"
+    r"|events\.pagerduty\.com/integration/|infura\.io/v3/|g\.alchemy\.com/v2/"
+    r"|calendar\.google\.com/calendar/ical/[^\s/]{1,128}/private-)([A-Za-z0-9_/@\-]{8,})"
 )
-_RESET: Final = re.compile(r"[^/\s]{1,40}/(?:[\w=\-]{1,24}/)?([A-Za-z0-9_\-]{16,256})(?=[/?#\s\"'<>)]|$)")
+_RESET: Final = re.compile(r"[^/\s]{1,40}/(?:[\w=\-]{1,24}/)?([A-Za-z0-9_:\-]{16,256})(?=[/?#\s\"'<>)]|$)")
 _HASH: Final = re.compile(
     r"\$(?:[1-9y]|gy|apr1)\$(?:(?:rounds=[0-9]{1,9}|j[./A-Za-z0-9]{1,8})\$)?[./A-Za-z0-9]{1,64}\$[./A-Za-z0-9]{20,128}"
     r"|\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{22,64}"
@@ -90,6 +94,8 @@ LINK_WORDS: Final = (
         "outlook.office.com/",
     ),
     *("chat.googleapis.com/", "make.com/", "maker.ifttt.com/", "oapi.dingtalk.com/", "oracle:"),
+    *("open.feishu.cn/", "open.larksuite.com/", "qyapi.weixin.qq.com/", "api.netlify.com/", "api.vercel.com/"),
+    *("events.pagerduty.com/", "infura.io/v3/", "g.alchemy.com/v2/", "calendar.google.com/", "/hooks/"),
     *("reset-password/", "reset_password/", "password-reset/", "password_reset/", "password/reset/", "verify-email/"),
     *(
         "/reset/",

@@ -119,9 +119,28 @@ PHRASES: Final = (
     ),
     Phrase(
         ("requirepass", "masterauth", "enable secret", "snmp-server community", "rocommunity", "rwcommunity"),
-        r"(?i)[\w-]{1,60}(?: secret(?: \d)?| community)? ([^\s\"'\\]{4,256})",
+        r"(?i)[\w-]{1,60}(?: secret(?: \d)?| community)? (?:\\*[\"'])?([^\s\"'\\]{4,256})",
         Looks.ANY,
         "requirepass s3cr3tPw99x",
+    ),
+    Phrase(
+        ("acl setuser",),
+        r"(?i)acl setuser [^\n]{0,80}? [\"']?>([^\s\"'\\]{3,256})",
+        Looks.ANY,
+        "ACL SETUSER ada on >s3cr3tPw99x ~* +@all",
+    ),
+    Phrase(
+        ('"kty"', '"kty\\'),
+        r"\"kty\\*\"[^{}]{0,600}?\"[dk]\\*\"\s{0,16}:\s{0,16}\\*\"([\w\-]{11,1024})\\*\"",
+        Looks.ANY,
+        '{"kty": "EC", "crv": "P-256", "d": "s3cr3tPw99x"}',
+    ),
+    Phrase(
+        ('"kty"', '"kty\\'),
+        r"\"[dk]\\*\"\s{0,16}:\s{0,16}\\*\"([\w\-]{11,256})\\*\"[^{}]{0,100}?\"kty\\*\"",
+        Looks.ANY,
+        '{"crv": "P-256", "d": "s3cr3tPw99x", "kty": "EC"}',
+        is_before=True,
     ),
     Phrase(
         ("password 7 ", "key 7 ", "secret 7 "),
@@ -215,6 +234,12 @@ PHRASES: Final = (
         "User.objects.create_superuser('admin', mail, 's3cr3tPw99x')",
     ),
     Phrase(
+        (".auth(",),
+        r"\.auth\(\s{0,16}Q[^\"'`\\\n]{1,128}Q\s{0,16},\s{0,16}QVQ",
+        Looks.CHOSEN,
+        "db.auth('ada', 's3cr3tPw99x')",
+    ),
+    Phrase(
         ("curlopt_userpwd", "curlopt_proxyuserpwd"),
         r"\w{1,40}\s{0,16},\s{0,16}Q[^\"'`:\n]{1,64}:([^\"'`\n]{1,256})Q",
         Looks.ANY,
@@ -302,11 +327,42 @@ PHRASES: Final = (
     Phrase(
         (
             *("one-time password ", "one time password ", "einmalpasswort ", "otp ", "mtan ", "smstan "),
+            *("2fa code ", "mfa code ", "verification code "),
             *("sicherheitscode ", "best\u00e4tigungscode ", "freischaltcode "),
         ),
-        r"(?i)[\w-]{3,16}(?: time)?(?: password)? (\d{3}[ -]?\d{3}|\d{4,8})(?![\w%/:]|\.\d|-\d)",
+        r"(?i)[\w-]{3,16}(?: time)?(?: password| code)? (\d{3}[ -]?\d{3}|\d{4,8})(?![\w%/:]|\.\d|-\d)",
         Looks.CODE,
         "Use the one-time password 493817 to continue.",
+    ),
+    Phrase(
+        (
+            *(
+                "c\u00f3digo de ",
+                "code de ",
+                "codice di ",
+                "verificatiecode",
+                "weryfikacyjny",
+                "kodunuz",
+                "\u043a\u043e\u0434 ",
+            ),
+            *("\u9a8c\u8bc1\u7801", "\u9a57\u8b49\u78bc", "\u8a8d\u8a3c\u30b3\u30fc\u30c9", "\uc778\uc99d\ubc88\ud638"),
+        ),
+        r"(?i)(?:c(?:\u00f3digo|ode|odice) d[ei] (?:v\u00e9?e?rifica\w{0,8}|s\u00e9?e?[cg]ur\w{2,8}|sicurezza"
+        r"|ac\w{3,6}|con\w{6,10}|validation)"
+        r"|\u043a\u043e\u0434 (?:\u043f\u043e\u0434\u0442\u0432\u0435\u0440\w{3,8}"
+        r"|\u0434\u043e\u0441\u0442\u0443\u043f\u0430)"
+        r"|(?!\u043a\u043e\u0434)[^\W\d]{3,16})"
+        r"\s?(?:is|es|est|\u00e9|\u00e8|to|[:\uff1a\u306f\u662f\u4e3a\u70ba\ub294\uc740\u2014-])?\s{0,2}"
+        r"(\d{3}[ -]?\d{3}|\d{4,8})(?![0-9A-Za-z_%/:]|\.\d|-\d)",
+        Looks.CODE,
+        "Tu c\u00f3digo de verificaci\u00f3n es 493817",
+    ),
+    Phrase(
+        ("\u5bc6\u7801", "\u5bc6\u78bc", "\u53e3\u4ee4", "\u30d1\u30b9\u30ef\u30fc\u30c9", "\ube44\ubc00\ubc88\ud638"),
+        r"\w{2,5}?\s?(?:[:\uff1a\u306f\u662f\u4e3a\u70ba\ub294]|\s)\s{0,2}[\u300c\u300e\u201c\"'`]?"
+        r"([!-~]{5,127}[A-Za-z0-9!@#$%^&*+=~])(?=[^!-~]|[.,;\"'`)]|$)",
+        Looks.CHOSEN,
+        "\u5bc6\u7801\u662fs3cr3tPw99x\u3002",
     ),
     Phrase(
         ("is your ", "ist ihr ", "ist dein ", "est votre ", "es tu "),
@@ -334,10 +390,23 @@ PHRASES: Final = (
         is_before=True,
     ),
     Phrase(
-        ("credentials", "creds", "log in", "login", "logged in", "sign in", "signed in"),
-        r"(?i)\w{1,40}(?: in)?(?: for [\w.-]{1,40})?(?: with| as| using| are| is| the| credentials)*(?::| ?[-=]>"
+        (
+            "credentials",
+            "creds",
+            "zugangsdaten",
+            "anmeldedaten",
+            "identifiants",
+            "credenciales",
+            "credenziali",
+            "log in",
+            "login",
+            "logged in",
+            "sign in",
+            "signed in",
+        ),
+        r"(?i)\w{1,40}(?: in)?(?: for [\w.-]{1,40})?(?: with| as| using| are| is| the| credentials)*(?: ?:| ?[-=]>"
         r"| =)?\s{1,16}[\"'`(]?[\w.@+-]{2,64}\s?[/:|]\s?"
-        r"([^\s\"'`,;)/]{6,128})(?=[\s\"'`,;).]|$)",
+        r"([^\s\"'`,;)/\\]{6,128})(?=[\s\"'`,;).\\]|$)",
         Looks.CHOSEN,
         "Connecting with credentials ada/s3cr3tPw99x",
     ),
