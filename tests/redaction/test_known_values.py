@@ -69,6 +69,23 @@ def test_a_value_that_was_hidden_by_its_key_is_hidden_everywhere_in_its_trace(ca
     assert shown(carrier, "another") == before
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "it&#x27;s&quot;q\u00fc9\\d",
+        "it&#39;s&#34;q\u00fc9\\d",
+        "it&#039;s&quot;q\u00fc9\\d",
+        "it&apos;s&quot;q\u00fc9\\d",
+        repr("it's\"q\u00fc9\\d"),
+        repr("it's\"q\u00fc9\\d".encode()),
+    ],
+)
+def test_a_value_with_quotes_is_hidden_however_they_are_escaped(written: str) -> None:
+    """As Django, Jinja, PHP and XML escape it in a page, and Python in a traceback. Invariant 12."""
+    shown({"password": "it's\"q\u00fc9\\d"})
+    assert MARKER in shown({"text": f"it says {written} here"})
+
+
 @pytest.mark.parametrize("before", range(4))
 @pytest.mark.parametrize("encoder", [base64.b64encode, base64.urlsafe_b64encode])
 def test_a_value_is_found_in_base64_wherever_it_stands_in_it(before: int, encoder: Any) -> None:

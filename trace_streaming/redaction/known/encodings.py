@@ -15,12 +15,24 @@ _LONG: Final = 16
 """Characters of a value that is no other when it is written in small letters."""
 _LEVELS: Final = 4
 """Of JSON in JSON."""
+_QUOTES: Final = (
+    ("&quot;", "&#x27;"),
+    ("&#34;", "&#39;"),
+    ("&quot;", "&#39;"),
+    ("&quot;", "&#039;"),
+    ("&quot;", "&apos;"),
+    ("&quot;", "'"),
+    ('"', "'"),
+)
+"""Double ones and single ones, as they are escaped together."""
 
 
 def encodings(value: str) -> Iterator[str]:
     """The value itself, and its other forms; some may be the same."""
+    raw = value.encode("utf-8", "surrogatepass")
     yield value
-    for form in (value, json.dumps(value)[1:-1]):
+    forms = (value, json.dumps(value)[1:-1], repr(value)[1:-1], repr(raw)[2:-1], *_as_html(value))
+    for form in dict.fromkeys(forms):
         escaped = form
         for _ in range(_LEVELS):
             yield escaped
@@ -28,7 +40,6 @@ def encodings(value: str) -> Iterator[str]:
     for form in {quote(value, safe=""), quote(value), quote_plus(value)}:
         yield form
         yield _small_percents(form)
-    yield html.escape(value)
     yield value.replace("+", "-").replace("/", "_")
     if len(value) >= _LONG:
         yield value.upper()
@@ -37,9 +48,15 @@ def encodings(value: str) -> Iterator[str]:
         yield value.replace("'", "'\\''")
         yield value.replace("'", "'\\\\''")
         yield value.replace("'", "'\"'\"'")
-    raw = value.encode("utf-8", "surrogatepass")
     yield raw.hex()
     yield raw.hex().upper()
+
+
+def _as_html(value: str) -> Iterator[str]:
+    """As Django and Python escape it, and as Jinja, Go, PHP and XML do."""
+    text = html.escape(value, quote=False)
+    for double, single in _QUOTES:
+        yield text.replace('"', double).replace("'", single)
 
 
 def base64_parts(value: str) -> Iterator[str]:
