@@ -7,6 +7,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from trace_streaming.emitting import surroundings
 from trace_streaming.emitting.event_factory import make_event, safe_details
 from trace_streaming.redaction import register_secret
-from trace_streaming.redaction.known import memory
+from trace_streaming.redaction.known import memory, values
 from trace_streaming.redaction.known.learning import is_telling
 from trace_streaming.redaction.known.values import MOST_CHARACTERS, MOST_VALUES, KnownValues
 
@@ -216,3 +217,29 @@ def test_no_value_that_is_remembered_is_shown_again(secret: str, before: str, be
     memory.remember("t", [secret])
     for details in ({"text": f"{before} {secret} {behind}"}, {"json": json.dumps([secret])}, {secret: 1}):
         assert secret not in str(json.loads(shown(details)))
+
+
+@pytest.mark.parametrize("known_before", [0, 1, 8, 255, 256])
+def test_what_emits_a_secret_while_another_is_learnt_waits_for_nothing(
+    known_before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finalizer, or a signal's handler, in the same thread: both values are hidden behind it."""
+    memory.remember("t", [f"value-{number:03}-before" for number in range(known_before)])
+    build, is_inside = values.Automaton, False
+
+    def interrupted(*args: Any) -> values.Automaton:
+        nonlocal is_inside
+        automaton = build(*args)
+        if not is_inside:
+            is_inside = True
+            memory.remember("t", ["kJ8fxQ2z9Lm4"])
+        return automaton
+
+    monkeypatch.setattr(values, "Automaton", interrupted)
+    remembering = Thread(target=memory.remember, args=("t", ["Zt7pWq3xB1vN"]), daemon=True)
+    remembering.start()
+    remembering.join(10)
+    assert not remembering.is_alive()
+    known = memory.of_trace("t")
+    assert known is not None
+    assert [known.is_in(f"it is {secret} now") for secret in ("kJ8fxQ2z9Lm4", "Zt7pWq3xB1vN")] == [True, True]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from threading import Lock
+from threading import RLock
 from typing import Final
 
 import orjson
@@ -26,13 +26,13 @@ MOST_TRACES: Final = 4_096
 project: Final = KnownValues(most=4_096)
 """What is hidden in all traces."""
 _traces: Final[OrderedDict[str, KnownValues]] = OrderedDict()
-_lock = Lock()
+_lock = RLock()
 
 
 def _renew_locks() -> None:
     """In a forked child: a thread that is not here may have held one."""
     global _lock  # noqa: PLW0603  of this process
-    _lock = Lock()
+    _lock = RLock()
     for known in (project, *_traces.values()):
         known.renew_lock()
 
@@ -50,7 +50,9 @@ def remember(trace_id: str, values: Iterable[str]) -> list[str]:
     with _lock:
         known = _traces.get(trace_id)
         if known is None:
-            known = _traces[trace_id] = KnownValues()
+            known = _traces.setdefault(
+                trace_id, KnownValues()
+            )  # what emits meanwhile in this thread may have been first
         _traces.move_to_end(trace_id)
         while len(_traces) > MOST_TRACES:
             _untold.pop(_traces.popitem(last=False)[0], None)

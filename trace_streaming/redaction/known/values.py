@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from threading import Lock
+from threading import RLock
 from typing import Final, cast
 
 from ahocorasick_rs import AhoCorasick, Implementation
@@ -94,15 +94,16 @@ class KnownValues:
 
     def __init__(self, most: int = MOST_VALUES) -> None:
         self._most = most
-        self._lock = Lock()
+        self._lock = RLock()  # a finalizer, or a signal's handler, may emit while it is held
         self._values: OrderedDict[str, None] = OrderedDict()
         self._characters = 0
         self._recent: list[str] = []
+        self._additions = 0
         self._automata: tuple[Automaton, ...] = ()
 
     def renew_lock(self) -> None:
         """In a forked child."""
-        self._lock = Lock()
+        self._lock = RLock()
 
     def forget(self, values: Iterable[str]) -> None:
         """Hide values no more."""
@@ -133,22 +134,25 @@ class KnownValues:
             if new:
                 self._values.update(dict.fromkeys(new))
                 self._characters += sum(map(len, new))
-                self._build(new)
+                self._recent += new
+                self._additions += 1
+                self._build()
             return new
 
-    def _build(self, new: list[str]) -> None:
-        is_over = False
-        while len(self._values) > self._most or self._characters > MOST_CHARACTERS:
-            self._characters -= len(self._values.popitem(last=False)[0])
-            is_over = True
-        self._recent += new
-        if is_over or len(self._recent) > _RECENT:
-            self._recent = []
-            self._automata = (Automaton(self._values, Implementation.ContiguousNFA),)
-        else:
-            recent = Automaton(self._recent, Implementation.ContiguousNFA)
-            has_old = len(self._values) > len(self._recent)
-            self._automata = (self._automata[0], recent) if has_old else (recent,)
+    def _build(self) -> None:
+        built = 0
+        while built != self._additions:  # what emits meanwhile in this thread may add others
+            built, is_over = self._additions, not self._recent
+            while len(self._values) > self._most or self._characters > MOST_CHARACTERS:
+                self._characters -= len(self._values.popitem(last=False)[0])
+                is_over = True
+            if is_over or len(self._recent) > _RECENT:
+                self._recent = []
+                self._automata = (Automaton(self._values, Implementation.ContiguousNFA),)
+            else:
+                recent = Automaton(self._recent, Implementation.ContiguousNFA)
+                has_old = len(self._values) > len(self._recent)
+                self._automata = (self._automata[0], recent) if has_old else (recent,)
 
     def is_in(self, text: str) -> bool:
         """Whether one of the values is in a text, or would be without the signs that part it."""
