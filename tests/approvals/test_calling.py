@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from tests.approvals import called
 from trace_streaming import TraceEmitter
-from trace_streaming.approvals import calling
+from trace_streaming.approvals import calling, decisions
 from trace_streaming.approvals.decisions import decide
 from trace_streaming.models import Approval, stored_now
 from trace_streaming.servers.presence import presence
@@ -158,6 +158,14 @@ def test_what_was_asked_together_is_called_for_once() -> None:
     decide(other, "approved", user=None, channel="api")
     assert calling.call_due() == 2
     assert {each for each, _ in called.calls} == {second.approval_id, other.approval_id}
+
+
+def test_it_is_called_at_once_where_the_databases_clock_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SQLite's is, by a part of a millisecond: nobody else may come by who calls what is not due yet."""
+    monkeypatch.setattr(decisions, "stored_now", lambda: stored_now() + timedelta(seconds=5))
+    approval = asked()
+    decide(approval, "approved", user=None, channel="api")
+    assert called.arrived.get(timeout=60) == (approval.approval_id, "t")
 
 
 @pytest.mark.usefixtures("by_hand")

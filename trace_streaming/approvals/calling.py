@@ -51,10 +51,9 @@ def call_due() -> int:
 
 def _call(approval: Approval) -> bool:
     now = stored_now()
-    mine = approvals().filter(pk=approval.pk, call_at=approval.call_at)
-    if not mine.update(call_at=now + timedelta(seconds=LOST_AFTER_SECONDS)):
-        return False
     row, again = approvals().filter(pk=approval.pk), None
+    if not row.filter(call_at__lte=UtcNow()).update(call_at=now + timedelta(seconds=LOST_AFTER_SECONDS)):
+        return False
     path = approval.on_decision.rpartition(":")[0]
     try:
         _called(approval)

@@ -152,8 +152,9 @@ def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bo
     now = stored_now()
     with transaction.atomic(using=database()):
         undecided = approvals().filter(pk=approval.pk, decision="", **in_time)
-        changes = {**changes, "decided_at": now, **({"call_at": now} if approval.on_decision else {})}
-        if not undecided.update(**changes):
+        changes = {**changes, "decided_at": now}
+        called = {"call_at": UtcNow()} if approval.on_decision else {}  # which is what whoever calls asks for
+        if not undecided.update(**changes, **called):
             return False
         for name, value in changes.items():
             setattr(approval, name, value)
