@@ -43,7 +43,8 @@ class Server:
             "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "-v", "0", *options, application],
             "uvicorn": [
                 *["-m", "uvicorn", "--loop", "asyncio", "--http", "h11", "--port", str(self.port)],
-                *["--log-level", "warning", "--ws-per-message-deflate", "false", *options, application],
+                *["--log-level", "warning", "--ws-per-message-deflate", "false"],
+                *["--ws-ping-timeout", "600", *options, application],  # who reads for hundreds answers late
             ],
             "script": ["-m", application, str(self.port)],
         }[kind]

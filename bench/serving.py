@@ -196,7 +196,7 @@ def scaling(scale: Scale) -> Iterator[list[Row]]:
                 (
                     Peer(
                         f"ours, two processes, {several} sockets each",
-                        lambda: spread(2, 2 * several, events, REDIS_URL=url),
+                        lambda: spread(2, 2 * several, events // 2, REDIS_URL=url),
                     ),
                     Peer(one, lambda: spread(1, several, events, REDIS_URL=url)),
                     Peer(
