@@ -30,6 +30,7 @@ from .judging import (
 )
 from .known.learning import hidden_here
 from .pairs import hidden_items, hidden_values
+from .schemas import is_about_secrets
 from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
 from .spans import TOO_MUCH
 from .texts import innocent_texts, redact_id, redact_text, remember
@@ -51,11 +52,6 @@ _JUDGED: Final = 96
 _innocent_keys: Final[set[str]] = set()
 """Short keys in which nothing was found: most of a trace's come again and again. No secret is kept."""
 
-_SCHEMA_TYPES: Final = frozenset({"string", "object", "integer", "number", "boolean", "array", "null"})
-_SCHEMA_CHOICES: Final = ("anyOf", "oneOf", "allOf")
-_SCHEMES: Final = frozenset({"apiKey", "http", "oauth2", "openIdConnect", "mutualTLS"})
-"""Of OpenAPI's security: they name a key, and have none."""
-_REFERENCES: Final = frozenset({"secretName", "defaultMode", "optional", "items"})
 _KEY_FILE: Final = re.compile(
     r"(?:[~.]{0,2}/|[A-Za-z]:\\)[\w./\\ \-]{1,250}\.(?:json|pem|key|crt|cer|p12|pfx|jks|txt|ya?ml|env|cfg|ini"
     r"|conf|kdbx?)"
@@ -63,11 +59,6 @@ _KEY_FILE: Final = re.compile(
 _ACCOUNTS: Final = re.compile(r"[\w\-]+:[x*!]?:\d+:\d+:")
 """As ``/etc/passwd`` has them, without any password."""
 _EMPTY_COOKIE: Final = re.compile(r"[\w.\-]+=(?:\"\"|deleted)?(?:;.*)?")
-_SCHEMA_WORDS: Final = frozenset(
-    "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
-    "additionalProperties examples default enum const deprecated minimum maximum exclusiveMinimum exclusiveMaximum "
-    "multipleOf minItems maxItems uniqueItems contentEncoding contentMediaType anyOf oneOf allOf $ref".split()
-)
 
 
 class Redactor(Protocol):
@@ -231,28 +222,7 @@ def _tells_no_secret(key: str, value: JSON) -> bool:
         return key.lower().endswith(("token", "tokens"))
     if isinstance(value, list):
         return are_names(key, value) or all(isinstance(item, str) and is_prose(item) for item in value)
-    return isinstance(value, dict) and _is_about_secrets(value)
-
-
-def _is_about_secrets(value: dict[str, JSON]) -> bool:
-    """The schema of a secret, its scheme, or a reference to it: none of them holds one."""
-    kind = value.get("type")
-    return _is_schema(value) or (isinstance(kind, str) and kind in _SCHEMES) or _REFERENCES.issuperset(value)
-
-
-def _is_schema(value: JSON) -> bool:
-    """A JSON schema, also one of several: ``{"anyOf": [{"type": "string"}, {"type": "null"}]}``."""
-    if not isinstance(value, dict) or not _SCHEMA_WORDS.issuperset(value):
-        return False
-    for name in _SCHEMA_CHOICES:
-        if name in value:
-            choices = value[name]
-            return isinstance(choices, list) and all(map(_is_schema, choices))
-    if isinstance(reference := value.get("$ref"), str):
-        return reference.startswith("#/")
-    kind = value.get("type")
-    kinds = kind if isinstance(kind, list) else [kind]
-    return all(isinstance(each, str) and each in _SCHEMA_TYPES for each in kinds)
+    return isinstance(value, dict) and is_about_secrets(value)
 
 
 def _is_card(number: int, effort: Effort) -> bool:
