@@ -419,6 +419,8 @@ IN_DETAILS: list[Any] = [
     {"secrets": ["DB_PASSWORD", P]},
     {"secrets": [{"name": P}]},
     {"cookies": ["session", P]},
+    {"password": {"type": "string", "default": P}},
+    {"api_key": {"anyOf": [{"type": "string", "examples": [P]}, {"type": "null"}]}},
 ]
 """As details."""
 
@@ -543,6 +545,10 @@ INNOCENT_DETAILS: list[dict[str, Any]] = [
     {"columns": ["password", "token"], "headers": ["Authorization", "Cookie", "Accept"]},
     {"properties": {"token": {"type": "string", "enum": ["a", "b"]}, "pin": {"type": "integer", "minimum": 1000}}},
     {"api_key": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Api Key"}},
+    {
+        "password": {"type": "string", "default": "changeme"},
+        "auth_token": {"type": "string", "enum": ["basic", "bearer"]},
+    },
     {"properties": {"api_key": {"$ref": "#/$defs/Key"}, "pat": {"oneOf": [{"type": "string"}, {"type": "integer"}]}}},
     {"password": "op://shop/db/password", "api_key": "os.environ/OPENAI_API_KEY", "secret": "env:SHOP_SECRET"},
     {"password": "${DB_PASSWORD:-}", "api_key": "sk-xxxxxxxxxxxx", "token": "ghp_****"},

@@ -6,10 +6,14 @@ from typing import Final
 
 from trace_streaming.events.kinds import JSON
 
+from .judging import is_placeholder, looks_chosen
+
 _SCHEMA_TYPES: Final = frozenset({"string", "object", "integer", "number", "boolean", "array", "null"})
 _SCHEMA_CHOICES: Final = ("anyOf", "oneOf", "allOf")
 _SCHEMES: Final = frozenset({"apiKey", "http", "oauth2", "openIdConnect", "mutualTLS"})
 """Of OpenAPI's security: they name a key, and have none."""
+_VALUES: Final = ("default", "const", "enum", "examples")
+"""Where a schema may name a value."""
 _REFERENCES: Final = frozenset({"secretName", "defaultMode", "optional", "items"})
 _SCHEMA_WORDS: Final = frozenset(
     "type title description format minLength maxLength pattern nullable writeOnly readOnly items properties required "
@@ -24,9 +28,16 @@ def is_about_secrets(value: dict[str, JSON]) -> bool:
     return _is_schema(value) or (isinstance(kind, str) and kind in _SCHEMES) or _REFERENCES.issuperset(value)
 
 
+def _names_a_secret(schema: dict[str, JSON]) -> bool:
+    """As ``{"type": "string", "default": "hunter2"}`` does."""
+    named = [schema.get(name) for name in _VALUES]
+    texts = [each for value in named for each in (value if isinstance(value, list) else [value])]
+    return any(isinstance(text, str) and looks_chosen(text) and not is_placeholder(text) for text in texts)
+
+
 def _is_schema(value: JSON) -> bool:
     """A JSON schema, also one of several: ``{"anyOf": [{"type": "string"}, {"type": "null"}]}``."""
-    if not isinstance(value, dict) or not _SCHEMA_WORDS.issuperset(value):
+    if not isinstance(value, dict) or not _SCHEMA_WORDS.issuperset(value) or _names_a_secret(value):
         return False
     for name in _SCHEMA_CHOICES:
         if name in value:
