@@ -12,7 +12,7 @@ import pytest
 
 from tests.live.test_readme import Project, site_packages  # noqa: F401  the fixture
 
-RUNS = 20
+RUNS = 6
 TESTS = """
 import asyncio
 import threading
@@ -107,7 +107,7 @@ def test_the_recorders_thread_stores_in_no_other_database_either(project: Projec
     """Invariant 11. A project may want the thread in its tests: what waits when their database goes is given up."""
     with (project.project / "mysite" / "settings.py").open("a") as settings:
         settings.write(THREAD_SETTINGS)
-    for _ in range(RUNS // 4):
+    for _ in range(RUNS // 2):
         run_tests(project, "tests.LastTest")
         assert traces_in_the_real_database(project) == 0
 
