@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -22,29 +22,36 @@ from tests.live.watching import V1, Watcher, all_have, watching
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.takes(seconds=40)]
 
+ALL_LAYERS = ("none", *LAYERS)
+QUICK = {("none", "SQLite"), ("pubsub", "PostgreSQL"), ("pubsub", "MariaDB")}
+"""Where the baseline is part of `make test`."""
+
+
+def row(layer: str, database: str, fault: str, exhaustive: bool = False) -> Any:
+    """One, with its marks."""
+    if fault == "none":
+        marks = [] if (layer, database) in QUICK else [pytest.mark.thorough]
+    else:
+        marks = [pytest.mark.thorough, pytest.mark.exhaustive] if exhaustive else [pytest.mark.thorough]
+    return pytest.param(layer, database, fault, marks=marks)
+
+
+def rows(turn: int) -> Iterator[Any]:
+    """Each fault on each database and each layer; `make test-all` has one of the layers, another one each turn."""
+    for database in ("SQLite", "PostgreSQL"):
+        turns = {fault: number for number, fault in enumerate(faults("pubsub", database), turn)}
+        for layer in ALL_LAYERS:
+            for fault in faults(layer, database):
+                layers = [layer for layer in ALL_LAYERS if fault in faults(layer, database)]
+                yield row(layer, database, fault, exhaustive=layer != layers[turns[fault] % len(layers)])
+
+
+# What differs on MariaDB is how connections end, and not what goes on around it.
 ROWS = [
-    pytest.param(
-        *(layer, database, fault),
-        marks=[] if fault == "none" else [pytest.mark.thorough],
-    )
-    for database in ("SQLite", "PostgreSQL")
-    for layer in ("none", *LAYERS)
-    for fault in faults(layer, database)
+    *rows(turn=0),
+    *(row("pubsub", "MariaDB", fault) for fault in ("none", "emitting process killed", *OF_MARIADB)),
 ]
-# What differs there is how connections end, and not what goes on around it.
-ROWS += [
-    pytest.param("pubsub", "MariaDB", fault, marks=[] if fault == "none" else [pytest.mark.thorough])
-    for fault in ("none", "emitting process killed", *OF_MARIADB)
-]
-MANY_ROWS = [
-    pytest.param(
-        *(layer, database, fault),
-        marks=[] if (layer, database, fault) == ("pubsub", "PostgreSQL", "none") else [pytest.mark.thorough],
-    )
-    for database in ("SQLite", "PostgreSQL")
-    for layer in ("none", *LAYERS)
-    for fault in faults(layer, database)
-]
+MANY_ROWS = list(rows(turn=1))
 SERVERS = {"PostgreSQL": "postgres_server", "MariaDB": "mariadb_server"}
 LOOK_SECONDS = "0.25"
 SOME = 30
