@@ -137,6 +137,11 @@ class Watcher:
         while len(self.received) < count:
             await self._change()
 
+    async def told(self) -> None:
+        """Wait until a piece of text that streams has come."""
+        while not self.said:
+            await self._change()
+
     async def _change(self) -> None:
         self._changed.clear()
         async with asyncio.timeout(WAIT_SECONDS):
