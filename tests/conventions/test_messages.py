@@ -175,9 +175,21 @@ DIALECTS = {
         """ai.prompt ai.prompt.messages ai.response.text ai.response.toolCalls ai.toolCall.args ai.toolCall.result
         ai.response.finishReason ai.response.msToFirstChunk""",
     ),
+    "langfuse.observation.type": (
+        ["generation", "tool", "agent", "span"],
+        """langfuse.observation.input langfuse.observation.output langfuse.observation.usage_details
+        langfuse.observation.cost_details langfuse.observation.model.parameters langfuse.observation.model.name""",
+    ),
+    "gcp.vertex.agent.event_id": (
+        ["e-1"],
+        """gcp.vertex.agent.llm_request gcp.vertex.agent.llm_response gcp.vertex.agent.tool_call_args gen_ai.tool.name
+        gen_ai.request.model gen_ai.response.finish_reasons gen_ai.response.finish_reason""",
+    ),
 }
 PLAIN = st.sampled_from([None, True, 0, 5, 1.5, "", "x", "{}", "[]", "assistant", "text", "tool_call", "toolUse"])
 NAMES = ["role", "content", "parts", "type", "text", "tool_calls", "function", "arguments", "message", "toolUse", "id"]
+NAMES += ["messages", "contents", "config", "system_instruction", "function_call", "function_response", "name", "args"]
+NAMES += ["input", "prompt_tokens", "prompt_tokens_details", "total"]
 INNER = st.recursive(
     PLAIN, lambda one: st.lists(one, max_size=2) | st.dictionaries(st.sampled_from(NAMES), one, max_size=4)
 )

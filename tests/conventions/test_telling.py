@@ -26,6 +26,12 @@ def span(name: str = "span", events: list[SpanEvent] | None = None, **more: Any)
     return OtelSpan("1" * 32, "2" * 16, "", name, 10**18, 10**18 + 10**6, attributes, "", events or [], **more)
 
 
+def langfuse(usage: Any) -> dict[str, Any]:
+    """A call of a model as Langfuse's SDK tells it."""
+    told_usage = orjson.dumps(usage).decode()
+    return {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": told_usage}
+
+
 def told(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
     """All details of the end."""
     each = span(attributes=attributes, **more)
@@ -43,6 +49,18 @@ def told(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"gen_ai.operation.name": "invoke_agent"}, Shape("agent")),
         ({"gen_ai.operation.name": "execute_tool"}, Shape("tool_call")),
         ({"gen_ai.operation.name": "invoke_swarm"}, Shape("agent")),
+        ({"gen_ai.operation.name": "chat.completions", "gen_ai.system": "openai"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "text.completions"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "acompletion", "llm.request.type": "acompletion"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "aresponses"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "anthropic_messages"}, Shape("llm_call")),
+        ({"gen_ai.operation.name": "aembedding"}, Shape("step", "embedding")),
+        ({"langfuse.observation.type": "generation"}, Shape("llm_call")),
+        ({"langfuse.observation.type": "tool"}, Shape("tool_call")),
+        ({"langfuse.observation.type": "agent"}, Shape("agent")),
+        ({"langfuse.observation.type": "span"}, Shape("step")),
+        ({"langfuse.observation.type": "retriever"}, Shape("step", "retrieval")),
+        ({"langfuse.observation.type": "chain"}, Shape("step", "chain")),
         ({"gen_ai.operation.name": "embeddings"}, Shape("step", "embedding")),
         ({"gen_ai.operation.name": "new_word"}, Shape("step", "new_word")),
         ({"llm.request.type": "chat"}, Shape("llm_call")),
@@ -125,6 +143,30 @@ def test_names_where_attributes_are_missing(name: str, kind: str | None, called:
             "ai.prompt.messages": '[{"role":"user","content":"what is a?"}]',
             "ai.response.toolCalls": '[{"toolCallId":"c1","toolName":"lookup","args":{"key":"a"}}]',
         },
+        {  # Langfuse's SDK
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.input": '[{"role":"user","content":"what is a?"}]',
+            "langfuse.observation.output": orjson.dumps(
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": "c1", "name": "lookup", "args": {"key": "a"}}],
+                }
+            ).decode(),
+        },
+        {  # Google's ADK
+            "gcp.vertex.agent.event_id": "e-1",
+            "gcp.vertex.agent.llm_request": '{"contents":[{"role":"user","parts":[{"text":"what is a?"}]}]}',
+            "gcp.vertex.agent.llm_response": orjson.dumps(
+                {
+                    "content": {
+                        "role": "model",
+                        "parts": [{"function_call": {"id": "c1", "name": "lookup", "args": {"key": "a"}}}],
+                    },
+                    "finish_reason": "STOP",
+                }
+            ).decode(),
+        },
         {  # Pydantic AI, version 1
             "gen_ai.operation.name": "chat",
             "events": orjson.dumps(
@@ -141,7 +183,7 @@ def test_names_where_attributes_are_missing(name: str, kind: str | None, called:
             ).decode(),
         },
     ],
-    ids=["conventions", "openllmetry", "openinference", "vercel", "pydantic"],
+    ids=["conventions", "openllmetry", "openinference", "vercel", "langfuse", "adk", "pydantic"],
 )
 def test_messages_are_the_same_in_every_dialect(attributes: dict[str, Any]) -> None:
     """With a role and parts."""
@@ -177,6 +219,14 @@ def test_messages_that_are_events_of_the_span() -> None:
             (11, 7, None),
         ),
         ({"ai.operationId": "ai.streamText.doStream", "ai.usage.promptTokens": 11}, (11, None, None)),
+        ({"gen_ai.usage.input_tokens": 11, "gen_ai.usage.cached_input_tokens": 5}, (11, None, 5)),
+        (langfuse({"input": 6, "input_cache_read": 5, "output": 4, "output_reasoning": 3, "total": 18}), (11, 7, 5)),
+        (
+            langfuse({"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}}),
+            (11, 7, 5),
+        ),
+        (langfuse({"input": 11, "output": 7}), (11, 7, None)),
+        (langfuse([11, 7]), (None, None, None)),
     ],
 )
 def test_tokens_are_the_same_in_every_dialect(attributes: dict[str, Any], tokens: tuple[int | None, ...]) -> None:
@@ -191,12 +241,15 @@ def test_tokens_are_the_same_in_every_dialect(attributes: dict[str, Any], tokens
     [
         "gen_ai.usage.cache_creation_input_tokens",
         "gen_ai.usage.cache_write_input_tokens",
+        "gen_ai.usage.cache_write_tokens",
         "llm.token_count.prompt_details.cache_write",
+        "ai.usage.inputTokenDetails.cacheWriteTokens",
     ],
 )
 def test_what_was_written_to_a_cache(key: str) -> None:
     """Under its name of today."""
-    said = {"openinference.span.kind": "LLM"} if key.startswith("llm.") else {}
+    says = {"llm.": {"openinference.span.kind": "LLM"}, "ai.u": {"ai.operationId": "ai.streamText.doStream"}}
+    said = says.get(key[:4], {})
     details = told({"gen_ai.request.model": "gpt-5", key: 5, **said})
     assert details["gen_ai.usage.cache_creation.input_tokens"] == 5
 
@@ -218,8 +271,22 @@ def test_what_was_written_to_a_cache(key: str) -> None:
             "ai.toolCall.args": '{"key":"a"}',
             "ai.toolCall.result": '"b"',
         },
+        {
+            "gen_ai.tool.name": "lookup",
+            "langfuse.observation.type": "tool",
+            "langfuse.observation.input": '{"key":"a"}',
+            "langfuse.observation.output": "b",
+        },
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "lookup",
+            "gcp.vertex.agent.event_id": "e-1",
+            "gcp.vertex.agent.llm_request": "{}",
+            "gcp.vertex.agent.tool_call_args": '{"key":"a"}',
+            "gcp.vertex.agent.tool_response": "b",
+        },
     ],
-    ids=["conventions", "openinference", "openllmetry", "vercel"],
+    ids=["conventions", "openinference", "openllmetry", "vercel", "langfuse", "adk"],
 )
 def test_tools_are_the_same_in_every_dialect(attributes: dict[str, Any]) -> None:
     """Their name, what they are given, and what comes of it."""
@@ -237,6 +304,65 @@ def test_agents_say_what_they_were_asked_and_have_answered() -> None:
     details = told(pydantic)
     assert (details["input"], details["result"]) == ("what is a?", "done")
     assert not [key for key in details if key.startswith("gen_ai.usage")]
+
+
+def test_a_call_of_a_model_as_langfuse_tells_it() -> None:
+    """Its model, its settings and its cost; what is no message stands as it is."""
+    said = {
+        "langfuse.observation.model.name": "gpt-5",
+        "langfuse.observation.model.parameters": '{"temperature": 0.5}',
+        "langfuse.observation.cost_details": '{"input": 0.25, "total": 0.5}',
+        "langfuse.observation.input": "what is a?",
+        "langfuse.observation.output": '{"letter": "a"}',
+        "langfuse.environment": "default",
+    }
+    details = told({**langfuse({"input": 11}), **said})
+    assert (details["name"], details["gen_ai.request.model"], details["gen_ai.usage.cost"]) == ("gpt-5", "gpt-5", 0.5)
+    assert (details["gen_ai.request.temperature"], details["gen_ai.input.messages"]) == (0.5, MESSAGE)
+    assert details["result"] == {"letter": "a"}
+    assert "attributes" not in details
+
+
+def test_google_s_adk_tells_a_call_by_two_spans() -> None:
+    """The outer one is the call; what is inside of it, with the same tokens, is a step."""
+    tokens = {"gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 7}
+    said = {"gcp.vertex.agent.event_id": "e-1", "gcp.vertex.agent.session_id": "c-1", **tokens}
+    config = {"system_instruction": "be brief"}
+    outer = span(
+        "call_llm",
+        attributes={
+            **said,
+            "gen_ai.request.model": "gemini-3",
+            "gcp.vertex.agent.llm_request": orjson.dumps({"contents": [], "config": config}).decode(),
+            "gcp.vertex.agent.llm_response": '{"content":{"parts":[{"text":"hm","thought":true},{"text":"delta"}]}}',
+        },
+    )
+    shape = shape_of(outer)
+    assert (shape, conversation_of(outer)) == (Shape("llm_call"), "c-1")
+    assert shape is not None
+    details = details_of(outer, shape)
+    system = {"role": "system", "parts": [{"type": "text", "content": "be brief"}]}
+    assert details["gen_ai.input.messages"] == [system]
+    kinds = [part["type"] for part in details["gen_ai.output.messages"][0]["parts"]]
+    assert (kinds, details["gen_ai.usage.input_tokens"]) == (["reasoning", "text"], 11)
+    assert "attributes" not in details
+    inner = {**said, "gen_ai.operation.name": "generate_content", "gen_ai.request.model": "gemini-3"}
+    assert shape_of(span("generate_content gemini-3", attributes=inner)) == Shape("step", "generate_content")
+    begun = span("generate_content gemini-3")._replace(scope="gcp.vertex.agent")
+    assert shape_of(begun) == Shape("step", "generate_content")
+    google = {"gen_ai.operation.name": "generate_content", "gen_ai.request.model": "gemini-3"}  # without ADK
+    assert shape_of(span("generate_content gemini-3", attributes=google)) == Shape("llm_call")
+
+
+def test_agents_and_reasons_as_mastra_and_semantic_kernel_tell_them() -> None:
+    """What an agent is given has names of its own; reasons are JSON in a text, or one word."""
+    said = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "solo", "mastra.span.type": "agent_run"}
+    details = told({**said, "mastra.agent_run.input": "go", "mastra.agent_run.output": '{"text":"done"}'})
+    assert (details["input"], details["result"]) == ("go", {"text": "done"})
+    assert "attributes" not in details
+    model = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-5"}
+    for key, value in (("finish_reasons", '["stop"]'), ("finish_reason", "stop")):
+        assert told({**model, f"gen_ai.response.{key}": value})["gen_ai.response.finish_reasons"] == ["stop"]
 
 
 def test_errors_and_outcomes() -> None:
@@ -279,12 +405,27 @@ KEYS = st.sampled_from(
     llm.input_messages.0.message.role llm.input_messages.0.message llm.output_messages.0.message.tool_calls.0.tool_call
     llm.invocation_parameters input.value output.value traceloop.span.kind traceloop.entity.input traceloop.entity.name
     ai.operationId ai.prompt ai.prompt.messages ai.response.toolCalls ai.response.text ai.toolCall.args
+    langfuse.observation.type langfuse.observation.input langfuse.observation.output langfuse.observation.usage_details
+    langfuse.observation.model.parameters gcp.vertex.agent.event_id gcp.vertex.agent.llm_request
+    gcp.vertex.agent.llm_response gcp.vertex.agent.tool_call_args mastra.span.type gen_ai.response.finish_reasons
     ai.toolCall.result ai.response.msToFirstChunk mcp.method.name session.id user.id error.type
     trace_streaming.kind trace_streaming.outcome trace_streaming.event trace_streaming.details
     trace_streaming.duration_ms custom""".split()
 )
 WORDS = st.sampled_from(
-    ["chat", "LLM", "TOOL", "agent", "ai.toolCall", "ai.generateText.doGenerate", "tools/call", "x", ""]
+    [
+        "chat",
+        "LLM",
+        "TOOL",
+        "agent",
+        "generation",
+        "tool",
+        "ai.toolCall",
+        "ai.generateText.doGenerate",
+        "tools/call",
+        "x",
+        "",
+    ]
 )
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=5) | WORDS,

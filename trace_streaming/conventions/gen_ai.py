@@ -23,17 +23,22 @@ _RENAMED: Final = {
     "gen_ai.usage.cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.details.cache_read_tokens": "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.details.cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
     "gen_ai.usage.cache_write_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_write_tokens": "gen_ai.usage.cache_creation.input_tokens",
     "gen_ai.usage.details.reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.experimental.reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
     "gen_ai.usage.reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
     "operation.cost": "gen_ai.usage.cost",
+    "gen_ai.cost.total_cost": "gen_ai.usage.cost",
 }
 """Earlier names, and those of single libraries."""
 _SPREAD: Final = ("gen_ai.prompt.", "gen_ai.completion.")
 _TASK: Final = ("gen_ai.task.input", "gen_ai.task.output")
 _SAID_ELSEWHERE: Final = frozenset({*_RENAMED, *_TASK, "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"})
-_JSON: Final = frozenset({INPUT, OUTPUT, "gen_ai.system_instructions", "gen_ai.tool.definitions"})
+_REASONS: Final = "gen_ai.response.finish_reasons"
+_JSON: Final = frozenset({INPUT, OUTPUT, "gen_ai.system_instructions", "gen_ai.tool.definitions", _REASONS})
 
 
 def details(span: OtelSpan, kind: str) -> dict[str, Any]:
@@ -47,6 +52,8 @@ def details(span: OtelSpan, kind: str) -> dict[str, Any]:
     for old, new in _RENAMED.items():
         if old in said:
             told.setdefault(new, said[old])
+    if (reason := said.get("gen_ai.response.finish_reason")) is not None:  # Semantic Kernel's
+        told.setdefault(_REASONS, [reason])
     match kind:
         case "llm_call":
             _add_messages(told, span)

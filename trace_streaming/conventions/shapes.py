@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from . import open_inference
+from . import google_adk, langfuse, open_inference
 from .otel_spans import OtelSpan
 from .values import text
 
@@ -28,16 +28,19 @@ class Shape(NamedTuple):
 _AGENT, _MODEL, _TOOL = Shape(AGENT), Shape(MODEL), Shape(TOOL)
 _OPERATIONS: Final = {
     **dict.fromkeys(("chat", "text_completion", "generate_content", "completion"), _MODEL),
+    **dict.fromkeys(("chat.completions", "text.completions"), _MODEL),  # Semantic Kernel's
+    **dict.fromkeys(("acompletion", "atext_completion", "responses", "aresponses", "anthropic_messages"), _MODEL),
     **dict.fromkeys(("invoke_agent", "invoke_workflow", "workflow"), _AGENT),
     "execute_tool": _TOOL,
-    "embeddings": Shape(STEP, "embedding"),
-    "rerank": Shape(STEP, "rerank"),
+    **dict.fromkeys(("embeddings", "embedding", "aembedding"), Shape(STEP, "embedding")),
+    **dict.fromkeys(("rerank", "arerank"), Shape(STEP, "rerank")),
     "retrieval": Shape(STEP, "retrieval"),
     "plan": Shape(STEP, "plan"),
     "create_agent": Shape(STEP, "create_agent"),
     "execute_task": Shape(STEP, "node"),
 }
-"""``gen_ai.operation.name``; another word is a step's, or an agent's, as ``invoke_swarm``."""
+"""``gen_ai.operation.name``, LiteLLM's names of calls among them; another word is a step's, or an agent's, as
+``invoke_swarm``."""
 _OPEN_INFERENCE: Final = {
     "LLM": _MODEL,
     "TOOL": _TOOL,
@@ -49,6 +52,15 @@ _OPEN_INFERENCE: Final = {
     "EVALUATOR": Shape(STEP, "evaluation"),
 }
 """``openinference.span.kind``; all others are chains."""
+_LANGFUSE: Final = {
+    "generation": _MODEL,
+    "tool": _TOOL,
+    "agent": _AGENT,
+    "span": Shape(STEP),
+    "retriever": Shape(STEP, "retrieval"),
+    "evaluator": Shape(STEP, "evaluation"),
+}
+"""``langfuse.observation.type``; another word is a step's."""
 _TRACELOOP: Final = {"workflow": _AGENT, "agent": _AGENT, "tool": _TOOL, "task": Shape(STEP, "node")}
 _VERCEL_MODEL: Final = frozenset({"doGenerate", "doStream"})
 _NAMES: Final = re.compile(
@@ -58,7 +70,7 @@ _NAMES: Final = re.compile(
 )
 """Names of spans as the conventions have them: the operation, and of what."""
 _OF_MODELS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-AGENT_SCOPES: Final = ("openinference.instrumentation.", "opentelemetry.instrumentation.langchain")
+AGENT_SCOPES: Final = ("openinference.instrumentation.", "opentelemetry.instrumentation.langchain", "langfuse-sdk")
 """Libraries all of whose spans are an agent's, and which may say at the end alone what they are."""
 
 
@@ -67,6 +79,8 @@ def shape_of(span: OtelSpan) -> Shape | None:
     said = span.attributes
     if (kind := text(said, "trace_streaming.kind")) in KINDS:  # exported by this app
         return Shape(kind, text(said, "trace_streaming.step"))
+    if google_adk.is_told_around(span):
+        return Shape(STEP, "generate_content")
     return _by_dialect(span) or _by_words(said) or _by_name(span)
 
 
@@ -79,8 +93,9 @@ def _by_dialect(span: OtelSpan) -> Shape | None:
         return _OPERATIONS.get(operation) or other
     if kind := text(said, "openinference.span.kind"):
         return _OPEN_INFERENCE.get(kind.upper()) or Shape(STEP, "chain")
-    if kind := text(said, "traceloop.span.kind"):
-        return _TRACELOOP.get(kind) or Shape(STEP, kind)
+    for word, shapes in ((langfuse.KIND, _LANGFUSE), ("traceloop.span.kind", _TRACELOOP)):
+        if kind := text(said, word):
+            return shapes.get(kind) or Shape(STEP, kind)
     if operation := text(said, "ai.operationId"):
         return _of_vercel(operation)
     return None
@@ -100,7 +115,8 @@ def name_of(span: OtelSpan, shape: Shape) -> str:
     rest = "" if named is None else named[2] or named[3] or ""
     match shape.kind:
         case "llm_call":
-            asked = text(said, "gen_ai.request.model", "ai.model.id") or open_inference.asked_model(said)
+            asked = text(said, "gen_ai.request.model", "ai.model.id", "langfuse.observation.model.name")
+            asked = asked or open_inference.asked_model(said)
             return asked or text(said, "llm.model_name", "gen_ai.response.model") or rest or span.name
         case "tool_call":
             told = text(said, "gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.tool.name")

@@ -14,7 +14,7 @@ from trace_streaming.events import possible_ms
 from trace_streaming.events.names import STATUSES
 from trace_streaming.events.pairs import OUTCOMES
 
-from . import gen_ai, open_inference, traceloop, vercel
+from . import gen_ai, google_adk, langfuse, mastra, open_inference, traceloop, vercel
 from .otel_spans import NO_PARENT, OtelSpan, SpanEvent, time_of
 from .shapes import STEP, TOOL, Shape, name_of
 from .values import Attributes, first, known, parsed, text
@@ -22,7 +22,7 @@ from .values import Attributes, first, known, parsed, text
 MAX_STACKTRACE: Final = 8 * 1024
 """Characters of the end of one."""
 _CONVERSATION: Final = (
-    *("gen_ai.conversation.id", "session.id", "langfuse.session.id"),
+    *("gen_ai.conversation.id", "session.id", "langfuse.session.id", "gcp.vertex.agent.session_id"),
     *(f"ai.telemetry.metadata.{name}" for name in ("sessionId", "conversationId", "threadId", "chatId")),
     *(f"traceloop.association.properties.{name}" for name in ("session_id", "conversation_id", "thread_id", "chat_id")),
 )
@@ -43,7 +43,7 @@ _FRAMEWORKS: Final = (
         "logfire.",
         "pydantic_ai.",
     ),
-    *("enduser.", "langfuse.", "trace_streaming.", "code.", "thread.", "server."),
+    *("enduser.", "langfuse.", "gcp.vertex.agent.", "trace_streaming.", "code.", "thread.", "server."),
 )
 """What attributes of frameworks begin with: what of them is wanted is told under other names."""
 _OF_FRAMEWORKS: Final = frozenset(
@@ -174,6 +174,9 @@ def details_of(span: OtelSpan, shape: Shape) -> dict[str, Any]:
         **traceloop.details(said, kind),
         **vercel.details(said, kind),
         **open_inference.details(said, kind),
+        **langfuse.details(said, kind),
+        **google_adk.details(said, kind),
+        **mastra.details(said, kind),
         **gen_ai.details(span, kind),
         **({key: value for key, value in said.items() if key.startswith("mcp.")}),
     }
@@ -182,7 +185,7 @@ def details_of(span: OtelSpan, shape: Shape) -> dict[str, Any]:
     rest = {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in said.items()
-        if not key.startswith((*_FRAMEWORKS, "mcp.")) and key not in _OF_FRAMEWORKS
+        if not key.startswith((*_FRAMEWORKS, "mcp.")) and key not in _OF_FRAMEWORKS and not mastra.is_told(key)
     }
     return {**told, "attributes": rest} if rest else told
 

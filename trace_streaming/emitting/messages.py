@@ -79,6 +79,8 @@ def _part(part: Mapping[str, Any]) -> Any:
 
 def _tool_call(call: Any) -> Any:
     function = call.get("function") if isinstance(call, Mapping) else None
+    if isinstance(call, Mapping) and "name" in call and "args" in call:  # LangChain's
+        return {"type": "tool_call", "id": call.get("id"), "name": call["name"], "arguments": call["args"]}
     if not isinstance(function, Mapping):
         return call
     return {
