@@ -180,6 +180,10 @@ DIALECTS = {
         """langfuse.observation.input langfuse.observation.output langfuse.observation.usage_details
         langfuse.observation.cost_details langfuse.observation.model.parameters langfuse.observation.model.name""",
     ),
+    "langsmith.span.kind": (
+        ["llm", "tool", "chain"],
+        "gen_ai.prompt gen_ai.completion langsmith.trace.name langsmith.metadata.lc_agent_name",
+    ),
     "gcp.vertex.agent.event_id": (
         ["e-1"],
         """gcp.vertex.agent.llm_request gcp.vertex.agent.llm_response gcp.vertex.agent.tool_call_args gen_ai.tool.name
@@ -190,6 +194,7 @@ PLAIN = st.sampled_from([None, True, 0, 5, 1.5, "", "x", "{}", "[]", "assistant"
 NAMES = ["role", "content", "parts", "type", "text", "tool_calls", "function", "arguments", "message", "toolUse", "id"]
 NAMES += ["messages", "contents", "config", "system_instruction", "function_call", "function_response", "name", "args"]
 NAMES += ["input", "prompt_tokens", "prompt_tokens_details", "total"]
+NAMES += ["lc", "kwargs", "generations", "choices", "output"]
 INNER = st.recursive(
     PLAIN, lambda one: st.lists(one, max_size=2) | st.dictionaries(st.sampled_from(NAMES), one, max_size=4)
 )

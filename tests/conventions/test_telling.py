@@ -55,6 +55,13 @@ def told(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"gen_ai.operation.name": "aresponses"}, Shape("llm_call")),
         ({"gen_ai.operation.name": "anthropic_messages"}, Shape("llm_call")),
         ({"gen_ai.operation.name": "aembedding"}, Shape("step", "embedding")),
+        ({"langsmith.span.kind": "llm", "gen_ai.operation.name": "chat"}, Shape("llm_call")),
+        ({"langsmith.span.kind": "prompt", "gen_ai.operation.name": "chat"}, Shape("step", "prompt")),
+        ({"langsmith.span.kind": "retriever", "gen_ai.operation.name": "embeddings"}, Shape("step", "retrieval")),
+        (
+            {"langsmith.span.kind": "chain", "langsmith.trace.name": "a", "langsmith.metadata.lc_agent_name": "a"},
+            Shape("agent"),
+        ),
         ({"langfuse.observation.type": "generation"}, Shape("llm_call")),
         ({"langfuse.observation.type": "tool"}, Shape("tool_call")),
         ({"langfuse.observation.type": "agent"}, Shape("agent")),
@@ -154,6 +161,24 @@ def test_names_where_attributes_are_missing(name: str, kind: str | None, called:
                 }
             ).decode(),
         },
+        {  # LangSmith's SDK, around OpenAI's client
+            "langsmith.span.kind": "llm",
+            "gen_ai.prompt": '{"messages":[{"role":"user","content":"what is a?"}],"model":"gpt-5"}',
+            "gen_ai.completion": orjson.dumps(
+                {
+                    "choices": [
+                        {
+                            "message": {
+                                "role": "assistant",
+                                "tool_calls": [
+                                    {"id": "c1", "function": {"name": "lookup", "arguments": '{"key":"a"}'}}
+                                ],
+                            }
+                        }
+                    ]
+                }
+            ).decode(),
+        },
         {  # Google's ADK
             "gcp.vertex.agent.event_id": "e-1",
             "gcp.vertex.agent.llm_request": '{"contents":[{"role":"user","parts":[{"text":"what is a?"}]}]}',
@@ -183,7 +208,7 @@ def test_names_where_attributes_are_missing(name: str, kind: str | None, called:
             ).decode(),
         },
     ],
-    ids=["conventions", "openllmetry", "openinference", "vercel", "langfuse", "adk", "pydantic"],
+    ids=["conventions", "openllmetry", "openinference", "vercel", "langfuse", "langsmith", "adk", "pydantic"],
 )
 def test_messages_are_the_same_in_every_dialect(attributes: dict[str, Any]) -> None:
     """With a role and parts."""
@@ -321,6 +346,19 @@ def test_a_call_of_a_model_as_langfuse_tells_it() -> None:
     assert (details["gen_ai.request.temperature"], details["gen_ai.input.messages"]) == (0.5, MESSAGE)
     assert details["result"] == {"letter": "a"}
     assert "attributes" not in details
+
+
+def test_texts_and_what_is_no_message_as_langsmith_tells_them() -> None:
+    """A text is a message; what has none stands as it is; of a tool its message's text is the result."""
+    model = {"gen_ai.request.model": "gpt-5", "gen_ai.prompt": "what is a?", "gen_ai.completion": '{"letter":"a"}'}
+    details = told(model)
+    assert (details["gen_ai.input.messages"], details["result"]) == (MESSAGE, {"letter": "a"})
+    assert not {"gen_ai.prompt", "gen_ai.completion"} & details.keys()
+    texts = {**model, "gen_ai.completion": '{"generations":[[{"text":"delta"}]]}'}
+    assert told(texts)["gen_ai.output.messages"] == ANSWER
+    tool = {"langsmith.span.kind": "tool", "gen_ai.tool.name": "lookup", "gen_ai.prompt": '{"key":"a"}'}
+    details = told({**tool, "gen_ai.completion": '{"output":{"type":"tool","content":"b","tool_call_id":"c1"}}'})
+    assert (details["args"], details["result"]) == ({"key": "a"}, "b")
 
 
 def test_google_s_adk_tells_a_call_by_two_spans() -> None:

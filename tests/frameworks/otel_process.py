@@ -79,6 +79,7 @@ def scenarios(framework: str, provider: TracerProvider) -> dict[str, Callable[[]
 def main(library: str, framework: str, how: str, url: str) -> None:
     os.environ |= {
         "LANGSMITH_TRACING": "false",
+        "LANGSMITH_ENDPOINT": "http://127.0.0.1:9",
         "TRACELOOP_TELEMETRY": "false",  # nothing may reach another host
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
         "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
@@ -92,13 +93,21 @@ def main(library: str, framework: str, how: str, url: str) -> None:
         provider.add_span_processor(TraceSpanProcessor(new_emitter=partial(RemoteTraceEmitter, url, "writer")))
     else:
         provider.add_span_processor(exporting(how, url))
-    instrumentor(library, framework).instrument(tracer_provider=provider)
+    if library == "LangSmith":  # its SDK is the instrumentation
+        os.environ |= {f"LANGSMITH_{name}": "true" for name in ("TRACING", "OTEL_ENABLED", "OTEL_ONLY")}
+        trace.set_tracer_provider(provider)
+    else:
+        instrumentor(library, framework).instrument(tracer_provider=provider)
     told: dict[str, list[str]] = {}
     for name, scenario in scenarios(framework, provider).items():
         ids.all.clear()
         result = scenario()
         if inspect.iscoroutine(result):
             asyncio.run(result)
+        if library == "LangSmith":
+            from langchain_core.tracers.langchain import wait_for_all_tracers
+
+            wait_for_all_tracers()
         told[name] = list(ids.all)
     provider.shutdown()
     if how == "elsewhere":

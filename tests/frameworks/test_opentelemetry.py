@@ -152,7 +152,7 @@ def _name(call: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["batch gzip", "elsewhere"])
-@pytest.mark.parametrize("library", ["OpenLLMetry", "OpenInference"])
+@pytest.mark.parametrize("library", ["OpenLLMetry", "OpenInference", "LangSmith"])
 def test_langchain(url: str, library: str, how: str) -> None:
     """Chains and nodes are steps, or agents; models and tools are those of the adapter, in the same order."""
     traces = run_elsewhere(library, "langchain", how, url)

@@ -36,7 +36,10 @@ _RENAMED: Final = {
 """Earlier names, and those of single libraries."""
 _SPREAD: Final = ("gen_ai.prompt.", "gen_ai.completion.")
 _TASK: Final = ("gen_ai.task.input", "gen_ai.task.output")
-_SAID_ELSEWHERE: Final = frozenset({*_RENAMED, *_TASK, "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"})
+_WHOLE: Final = ("gen_ai.prompt", "gen_ai.completion")
+_SAID_ELSEWHERE: Final = frozenset(
+    {*_RENAMED, *_TASK, *_WHOLE, "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}
+)
 _REASONS: Final = "gen_ai.response.finish_reasons"
 _JSON: Final = frozenset({INPUT, OUTPUT, "gen_ai.system_instructions", "gen_ai.tool.definitions", _REASONS})
 

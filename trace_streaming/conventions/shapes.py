@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from . import google_adk, langfuse, open_inference
+from . import google_adk, langfuse, langsmith, open_inference
 from .otel_spans import OtelSpan
 from .values import text
 
@@ -61,6 +61,8 @@ _LANGFUSE: Final = {
     "evaluator": Shape(STEP, "evaluation"),
 }
 """``langfuse.observation.type``; another word is a step's."""
+_LANGSMITH: Final = {"llm": _MODEL, "tool": _TOOL, "retriever": Shape(STEP, "retrieval")}
+"""``langsmith.span.kind``; another word is a step's."""
 _TRACELOOP: Final = {"workflow": _AGENT, "agent": _AGENT, "tool": _TOOL, "task": Shape(STEP, "node")}
 _VERCEL_MODEL: Final = frozenset({"doGenerate", "doStream"})
 _NAMES: Final = re.compile(
@@ -70,7 +72,12 @@ _NAMES: Final = re.compile(
 )
 """Names of spans as the conventions have them: the operation, and of what."""
 _OF_MODELS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-AGENT_SCOPES: Final = ("openinference.instrumentation.", "opentelemetry.instrumentation.langchain", "langfuse-sdk")
+AGENT_SCOPES: Final = (
+    "openinference.instrumentation.",
+    "opentelemetry.instrumentation.langchain",
+    "langfuse-sdk",
+    "langsmith",
+)
 """Libraries all of whose spans are an agent's, and which may say at the end alone what they are."""
 
 
@@ -88,6 +95,8 @@ def _by_dialect(span: OtelSpan) -> Shape | None:
     said = span.attributes
     if "mcp.method.name" in said and not text(said, "gen_ai.operation.name"):
         return _TOOL if said["mcp.method.name"] == "tools/call" else Shape(STEP, "mcp")
+    if kind := text(said, langsmith.KIND):  # which has no operation for all of them
+        return _AGENT if langsmith.is_agent(said) else _LANGSMITH.get(kind) or Shape(STEP, kind)
     if operation := text(said, "gen_ai.operation.name", "llm.request.type"):
         other = _AGENT if operation.startswith("invoke_") else Shape(STEP, operation)
         return _OPERATIONS.get(operation) or other
@@ -96,9 +105,7 @@ def _by_dialect(span: OtelSpan) -> Shape | None:
     for word, shapes in ((langfuse.KIND, _LANGFUSE), ("traceloop.span.kind", _TRACELOOP)):
         if kind := text(said, word):
             return shapes.get(kind) or Shape(STEP, kind)
-    if operation := text(said, "ai.operationId"):
-        return _of_vercel(operation)
-    return None
+    return _of_vercel(operation) if (operation := text(said, "ai.operationId")) else None
 
 
 def is_surely_an_agents(span: OtelSpan) -> bool:

@@ -14,7 +14,7 @@ from trace_streaming.events import possible_ms
 from trace_streaming.events.names import STATUSES
 from trace_streaming.events.pairs import OUTCOMES
 
-from . import gen_ai, google_adk, langfuse, mastra, open_inference, traceloop, vercel
+from . import gen_ai, google_adk, langfuse, langsmith, mastra, open_inference, traceloop, vercel
 from .otel_spans import NO_PARENT, OtelSpan, SpanEvent, time_of
 from .shapes import STEP, TOOL, Shape, name_of
 from .values import Attributes, first, known, parsed, text
@@ -43,7 +43,7 @@ _FRAMEWORKS: Final = (
         "logfire.",
         "pydantic_ai.",
     ),
-    *("enduser.", "langfuse.", "gcp.vertex.agent.", "trace_streaming.", "code.", "thread.", "server."),
+    *("enduser.", "langfuse.", "langsmith.", "gcp.vertex.agent.", "trace_streaming.", "code.", "thread.", "server."),
 )
 """What attributes of frameworks begin with: what of them is wanted is told under other names."""
 _OF_FRAMEWORKS: Final = frozenset(
@@ -175,6 +175,7 @@ def details_of(span: OtelSpan, shape: Shape) -> dict[str, Any]:
         **vercel.details(said, kind),
         **open_inference.details(said, kind),
         **langfuse.details(said, kind),
+        **langsmith.details(said, kind),
         **google_adk.details(said, kind),
         **mastra.details(said, kind),
         **gen_ai.details(span, kind),
