@@ -15,19 +15,20 @@ from .values import Attributes, known, listed, parsed
 
 _PREFIX: Final = "gcp.vertex.agent."
 _SCOPE: Final = "gcp.vertex.agent"
+_EVENT: Final = f"{_PREFIX}event_id"
 _INNER: Final = "generate_content"
 
 
 def is_told_around(span: OtelSpan) -> bool:
     """Whether it is the inner one of the two spans of a call, or its like of Google's other instrumentation."""
     said = span.attributes
-    is_of_adk = span.scope == _SCOPE or f"{_PREFIX}event_id" in said
-    return is_of_adk and (said.get("gen_ai.operation.name") == _INNER or span.name.startswith(f"{_INNER} "))
+    is_inner = said.get("gen_ai.operation.name") == _INNER or span.name.startswith(_INNER)
+    return is_inner and (span.scope == _SCOPE or _EVENT in said)
 
 
 def details(said: Attributes, kind: str) -> dict[str, Any]:
     """What is said in these words; nothing where nothing is."""
-    if f"{_PREFIX}event_id" not in said:
+    if _EVENT not in said:
         return {}
     if kind == "tool_call":
         args, result = parsed(said.get(f"{_PREFIX}tool_call_args")), parsed(said.get(f"{_PREFIX}tool_response"))

@@ -43,7 +43,17 @@ _FRAMEWORKS: Final = (
         "logfire.",
         "pydantic_ai.",
     ),
-    *("enduser.", "langfuse.", "langsmith.", "gcp.vertex.agent.", "trace_streaming.", "code.", "thread.", "server."),
+    *(
+        "enduser.",
+        "langfuse.",
+        "langsmith.",
+        "gcp.vertex.agent.",
+        "trace_streaming.",
+        "code.",
+        "thread.",
+        "server.",
+        "mcp.",
+    ),
 )
 """What attributes of frameworks begin with: what of them is wanted is told under other names."""
 _OF_FRAMEWORKS: Final = frozenset(
@@ -111,10 +121,10 @@ def end_of(span: OtelSpan, shape: Shape, parent: str, details: Mapping[str, Any]
     elif span.end_ns >= span.start_ns:
         told["duration_ms"] = (span.end_ns - span.start_ns) // 1000 / 1000
     name, status = f"{shape.kind}_complete", "success"
-    failed = _failed(span)
     if (outcome := outcome_of(span)) is not None:
         told["outcome"], status = outcome, "warning"
     elif span.is_failed:
+        failed = _failed(span)
         if not tracebacks:
             failed.pop("traceback", None)
         told |= failed
@@ -186,7 +196,7 @@ def details_of(span: OtelSpan, shape: Shape) -> dict[str, Any]:
     rest = {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in said.items()
-        if not key.startswith((*_FRAMEWORKS, "mcp.")) and key not in _OF_FRAMEWORKS and not mastra.is_told(key)
+        if not key.startswith(_FRAMEWORKS) and key not in _OF_FRAMEWORKS and not mastra.is_told(key)
     }
     return {**told, "attributes": rest} if rest else told
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rest_framework.exceptions import ParseError
 
-from trace_streaming.conventions.otel_spans import OtelSpan, SpanEvent, check_span
+from trace_streaming.conventions.otel_spans import NO_PARENT, OtelSpan, SpanEvent, check_span
 from trace_streaming.extras import needs_extra
 
 from .requests import Refusals, Request
@@ -72,11 +72,11 @@ def failure(code: int, message: str) -> bytes:
 
 
 def _span(each: Any, scope: str, resource: dict[str, Any]) -> OtelSpan:
-    status = each.status
+    status, parent_id = each.status, each.parent_span_id.hex()
     return OtelSpan(
         each.trace_id.hex(),
         each.span_id.hex(),
-        each.parent_span_id.hex().strip("0") and each.parent_span_id.hex(),
+        "" if parent_id == NO_PARENT else parent_id,
         each.name,
         each.start_time_unix_nano,
         each.end_time_unix_nano,
@@ -96,6 +96,8 @@ def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     """Of an ``AnyValue``: a value of JSON's types; bytes in base64, as OTLP's JSON has them."""
     match kind := value.WhichOneof("value"):
+        case "string_value":  # most are
+            return value.string_value
         case None:
             return None
         case "array_value":
