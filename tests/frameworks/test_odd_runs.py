@@ -28,6 +28,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import TracerProvider
 from pydantic_ai import Agent
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.usage import RequestUsage
 
 from tests.frameworks.scenarios import langgraph
 from tests.frameworks.scenarios.langgraph import FakeModel, ask, model, says, send_mail
@@ -40,6 +43,8 @@ from trace_streaming.integrations.openai_agents import TraceProcessor
 from trace_streaming.integrations.opentelemetry import TraceSpanProcessor
 from trace_streaming.integrations.pydantic_ai import TraceCapability
 from trace_streaming.testing import capture_events
+
+WRITTEN = "gen_ai.usage.cache_creation.input_tokens"
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +171,20 @@ def test_tokens_in_a_providers_own_words(make: Any, captured: list[dict[str, Any
     assert usage == [[3], [9]]
 
 
+@pytest.mark.parametrize(
+    "details",
+    [{"cache_creation": 5}, {"cache_creation": 0, "ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 2}],
+)
+def test_tokens_that_langchain_says_were_written_into_a_cache(
+    make: Any, captured: list[dict[str, Any]], details: dict[str, Any]
+) -> None:
+    """They are dearer than others; Anthropic's say for how long."""
+    usage: Any = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10, "input_token_details": details}
+    handler = TraceCallbackHandler(new_emitter=make)
+    model(AIMessage("x", usage_metadata=usage)).invoke("x", {"callbacks": [handler]})
+    assert of_all(captured, "llm_call_complete", WRITTEN) == [5]
+
+
 def test_a_question_that_nobody_answers_here_keeps_no_events(make: Any, made: list[TraceEmitter]) -> None:
     """Another process may; this one forgets what the trace holds."""
     handler = TraceCallbackHandler(new_emitter=make)
@@ -249,7 +268,33 @@ def test_what_a_span_of_ones_own_says_oddly_hides_nothing_else(
     assert of_all(captured, "llm_call_complete", "gen_ai.output.messages")[0][0]["parts"][0]["content"] == "x"
 
 
+def test_tokens_that_openai_says_were_written_into_a_cache(
+    processor: TraceProcessor, captured: list[dict[str, Any]]
+) -> None:
+    """As its Responses interface has them."""
+    usage = {
+        "input_tokens": 9,
+        "output_tokens": 1,
+        "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 5},
+    }
+    with trace("mine"), agent_span("a"), generation_span(input=[], output=[], model="m", usage=usage):
+        pass
+    assert of_all(captured, "llm_call_complete", WRITTEN) == [5]
+
+
 # Pydantic AI
+
+
+async def test_tokens_that_pydantic_ai_says_were_written_into_a_cache(
+    captured: list[dict[str, Any]], make: Any
+) -> None:
+    """Of whatever provider."""
+
+    def answer(said: Any, info: Any) -> ModelResponse:
+        return ModelResponse([TextPart("x")], usage=RequestUsage(input_tokens=9, output_tokens=1, cache_write_tokens=5))
+
+    await Agent(FunctionModel(answer), capabilities=[TraceCapability(new_emitter=make)]).run("go")
+    assert of_all(captured, "llm_call_complete", WRITTEN) == [5]
 
 
 async def test_a_capability_for_an_agent_and_one_for_its_run_tell_once(made: list[TraceEmitter], make: Any) -> None:

@@ -126,7 +126,7 @@ def test_the_calls_of_many_traces_are_kept_at_once() -> None:
 
 
 def test_what_a_call_costs_is_looked_up_where_nobody_has_said_it() -> None:
-    """By genai-prices; what was read from a cache is cheaper."""
+    """By genai-prices; what was read from a cache is cheaper, and what was written into one dearer."""
     start = {"gen_ai__request__model": "gpt-4o", "gen_ai__provider__name": "openai", "call_id": "1"}
     store.append([event("llm_call_start", **start), event("llm_call_complete", call_id="1", **usage(1000, 100))])
     whole = totals()["cost"]
@@ -135,18 +135,32 @@ def test_what_a_call_costs_is_looked_up_where_nobody_has_said_it() -> None:
     assert whole == pytest.approx(1000 * 2.5e-6 + 100 * 10e-6)
     assert 0 < totals()["cost"] - whole < whole
     assert [call.cost is not None for call in ModelCall.objects.all()] == [True, True]
+    before, written = totals()["cost"], usage(1000, 0, gen_ai__usage__cache_creation__input_tokens=800)
+    store.append([event("llm_call_complete", name="claude-sonnet-4-5", **written)])
+    assert totals()["cost"] - before == pytest.approx(200 * 3e-6 + 800 * 3.75e-6)
 
 
 @pytest.mark.parametrize(
     "tokens",
-    [(1_000, 100, 0), (1_000, 100, 300), (0, 10, 0), (10, 0, 10), (250_000, 100, 100_000), (1_500_000, 9, 1_500_000)],
+    [
+        *(
+            (1_000, 100, 0, 0),
+            (1_000, 100, 300, 0),
+            (1_000, 100, 300, 600),
+            (0, 10, 0, 0),
+            (10, 0, 10, 0),
+            (10, 0, 0, 10),
+        ),
+        *((250_000, 100, 100_000, 0), (1_500_000, 9, 1_500_000, 0), (1_500_000, 9, 500_000, 1_000_000)),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("hour", [1, 13])
-def test_a_call_costs_what_the_library_says(tokens: tuple[int, int, int], hour: int) -> None:
+def test_a_call_costs_what_the_library_says(tokens: tuple[int, int, int, int], hour: int) -> None:
     """Of every model that it knows, at times and in tiers that have prices of their own."""
     at = NOON.replace(hour=hour)
-    usage = genai_prices.Usage(input_tokens=tokens[0], output_tokens=tokens[1], cache_read_tokens=tokens[2])
+    keys = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    usage = genai_prices.Usage(**dict(zip(keys, tokens, strict=True)))
     known = 0
     for provider in get_snapshot().providers:
         for model in provider.models:

@@ -95,7 +95,8 @@ def _ended(index: int, event: TraceEvent) -> EndedCall:
         models = (first_text(details, "gen_ai.response.model"), call.model)
         sent, got = call.input_tokens or 0, call.output_tokens or 0
         cached = min(tokens(details, "cache_read.input_tokens") or 0, sent)
-        call = call._replace(cost=price(models, provider, event.timestamp, sent, got, cached))
+        written = min(tokens(details, "cache_creation.input_tokens") or 0, sent - cached)
+        call = call._replace(cost=price(models, provider, event.timestamp, sent, got, cached, written))
     return EndedCall(index, call)
 
 

@@ -30,46 +30,53 @@ def price(
     input_tokens: int,
     output_tokens: int,
     cached_tokens: int = 0,
+    written_tokens: int = 0,
 ) -> float | None:
     """US dollars; None where nobody knows them.
 
     :param models: names of the model, the most exact first
     :param provider: by the GenAI conventions; empty where it is not known
+    :param cached_tokens: of the input, what was read from a cache
+    :param written_tokens: of the input, what was written into one
     """
     providers = dict.fromkeys((_PROVIDERS.get(provider, provider) or None, None))
     asked = ((model, provider_id) for model in filter(None, models) for provider_id in providers)
-    tokens = input_tokens, output_tokens, cached_tokens
+    tokens = input_tokens, output_tokens, cached_tokens, written_tokens
     found = (_price(model, provider_id, at, tokens) for model, provider_id in asked)
     return next((cost for cost in found if cost is not None), None)
 
 
-def _price(model: str, provider: str | None, at: datetime, tokens: tuple[int, int, int]) -> float | None:
+def _price(model: str, provider: str | None, at: datetime, tokens: tuple[int, int, int, int]) -> float | None:
     known = _model(model, provider, datetime.now(UTC).date())
     if known is None:
         return None
     try:
         if (cost := _multiplied(known.get_prices(at), *tokens)) is None:
-            sent, got, cached = tokens
-            usage = _prices().Usage(input_tokens=sent, output_tokens=got, cache_read_tokens=cached)
+            keys = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+            usage = _prices().Usage(**dict(zip(keys, tokens, strict=True)))
             cost = _prices().calc_price(usage, model, provider_id=provider, genai_request_timestamp=at).total_price
         return float(cost)
     except Exception:  # a usage that makes no sense
         return None
 
 
-def _multiplied(prices: Any, sent: int, got: int, cached: int) -> Decimal | None:
+def _multiplied(prices: Any, sent: int, got: int, cached: int, written: int) -> Decimal | None:
     """What text costs, where no more than that has a price; None is to ask the library.
 
-    The library takes 85 µs for these three products, more than storing an event does; a test compares all its models.
+    The library takes 85 µs for these products, more than storing an event does; a test compares all its models.
     """
     named = vars(prices)
-    if named.get("requests_kcount") is not None or cached > sent:
+    if named.get("requests_kcount") is not None or cached + written > sent:
         return None
     for_input, for_output = (_rate(named.get(key), sent) for key in ("input_mtok", "output_mtok"))
-    for_cached = for_input if named.get("cache_read_mtok") is None else _rate(named["cache_read_mtok"], sent)
-    if for_input is None or for_output is None or for_cached is None:
+    for_cached, for_written = (
+        for_input if named.get(key) is None else _rate(named[key], sent)
+        for key in ("cache_read_mtok", "cache_write_mtok")
+    )
+    if for_input is None or for_output is None or for_cached is None or for_written is None:
         return None
-    return (for_input * (sent - cached) + for_cached * cached + for_output * got) / 1_000_000
+    plain = for_input * (sent - cached - written) + for_output * got
+    return (plain + for_cached * cached + for_written * written) / 1_000_000
 
 
 def _rate(price: Any, sent: int) -> Decimal | None:

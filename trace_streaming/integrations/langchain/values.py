@@ -31,6 +31,8 @@ _REQUEST: Final = {
 _ROLES: Final = {"human": "user", "ai": "assistant"}
 _REASONS: Final = ("finish_reason", "stop_reason", "done_reason")
 """Where providers say why a model has stopped."""
+_WRITTEN: Final = ("cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+"""Tokens that were written into a cache: Anthropic's by how long it keeps them, and then not as a whole."""
 
 
 def model_name(serialized: Mapping[str, Any] | None, options: Mapping[str, Any]) -> str:
@@ -63,12 +65,14 @@ def response_details(result: LLMResult) -> dict[str, Any]:
     message = getattr(generation, "message", None)
     said = {**(generation.generation_info or {}), **(getattr(message, "response_metadata", None) or {})}
     usage = getattr(message, "usage_metadata", None) or _usage(said, result.llm_output or {})
+    of_input = usage.get("input_token_details") or {}
     told = {
         "gen_ai.response.model": said.get("model_name") or said.get("model"),
         "gen_ai.response.id": said.get("id"),
         "gen_ai.usage.input_tokens": usage.get("input_tokens"),
         "gen_ai.usage.output_tokens": usage.get("output_tokens"),
-        "gen_ai.usage.cache_read.input_tokens": (usage.get("input_token_details") or {}).get("cache_read"),
+        "gen_ai.usage.cache_read.input_tokens": of_input.get("cache_read"),
+        "gen_ai.usage.cache_creation.input_tokens": sum(of_input.get(key) or 0 for key in _WRITTEN) or None,
         "gen_ai.usage.reasoning.output_tokens": (usage.get("output_token_details") or {}).get("reasoning"),
         "gen_ai.usage.cost": _cost(usage, said),
     }

@@ -55,10 +55,12 @@ def request_details(kind: str, model: str, settings: Mapping[str, Any] | None) -
 def usage_details(usage: Mapping[str, Any] | None) -> dict[str, Any]:
     """Tokens, as either interface of OpenAI names them."""
     usage = usage or {}
+    of_input = usage.get("input_tokens_details") or {}
     told = {
         "input_tokens": usage.get("input_tokens", usage.get("prompt_tokens")),
         "output_tokens": usage.get("output_tokens", usage.get("completion_tokens")),
-        "cache_read.input_tokens": (usage.get("input_tokens_details") or {}).get("cached_tokens"),
+        "cache_read.input_tokens": of_input.get("cached_tokens"),
+        "cache_creation.input_tokens": of_input.get("cache_write_tokens") or None,
         "reasoning.output_tokens": (usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
     }
     return {f"gen_ai.usage.{name}": value for name, value in told.items() if value is not None}

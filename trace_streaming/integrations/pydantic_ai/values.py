@@ -59,6 +59,7 @@ def response_details(response: ModelResponse) -> dict[str, Any]:
         "gen_ai.usage.input_tokens": usage.input_tokens or None,
         "gen_ai.usage.output_tokens": usage.output_tokens or None,
         "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens or None,
+        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens or None,
         "gen_ai.usage.reasoning.output_tokens": usage.details.get("reasoning_tokens"),
         "gen_ai.response.finish_reasons": [reason] if (reason := finish_reason(response)) else None,
     }
