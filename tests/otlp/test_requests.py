@@ -148,6 +148,26 @@ def test_large_requests_are_taken_up_to_a_bound(send: Send, kind: str) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize(
+    ("status", "path", "size", "header"),
+    [
+        (413, "/v1/traces", MAX_BYTES + 1, {}),
+        (411, "/v1/traces", 0, {"Transfer-Encoding": "chunked"}),
+        (400, "/v1/traces?a=%00", 9, {}),
+    ],
+)
+def test_what_is_refused_before_it_is_read_is_answered_as_it_was_asked(
+    writer: User, kind: str, status: int, path: str, size: int, header: dict[str, str]
+) -> None:
+    """By what its headers and its address say."""
+    client: Any = APIClient()
+    client.force_authenticate(writer)
+    response = client.generic("POST", path, b" " * size, kind, headers=header)
+    assert (response.status_code, response["Content-Type"]) == (status, kind)
+    assert failure_of(response)
+
+
+@KINDS
 def test_more_spans_than_are_taken_are_refused(send: Send, kind: str) -> None:
     """10,000 in a request."""
     too_many = [http(n) for n in range(1, MAX_SPANS + 2)]
@@ -276,6 +296,22 @@ def test_integers_as_javascript_writes_them(send: Send) -> None:
     assert partial_of(send((), JSON, orjson.dumps(request))) == (0, "")
     told = events_of()[-1]["details"]["attributes"]
     assert (told["whole"], float(told["large"]), told["none"]) == (5, 1e21, None)
+
+
+def test_doubles_that_are_texts(send: Send) -> None:
+    """As protobuf's JSON may have them; those that JSON has no number for are told as of protobuf."""
+    request = as_json([tool(1, "of json")])
+    texts, values = ["0.5", "1e3", "NaN", "-Infinity", "odd"], [0.5, 1000.0, float("nan"), float("-inf"), "odd"]
+    request["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] += [
+        {"key": f"n{number}", "value": {"doubleValue": text}} for number, text in enumerate(texts)
+    ]
+    send((), JSON, orjson.dumps(request))
+    numbers = {f"n{number}": value for number, value in enumerate(values)}
+    send([tool(3, "of protobuf", attributes=numbers)])
+    ends = [event["details"] for event in events_of() if event["event"] == "tool_call_complete"]
+    told = {end["call_id"][-1]: end.get("attributes") for end in ends}
+    assert told["1"] == told["3"]
+    assert (told["1"]["n0"], told["1"]["n1"], told["1"]["n4"]) == (0.5, 1000.0, "odd")
 
 
 def test_unknown_fields_and_numbers_as_numbers(send: Send) -> None:

@@ -85,6 +85,7 @@ class DoorView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what no database takes, before anybody looks at it."""
+        self.format_kwarg = self.get_format_suffix(**kwargs)  # an answer's renderer is chosen by it, also a refusal's
         asked = [*kwargs.items(), *((name, text) for name, texts in request.query_params.lists() for text in texts)]
         if any("\0" in name for name, _ in asked):
             raise ValidationError({"detail": NO_NUL})

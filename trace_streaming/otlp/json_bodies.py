@@ -21,6 +21,8 @@ from .turns import give_way
 _ERROR: Final = 2
 _INTEGER_LENGTH: Final = 20
 """Digits, and a sign, of an integer of 64 bits."""
+_DOUBLE_LENGTH: Final = 32
+"""Characters of a double, and some more."""
 
 
 def read(body: bytes) -> Request:
@@ -133,6 +135,14 @@ def _integer(value: Any) -> int:
     return value
 
 
+def _double(value: Any) -> Any:
+    """A number, which may be written as a text: ``NaN`` and the like are in JSON."""
+    try:
+        return float(value) if isinstance(value, str) and len(value) <= _DOUBLE_LENGTH else value
+    except ValueError:
+        return value
+
+
 def _attributes(value: Mapping[str, Any], key: str = "attributes") -> dict[str, Any]:
     return dict(_pairs(value, key))
 
@@ -152,6 +162,8 @@ def _value(value: Mapping[str, Any]) -> Any:
                 return [_value(item) if isinstance(item, Mapping) else None for item in _list(inner or {}, "values")]
             case "kvlistValue":
                 return _attributes(inner or {}, "values")
-            case "stringValue" | "boolValue" | "doubleValue" | "bytesValue":
+            case "doubleValue":
+                return _double(inner)
+            case "stringValue" | "boolValue" | "bytesValue":
                 return inner
     return None
