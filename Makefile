@@ -17,7 +17,7 @@ help: ## this list
 demo: .venv/site ## serve the demonstration: recorded agent runs stream into a page; PORT=8000
 	@exec $(BIN)/python manage.py demo --port $(PORT)
 
-test: .venv/site ## run the tests that need nothing but Python, in some minutes
+test: .venv/site ## run the tests that need nothing but Python: a quarter of an hour on two cores
 	$(BIN)/python -m pytest $(PARALLEL) -m "not thorough"
 
 test-all: test .venv/frameworks/pinned/made .venv/node/made ## run these, and then all others: each fault, a real browser, node, floods, thousands of schedules
