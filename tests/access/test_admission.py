@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.contrib.sessions.models import Session
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest
 from django.utils import timezone
 from pytest_django import Settings
@@ -228,6 +229,14 @@ def test_strangers_learn_nothing() -> None:
     assert refusal(handshake()) == refusal(handshake(), "no such trace") == (4401, "Log in to watch this trace")
 
 
+def malformed() -> DatabaseError:
+    """As Django raises it of a damaged file of SQLite."""
+    error = DatabaseError("malformed")
+    error.__cause__ = sqlite3.DatabaseError("malformed")
+    error.__cause__.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
+
+
 class TestJudge:
     """The same handshakes, asked again while their sockets are open."""
 
@@ -277,9 +286,12 @@ class TestJudge:
         assert "abc" not in caplog.text
         assert caplog.records[-1].levelno == logging.ERROR
 
-    def test_a_database_that_is_away_takes_nothing_from_anybody(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Broken, "error", OperationalError("away"))
-        with pytest.raises(OperationalError):
+    @pytest.mark.parametrize("error", [OperationalError("away"), malformed()], ids=repr)
+    def test_a_database_that_is_away_takes_nothing_from_anybody(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        monkeypatch.setattr(Broken, "error", error)
+        with pytest.raises(type(error)):
             self.ending(handshake(x_broken="1"))
 
     def test_traces_are_asked_for_together(self, ada: User, django_assert_num_queries: Any) -> None:

@@ -116,6 +116,56 @@ def test_a_database_that_comes_back_gets_everything(failing_store: dict[str, Any
     assert sequences("t") == list(range(1, 21))
 
 
+FAILING_FILE = """
+import sys, threading, django; django.setup()
+from django.db import connection
+from django.db.backends.signals import connection_created
+from trace_streaming import TraceEmitter
+from trace_streaming.models import Event
+from trace_streaming.recorder import recorder
+from trace_streaming.recording import writer
+
+writer._RETRY_SECONDS = (0.01, 0.1)
+path, fault = connection.settings_dict["NAME"], sys.argv[1]
+with open(path, "rb") as file:
+    whole = file.read()
+has_room = threading.Event()
+
+def fill(connection, **_):
+    if not has_room.is_set():
+        connection.connection.execute("PRAGMA max_page_count = 1")  # no more than there are
+
+connection_created.connect(fill) if fault == "full" else None
+if fault == "malformed":
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\\xff" * (len(whole) - 4096))
+emitter = TraceEmitter("t")
+for number in range(200):
+    emitter.emit("plan_created", {"number": number, "pad": "x" * 2000})
+print(emitter.flush(1), recorder.lost)
+has_room.set()
+if fault == "malformed":
+    with open(path, "r+b") as file:
+        file.write(whole)
+print(emitter.flush(60), recorder.lost, Event.objects.count())
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("malformed", "DatabaseError: SQLITE_CORRUPT"), ("full", "OperationalError: SQLITE_FULL")]
+)
+def test_a_file_of_sqlite_that_is_mended_gets_everything(tmp_path: Path, fault: str, said: str) -> None:
+    """Invariant 3: what was emitted is not to blame for a full disk or a damaged file; the log names it."""
+    shutil.copy(migrated_file(), tmp_path / "db.sqlite3")
+    env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    env["DJANGO_SETTINGS_MODULE"] = "cuga_site.settings"
+    command = [sys.executable, "-c", FAILING_FILE, fault]
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["False 0", "True 0 200"], done.stderr
+    assert f"Storing trace events fails ({said})" in done.stderr
+
+
 @pytest.mark.django_db(transaction=True)
 def test_an_event_that_the_database_refuses_blocks_no_other(
     failing_store: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -352,9 +402,10 @@ def test_inline_recorder_survives_what_the_database_refuses(settings: Settings, 
         raise OperationalError
 
     failing_store["error"] = error
-    lost = recorder.lost
+    lost, shed = recorder.lost, recorder.shed
     TraceEmitter("t").emit("plan_created")
     assert recorder.lost == lost + 1
+    assert recorder.shed == shed + 1  # it may be taken when it is sent again
 
 
 @pytest.mark.django_db(transaction=True)

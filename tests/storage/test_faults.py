@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from django.db import (
+    DatabaseError,
     DataError,
     Error,
     IntegrityError,
@@ -17,6 +20,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from trace_streaming.models import Event, Trace
 from trace_streaming.storage.faults import fault_of_database
+from trace_streaming.storage.store import InDoubtError
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +32,11 @@ A_MIGRATION = "a migration is missing, run manage.py migrate"
     [
         (OperationalError("database is locked"), "OperationalError"),
         (InterfaceError("connection already closed"), "InterfaceError"),
-        *((error, None) for error in (DataError(), IntegrityError(), ValueError(), ProgrammingError())),
+        # A plain one is what a project's trigger raises in PostgreSQL with a code of its own.
+        *(
+            (error, None)
+            for error in (DataError(), IntegrityError(), ValueError(), ProgrammingError(), DatabaseError())
+        ),
     ],
     ids=repr,
 )
@@ -63,3 +71,42 @@ def test_a_missing_migration_is_named(error: Exception) -> None:
     """As before the first ``migrate``, and between an upgrade and its own."""
     MigrationRecorder(connection).migration_qs.filter(app="trace_streaming").latest("id").delete()
     assert fault_of_database(error, "default") == f"{type(error).__name__}: {A_MIGRATION}"
+
+
+def raised_by(driver: Exception) -> Exception:
+    """As Django raises what its driver does."""
+    error = OperationalError(*driver.args)
+    error.__cause__ = driver
+    return error
+
+
+def in_doubt(driver: Exception) -> Exception:
+    error = InDoubtError([])
+    error.__cause__ = raised_by(driver)
+    return error
+
+
+@pytest.mark.parametrize("name", ["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB"])
+def test_a_damaged_file_is_the_databases_fault(name: str) -> None:
+    """SQLite raises the class that all its others are of."""
+    driver = sqlite3.DatabaseError("database disk image is malformed")
+    driver.sqlite_errorname = name
+    error = DatabaseError(*driver.args)
+    error.__cause__ = driver
+    assert fault_of_database(error, "default") == f"DatabaseError: {name}"
+
+
+class DiskFull(Exception):
+    """As psycopg calls it."""
+
+
+def test_what_the_driver_calls_it_is_said() -> None:
+    """A full disk, a lock and a network are all of one class; the text may hold what was to be stored."""
+    full = sqlite3.OperationalError("database or disk is full: secret")
+    full.sqlite_errorname = "SQLITE_FULL"
+    assert fault_of_database(raised_by(full), "default") == "OperationalError: SQLITE_FULL"
+    assert fault_of_database(in_doubt(full), "default") == "InDoubtError: SQLITE_FULL"
+    assert fault_of_database(raised_by(DiskFull("secret")), "default") == "OperationalError: DiskFull"
+    assert fault_of_database(raised_by(Exception(1114, "secret")), "default") == "OperationalError: 1114"
+    alone = raised_by(sqlite3.OperationalError("unable"))
+    assert fault_of_database(alone, "default") == "OperationalError"

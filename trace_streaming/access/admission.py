@@ -10,7 +10,6 @@ from urllib.parse import ParseResult, urlparse, urlsplit
 
 from channels.security.websocket import OriginValidator
 from django.core.exceptions import DisallowedHost
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -25,6 +24,7 @@ from trace_streaming.permissions import (
     watching_needs_no_request,
     watching_needs_no_trace,
 )
+from trace_streaming.storage.faults import is_transient
 from trace_streaming.telemetry.logs import describe
 from trace_streaming.wire.protocol import FAILED, CloseCode, Ending
 
@@ -220,8 +220,9 @@ def _judge(together: AskedTogether, credentials: Credentials, trace_id: str) -> 
         return NOT_ALLOWED if request.user.is_authenticated else EXPIRED
     except ProtocolError:
         return EXPIRED
-    except (OperationalError, InterfaceError):  # nobody can be asked
-        raise
-    except Exception as error:  # this one cannot be asked; the others can
+    except Exception as error:
+        if is_transient(error):  # nobody can be asked
+            raise
+        # This one cannot be asked; the others can.
         logger.error("Asking whether a socket may stay fails: %s", describe(error), extra={"trace_id": trace_id})
         return FAILED

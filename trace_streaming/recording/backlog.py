@@ -16,7 +16,7 @@ from typing import Final
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEvent, TraceRecord
 from trace_streaming.starting import start
-from trace_streaming.storage.faults import DATABASE_FAULTS
+from trace_streaming.storage.faults import DATABASE_FAULTS, is_transient
 from trace_streaming.telemetry import metrics
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -134,7 +134,7 @@ class Backlog:
     def refuse(self, record: TraceRecord, error: Exception) -> None:
         """Give up a record that the database does not take, and tell whoever asks, where it never will."""
         reason = f"the database refuses it ({type(error).__name__})"
-        if isinstance(error, DATABASE_FAULTS):
+        if isinstance(error, DATABASE_FAULTS) or is_transient(error):
             self.lose(1, reason, record.trace_id)
             return
         self._refused += 1

@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceRecord
 from trace_streaming.storage import leases
-from trace_streaming.storage.faults import TRANSIENT_ERRORS
+from trace_streaming.storage.faults import is_transient
 from trace_streaming.storage.heartbeat import Heartbeat
 from trace_streaming.storage.leases import MAX_HELD, Holder
 from trace_streaming.storage.store import database
@@ -94,7 +94,7 @@ class Leases(Heartbeat):
     def holder(self, destination: Destination | None, records: Iterable[TraceRecord]) -> Holder | None:
         """Who holds what is stored now, with a lease that lasts for it; None, where nothing is to be held.
 
-        :raises OperationalError: or another of ``TRANSIENT_ERRORS``: the database does not answer
+        :raises OperationalError: or another that ``is_transient``: the database does not answer
         """
         seconds = conf.LEASE_SECONDS
         if seconds is None or destination is None:
@@ -107,9 +107,10 @@ class Leases(Heartbeat):
         if not lease.is_fresh(seconds):
             try:
                 lease.renew(seconds)
-            except TRANSIENT_ERRORS:
-                raise
-            except DatabaseError as error:  # a migration is missing, say: the events are stored all the same
+            except DatabaseError as error:
+                if is_transient(error):
+                    raise
+                # A migration is missing, say: the events are stored all the same.
                 self._log.failed("lease", self._fails, type(error).__name__)
                 return None
         self.start()

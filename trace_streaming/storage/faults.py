@@ -19,12 +19,18 @@ from django.db.migrations.executor import MigrationExecutor
 
 from trace_streaming.models import Event, Trace, stored_now
 
-TRANSIENT_ERRORS: Final = (OperationalError, InterfaceError)
-"""What a database raises that is away or locked; everything else will fail again."""
+_TRANSIENT_ERRORS: Final = (OperationalError, InterfaceError)
 DATABASE_FAULTS: Final = (ProgrammingError, InternalError, NotSupportedError)
 """What it raises where a migration or a right is missing, or where it takes no writes."""
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+"""How SQLite names what is wrong with a file, for which it has no class of its own; a suffix may tell more."""
 _NO_TABLE: Final = ("no such table", "no such column", "has no column")
 """SQLite says so in what is an ``OperationalError`` there."""
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether a database raises this that is away, locked, full or damaged; everything else will fail again."""
+    return isinstance(error, _TRANSIENT_ERRORS) or getattr(error.__cause__, "sqlite_errorname", "").startswith(_DAMAGED)
 
 
 def fault_of_database(error: Exception, alias: str) -> str | None:
@@ -32,15 +38,27 @@ def fault_of_database(error: Exception, alias: str) -> str | None:
 
     A migration may come yet, and a replica be promoted: until then, no record is taken, and none is to blame for it.
     """
-    name = type(error).__name__
-    is_transient = isinstance(error, TRANSIENT_ERRORS)
-    if not is_transient and not isinstance(error, DATABASE_FAULTS):
+    is_away = is_transient(error)
+    if not is_away and not isinstance(error, DATABASE_FAULTS):
         return None
-    if is_transient and not any(words in str(error) for words in _NO_TABLE):
+    name = _name(error)
+    if is_away and not any(words in str(error) for words in _NO_TABLE):
         return name
     if lacks_migrations(alias):
-        return f"{name}: a migration is missing, run manage.py migrate"
-    return name if is_transient or not _takes_events(alias) else None
+        return f"{type(error).__name__}: a migration is missing, run manage.py migrate"
+    return name if is_away or not _takes_events(alias) else None
+
+
+def _name(error: Exception) -> str:
+    """Its class, and what the driver calls it: a full disk and a locked file are of one class."""
+    name, driver = type(error).__name__, error.__cause__
+    while driver is not None and driver.__cause__ is not None:  # a commit in doubt has the database's error between
+        driver = driver.__cause__
+    if driver is None:
+        return name
+    code = driver.args[0] if driver.args and isinstance(driver.args[0], int) else type(driver).__name__  # of MySQL
+    code = getattr(driver, "sqlite_errorname", code)
+    return name if code == name else f"{name}: {code}"
 
 
 def lacks_migrations(alias: str) -> bool:

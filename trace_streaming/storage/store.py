@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
+from django.db import Error as DatabaseError
 from django.db import OperationalError, close_old_connections, connections, router, transaction
 
 from trace_streaming.events import EncodedEvent, TraceRecord
@@ -18,7 +19,7 @@ from trace_streaming.wire.frames import chunked
 
 from . import event_rows, hidden_values, model_calls, notifications, owners, signal_inputs, trace_rows
 from .appended import Appended, by_trace
-from .faults import TRANSIENT_ERRORS
+from .faults import is_transient
 from .leases import Holder
 from .trace_rows import TraceGoneError
 
@@ -107,8 +108,8 @@ def _append_in_a_transaction(
                 records = _not_stored(alias, records, spooled)
             batches = _append(alias, records, in_doubt, holder, is_left=spooled is not None and spooled.is_left)
             is_committing = True
-    except TRANSIENT_ERRORS as error:
-        if is_committing:
+    except DatabaseError as error:
+        if is_committing and is_transient(error):
             raise InDoubtError(batches) from error
         raise
     return batches
