@@ -30,7 +30,7 @@ class Part:
 
     process: Emitting
     traces: Sequence[str]
-    pause: float = 0.02
+    pause: float = 0.01
     """Seconds between an event for each of the traces and the next."""
     before: int = 0
     """The number of the last event that it emitted before."""

@@ -42,8 +42,8 @@ def rows(turn: int) -> Iterator[Any]:
         turns = {fault: number for number, fault in enumerate(faults("pubsub", database), turn)}
         for layer in ALL_LAYERS:
             for fault in faults(layer, database):
-                layers = [layer for layer in ALL_LAYERS if fault in faults(layer, database)]
-                yield row(layer, database, fault, exhaustive=layer != layers[turns[fault] % len(layers)])
+                possible = [each for each in ALL_LAYERS if fault in faults(each, database)]
+                yield row(layer, database, fault, exhaustive=layer != possible[turns[fault] % len(possible)])
 
 
 # What differs on MariaDB is how connections end, and not what goes on around it.
@@ -148,7 +148,7 @@ async def test_whatever_fails_each_of_many_traces_reaches_its_one_watcher(
     traces = [f"{trace_id}-{number}" for number in range(MANY_TRACES)]
     of_both = MANY_TRACES // 10
     halves = traces[: MANY_TRACES // 2 + of_both], traces[MANY_TRACES // 2 - of_both :]
-    parts = [Part(process, half, pause=0.5) for process, half in zip(stage.processes, halves, strict=True)]
+    parts = [Part(process, half, pause=0.2) for process, half in zip(stage.processes, halves, strict=True)]
     kinds = itertools.cycle((server, profile) for server in site.servers for profile in (None, V1))
     watchers = [Watcher(server, trace, profile, comes_back=True) for trace, (server, profile) in zip(traces, kinds)]  # noqa: B905  one without end
     logs = await play(stage, site, parts, watchers, [], faults(layer, database)[fault], FEW)
