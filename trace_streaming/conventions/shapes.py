@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from . import google_adk, langfuse, langsmith, open_inference
+from .dialects import google_adk, langfuse, langsmith, open_inference
 from .otel_spans import OtelSpan
 from .values import text
 

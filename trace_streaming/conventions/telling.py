@@ -14,7 +14,7 @@ from trace_streaming.events import possible_ms
 from trace_streaming.events.names import STATUSES
 from trace_streaming.events.pairs import OUTCOMES
 
-from . import gen_ai, google_adk, langfuse, langsmith, mastra, open_inference, traceloop, vercel
+from .dialects import gen_ai, google_adk, langfuse, langsmith, mastra, open_inference, traceloop, vercel
 from .otel_spans import NO_PARENT, OtelSpan, SpanEvent, time_of
 from .shapes import STEP, TOOL, Shape, name_of
 from .values import Attributes, first, known, parsed, text

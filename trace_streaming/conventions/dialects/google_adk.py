@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .messages import INPUT, OUTPUT
-from .otel_spans import OtelSpan
-from .values import Attributes, known, listed, parsed
+from trace_streaming.conventions.messages import INPUT, OUTPUT
+from trace_streaming.conventions.otel_spans import OtelSpan
+from trace_streaming.conventions.values import Attributes, known, listed, parsed
 
 _PREFIX: Final = "gcp.vertex.agent."
 _SCOPE: Final = "gcp.vertex.agent"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .values import Attributes, known, parsed, text
+from trace_streaming.conventions.values import Attributes, known, parsed, text
 
 _SPAN_TYPE: Final = "mastra.span.type"
 

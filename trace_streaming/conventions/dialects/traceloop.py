@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .values import Attributes, known, parsed
+from trace_streaming.conventions.values import Attributes, known, parsed
 
 _OF_LANGCHAIN: Final = frozenset({"inputs", "input_str", "outputs", "output", "tags", "metadata", "kwargs"})
 """What its callbacks are called with."""

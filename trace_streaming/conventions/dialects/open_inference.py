@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from trace_streaming.conventions.messages import INPUT, OUTPUT
+from trace_streaming.conventions.values import Attributes, first, known, listed, parsed, spread, text
 from trace_streaming.emitting.messages import as_message
-
-from .messages import INPUT, OUTPUT
-from .values import Attributes, first, known, listed, parsed, spread, text
 
 _USAGE: Final = {
     "llm.token_count.prompt": "input_tokens",

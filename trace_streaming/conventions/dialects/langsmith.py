@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from trace_streaming.conventions.messages import INPUT, OUTPUT
+from trace_streaming.conventions.values import Attributes, known, listed, parsed
 from trace_streaming.emitting.messages import as_messages
-
-from .messages import INPUT, OUTPUT
-from .values import Attributes, known, listed, parsed
 
 KIND: Final = "langsmith.span.kind"
 GIVEN, RETURNED = "gen_ai.prompt", "gen_ai.completion"

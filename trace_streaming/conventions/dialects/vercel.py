@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .messages import INPUT, OUTPUT
-from .values import Attributes, first, known, listed, parsed, unquoted
+from trace_streaming.conventions.messages import INPUT, OUTPUT
+from trace_streaming.conventions.values import Attributes, first, known, listed, parsed, unquoted
 
 _USAGE: Final = {
     "input_tokens": ("ai.usage.inputTokens", "ai.usage.promptTokens"),

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from trace_streaming.conventions.messages import INPUT, OUTPUT
+from trace_streaming.conventions.values import Attributes, known, parsed, text
 from trace_streaming.emitting.messages import as_messages, output_messages
 from trace_streaming.events.encoding import finite_number
-
-from .messages import INPUT, OUTPUT
-from .values import Attributes, known, parsed, text
 
 KIND: Final = "langfuse.observation.type"
 _PREFIX: Final = "langfuse.observation."
@@ -44,7 +43,7 @@ def details(said: Attributes, kind: str) -> dict[str, Any]:
         (INPUT, "input", asked, as_messages(asked)),
         (OUTPUT, "result", answer, output_messages(answer, {})),
     ):
-        told[key if _are_messages(messages) else shown] = messages if _are_messages(messages) else value
+        told |= {key: messages} if _are_messages(messages) else {shown: value}
     return known(told)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from trace_streaming.conventions.messages import INPUT, OUTPUT, messages, tool_values
+from trace_streaming.conventions.otel_spans import OtelSpan
+from trace_streaming.conventions.values import Attributes, first, known, parsed
 from trace_streaming.emitting.messages import as_messages
 
-from .messages import INPUT, OUTPUT, messages, tool_values
-from .otel_spans import OtelSpan
 from .traceloop import inner
-from .values import Attributes, first, known, parsed
 
 _PREFIX: Final = "gen_ai."
 _RENAMED: Final = {
