@@ -258,7 +258,8 @@ def test_tokens_are_the_same_in_every_dialect(attributes: dict[str, Any], tokens
     """What was read from a cache, too."""
     details = told({"gen_ai.request.model": "gpt-5", **attributes})
     names = ("input_tokens", "output_tokens", "cache_read.input_tokens")
-    assert tuple(details.get(f"gen_ai.usage.{name}") for name in names) == tokens
+    found = tuple(details.get(f"gen_ai.usage.{name}") for name in names)
+    assert repr(found) == repr(tokens)  # whole numbers stay whole
 
 
 @pytest.mark.parametrize(

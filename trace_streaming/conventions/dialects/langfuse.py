@@ -78,6 +78,5 @@ def _first(told: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 
 
 def _sum(told: Mapping[str, Any], side: str) -> float | None:
-    counts = [finite_number(count) for key, count in told.items() if str(key).startswith(side)]
-    known_counts = [count for count in counts if count is not None]
-    return sum(known_counts) if known_counts else None
+    counts = [count for key, count in told.items() if str(key).startswith(side) and finite_number(count) is not None]
+    return sum(counts) if counts else None
