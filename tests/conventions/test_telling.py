@@ -363,7 +363,7 @@ def test_texts_and_what_is_no_message_as_langsmith_tells_them() -> None:
 
 
 def test_google_s_adk_tells_a_call_by_two_spans() -> None:
-    """The outer one is the call; what is inside of it, with the same tokens, is a step."""
+    """The outer one is the call; what is inside of it, with the same tokens, is a step, but where it is alone."""
     tokens = {"gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 7}
     said = {"gcp.vertex.agent.event_id": "e-1", "gcp.vertex.agent.session_id": "c-1", **tokens}
     config = {"system_instruction": "be brief"}
@@ -387,6 +387,8 @@ def test_google_s_adk_tells_a_call_by_two_spans() -> None:
     assert "attributes" not in details
     inner = {**said, "gen_ai.operation.name": "generate_content", "gen_ai.request.model": "gemini-3"}
     assert shape_of(span("generate_content gemini-3", attributes=inner)) == Shape("step", "generate_content")
+    alone = {**inner, "gen_ai.provider.name": "gcp.gemini"}  # of its schema's version 2
+    assert shape_of(span("generate_content gemini-3", attributes=alone)) == Shape("llm_call")
     begun = span("generate_content gemini-3")._replace(scope="gcp.vertex.agent")
     assert shape_of(begun) == Shape("step", "generate_content")
     google = {"gen_ai.operation.name": "generate_content", "gen_ai.request.model": "gemini-3"}  # without ADK

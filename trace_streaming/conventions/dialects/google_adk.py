@@ -1,7 +1,8 @@
 """Google's Agent Development Kit in the words of OpenTelemetry's conventions.
 
 https://github.com/google/adk-python/blob/main/src/google/adk/telemetry/tracing.py: a call of a model is a span
-``call_llm`` with what was sent and answered, and another inside of it, ``generate_content``, with the same tokens.
+``call_llm`` with what was sent and answered, and another inside of it, ``generate_content``, with the same tokens. In
+version 2 of its schema there is the second alone, which names the provider.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def is_told_around(span: OtelSpan) -> bool:
     """Whether it is the inner one of the two spans of a call, or its like of Google's other instrumentation."""
     said = span.attributes
     is_inner = said.get("gen_ai.operation.name") == _INNER or span.name.startswith(_INNER)
-    return is_inner and (span.scope == _SCOPE or _EVENT in said)
+    return is_inner and (span.scope == _SCOPE or _EVENT in said) and "gen_ai.provider.name" not in said
 
 
 def details(said: Attributes, kind: str) -> dict[str, Any]:
