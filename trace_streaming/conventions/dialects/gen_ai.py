@@ -37,10 +37,12 @@ _RENAMED: Final = {
 _SPREAD: Final = ("gen_ai.prompt.", "gen_ai.completion.")
 _TASK: Final = ("gen_ai.task.input", "gen_ai.task.output")
 _WHOLE: Final = ("gen_ai.prompt", "gen_ai.completion")
-_SAID_ELSEWHERE: Final = frozenset(
-    {*_RENAMED, *_TASK, *_WHOLE, "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}
-)
 _REASONS: Final = "gen_ai.response.finish_reasons"
+_REASON: Final = "gen_ai.response.finish_reason"
+"""Semantic Kernel's."""
+_SAID_ELSEWHERE: Final = frozenset(
+    {*_RENAMED, *_TASK, *_WHOLE, _REASON, "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}
+)
 _JSON: Final = frozenset({INPUT, OUTPUT, "gen_ai.system_instructions", "gen_ai.tool.definitions", _REASONS})
 
 
@@ -55,7 +57,7 @@ def details(span: OtelSpan, kind: str) -> dict[str, Any]:
     for old, new in _RENAMED.items():
         if old in said:
             told.setdefault(new, said[old])
-    if (reason := said.get("gen_ai.response.finish_reason")) is not None:  # Semantic Kernel's
+    if (reason := said.get(_REASON)) is not None:
         told.setdefault(_REASONS, [reason])
     match kind:
         case "llm_call":
