@@ -18,10 +18,12 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.access.handshakes import cookie, handshake, lock_out, log_in
+from trace_streaming.access import tickets
 from trace_streaming.access.authentication import Handshake
 from trace_streaming.access.tickets import TICKET_SECONDS, TicketCredentials, issue, redeem
 from trace_streaming.exceptions import ProtocolError
-from trace_streaming.models import Ticket
+from trace_streaming.models import Ticket, stored_now
+from trace_streaming.storage.times import UtcNow
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +95,7 @@ def test_a_ticket_is_used_up(ada: User, trace_id: str) -> None:
 def test_a_ticket_waits_for_some_seconds_only(ada: User) -> None:
     """And is forgotten when the next is asked for."""
     token = issue(request_of(ada), "t")
-    Ticket.objects.update(expires_at=timezone.now())
+    Ticket.objects.update(expires_at=UtcNow())
     with pytest.raises(ProtocolError):
         use(token)
     issue(request_of(ada), "t")
@@ -101,6 +103,19 @@ def test_a_ticket_waits_for_some_seconds_only(ada: User) -> None:
     issue(request_of(ada), "t")
     left = Ticket.objects.get().expires_at - timezone.now()
     assert timedelta(0) < left <= timedelta(seconds=TICKET_SECONDS)
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_ticket_opens_a_socket_of_a_server_whose_clock_differs(
+    ada: User, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """The time that it waits is the database's."""
+    token = issue(request_of(ada), "t")
+    monkeypatch.setattr(tickets, "stored_now", lambda: stored_now() + timedelta(minutes=minutes))
+    assert use(token).authenticate().user == ada
+    token = issue(request_of(ada), "t")
+    monkeypatch.undo()
+    assert use(token).authenticate().user == ada
 
 
 @pytest.mark.parametrize("token", ["", "x", "\ufffd", "'; --", "x" * 100_000])

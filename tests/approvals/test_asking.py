@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from threading import Event
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.utils import timezone
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals import answers
 from trace_streaming.approvals.decisions import decide, with_timeouts
+from trace_streaming.emitting.asking import requests
 from trace_streaming.exceptions import (
     ApprovalConflictError,
     ApprovalNotFoundError,
@@ -22,7 +23,7 @@ from trace_streaming.exceptions import (
 )
 from trace_streaming.models import Approval, Trace
 from trace_streaming.models import Event as StoredEvent
-from trace_streaming.storage import store
+from trace_streaming.storage import store, trace_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,6 +113,26 @@ def test_where_nobody_decides_in_time_it_is_a_no() -> None:
     decision = TraceEmitter("t").find_decision(approval.approval_id)
     assert decision is not None
     assert (decision.decision, decision.is_approved) == ("timeout", False)
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_how_long_there_is_to_decide_does_not_depend_on_an_agents_clock(
+    alice: User, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """Whoever asks and whoever decides may be on machines whose clocks differ; the database's counts for all."""
+
+    class Skewed(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + timedelta(minutes=minutes)
+
+    monkeypatch.setattr(requests, "datetime", Skewed)
+    monkeypatch.setattr(trace_rows, "datetime", Skewed)
+    approval = asked(TraceEmitter("t"), timeout=60)
+    left = approval.expires_at - timezone.now()
+    assert timedelta(seconds=30) < left <= timedelta(seconds=60)
+    assert TraceEmitter("t").find_decision(approval.approval_id) is None
+    assert decide(approval, "approved", user=alice, channel="api").decision == "approved"
 
 
 def test_a_decision_is_found_for_its_trace_and_arguments_alone(alice: User) -> None:

@@ -116,8 +116,10 @@ def test_what_fails_for_a_day_is_given_up() -> None:
 
 
 @pytest.mark.usefixtures("by_hand")
-def test_what_did_not_come_back_is_called_again() -> None:
-    """Its process was killed in the middle of it; until then no other calls."""
+@pytest.mark.parametrize("minutes_behind", [0, 10])
+def test_what_did_not_come_back_is_called_again(monkeypatch: pytest.MonkeyPatch, minutes_behind: int) -> None:
+    """Its process was killed in the middle of it; until then no other calls, whatever the clock of the first."""
+    monkeypatch.setattr(calling, "stored_now", lambda: stored_now() - timedelta(minutes=minutes_behind))
     called.fails[:] = [SystemExit()]
     decide(asked(), "approved", user=None, channel="api")
     with pytest.raises(SystemExit):

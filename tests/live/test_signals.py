@@ -20,3 +20,9 @@ def test_windows_equal_a_scan_of_the_events_on_postgresql_too(postgres: Postgres
 def test_the_log_is_the_same_on_postgresql(postgres: Postgres) -> None:
     """Invariant 1, and all else that is promised of heads and pages."""
     pass_on(postgres.url, *(f"tests/storage/test_{name}.py" for name in ("store", "model_calls", "faults")))
+
+
+@pytest.mark.thorough
+def test_what_is_due_is_the_same_on_postgresql(postgres: Postgres) -> None:
+    """By its clock, and its ways of locking."""
+    pass_on(postgres.url, "tests/approvals/test_calling.py", "tests/notifying", "tests/access/test_tickets.py")

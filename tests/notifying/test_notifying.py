@@ -265,6 +265,20 @@ def test_a_webhook_is_signed(settings: Settings, receiver: Receiver) -> None:
 
 
 @pytest.mark.usefixtures("inline")
+def test_nobody_else_tells_what_is_being_told(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor tells again too early, where the clock of whoever tells is behind the database's."""
+    settings.TRACE_STREAMING_NOTIFY = {"site": "http://a", "failures": [receiver.url]}
+    fail()
+    monkeypatch.setattr(telling, "stored_now", lambda: stored_now() - timedelta(minutes=10))
+    told_by_others: list[int] = []
+    monkeypatch.setattr(ways, "tell", lambda *message: told_by_others.append(tell_due()))
+    assert tell_due() == 1
+    assert told_by_others == [0]
+
+
+@pytest.mark.usefixtures("inline")
 def test_who_tells_it_is_one(settings: Settings) -> None:
     """Of two processes that look at the same moment."""
     settings.TRACE_STREAMING_NOTIFY = {"site": "http://a", "failures": ["mailto:a@b"]}

@@ -17,14 +17,14 @@ from rest_framework.request import Request
 from trace_streaming.exceptions import ProtocolError
 from trace_streaming.models import Ticket, stored_now
 from trace_streaming.storage.store import database
-from trace_streaming.storage.times import stored_time
+from trace_streaming.storage.times import UtcNow, stored_time
 from trace_streaming.wire.protocol import CloseCode
 
 from .authentication import as_request, is_same_user, session_auth_hash
 from .sessions import session_user_id
 
 TICKET_SECONDS: Final = 30
-"""How long a ticket may wait for its socket."""
+"""How long a ticket may wait for its socket, by the database's clock: another server may open it."""
 
 
 def issue(request: Request, trace_id: str) -> str:
@@ -34,14 +34,14 @@ def issue(request: Request, trace_id: str) -> str:
     is a row of the database, the ``exp`` of a JSON Web Token.
     """
     tickets = Ticket.objects.using(database())
-    tickets.filter(expires_at__lt=stored_now()).delete()
+    tickets.filter(expires_at__lt=UtcNow()).delete()
     token = secrets.token_urlsafe(32)
     user = request.user if request.user.is_authenticated else None
     tickets.create(
         digest=_digest(token),
         trace_id=trace_id,
         user_id=getattr(user, "pk", None),
-        expires_at=stored_now() + timedelta(seconds=TICKET_SECONDS),
+        expires_at=UtcNow() + timedelta(seconds=TICKET_SECONDS),
         user_hash=session_auth_hash(user),
         session_key=_session_key(request) if user is not None and request.auth is None else "",
         valid_until=_expiry(request.auth),
@@ -56,9 +56,9 @@ def redeem(token: str, trace_id: str, scope: dict[str, Any]) -> TicketCredential
     :raises ProtocolError: 4401, there is no such ticket, or not any more, or it is for another trace
     """
     tickets = Ticket.objects.using(database()).filter(digest=_digest(token))
-    ticket = tickets.first()
+    ticket = tickets.filter(expires_at__gt=UtcNow()).first()
     is_first = ticket is not None and tickets.delete()[0] == 1
-    if ticket is None or not is_first or ticket.trace_id != trace_id or ticket.expires_at <= stored_now():
+    if ticket is None or not is_first or ticket.trace_id != trace_id:
         raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "This ticket is not valid; ask for another")
     return TicketCredentials(ticket, scope)
 

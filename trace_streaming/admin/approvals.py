@@ -15,9 +15,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from trace_streaming.approvals.decisions import decide_as
+from trace_streaming.approvals.decisions import decide_as, open_approvals
 from trace_streaming.exceptions import ApprovalConflictError, InvalidDecisionError
-from trace_streaming.models import Approval, in_order, stored_now
+from trace_streaming.models import Approval, in_order
 from trace_streaming.permissions import find_trace, may_decide, may_watch
 
 from .read_only import ReadOnlyAdmin
@@ -122,7 +122,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """To decide one that is open, of a trace that may be watched."""
-        if not isinstance(obj, Approval) or obj.decision or obj.expires_at <= stored_now():
+        if not isinstance(obj, Approval) or not open_approvals().filter(pk=obj.pk).exists():
             return False
         return may_watch(request, find_trace(obj.trace_id)) and may_decide(request, obj)
 

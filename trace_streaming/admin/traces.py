@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from trace_streaming.analytics.windows import trace_signals
-from trace_streaming.approvals.decisions import approvals
+from trace_streaming.approvals.decisions import open_approvals
 from trace_streaming.events.golden_signals import CALL_ENDS
 from trace_streaming.exceptions import NotStoppableError
 from trace_streaming.models import Event, StreamServer, Trace, in_order, stored_now
@@ -112,7 +112,7 @@ class TraceAdmin(ExportAdmin):
     @admin.display(description=_("open approvals"))
     def open_approvals(self, trace: Trace) -> SafeString | str:
         """Those that wait for a decision, and the way to them."""
-        waiting = approvals().filter(trace_id=trace.trace_id, decision="", expires_at__gt=stored_now())
+        waiting = open_approvals().filter(trace_id=trace.trace_id)
         page, site = "admin:trace_streaming_approval_change", self.admin_site.name
         links = ((reverse(page, args=[each.pk], current_app=site), in_order(each.action)) for each in waiting)
         return format_html_join(", ", '<a href="{}">{}</a>', links) or "-"

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from trace_streaming.access.views import DoorView
-from trace_streaming.approvals.decisions import approvals, decide_as, find_approval
+from trace_streaming.approvals.decisions import approvals, decide_as, find_approval, open_approvals
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, Trace
 from trace_streaming.permissions import (
@@ -26,7 +26,7 @@ from trace_streaming.permissions import (
     why_not_decide,
 )
 from trace_streaming.storage.store import database
-from trace_streaming.storage.times import UtcNow, as_utc
+from trace_streaming.storage.times import as_utc
 
 from .access import TraceView
 from .asking import ask_for, question_of, refused
@@ -154,7 +154,7 @@ class OpenApprovalsView(DoorView):
         asked = StateSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
         if asked.validated_data["state"] == "open":
-            wanted = approvals().filter(decision="", expires_at__gt=UtcNow()).order_by("expires_at", "pk")
+            wanted = open_approvals().order_by("expires_at", "pk")
         else:
             wanted = approvals().exclude(decision="")
         found, more = self._seen(wanted)

@@ -50,9 +50,8 @@ def call_due() -> int:
 
 
 def _call(approval: Approval) -> bool:
-    now = stored_now()
     row, again = approvals().filter(pk=approval.pk), None
-    if not row.filter(call_at__lte=UtcNow()).update(call_at=now + timedelta(seconds=LOST_AFTER_SECONDS)):
+    if not row.filter(call_at__lte=UtcNow()).update(call_at=UtcNow() + timedelta(seconds=LOST_AFTER_SECONDS)):
         return False
     path = approval.on_decision.rpartition(":")[0]
     try:
@@ -61,8 +60,8 @@ def _call(approval: Approval) -> bool:
         kind = type(error).__name__
         message = "%s fails (%s): what was decided is told again until it works, for a day"
         _log.failed(path, message, path, kind)
-        is_over = approval.decided_at is None or approval.decided_at < now - GIVEN_UP_AFTER
-        again = None if is_over or isinstance(error, BadSignature) else now + timedelta(seconds=AGAIN_SECONDS)
+        is_over = approval.decided_at is None or approval.decided_at < stored_now() - GIVEN_UP_AFTER
+        again = None if is_over or isinstance(error, BadSignature) else UtcNow() + timedelta(seconds=AGAIN_SECONDS)
     else:
         _log.works(path)
     row.update(call_at=again)

@@ -41,6 +41,11 @@ def approvals() -> QuerySet[Approval]:
     return Approval.objects.using(database())
 
 
+def open_approvals() -> QuerySet[Approval]:
+    """Those that may be decided: undecided, and in time by the database's clock."""
+    return approvals().filter(decision="", expires_at__gt=UtcNow())
+
+
 def decide(
     approval: Approval,
     decision: str,
@@ -153,15 +158,16 @@ def _settle(approval: Approval, changes: dict[str, Any], *, is_late: bool) -> bo
     with transaction.atomic(using=database()):
         undecided = approvals().filter(pk=approval.pk, decision="", **in_time)
         changes = {**changes, "decided_at": now}
-        called = {"call_at": UtcNow()} if approval.on_decision else {}  # which is what whoever calls asks for
-        if not undecided.update(**changes, **called):
+        due = {"call_at": UtcNow()} if approval.on_decision else {}  # which is what whoever calls asks for
+        if not undecided.update(**changes, **due):
             return False
         for name, value in changes.items():
             setattr(approval, name, value)
         batches = append([event_of(approval)])
         if approval.group:  # under the trace's lock: of those that are decided at the same time the last one calls
             others = approvals().filter(trace_id=approval.trace_id, group=approval.group, call_at__isnull=False)
-            others.exclude(pk=approval.pk).update(call_at=None)
+            called = list(others.exclude(pk=approval.pk).values_list("pk", flat=True))
+            approvals().filter(pk__in=called).update(call_at=None)  # read before: MySQL locks whatever it looks at
     after_commit(database(), partial(_announce, approval, batches))
     return True
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from django.urls import NoReverseMatch, reverse
 
 from trace_streaming.conf import conf
-from trace_streaming.models import Approval, Notification, Trace, in_order, stored_now
+from trace_streaming.models import Approval, Notification, Trace, in_order
 from trace_streaming.storage.notifications import APPROVAL
 from trace_streaming.storage.store import database
-from trace_streaming.storage.times import as_utc
+from trace_streaming.storage.times import UtcNow, as_utc
 
 
 class Message(NamedTuple):
@@ -29,7 +29,7 @@ def message_of(noted: Notification) -> Message | None:
         return None
     called = in_order(trace.name or trace.trace_id)
     if noted.kind == APPROVAL:
-        open_ones = Approval.objects.using(database()).filter(decision="", expires_at__gt=stored_now())
+        open_ones = Approval.objects.using(database()).filter(decision="", expires_at__gt=UtcNow())
         asked = open_ones.filter(approval_id=noted.subject, trace_id=noted.trace_id).first()
         if asked is None:
             return None

@@ -52,8 +52,8 @@ def _tell(noted: Notification, target: str | None, away: set[str]) -> bool:
 
     :param away: addresses that did not answer a moment ago: they are not waited for with each message
     """
-    row, now = Notification.objects.using(database()).filter(pk=noted.pk), stored_now()
-    if not row.filter(due_at__lte=UtcNow()).update(due_at=now + timedelta(seconds=LOST_AFTER_SECONDS)):
+    row = Notification.objects.using(database()).filter(pk=noted.pk)
+    if not row.filter(due_at__lte=UtcNow()).update(due_at=UtcNow() + timedelta(seconds=LOST_AFTER_SECONDS)):
         return False  # another process does
     message = None if target is None else message_of(noted)
     if message is None or target is None:  # the project has taken the address out, or there is nothing to tell
@@ -65,7 +65,7 @@ def _tell(noted: Notification, target: str | None, away: set[str]) -> bool:
             raise ConnectionError  # noqa: TRY301  and is put off, or given up, like the one that has failed
         ways.tell(target, message, f"trace-streaming-{noted.pk}")
     except Exception as error:  # of a mail backend, or of the other side
-        is_over = isinstance(error, ways.RefusedError) or noted.noted_at < now - GIVEN_UP_AFTER
+        is_over = isinstance(error, ways.RefusedError) or noted.noted_at < stored_now() - GIVEN_UP_AFTER
         ends = "it is given up" if is_over else "told again later"
         why = str(error) if isinstance(error, ways.RefusedError) else type(error).__name__  # texts may hold addresses
         _log.failed(noted.target, "Notifying by %s fails (%s); %s", where, why, ends)
@@ -74,7 +74,7 @@ def _tell(noted: Notification, target: str | None, away: set[str]) -> bool:
         else:
             away.add(noted.target)
             wait = AGAIN_SECONDS[min(noted.attempts, len(AGAIN_SECONDS) - 1)]
-            row.update(due_at=now + timedelta(seconds=wait), attempts=noted.attempts + 1)
+            row.update(due_at=UtcNow() + timedelta(seconds=wait), attempts=noted.attempts + 1)
         return False
     _log.works(noted.target)
     row.delete()

@@ -11,11 +11,11 @@ from django.db import transaction
 from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from trace_streaming.conf import conf
-from trace_streaming.models import Approval, Event, ModelCall, StopRequest, Ticket, Trace, stored_now
+from trace_streaming.models import Approval, Event, ModelCall, StopRequest, Ticket, Trace
 
 from . import left_out
 from .store import database
-from .times import stored_time
+from .times import UtcNow, stored_time
 
 CHUNK_TRACES: Final = 1_000
 RANGE_EVENTS: Final = 5_000
@@ -102,7 +102,7 @@ def forget_leftovers(older_than: datetime) -> int:
     Returns how many approvals.
     """
     left_out.forget(database())
-    Ticket.objects.using(database()).filter(expires_at__lt=stored_now()).delete()
+    Ticket.objects.using(database()).filter(expires_at__lt=UtcNow()).delete()
     traces = Trace.objects.using(database()).filter(trace_id=OuterRef("trace_id"))
     old = Approval.objects.using(database()).filter(~Exists(traces), requested_at__lt=older_than)
     return old.delete()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -16,7 +17,7 @@ from . import owners, rows
 from .appended import Appended
 from .json_columns import storable
 from .missing import insert_missing
-from .times import as_utc, stored_time, time_column
+from .times import UtcNow, as_utc, stored_time, time_column
 
 HeadRow = tuple[int, str, int, str]
 """Primary key, epoch, last sequence and state of a trace."""
@@ -86,9 +87,12 @@ def insert_approvals(alias: str, records: Sequence[TraceApproval]) -> None:
 
 def _approval_fields(text: str) -> dict[str, Any]:
     fields = storable(text)
-    for name in ("requested_at", "expires_at"):
-        fields[name] = stored_time(parse_timestamp(fields[name]))
-    return fields
+    left = parse_timestamp(fields["expires_at"]) - datetime.now(UTC)
+    return {
+        **fields,
+        "requested_at": stored_time(parse_timestamp(fields["requested_at"])),
+        "expires_at": UtcNow() + left,  # by the clock that everybody asks, whatever this machine's is
+    }
 
 
 def _new_trace(trace_id: str, new: Appended) -> Trace:
