@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from pytest_django import Settings
@@ -581,6 +581,29 @@ def spool(tmp_path: Path, settings: Settings) -> Iterator[Path]:
 
 def away(records: list[TraceRecord]) -> None:
     raise OperationalError("the database is away")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_does_not_close_costs_what_was_in_hand_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one that another thread has opened raises: what is lost is counted, and what comes behind it is stored."""
+    recorder.close()
+    failures, close_all = [DatabaseError("of another thread")], connections.close_all
+
+    def fail_once() -> None:
+        if failures and threading.current_thread().name == "trace-recorder":
+            raise failures.pop()
+        close_all()
+
+    monkeypatch.setattr(connections, "close_all", fail_once)
+    lost = recorder.lost
+    assert emit_numbers(1, 1).flush(60)
+    assert recorder.lost == lost + 1
+    assert emit_numbers(2, 3).flush(60)
+    assert stored_numbers() == [2, 3]
+    assert "the thread that stores them fails (DatabaseError)" in caplog.text
+    recorder.close()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -85,6 +86,24 @@ def test_a_living_process_keeps_its_files(tmp_path: Path) -> None:
     one.write(1, RECORDS, ())
     assert list(other.adopt(HERE)) == []
     assert list(one.adopt(HERE)) == []
+
+
+@pytest.mark.parametrize("gone", ["folder", "lock"])
+def test_what_somebody_has_tidied_away_is_made_again(tmp_path: Path, gone: str) -> None:
+    """A folder below ``/tmp``, say: what is written behind it is there, and is known to be of a process that lives."""
+    folder = tmp_path / "spool"
+    spool = Spool(folder)
+    spool.write(1, RECORDS, (), HERE)
+    if gone == "folder":
+        shutil.rmtree(folder)
+    else:
+        next(folder.glob("*.lock")).unlink()
+    segment = spool.write(2, RECORDS, (), HERE)
+    assert segment.read() == RECORDS
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert segment.name not in {each.name for each in Spool(folder).adopt(HERE)}
+    spool.close()
+    assert segment.name in {each.name for each in Spool(folder).adopt(HERE)}
 
 
 def test_what_a_process_left_is_taken_over_once_and_in_order(tmp_path: Path) -> None:

@@ -73,15 +73,22 @@ class _Owner:
         try:
             check_is_file(descriptor, lock)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), lock.stat()):
-                return cls(lock, descriptor)
-        except (BlockingIOError, FileNotFoundError):
+            if (owner := cls(lock, descriptor)).has_its_lock():
+                return owner
+        except BlockingIOError:
             pass
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
         return None
+
+    def has_its_lock(self) -> bool:
+        """Whether others see that it lives."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._lock.stat())
+        except FileNotFoundError:
+            return False
 
     def segments(self) -> list[Path]:
         """What it has written, oldest first."""
@@ -135,11 +142,14 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (problem := spool_dir_problem(folder)) is not None:
-            raise PermissionError(EPERM, problem, str(folder))
-        self._own = _Owner.new(folder)
+        self._own = self._begin()
         self._adopted: list[_Owner] = []
+
+    def _begin(self) -> _Owner:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (problem := spool_dir_problem(self._folder)) is not None:
+            raise PermissionError(EPERM, problem, str(self._folder))
+        return _Owner.new(self._folder)
 
     def write(
         self,
@@ -158,6 +168,9 @@ class Spool:
             orjson.dumps([type(record).__name__, record], default=str, option=orjson.OPT_APPEND_NEWLINE)
             for record in records
         ]
+        if not self._own.has_its_lock():  # somebody has tidied up: the file, or the whole folder
+            self._own.abandon()
+            self._own = self._begin()
         place = f"{number:012d}" if destination is None else f"{number:012d}-{_digest(destination)}"
         path = self._folder / f"{self._own.name}.{place}.spool"
         unfinished = path.with_suffix(".unfinished")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from .inline import announce
 from .leases import Leases
 from .record_queue import Destination
 from .spool import Segment, UnreadableSegmentError
+
+logger = logging.getLogger(__name__)
 
 IDLE_SECONDS: Final = 2.0
 """After this long without an event, the writer gives its database connection back."""
@@ -88,6 +91,11 @@ class Writer(threading.Thread):
         self._in_hand = load = self._backlog.take()
         try:
             self._settle(load)
+        except Exception as error:  # of nothing that is known here: a driver's connection that does not even close, say
+            if load.records and load.segment is None:  # a file is for the next process to store
+                reason = f"the thread that stores them fails ({type(error).__name__})"
+                self._backlog.lose(len(load.records), reason, load.records[0].trace_id)
+            logger.exception("The thread that stores trace events fails; it goes on")
         finally:
             self._in_hand = None
             for barrier in load.barriers:
@@ -125,7 +133,8 @@ class Writer(threading.Thread):
             try:
                 return segment.read()
             except (FileNotFoundError, UnreadableSegmentError) as error:
-                self._backlog.lose(segment.count, str(error))
+                is_gone = isinstance(error, FileNotFoundError)  # as all are that were in a folder: one line for them
+                self._backlog.lose(segment.count, "files of the spool are gone" if is_gone else str(error))
                 segment.set_aside()
                 return ()
             except OSError as error:  # too many open files, say
