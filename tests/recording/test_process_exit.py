@@ -201,3 +201,34 @@ def test_what_is_emitted_while_python_is_taken_down_raises_nothing_and_waits_for
     assert (done.returncode, done.stdout) == (0, "emitted "), done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("no thread can be started") == 1
+
+
+WITHOUT_END = """
+import threading
+
+text = "the password is hunter2-Xy9z " + "and it was a long story, " * 2_000
+begun = threading.Semaphore(0)
+
+
+def emit_for_ever():
+    while True:
+        emitter.emit("plan_created", {"text": text})
+        emitter.stream_text("call-1", text)
+        begun.release()
+
+
+for _ in range(3):
+    threading.Thread(target=emit_for_ever, daemon=True).start()
+for _ in range(10):
+    begun.acquire()
+"""
+
+
+def test_a_process_ends_well_whatever_its_daemon_threads_emit(tmp_path: Path) -> None:
+    """Nothing that they are in the middle of aborts it when it comes back to a Python that has ended."""
+    env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    env["DJANGO_SETTINGS_MODULE"] = "cuga_site.settings"
+    shutil.copy(migrated_file(), tmp_path / "db.sqlite3")
+    command = [sys.executable, "-c", HERE + WITHOUT_END]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr

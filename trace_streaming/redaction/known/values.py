@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from threading import RLock
 from typing import Final, cast
 
-from ahocorasick_rs import AhoCorasick, Implementation
+import ahocorasick
 
 from trace_streaming.events.kinds import JSON
 from trace_streaming.events.texts import Numbering
@@ -24,8 +24,8 @@ MOST_VALUES: Final = 256
 """Of a trace; behind these, the one that was named longest ago is forgotten."""
 MOST_CHARACTERS: Final = 65_536
 """Of all values of a trace together."""
-_BY_HAND: Final = 30_000
-"""Characters of a text, times ways to write values, of which one alone has 14: looked through in 4 µs or less."""
+_BY_HAND: Final = 48
+"""Ways to write values, of which one has some 12: so many are found as quickly one after the other."""
 _RECENT: Final = 8
 """Values for which the smaller automaton is built again; more of them go into the larger one."""
 
@@ -48,22 +48,26 @@ _BASE64_BEHIND: Final = re.compile(r"[A-Za-z0-9+/_\-]{0,3}={0,2}")
 class Automaton:
     """All ways in which some values may be written, found in one pass."""
 
-    def __init__(self, values: Iterable[str], implementation: Implementation | None) -> None:
+    def __init__(self, values: Iterable[str]) -> None:
         values = list(values)
         whole = dict.fromkeys(form for value in values for form in encodings(value))
         parts = dict.fromkeys(part for value in values for part in base64_parts(value) if part not in whole)
         self._patterns = [*whole, *parts]
         self._first_part = len(whole)
-        self._automaton = AhoCorasick(self._patterns, store_patterns=False, implementation=implementation)
+        # It keeps the interpreter's lock. One in Rust lets go of it: to wake whoever waits for that costs 12 µs and
+        # more; and where Python ends meanwhile, a daemon thread that comes back aborts the process.
+        self._automaton = None
+        if len(self._patterns) > _BY_HAND:
+            self._automaton = ahocorasick.Automaton()
+            for number, pattern in enumerate(self._patterns):
+                self._automaton.add_word(pattern, number)
+            self._automaton.make_automaton()
 
     def is_in(self, text: str) -> bool:
         """Whether one of the values is in a text, however it is written."""
-        # The automaton lets go of the interpreter's lock. Where another thread waits for that, to wake it costs 12 µs,
-        # and as much again after it, for what that does to the processor: 43 µs instead of 20 to make a short event.
-        if len(self._patterns) * len(text) <= _BY_HAND and not self._is_by_hand(text):
+        if self._automaton is None and not self._is_by_hand(text):
             return False
-        found = self._automaton.find_matches_as_indexes(text)
-        return bool(found) and any(True for _ in self._whole(text, found))
+        return any(True for _ in self.spans(text))
 
     def _is_by_hand(self, text: str) -> bool:
         for pattern in self._patterns:  # noqa: SIM110  a generator takes a quarter longer
@@ -73,12 +77,22 @@ class Automaton:
 
     def spans(self, text: str) -> Iterator[Span]:
         """Where they are."""
-        return self._whole(text, self._automaton.find_matches_as_indexes(text, overlapping=True))
+        return self._whole(text, self._by_hand(text) if self._automaton is None else self._automaton.iter(text))
 
-    def _whole(self, text: str, found: list[tuple[int, int, int]]) -> Iterator[Span]:
-        """Of digits, those that are not a part of a longer number."""
-        for pattern, first, last in found:
-            start, end = first, last
+    def _by_hand(self, text: str) -> Iterator[tuple[int, int]]:
+        for number, pattern in enumerate(self._patterns):
+            at = text.find(pattern)
+            while at >= 0:
+                yield at + len(pattern) - 1, number
+                at = text.find(pattern, at + 1)
+
+    def _whole(self, text: str, found: Iterable[tuple[int, int]]) -> Iterator[Span]:
+        """Of digits, those that are not a part of a longer number.
+
+        :param found: the last character of each, and its pattern
+        """
+        for last, pattern in found:
+            start, end = last + 1 - len(self._patterns[pattern]), last + 1
             if pattern >= self._first_part:  # the letters of base64 around it hold the rest
                 start -= len(_BASE64_BEFORE.match(text[max(start - 3, 0) : start][::-1])[0])  # type: ignore[index]
                 end = _BASE64_BEHIND.match(text, end).end()  # type: ignore[union-attr]
@@ -113,7 +127,7 @@ class KnownValues:
                     del self._values[value]
                     self._characters -= len(value)
             self._recent = []
-            self._automata = (Automaton(self._values, Implementation.ContiguousNFA),) if self._values else ()
+            self._automata = (Automaton(self._values),) if self._values else ()
 
     def __contains__(self, value: str) -> bool:
         return value in self._values
@@ -148,9 +162,9 @@ class KnownValues:
                 is_over = True
             if is_over or len(self._recent) > _RECENT:
                 self._recent = []
-                self._automata = (Automaton(self._values, Implementation.ContiguousNFA),)
+                self._automata = (Automaton(self._values),)
             else:
-                recent = Automaton(self._recent, Implementation.ContiguousNFA)
+                recent = Automaton(self._recent)
                 has_old = len(self._values) > len(self._recent)
                 self._automata = (self._automata[0], recent) if has_old else (recent,)
 
