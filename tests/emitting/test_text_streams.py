@@ -12,6 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from trace_streaming import TraceEmitter
+from trace_streaming.emitting import text_streams
 from trace_streaming.emitting.text_streams import INTERVAL_SECONDS, TextStream
 from trace_streaming.events.deltas import TextDelta
 from trace_streaming.events.freezing import JSON
@@ -127,3 +128,48 @@ def test_a_piece_costs_the_agent_microseconds() -> None:
         stream.put("a piece ")
     assert time.thread_time() - started < 0.1
     stream.close()
+
+
+def told_by(streams: int, text: str, times: int) -> float:
+    """What share of a processor it takes to tell of so many calls, so often."""
+    enough, seen = threading.Event(), list[tuple[float, float]]()
+
+    def tell(delta: TextDelta) -> None:
+        seen.append((time.monotonic(), time.thread_time()))
+        if len(seen) >= times:
+            enough.set()
+
+    called = [TextStream(f"t-{number}", "c", redact, tell) for number in range(streams)]
+    while not enough.is_set():
+        for stream in called:
+            if not stream._pieces:
+                stream.put(text)
+        enough.wait(0.01)
+    for stream in called:
+        stream.close()
+    (began, used_before), (ended, used) = seen[0], seen[-1]
+    return (used - used_before) / (ended - began)
+
+
+def test_many_calls_that_say_something_leave_the_processor_to_the_rest() -> None:
+    """They are told less often. A third is what they may take."""
+    paragraph = f"{'Some words of a story about the sea, and of ships. ' * 40}\n\n"
+    assert told_by(400, paragraph, times=800) < 0.45
+
+
+def test_a_long_text_without_paragraphs_is_told_less_often() -> None:
+    """It is redacted again from its beginning with each piece."""
+    assert told_by(1, "Some words of a long story.\n" * 4_000, times=6) < 0.15
+
+
+def test_a_finalizer_may_stream_in_the_middle_of_it() -> None:
+    """The garbage collector runs wherever something is made, also in the thread that has just put a piece."""
+    is_told = threading.Event()
+    stream = TextStream("t", "c", redact, lambda delta: is_told.set())
+
+    def put_in_the_middle() -> None:
+        with text_streams.teller._changed:
+            stream.put("some words that are told\n")
+
+    threading.Thread(target=put_in_the_middle, daemon=True).start()
+    assert is_told.wait(SECONDS)

@@ -232,3 +232,38 @@ def test_a_process_ends_well_whatever_its_daemon_threads_emit(tmp_path: Path) ->
     command = [sys.executable, "-c", HERE + WITHOUT_END]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+IN_THE_MIDDLE = """
+import gc
+from trace_streaming.emitting.event_factory import safe_details
+
+
+class Last:
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        safe_details({"n": 1}, trace_id="t")
+
+
+for number in range(3_000):
+    gc.set_threshold(number % 60 + 1, 1, 1)
+    Last()
+    safe_details({"n": number, "password": "hunter2"}, trace_id="t")
+gc.set_threshold(700, 10, 10)
+"""
+
+
+def test_a_finalizer_may_emit_wherever_the_garbage_collector_runs_it() -> None:
+    """Python 3.11 does so in the middle of C code, and crashes where that and this set a ``ContextVar``."""
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import django; django.setup()" + IN_THE_MIDDLE],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

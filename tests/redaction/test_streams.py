@@ -45,6 +45,15 @@ def test_a_secret_that_is_cut_in_two_never_passes(text: str, secret: str) -> Non
             assert secret[:half] not in shown or secret[:half] in text.replace(secret, "")
 
 
+@pytest.mark.parametrize(("text", "secret"), [each for each in PLANTED if " " in each[1]], ids=lambda value: value[:40])
+def test_of_a_secret_in_groups_no_half_passes(text: str, secret: str) -> None:
+    """As of a bank's account, whose first groups are words, in pieces of any size."""
+    for size in range(1, 40):
+        memory.forget_traces()
+        shown = streamed(*(text[at : at + size] for at in range(0, len(text), size)))
+        assert secret[0] == "-" or secret[: len(secret) // 3] not in shown
+
+
 @given(st.sampled_from(PLANTED), st.lists(st.integers(1, 12), min_size=1, max_size=12))
 @settings(deadline=None, max_examples=200)
 def test_a_secret_in_many_pieces_never_passes(planted: tuple[str, str], lengths: list[int]) -> None:
@@ -134,6 +143,18 @@ def test_a_value_that_was_hidden_in_the_trace_does_not_pass() -> None:
     """Whatever the model says of it. Invariant 12."""
     memory.remember("t", ["kJ8fxQ2z9Lm4"])
     assert "kJ8f" not in streamed("I have used kJ8f", "xQ2z9Lm4 for it, as you", " said I should, and it was fine.\n")
+
+
+@pytest.mark.parametrize("between", [0, 40, 400])
+@pytest.mark.parametrize("size", [3, 17, 200, 100_000])
+def test_what_was_hidden_in_a_text_does_not_pass_further_down_in_it(size: int, between: int) -> None:
+    """However far: as in the event that has the whole of it. Invariant 12."""
+    told = "The password is kJ8fxQ2z9Lm4, keep it.\n\n"
+    story = "It was a long story about the sea.\n\n" * between
+    text = f"{told}{story}So I log in with kJ8fxQ2z9Lm4 again.\n"
+    shown = streamed(*(text[at : at + size] for at in range(0, len(text), size)), BEHIND)
+    assert "kJ8f" not in shown
+    assert "log in with [redacted:known value] again" in shown
 
 
 def test_a_long_stream_is_bounded() -> None:

@@ -23,7 +23,7 @@ from trace_streaming.events.freezing import freeze_details
 from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.events.kinds import JSON
 from trace_streaming.redaction import REDACTION_FAILED, Redactor, redact
-from trace_streaming.redaction.known.learning import Hidden, hidden_here
+from trace_streaming.redaction.known.learning import Hidden, noting
 from trace_streaming.redaction.known.memory import take_untold, without_known
 
 logger = logging.getLogger(__name__)
@@ -107,11 +107,11 @@ def safe_details(
     """
     hidden: list[Hidden] = []
     try:
-        noting = hidden_here.set(hidden)  # noting_what_is_hidden takes 3 us, a twentieth of an event
+        before, noting.hidden = noting.hidden, hidden  # noting_what_is_hidden takes 3 us, a twentieth of an event
         try:
             redacted = redactor(freeze_details(details))
         finally:
-            hidden_here.reset(noting)
+            noting.hidden = before
         if redactor is not redact:  # a project's own may return what JSON cannot carry, or forget to return
             redacted = freeze_details(dict(redacted))
         return encode_details(without_known(redacted, trace_id, hidden))

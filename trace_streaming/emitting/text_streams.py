@@ -1,12 +1,18 @@
-"""What calls say while they say it: gathered, redacted, and told four times a second by a thread of its own."""
+"""What calls say while they say it: gathered, redacted, and told up to four times a second by a thread of its own.
+
+To redact it takes the processor, and a thousand calls may say something at once: the more it takes, the longer are the
+pieces, and what else this process does goes before it.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Condition, Lock, Thread
-from time import monotonic
+from heapq import heappop, heappush
+from threading import Condition, Thread
+from time import monotonic, sleep, thread_time
 from typing import Final
 
 from trace_streaming.events.deltas import TextDelta
@@ -16,6 +22,9 @@ from trace_streaming.starting import start
 
 INTERVAL_SECONDS: Final = 0.25
 """Between two deltas of one call, at the least."""
+SHARE_OF_A_STREAM: Final = 1 / 20
+"""Of a processor's time: a long text without paragraphs is redacted again from its beginning."""
+SHARE_OF_ALL: Final = 1 / 3
 IDLE_SECONDS: Final = 5.0
 """After which a thread with nothing to do ends."""
 MOST_CHARACTERS: Final = 65_536
@@ -56,7 +65,12 @@ class TextStream:
 
     def tell(self) -> None:
         """Tell what can be told of what has gathered."""
+        began = thread_time()
         self.due = monotonic() + INTERVAL_SECONDS
+        self._tell_gathered()
+        self.due = max(self.due, monotonic() + (thread_time() - began) / SHARE_OF_A_STREAM)
+
+    def _tell_gathered(self) -> None:
         pieces, self._pieces = self._pieces, []
         offset = self._text.offset
         text = self._text.add("".join(pieces))
@@ -74,14 +88,16 @@ class Teller:
 
     def forget(self) -> None:
         """In a forked child: what waits is the parent's to tell."""
-        self._streams: dict[TextStream, None] = {}
-        self._changed = Condition(Lock())
+        self._waiting: list[tuple[float, int, TextStream]] = []
+        """Those that have something to tell: first whose turn it is first."""
+        self._numbers = itertools.count()
+        self._changed = Condition()
         self._thread: Thread | None = None
 
     def wake(self, stream: TextStream) -> None:
         """A stream has something to tell."""
         with self._changed, suppress(RuntimeError):  # there may be no more threads; the next to wake tries again
-            self._streams[stream] = None
+            heappush(self._waiting, (max(stream.due, monotonic()), next(self._numbers), stream))
             if self._thread is None:
                 thread = Thread(target=self._run, name="trace-text", daemon=True)
                 start(thread)
@@ -91,22 +107,22 @@ class Teller:
 
     def _run(self) -> None:
         while (stream := self._next()) is not None:
+            began = thread_time()
             try:
                 stream.tell()
             except Exception:  # whoever is told, the agent goes on; the result is an event
                 stream.close()
             del stream  # while it waits for the next it keeps no emitter
+            sleep((thread_time() - began) * (1 / SHARE_OF_ALL - 1))
 
     def _next(self) -> TextStream | None:
         """The next that may tell, as soon as it may; None when there was none for long."""
         with self._changed:
             while True:
-                stream = min(self._streams, key=lambda each: each.due, default=None)
-                wait = IDLE_SECONDS if stream is None else stream.due - monotonic()
-                if stream is not None and wait <= 0:
-                    del self._streams[stream]
-                    return stream
-                if not self._changed.wait(wait) and stream is None and not self._streams:
+                wait = self._waiting[0][0] - monotonic() if self._waiting else IDLE_SECONDS
+                if wait <= 0:
+                    return heappop(self._waiting)[-1]
+                if not self._changed.wait(wait) and not self._waiting:
                     self._thread = None
                     return None
 

@@ -28,7 +28,7 @@ from .judging import (
     looks_chosen,
     looks_random,
 )
-from .known.learning import hidden_here
+from .known.learning import noting
 from .pairs import hidden_items, hidden_values
 from .schemas import is_about_secrets
 from .secret_keys import is_phone_key, is_secret_key, may_be_secret_key
@@ -80,7 +80,7 @@ def redact(  # noqa: C901, PLR0912  every value of every event: a call for each 
     ids, has_many = _NO_IDS, False
     if effort is None:
         effort = Effort()
-        effort.hidden = hidden_here.get()
+        effort.hidden = noting.hidden
         ids = CALL_ID_KEYS
         has_many = len(details) > _MANY
         if has_many:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from .assignments.documents import AROUND_CELL, RULE, SEPARATORS
 from .judging import looks_chosen, looks_random
-from .known.learning import noting_what_is_hidden
+from .known.learning import learnt, noting_what_is_hidden
 from .known.memory import without_known
+from .known.values import KnownValues, masked_text
 from .redactor import Redactor, redact
 from .secret_keys import is_secret_key
 from .spans import TOO_MUCH
 
 MOST_CHARACTERS: Final = 1 << 20
 """Of a stream; what is behind them is not shown."""
-_WINDOW: Final = 8_192
-"""Characters that are looked at again with each piece."""
+_WINDOW: Final = 1_024
+"""Characters behind a paragraph with which it is looked at again, each time that a piece comes."""
 _CONTEXT: Final = 192
 """As far behind a word it is told whether that was a secret: ``493817 is your code``."""
 _BEHIND_KEY: Final = 64
@@ -24,7 +26,10 @@ _BEHIND_KEY: Final = 64
 _AROUND: Final = ".,;:!?=\"'`()[]{}<>*"
 _WORD: Final = re.compile(r"\S+")
 _PARAGRAPH: Final = re.compile(r"\n\s*\n")
-_DIGITS: Final = re.compile(r"[+(]{0,2}\d[\d\s.+\-()/]*\Z")
+_NUMBER: Final = re.compile(
+    r"[+(]{0,2}\d[\d\s.+\-()/]*\Z"
+    r"|(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:\s?[A-Z0-9]{1,4}){0,8}\s*\Z"  # of a bank's account
+)
 """A number, or the first of several groups of it."""
 _CODE: Final = re.compile(r"\W*(?:[A-Z]-)?\d{3}[ -]?\d{1,5}\W*|\W*[A-Z0-9]{3,4}-[A-Z0-9]{3,4}\W*")
 _ARMOUR: Final = "-----BEGIN"
@@ -64,6 +69,10 @@ class StreamedText:
         """What was shown of the window."""
         self.offset = 0
         """How many characters were shown, of the redacted text."""
+        self._kept = 0
+        """Up to where paragraphs stay in the window: rules look from them into what is behind."""
+        self._passed = KnownValues()
+        """What was hidden before the window."""
         self._is_over = False
 
     def add(self, pieces: str) -> str:
@@ -76,7 +85,7 @@ class StreamedText:
         end = _word_end(self._raw)
         if self._redactor is not redact:
             end = self._raw.rfind("\n", 0, end) + 1
-        redacted = self._redacted(self._raw[:end])
+        redacted, _ = self._redacted(self._raw[:end])
         redacted = redacted[: _told_end(redacted)]
         if not redacted.startswith(self._shown) or TOO_MUCH in redacted:
             # It is shorter where nothing is safe that was: a word that was shown begins to look like a secret.
@@ -88,28 +97,38 @@ class StreamedText:
         self._move_on()
         return new
 
-    def _redacted(self, text: str) -> str:
-        with noting_what_is_hidden():  # not to be remembered: half a text may seem to hold what the whole does not
+    def _redacted(self, text: str, known: Sequence[str] = ()) -> tuple[str, list[str]]:
+        """A text as it may be shown, and which values of it are not, wherever else they stand.
+
+        :param known: values of what is before it
+        """
+        with noting_what_is_hidden() as hidden:
             redacted = self._redactor({"text": text})
-        return str(without_known(redacted, self._trace_id, [])["text"])
+        # Not remembered in the trace, nor for the next piece: half a text may seem to hold what the whole does not.
+        values, here = list(learnt(hidden)), KnownValues()
+        here.add([*known, *values])
+        return masked_text(str(without_known(redacted, self._trace_id, [])["text"]), (self._passed, here)), values
 
     def _move_on(self) -> None:
         """Let go of paragraphs that are shown: no rule looks from one into the next, but for armoured keys."""
-        if len(self._raw) <= _WINDOW or _ARMOUR in self._raw:
+        ends = [end.end() for end in _PARAGRAPH.finditer(self._raw, self._kept, max(len(self._raw) - _WINDOW, 0))]
+        if not ends or _ARMOUR in self._raw:
             return
-        ends = [end.end() for end in _PARAGRAPH.finditer(self._raw, 0, len(self._raw) - _WINDOW // 2)]
-        for end in reversed(ends):
-            before = self._redacted(self._raw[:end])
-            if self._shown == before + self._redacted(self._raw[end:])[: len(self._shown) - len(before)]:
-                self._raw, self._shown = self._raw[end:], self._shown[len(before) :]
-                return
+        end = ends[-1]
+        before, values = self._redacted(self._raw[:end])
+        behind, _ = self._redacted(self._raw[end:], values)
+        if self._shown == before + behind[: len(self._shown) - len(before)]:
+            self._passed.add(values)
+            self._raw, self._shown, self._kept = self._raw[end:], self._shown[len(before) :], 0
+        else:
+            self._kept = end
 
 
 def _word_end(text: str) -> int:
     """The end of the last word that is whole, and that no number goes on from."""
     end = _blank_before(text, len(text))
-    digits = _DIGITS.search(text, max(0, end - _CONTEXT), end)
-    return end if digits is None else _blank_before(text, digits.start())
+    number = _NUMBER.search(text, max(0, end - _CONTEXT), end)
+    return end if number is None else _blank_before(text, number.start())
 
 
 def _blank_before(text: str, end: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Final
 from urllib.parse import unquote
 
@@ -19,7 +19,14 @@ from .encodings import SHORTEST
 Hidden = tuple[object, str]
 """What was hidden, and by which rule."""
 
-hidden_here: Final[ContextVar[list[Hidden] | None]] = ContextVar("trace_streaming.hidden", default=None)
+
+class _Noting(threading.local):
+    """Of a thread. Not a ``ContextVar``: Python 3.11 crashes where one is set by a finalizer in the middle of that."""
+
+    hidden: list[Hidden] | None = None
+
+
+noting: Final = _Noting()
 """Where the redactor tells what it hides, while somebody wants to know."""
 
 _LONGEST: Final = 4_096
@@ -40,11 +47,11 @@ _PART: Final = re.compile(r"[^\s;,&=\"'{}\[\]():]+")
 def noting_what_is_hidden() -> Iterator[list[Hidden]]:
     """What the redactor hides inside of the block."""
     hidden: list[Hidden] = []
-    token = hidden_here.set(hidden)
+    before, noting.hidden = noting.hidden, hidden
     try:
         yield hidden
     finally:
-        hidden_here.reset(token)
+        noting.hidden = before
 
 
 def learnt(hidden: list[Hidden]) -> Iterator[str]:
