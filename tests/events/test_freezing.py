@@ -539,6 +539,44 @@ def test_a_huge_text_is_shortened_and_the_rest_is_kept(text: str) -> None:
     assert json.loads(encoded) == details
 
 
+INSIDE: dict[str, Callable[[Any], Any]] = {
+    "a key": lambda huge: {"status": 200, "content": huge, "ok": True},
+    "a key of a key": lambda huge: {"status": 200, "response": {"content": huge}, "ok": True},
+    "content of MCP": lambda huge: {"status": 200, "content": [{"type": "text", "text": huge}], "ok": True},
+}
+MANY_LINES = "a line \\n\n" * 24_000
+"""Fewer characters than are read, and more bytes than are kept."""
+
+
+HUGE_INSIDE = [MANY_LINES, "ж" * 200_000, ["a line of text"] * 15_000]
+
+
+@pytest.mark.parametrize("huge", HUGE_INSIDE, ids=["lines", "wide", "list"])
+@pytest.mark.parametrize("place", INSIDE)
+def test_of_what_is_huge_inside_of_a_value_the_beginning_is_kept(place: str, huge: Any) -> None:
+    """So are its small neighbours, in their order: most tools answer with an object."""
+    frozen: Any = encode_details(freeze_details({"tool": "fetch", "result": INSIDE[place](huge)}))[0]
+    assert list(frozen["result"])[:1] + list(frozen["result"])[2:] == ["status", "ok"]
+    assert (frozen["result"]["status"], frozen["result"]["ok"]) == (200, True)
+    text = encode(frozen["result"])
+    assert text.count(huge[0]) > 400
+    assert len(text.encode()) <= KEPT_CHARACTERS
+
+
+@pytest.mark.parametrize("many", [["some words"] * 30_000, dict.fromkeys(map(str, range(30_000)), "words")])
+def test_what_two_limits_have_cut_off_is_counted_together(many: Any) -> None:
+    """What is kept, and what the marker says is missing, are all."""
+    frozen: Any = encode_details(freeze_details({"result": many}))[0]["result"]
+    marker = frozen.pop() if isinstance(frozen, list) else frozen.pop("truncated")
+    assert marker == f"[truncated: {30_000 - len(frozen)} more values]"
+
+
+def test_a_text_that_is_shortened_twice_says_all_that_is_missing() -> None:
+    frozen: Any = encode_details(freeze_details({"result": {"a": "x" * 1_000_000, "b": ["y" * 70] * 4_000}}))[0]
+    kept, marker = frozen["result"]["a"].split("[")
+    assert marker == f"truncated: {1_000_000 - len(kept)} more characters]"
+
+
 @pytest.mark.parametrize("beginning", ["iVBORw0KGgo", "/9j/", "JVBERi0"])
 @pytest.mark.parametrize("address", ["", "data:image/png;base64,", "data:text/plain;charset=utf-8;base64,"])
 def test_of_a_huge_file_nothing_is_kept(address: str, beginning: str) -> None:

@@ -16,6 +16,8 @@ _FILE: Final = re.compile(
     r"|(?=(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/]{60})"
 )
 """A file as an address that holds it; PNG, JPEG, GIF, WebP and PDF as base64 alone."""
+_MARKER: Final = re.compile(r"\[truncated: (\d{1,12}) more (?:characters|values)\]\Z")
+_MARKER_LENGTH: Final = 50
 _JOINER: Final = "\u200d"
 _MOST_JOINED: Final = 32
 """Code points that are looked at: no emoji has as many; a text may."""
@@ -38,10 +40,18 @@ def shortened(text: str, length: int) -> str:
     """
     if file := _FILE.match(text):
         return f"{file[0]}[truncated: {len(text) - len(file[0])} characters]"
+    text, missing = without_marker(text)
     kept = cut(text, length)
     end = max(kept.rfind(edge, len(kept) // 2) for edge in EDGES) + 1
     kept = kept[:end].rstrip(_OF_NUMBERS) or kept
-    return f"{kept}[truncated: {len(text) - len(kept)} more characters]"
+    return f"{kept}[truncated: {len(text) - len(kept) + missing} more characters]"
+
+
+def without_marker(text: str) -> tuple[str, int]:
+    """A text, and how much is missing behind it, where it was shortened before."""
+    if marker := _MARKER.search(text, max(len(text) - _MARKER_LENGTH, 0)):
+        return text[: marker.start()], int(marker[1])
+    return text, 0
 
 
 def _belongs_to_the_one_before(text: str, at: int) -> bool:
