@@ -173,6 +173,26 @@ async def test_a_refused_viewer_says_why_and_does_not_come_back(site: Site, page
     assert len(sockets) == attempts
 
 
+async def test_a_server_without_websockets_is_said_to_be_one(
+    site: Site, page: Page, tmp_path: Path, tolerated: list[str]
+) -> None:
+    """Who has forgotten daphne, or has a proxy that lets no socket through, is told what to look for."""
+    tolerated.append(LOST_CONNECTION)
+    await site.play(write_lines(tmp_path / "one.jsonl", [made("plan_created")]), "one")
+    await page.goto(site.url("/dashboard/traces/one"))
+    await expect_state(page, "Ended: success")
+
+    viewer = page.locator("trace-viewer")
+    await viewer.evaluate("viewer => viewer.setAttribute('url', '/ws/nowhere')")
+    await expect_state(page, "No connection")
+    await expect(page.get_by_text("There is no connection to the trace yet; it is tried again.")).to_be_visible()
+    await expect(page.get_by_text("daphne in INSTALLED_APPS")).to_be_visible()
+
+    await viewer.evaluate("viewer => viewer.setAttribute('url', '/ws/traces/one')")
+    await expect_events(page, 1)
+    await expect(page.get_by_text("There is no connection")).to_be_hidden()
+
+
 async def test_a_plain_connection_does_not_pretend_to_know_the_end(site: Site, page: Page) -> None:
     """The profile without subprotocols does not tell it: then the viewer says so, and shows the same events."""
     run = await site.begin_run("plain")

@@ -14,9 +14,10 @@ const ENDED = {
  * @param {TraceStream | null} stream
  * @param {string | null} endState of the trace
  * @param {boolean} [isUnknown] whether the server knows nothing of such a trace
+ * @param {boolean} [isUnreachable] whether there was no connection yet, and an attempt has failed
  * @returns {{icon: string, kind: string, text: string}}
  */
-export function connectionState(stream, endState, isUnknown = false) {
+export function connectionState(stream, endState, isUnknown = false, isUnreachable = false) {
   switch (stream?.state) {
     case "ended":
       return /** @type {any} */ (ENDED)[endState ?? ""] ?? ENDED.incomplete;
@@ -31,7 +32,9 @@ export function connectionState(stream, endState, isUnknown = false) {
     case "refused":
       return { icon: "error", kind: "error", text: "Disconnected" };
     default:
-      return { icon: "running", kind: "pending", text: "Connecting" };
+      return isUnreachable
+        ? { icon: "offline", kind: "warning", text: "No connection" }
+        : { icon: "running", kind: "pending", text: "Connecting" };
   }
 }
 

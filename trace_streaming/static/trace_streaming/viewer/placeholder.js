@@ -24,6 +24,10 @@ const CONNECTING = ["Connecting to the trace.", ""];
 const NO_MATCH = ["No event matches.", "Press Escape to show all of them."];
 /** @type {Record<string, string[]>} by the stream's state */
 const NOTHING = {
+  unreachable: [
+    "There is no connection to the trace yet; it is tried again.",
+    "The server is away, or it speaks no WebSocket (manage.py runserver does with daphne in INSTALLED_APPS), or a proxy lets none through.",
+  ],
   refused: ["Nothing can be shown.", "The server has closed the connection."],
   ended: ["The trace ended without an event.", ""],
   unknown: ["There is no trace of this id yet.", "Should one begin, it appears here by itself."],

@@ -38,6 +38,8 @@ export class TraceViewer extends HTMLElement {
   #isRunning = false;
   /** Whether the server knew nothing of such a trace. */
   #isUnknown = false;
+  /** Whether there was no connection yet, and an attempt has failed. */
+  #isUnreachable = false;
   #selected = /** @type {number | null} */ (null);
   /** The event of the page's address, until it has come. */
   #wanted = /** @type {number | null} */ (null);
@@ -179,6 +181,7 @@ export class TraceViewer extends HTMLElement {
   #watch() {
     this.#stop();
     this.#reset();
+    this.#isUnreachable = false;
     this.#timeline.scene.canDecide = this.hasAttribute("can-decide");
     this.#timeline.scene.refusal = this.getAttribute("cannot-decide") ?? "It waits for somebody who may decide it";
     const url = this.#url;
@@ -206,6 +209,7 @@ export class TraceViewer extends HTMLElement {
     stream.addEventListener("refused", ({ detail }) => this.#say(detail.message));
     stream.addEventListener("statechange", () => {
       if (stream.state !== "ended") this.#endState = null;
+      this.#isUnreachable = stream.state === "connecting"; // which is said again only where an attempt has failed
       if (stream.state === "ended" || stream.state === "refused") this.#isRunning = false;
       if (stream.state === "ended") this.#stopMenu.reset();
       if (stream.state === "live") this.#isRunning = true;
@@ -295,7 +299,8 @@ export class TraceViewer extends HTMLElement {
       isLive && this.#isRunning && stop === null && this.#run.events.length > 0 && this.#timeline.scene.canDecide,
     );
     const state =
-      stopState(stop, { endState: this.#endState, isLive, now }) ?? connectionState(stream, this.#endState, isUnknown);
+      stopState(stop, { endState: this.#endState, isLive, now }) ??
+      connectionState(stream, this.#endState, isUnknown, this.#isUnreachable);
     this.#toolbar.draw(this.#run, state, {
       shown: this.#timeline.shown,
       elapsed: now - this.#run.start,
@@ -313,7 +318,7 @@ export class TraceViewer extends HTMLElement {
     this.#placeholder.draw({
       rows: this.#run.rows.length,
       shown,
-      state: isUnknown && isLive ? "unknown" : stream?.state,
+      state: this.#isUnreachable ? "unreachable" : isUnknown && isLive ? "unknown" : stream?.state,
     });
     this.#panel.show(this.#selected === null ? null : this.#run.rowOf(this.#selected));
     clearTimeout(this.#timer);
