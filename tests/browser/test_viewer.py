@@ -166,7 +166,7 @@ async def test_a_refused_viewer_says_why_and_does_not_come_back(site: Site, page
     await site.start(DJANGO_DEBUG="0", DJANGO_SECRET_KEY="k" * 50, DJANGO_ALLOWED_HOSTS="127.0.0.1")
     await expect_state(page, "Disconnected")
 
-    await expect(page.get_by_role("alert")).to_have_text("Log in to watch this trace")
+    await expect(page.get_by_role("alert")).to_have_text("Log in to watch this trace, then load this page again")
     attempts = len(sockets)
     await page.clock.fast_forward("10:00")
     await expect_state(page, "Disconnected")

@@ -24,6 +24,8 @@ const STYLES = [
   new URL("./trace_viewer.css", import.meta.url).href,
 ];
 const TICK_MS = 100;
+/** The close code for those who have not logged in, or not any more. */
+const NOBODY = 4401;
 
 export class TraceViewer extends HTMLElement {
   static observedAttributes = ["trace-id", "url", "can-decide"];
@@ -206,7 +208,9 @@ export class TraceViewer extends HTMLElement {
     });
     // Of most errors the stream comes back by itself, and its state says so.
     stream.addEventListener("error", ({ detail }) => detail.code === null && this.#say(detail.message));
-    stream.addEventListener("refused", ({ detail }) => this.#say(detail.message));
+    stream.addEventListener("refused", ({ detail: { code, message } }) =>
+      this.#say(code === NOBODY ? `${message}, then load this page again` : message),
+    );
     stream.addEventListener("statechange", () => {
       if (stream.state !== "ended") this.#endState = null;
       this.#isUnreachable = stream.state === "connecting"; // which is said again only where an attempt has failed
