@@ -232,6 +232,22 @@ async def test_a_long_text_folds_to_the_free_height(site: Site, page: Page, tmp_
     await expect(panel.get_by_role("button", name=re.compile("Show all"))).to_have_count(0)
 
 
+async def test_of_a_folded_text_no_more_is_built_than_is_seen(site: Site, page: Page, tmp_path: Path) -> None:
+    """An error of thousands of lines opens at once; all of it is there for who asks."""
+    text = "\n".join(f"line {number}" for number in range(4_000))
+    await shown(site, page, tmp_path, made("tool_call_error", "error", tool="t", error=text))
+    panel = await open_event(page, 1)
+    built = panel.locator(".code .line")
+    await expect(built.first).to_have_text("line 0\n")
+    assert 100 < await built.count() <= 500
+    await panel.get_by_role("button", name="Show all: 38.9 kB, 4,000 lines").click()
+    await expect(built).to_have_count(4_000)
+    await panel.get_by_role("button", name="Show less").click()
+    await panel.locator(".text").hover()
+    await panel.get_by_role("button", name="Raw").click()
+    assert await panel.locator(".shown").text_content() == text
+
+
 async def test_details_are_as_wide_as_their_reader_wants(site: Site, page: Page, tmp_path: Path) -> None:
     """By the mouse, by keys, and as wide as there is room; kept for the next time."""
     await shown(site, page, tmp_path, made("tool_call_complete", "success", tool="t", result="x"))

@@ -13,6 +13,8 @@ import { isTerminal, terminal, withoutControls } from "./terminal.js";
 
 /** Characters that are looked at, and built at once: more than anybody reads without asking for it. */
 const MOST = 200_000;
+/** More than is seen of a folded text, on the highest screen. */
+const FOLDED_LINES = 500;
 const JSON_BEGINS = /^\s*[[{]/;
 const CODE_LINES = 3;
 /** Margins of what is inside; no line is as low. */
@@ -64,17 +66,18 @@ export function formatOf(text, isProse) {
 export function textView(text, { isProse = false, name = "text" } = {}) {
   const shown = element("div.shown");
   const tools = element("div.text-tools");
-  let isWhole = text.length <= MOST;
+  let isWhole = false;
   let isRaw = false;
+  const beginning = cut(text, MOST);
+  const format = formatOf(beginning, isProse);
   const draw = () => {
-    const part = isWhole ? text : cut(text, MOST);
-    const format = isRaw ? null : formatOf(part, isProse);
-    shown.replaceChildren(
-      format === null ? element("div.plain", {}, isRaw ? part : withoutControls(part)) : format(part),
-    );
+    const all = isWhole ? text : beginning;
+    const used = isRaw ? null : isWhole ? formatOf(all, isProse) : format;
+    const part = isWhole || !isByLines(used) ? all : firstLines(all, FOLDED_LINES);
+    shown.replaceChildren(used === null ? element("div.plain", {}, isRaw ? part : withoutControls(part)) : used(part));
   };
   draw();
-  if (formatOf(isWhole ? text : cut(text, MOST), isProse) !== null) {
+  if (format !== null) {
     const raw = element("button.tool", { type: "button", "aria-pressed": "false" }, "Raw");
     raw.addEventListener("click", () => {
       isRaw = !isRaw;
@@ -86,10 +89,25 @@ export function textView(text, { isProse = false, name = "text" } = {}) {
   tools.append(copyButton(text, name));
   const node = element("div.text.folded", {}, shown, tools);
   foldLonger(node, shown, text, () => {
+    if (isWhole) return;
     isWhole = true;
-    draw();
+    if (text.length > MOST || firstLines(text, FOLDED_LINES) !== text) draw();
   });
   return node;
+}
+
+/** Whether of such a text the beginning looks as it does in the whole. @param {Format | null} format */
+const isByLines = (format) =>
+  format === null || format === codeBlock || format === diff || format === terminal || format === markdown;
+
+/** @param {string} text @param {number} count */
+function firstLines(text, count) {
+  let end = -1;
+  for (let line = 0; line < count; line++) {
+    end = text.indexOf("\n", end + 1);
+    if (end < 0) return text;
+  }
+  return text.slice(0, end);
 }
 
 /**
@@ -109,7 +127,7 @@ function foldLonger(node, shown, text, showAll) {
   );
   toggle.addEventListener("click", () => {
     const isFolded = node.classList.toggle("folded");
-    if (!isFolded && text.length > MOST) showAll();
+    if (!isFolded) showAll();
     toggle.setAttribute("aria-expanded", String(!isFolded));
     toggle.textContent = isFolded ? `Show all: ${size}` : "Show less";
   });
