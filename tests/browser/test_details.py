@@ -248,6 +248,40 @@ async def test_of_a_folded_text_no_more_is_built_than_is_seen(site: Site, page: 
     assert await panel.locator(".shown").text_content() == text
 
 
+async def test_nothing_is_shown_in_another_order_than_it_is_in(site: Site, page: Page, tmp_path: Path) -> None:
+    """What turns a text around is seen: in a name, a plain text, code, a tree's keys and values."""
+    trick, seen = "invoice\u202efdp.exe", "invoice\\u202efdp.exe"
+    results = [trick, f"1\n2\n3\n{trick}", {trick: trick}]
+    events = [made("tool_call_complete", "success", tool=trick, result=result) for result in results]
+    await shown(site, page, tmp_path, *events)
+    for number in range(1, 4):
+        panel = await open_event(page, number)
+        await expect(panel.locator(".title")).to_have_text(seen)
+        await expect(section(panel, "Output")).to_contain_text(seen)
+        await expect(panel).not_to_contain_text("\u202e")
+    await expect(section(panel, "Output").locator(".key")).to_have_text(seen)
+    await panel.get_by_label("Search details").fill("invoice")
+    await expect(panel.locator(".value").first).to_contain_text(seen)
+    await expect(panel).not_to_contain_text("\u202e")
+
+
+async def test_what_is_written_from_right_to_left_begins_at_the_right(site: Site, page: Page, tmp_path: Path) -> None:
+    """A line that is too long is cut at its end, which is at the left, and not at its beginning."""
+    goal = "\u05e9\u05dc\u05d5\u05dd " + "\u05e2\u05d5\u05dc\u05dd " * 30
+    await shown(site, page, tmp_path, made("plan_created", "success", goal=goal))
+    preview = row(page, 1).locator(".preview")
+    beginning = """node => {
+      const range = document.createRange();
+      range.setStart(node.firstChild, 0);
+      range.setEnd(node.firstChild, 4);
+      return range.getBoundingClientRect().right - node.getBoundingClientRect().right;
+    }"""
+    assert abs(await preview.evaluate(beginning)) < 2
+    panel = await open_event(page, 1)
+    value = panel.locator(".value").first
+    assert abs(await value.evaluate(beginning)) < 2
+
+
 async def test_details_are_as_wide_as_their_reader_wants(site: Site, page: Page, tmp_path: Path) -> None:
     """By the mouse, by keys, and as wide as there is room; kept for the next time."""
     await shown(site, page, tmp_path, made("tool_call_complete", "success", tool="t", result="x"))

@@ -228,7 +228,7 @@ async def test_hostile_content_is_shown_as_text(site: Site, page: Page, tmp_path
 
     await page.goto(site.url("/dashboard/traces/hostile"))
     await expect_events(page, len(events))
-    for index, text in enumerate(HOSTILE):
+    for index, text in enumerate(text.replace("\u202e", "\\u202e") for text in HOSTILE):
         for number in (1, 2, 4, 5, 7):
             panel = await open_event(page, index * 7 + number)
             shown = " ".join(await panel.locator(".value").all_text_contents())

@@ -2,7 +2,7 @@
 
 import { stringifyExact } from "../client/exact_json.js";
 import { element, icon } from "./elements.js";
-import { byteLength, counted, cut, formatBytes } from "./format.js";
+import { byteLength, counted, cut, formatBytes, inOrder } from "./format.js";
 import { partsOf } from "./matches.js";
 
 /** So many entries at a time. */
@@ -161,8 +161,8 @@ function foldedText(text, look) {
  * @returns {(Node | string)[]}
  */
 function marked(text, { word, matches }) {
-  if (word === "") return [text];
-  return partsOf(text, [word], matches.left).map(({ text, isMatch }) => {
+  if (word === "") return [inOrder(text)];
+  return partsOf(inOrder(text), [word], matches.left).map(({ text, isMatch }) => {
     if (isMatch) matches.left -= 1;
     return isMatch ? element("mark", {}, text) : text;
   });

@@ -3,7 +3,7 @@
 import { OUTCOMES } from "../client/spans.js";
 import { withoutControls } from "./content/terminal.js";
 import { imageUrl, partsIn } from "./content/parts.js";
-import { cut, formatCount, formatDuration, formatName, oneLine } from "./format.js";
+import { cut, formatCount, formatDuration, formatName, inOrder, oneLine } from "./format.js";
 
 /** @typedef {import("./row.js").Row} Row */
 
@@ -61,7 +61,7 @@ const DECISIONS = new Map([
  */
 export function label(row) {
   const { details } = row;
-  const name = row.gap === null ? cut(row.name, LONGEST_NAME).replaceAll("\0", "\ufffd") : "";
+  const name = row.gap === null ? inOrder(cut(row.name, LONGEST_NAME)).replaceAll("\0", "\ufffd") : "";
   switch (row.kind) {
     case "tool":
       return name || "Tool call";

@@ -2,7 +2,7 @@
 
 import { parseExact } from "../../client/exact_json.js";
 import { element } from "../elements.js";
-import { byteLength, counted, cut, formatBytes } from "../format.js";
+import { byteLength, counted, cut, formatBytes, inOrder } from "../format.js";
 import { copyButton, jsonTree } from "../json_tree.js";
 import { codeBlock } from "./code.js";
 import { diff, isDiff } from "./diff.js";
@@ -68,10 +68,10 @@ export function textView(text, { isProse = false, name = "text" } = {}) {
   const tools = element("div.text-tools");
   let isWhole = false;
   let isRaw = false;
-  const beginning = cut(text, MOST);
+  const beginning = inOrder(cut(text, MOST));
   const format = formatOf(beginning, isProse);
   const draw = () => {
-    const all = isWhole ? text : beginning;
+    const all = isWhole ? inOrder(text) : beginning;
     const used = isRaw ? null : isWhole ? formatOf(all, isProse) : format;
     const part = isWhole || !isByLines(used) ? all : firstLines(all, FOLDED_LINES);
     shown.replaceChildren(used === null ? element("div.plain", {}, isRaw ? part : withoutControls(part)) : used(part));
