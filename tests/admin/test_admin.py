@@ -16,8 +16,10 @@ from django.utils import timezone
 
 from trace_streaming.admin import traces
 from trace_streaming.admin.date_hierarchy import TracesByPeriod
+from trace_streaming.admin.signals_table import signals_table
 from trace_streaming.emitting.playback import RecordedEvent, read_recording
 from trace_streaming.emitting.project_events import make_event
+from trace_streaming.events.golden_signals import golden_signals
 from trace_streaming.models import Event, Trace
 from trace_streaming.storage import store
 
@@ -240,6 +242,24 @@ def test_an_export_needs_the_permission_to_view_traces(client: Client, django_us
     assert content(client.post(TRACES, selected)).count(b"\n") == 1
     client.force_login(django_user_model.objects.create_user("reader"))
     assert client.get(f"{TRACES}{key}/export/jsonl").status_code == 302  # to the login: not of the staff
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (0, "0.0%"),
+        (0.0002, "&lt;0.1%"),
+        (0.5, "50.0%"),
+        (0.9998, "&gt;99.9%"),
+        (1, "100.0%"),
+        (1.4, "140.0%"),
+        (None, "-"),
+    ],
+)
+def test_a_rate_that_is_not_all_is_not_a_hundred_per_cent(share: float | None, shown: str) -> None:
+    """And one that is not nothing is not 0 %."""
+    table = signals_table({**golden_signals("t", 0, []), "success_rate": share})
+    assert f"<td>{shown}</td>" in table.partition("Success rate")[2].partition("</tr>")[0]
 
 
 def test_a_traces_page_shows_its_golden_signals(admin_client: Client) -> None:

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { parseExact, stringifyExact } from "../../trace_streaming/static/trace_streaming/client/exact_json.js";
+import { percent } from "../../trace_streaming/static/trace_streaming/dashboard/formats.js";
 import { budgetOf } from "../../trace_streaming/static/trace_streaming/viewer/budgets.js";
 import { Filter } from "../../trace_streaming/static/trace_streaming/viewer/filter.js";
 import {
@@ -602,4 +603,9 @@ test("a cut leaves no half of what is seen as one character", () => {
     }
     assert.ok(oneLine(emoji.repeat(200), 9).isWellFormed?.() ?? true);
   }
+});
+
+test("a rate that is not all is not 100 %, and one that is not nothing not 0 %", () => {
+  const shown = [0, 0.0001, 0.0005, 0.5, 0.9994, 0.9999, 1, null].map(percent);
+  assert.deepEqual(shown, ["0%", "<0.1%", "0.1%", "50%", "99.9%", ">99.9%", "100%", "–"]);
 });

@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from trace_streaming.events import MAX_DURATION_MS
 
 DASH: Final = "-"
+_LEAST: Final = 0.0005
+"""A share that is less is written as none; such a one is not."""
 
 _COUNTS: Final = (
     ("total_steps", _("Completed calls"), _("Tool calls that completed")),
@@ -44,7 +46,7 @@ def _rows(signals: Mapping[str, Any]) -> Iterator[tuple[str | Promise, str | Pro
     for name, label, meaning in _COUNTS:
         yield label, meaning, f"{signals[name]:,}"
     for name, label, meaning in _SHARES:
-        yield label, meaning, DASH if signals[name] is None else f"{signals[name]:.1%}"
+        yield label, meaning, _percent(signals[name])
     for name, label, meaning in _TIMES:
         yield label, meaning, ", ".join(f"{key} {milliseconds(ms)}" for key, ms in signals[name].items())
     steps = signals["mean_steps_per_task"]
@@ -64,3 +66,12 @@ def milliseconds(value: float | None) -> str:
     minutes, seconds = divmod(round(value / 1_000), 60)
     hours, left = divmod(minutes, 60)
     return f"{hours:,} h {left} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _percent(share: float | None) -> str:
+    """Of 0 to 1; what is not all is not 100 %, and what is not nothing not 0 %."""
+    if share is None:
+        return DASH
+    if 0 < share < _LEAST:
+        return "<0.1%"
+    return ">99.9%" if 1 - _LEAST <= share < 1 else f"{share:.1%}"

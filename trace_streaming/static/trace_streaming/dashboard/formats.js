@@ -22,7 +22,11 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" 
  */
 const known = (format) => (value) => (value === null || value === undefined ? UNKNOWN : format(value));
 
-export const percent = known((value) => PERCENT.format(value));
+/** What is not all is not 100 %, and what is not nothing not 0 %. */
+export const percent = known((value) => {
+  if (value > 0 && value < 0.0005) return "<0.1%";
+  return value < 1 && value >= 0.9995 ? ">99.9%" : PERCENT.format(value);
+});
 export const duration = known(formatDuration);
 export const decimal = known((value) => DECIMAL.format(value));
 export const whole = known(formatNumber);
