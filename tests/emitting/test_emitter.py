@@ -12,13 +12,14 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.dispatch import Signal
 from django.urls import get_script_prefix, set_script_prefix
+from django.utils.functional import SimpleLazyObject
 from pytest_django import Settings
 
 from trace_streaming import CANONICAL_EVENTS, TraceEmitter, current_emitter, event_emitted, trace_ended
@@ -355,6 +356,27 @@ def test_owner_and_metadata_are_announced_before_any_event() -> None:
     (start,) = starts
     assert (start.trace_id, start.owner_id) == ("t", 7)
     assert json.loads(start.metadata) == {"model": "x", "password": "[redacted:key]"}
+
+
+@pytest.mark.parametrize("owner", ["ada", 7, Group(pk=7)], ids=["name", "key", "another model"])
+def test_an_owner_is_a_user(owner: Any) -> None:
+    """A name is none, and a row of another model has the key of somebody else."""
+    with pytest.raises(TypeError, match="The owner of a trace is a user"):
+        TraceEmitter(owner=owner)
+
+
+def test_an_owner_is_whoever_authentication_says() -> None:
+    """Nobody, and a user that only a token tells of."""
+    starts: list[TraceStart] = []
+
+    def receive(start: TraceStart, **kwargs: object) -> None:
+        starts.append(start)
+
+    with receiving(trace_started, receive):
+        TraceEmitter(owner=AnonymousUser())  # type: ignore[arg-type]
+        TraceEmitter(owner=SimpleNamespace(pk=7))  # type: ignore[arg-type]
+        TraceEmitter(owner=SimpleLazyObject(lambda: User(pk=8)))  # type: ignore[arg-type]
+    assert [start.owner_id for start in starts] == [None, 7, 8]
 
 
 def test_an_unknown_end_state_is_refused() -> None:

@@ -54,6 +54,7 @@ class TraceEmitter(Emitter, ProjectApprovals):
     :param conversation: the id of what several traces are parts of
     :param tags: words to find it by
     :raises InvalidTraceIdError: a ``ValueError``, for other trace ids
+    :raises TypeError: the owner is no user
     """
 
     _is_by_sender: ClassVar[bool] = False
@@ -73,7 +74,7 @@ class TraceEmitter(Emitter, ProjectApprovals):
         span = span_ids()
         self._face = face = Face.of(name, conversation, tags)
         if owner is not None or metadata is not None or span or face != Face():
-            owner_id = None if owner is None else owner.pk
+            owner_id = None if owner is None else _pk_of(owner)
             # Added to what is redacted: a span's digits may look like an account's.
             self._start(face, owner_id, encode_details({**redacted(metadata, self.trace_id), **span})[1])
 
@@ -165,6 +166,16 @@ def announce(event: TraceEvent, *, is_held: bool = False) -> None:
 def tell(delta: TextDelta) -> None:
     """Hand a piece of text to the receivers of ``text_streamed``."""
     _send(text_streamed, delta=delta)
+
+
+def _pk_of(owner: Any) -> Any:
+    """Of a user, whoever authentication says that is; the key of another model's row would be another user's."""
+    from django.contrib.auth import get_user_model  # the module is imported by programs without Django, too
+    from django.db.models import Model
+
+    if not hasattr(owner, "pk") or (isinstance(owner, Model) and not isinstance(owner, get_user_model())):
+        raise TypeError(f"The owner of a trace is a user, such as request.user, and no {type(owner).__name__}")
+    return owner.pk
 
 
 def _send(signal: Any, **record: object) -> None:
