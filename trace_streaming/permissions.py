@@ -26,6 +26,7 @@ from .models import Approval, Trace
 
 VIEW_TRACE = "trace_streaming.view_trace"
 ADD_EVENT = "trace_streaming.add_event"
+WHO_ADDS: Final = f"to begin a trace, or to add to somebody else's, takes the permission {ADD_EVENT}"
 DECIDE_APPROVAL = "trace_streaming.decide_approval"
 
 

@@ -183,6 +183,10 @@ def test_who_may_write(client: APIClient, settings: Settings) -> None:
         for path in ("events", "end"):
             got = tuple(post(logged_in(user), EVENT, f"{name}/{path}").status_code for name in ("t", "new"))
             assert got == answers, (user, path)
+    hidden = [post(logged_in(other), EVENT, f"{name}/events").json() for name in ("t", "new")]
+    assert hidden[0] == hidden[1]
+    for answer in (*hidden, post(logged_in(viewer), EVENT, "t/events").json()):
+        assert "takes the permission trace_streaming.add_event" in answer["detail"]
     anonymous = APIClient()
     assert {post(anonymous, EVENT, f"{name}/events").status_code for name in ("t", "new")} <= {401, 403}
     assert Trace.objects.count() == 1

@@ -50,7 +50,8 @@ _USUAL_PORTS: Final = {"http": 80, "https": 443}
 NOT_ALLOWED: Final = Ending(CloseCode.NOT_ALLOWED, "You may not watch this trace")
 NOT_THIS_ORIGIN: Final = Ending(
     CloseCode.NOT_ALLOWED,
-    "Pages of this origin may not use your cookies here; TRACE_STREAMING_ALLOWED_ORIGINS names others",
+    "Pages of this origin may not use your cookies here: a proxy has to pass on the page's Host, and ALLOWED_HOSTS"
+    " to have it; TRACE_STREAMING_ALLOWED_ORIGINS names other sites",
 )
 
 

@@ -17,7 +17,7 @@ from trace_streaming.conf import conf
 from trace_streaming.events import check_trace_id, event_names
 from trace_streaming.exceptions import InvalidTraceIdError, ProtocolError
 from trace_streaming.models import Trace
-from trace_streaming.permissions import find_trace, may_add_events, may_watch, watch_permissions
+from trace_streaming.permissions import WHO_ADDS, find_trace, may_add_events, may_watch, watch_permissions
 from trace_streaming.wire.protocol import WatchRequest, parse_watch_request
 
 
@@ -53,8 +53,8 @@ class TraceView(DoorView):
         trace = self.named_trace()
         if not may_add_events(self.request, trace):
             if may_watch(self.request, trace, self) and self.request.user.is_authenticated:
-                raise PermissionDenied
-            self.refuse()
+                raise PermissionDenied(f"You may only watch: {WHO_ADDS}")
+            self.refuse(f"Not found; {WHO_ADDS}")
         return trace
 
     def named_trace(self) -> Trace:
@@ -65,11 +65,11 @@ class TraceView(DoorView):
             raise ValidationError({"trace_id": [str(error)]}) from None
         return find_trace(trace_id)
 
-    def refuse(self) -> None:
+    def refuse(self, message: str | None = None) -> None:
         """Say that there is no such trace, or ask who is there."""
         if not self.request.user.is_authenticated:
             raise NotAuthenticated
-        raise NotFound
+        raise NotFound(message)
 
     def watch_request(self) -> WatchRequest:
         """``since``, ``epoch``, ``events`` and ``status``, as the sockets have them."""

@@ -34,7 +34,7 @@ from trace_streaming.events import TraceEvent, check_trace_id
 from trace_streaming.events.texts import cut
 from trace_streaming.exceptions import InvalidTraceIdError
 from trace_streaming.models import Trace
-from trace_streaming.permissions import find_traces, may_add_events
+from trace_streaming.permissions import WHO_ADDS, find_traces, may_add_events
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.storage import hidden_values, left_out
 from trace_streaming.storage.pieces import batched
@@ -123,7 +123,7 @@ def _runs(asker: Any, sent: Request) -> dict[str, Run]:
                 for _ in named[trace_id]:
                     sent.refused.add(NOT_ALLOWED)
     if named and not runs:
-        raise PermissionDenied
+        raise PermissionDenied(f"Nothing of it may be added: {WHO_ADDS}")
     return runs
 
 
