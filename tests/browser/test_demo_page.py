@@ -90,6 +90,46 @@ async def test_a_trace_has_a_face(site: Site, page: Page) -> None:
     await expect(page.get_by_role("link", name="support-7")).to_be_visible()
 
 
+async def test_of_a_long_face_each_part_is_seen(site: Site, page: Page) -> None:
+    """A conversation or a tag of many letters ends with dots, and pushes no other out."""
+    await site.manage("shell", "-c", LONG_FACE)
+    await page.goto(site.url("/dashboard/traces/long"))
+    face = await page.locator(".face").bounding_box()
+    assert face is not None
+    parts = [await part.bounding_box() for part in await page.locator(".face > *").all()]
+    assert len(parts) == 5
+    assert all(box and box["width"] > 20 and box["x"] + box["width"] <= face["x"] + face["width"] + 1 for box in parts)
+    await page.goto(site.url("/dashboard/traces/"))
+    tags = await page.locator("trace-list .tags").bounding_box()
+    assert tags is not None
+    last = await page.locator("trace-list .tag").last.bounding_box()
+    assert last is not None
+    assert last["x"] + last["width"] <= tags["x"] + tags["width"] + 1
+
+
+async def test_a_magnified_page_has_room_for_a_trace(site: Site, page: Page, tmp_path: Path) -> None:
+    """At 400 % of a window of 1280 pixels it scrolls, and some rows are in sight; at 200 % the details have a title."""
+    events = [made("tool_call_complete", "success", tool="search")] * 20
+    await site.play(write_lines(tmp_path / "rows.jsonl", events), "rows")
+    await page.set_viewport_size({"width": 320, "height": 256})
+    await page.goto(site.url("/dashboard/traces/rows"))
+    await expect_events(page, 20)
+    grid = await page.locator(".rows").locator("xpath=..").bounding_box()
+    assert grid is not None
+    assert grid["height"] > 90
+    await page.set_viewport_size({"width": 720, "height": 450})
+    title = (await open_event(page, 1)).locator(".title")
+    assert await title.evaluate("node => node.scrollWidth - node.clientWidth") == 0
+
+
+LONG_FACE = """
+from trace_streaming import TraceEmitter
+from django.contrib.auth.models import User
+owner = User.objects.create_user("ada")
+with TraceEmitter("long", name="N" * 150, conversation="c" * 180, tags=["t" * 90, "x"], owner=owner) as emitter:
+    emitter.emit("plan_created")
+assert emitter.flush(30)
+"""
 FACES = """
 from trace_streaming import TraceEmitter
 usage = {"gen_ai.usage.input_tokens": 602, "gen_ai.usage.output_tokens": 44, "gen_ai.usage.cost": 0.00615}
