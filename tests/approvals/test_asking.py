@@ -135,6 +135,17 @@ def test_how_long_there_is_to_decide_does_not_depend_on_an_agents_clock(
     assert decide(approval, "approved", user=alice, channel="api").decision == "approved"
 
 
+async def test_who_stops_an_event_loop_by_waiting_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be the server's, and then nobody can decide: the log says what to call there instead."""
+    caplog.set_level("WARNING", "trace_streaming.emitting")
+    decision = await TraceEmitter("t").arequest_approval("send_mail", timeout=0.1)
+    assert (decision.decision, caplog.messages) == ("timeout", [])
+    decision = TraceEmitter("t").request_approval("send_mail", timeout=0.1)
+    (message,) = caplog.messages
+    assert message.startswith(f"Waiting for approval {decision.approval_id} stops the event loop")
+    assert "await arequest_approval()" in message
+
+
 def test_a_decision_is_found_for_its_trace_and_arguments_alone(alice: User) -> None:
     """What was shown is what is carried out: invariant 14."""
     approval = asked(TraceEmitter("t"))

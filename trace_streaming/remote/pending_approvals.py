@@ -63,6 +63,7 @@ class Pending(PendingApproval):
 
     def result(self) -> Decision:
         """See :meth:`.PendingApproval.result`."""
+        self._say_if_it_blocks_a_loop()
         while (found := self._look()) is None:
             time.sleep(LOOK_SECONDS)
         return found

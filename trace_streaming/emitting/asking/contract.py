@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ class Question:
             raise ValueError(f"An approval's id has at most {MAX_ID_LENGTH} characters")
 
 
+logger = logging.getLogger(__name__)
+
+
 class PendingApproval(ABC):
     """What a human was asked; the asking process goes on until it needs the decision."""
 
@@ -60,6 +64,18 @@ class PendingApproval(ABC):
     @abstractmethod
     async def aresult(self) -> Decision:
         """Like :meth:`result`, without blocking the event loop."""
+
+    def _say_if_it_blocks_a_loop(self) -> None:
+        """For who is about to wait: where that is a server's loop, nobody can decide meanwhile."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        logger.warning(
+            "Waiting for approval %s stops the event loop, and all that runs in it, perhaps the pages to decide on:"
+            " await arequest_approval(), await_for() or aresult() there",
+            self.approval_id,
+        )
 
 
 class ApprovalEmitter(ABC):

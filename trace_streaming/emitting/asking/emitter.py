@@ -29,6 +29,8 @@ class _Pending(PendingApproval):
     _take: Callable[[Decision], Decision] = field(repr=False)
 
     def result(self) -> Decision:
+        if not self._future.done():
+            self._say_if_it_blocks_a_loop()
         return self._take(self._future.result())
 
     async def aresult(self) -> Decision:
