@@ -68,6 +68,26 @@ async def test_from_the_list_to_the_decision_without_a_mouse(site: Site, page: P
         page.locator(".row.kind-approval", has_text="send_email").get_by_role("gridcell").filter(has_text="Rejected")
     )
     await expect(decided).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.get_by_role("group", name="Details", exact=True)).to_be_focused()
+    await expect(page.locator(".panel").get_by_role("status").first).to_have_text("Rejected")
+
+
+async def test_who_decides_by_the_keyboard_goes_on_with_the_next(site: Site, page: Page) -> None:
+    """What is decided goes, and the focus to what stands there now; behind the last, to the words that nothing does."""
+    await site.manage("shell", "-c", ASK)
+    await page.goto(site.url("/dashboard/approvals/"))
+    mine = page.get_by_role("list", name="Waits for you").get_by_role("listitem")
+    for left in (2, 1, 0):
+        await expect(mine).to_have_count(left + 1, timeout=PATIENCE_MS)
+        if left == 2:
+            await mine.first.locator("summary").focus()
+        await expect(mine.first.locator("summary")).to_be_focused()
+        await page.keyboard.press("Enter")
+        reject = mine.first.get_by_role("button", name="Reject")
+        await expect(reject).to_be_enabled()
+        await reject.focus()
+        await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Nothing waits for you.").locator("xpath=..")).to_be_focused(timeout=PATIENCE_MS)
 
 
 async def test_several_of_low_risk_are_decided_at_once(site: Site, page: Page) -> None:

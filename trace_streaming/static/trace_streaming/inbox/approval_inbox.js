@@ -38,7 +38,7 @@ export class ApprovalInbox extends HTMLElement {
   #othersPart = element("section", { hidden: true }, element("h2", {}, "Waits for others"), this.#others);
   #empty = element(
     "div.empty",
-    { hidden: true },
+    { hidden: true, tabIndex: -1 },
     element("b", {}, "Nothing waits for you."),
     element("p", {}, "What agents ask appears here by itself."),
   );
@@ -126,7 +126,10 @@ export class ApprovalInbox extends HTMLElement {
       const told = { decided: () => this.#look(), chosen: () => this.#drawChosen() };
       this.#items.set(asked.approval_id, new Item(asked, this.#server, told));
     }
+    /** Where the focus was of who has decided by the keyboard. */
+    let left = -1;
     for (const [id, { element }] of gone) {
+      if (element.matches(":focus-within")) left = [...this.#mine.children].indexOf(element);
       element.remove();
       this.#items.delete(id);
     }
@@ -142,8 +145,16 @@ export class ApprovalInbox extends HTMLElement {
     this.#empty.hidden = this.#mine.childElementCount > 0;
     this.#mine.hidden = !this.#empty.hidden;
     this.#othersPart.hidden = this.#others.childElementCount === 0;
+    if (left >= 0) this.#focusAt(left);
     this.#drawChosen();
     this.#tick();
+  }
+
+  /** To what stands now where something was, or to the words that nothing does. @param {number} index */
+  #focusAt(index) {
+    const { children } = this.#mine;
+    const item = children[Math.min(index, children.length - 1)];
+    /** @type {HTMLElement} */ (item?.querySelector("summary") ?? this.#empty).focus();
   }
 
   /** @param {any[]} approvals */

@@ -130,12 +130,17 @@ export class DetailsPanel {
     setText(this.#title, label(row));
     this.#card.show(row.kind === "approval" ? row : null, hasEnded);
     const isOpen = !hasEnded && canBeDecided(row);
+    // Who has decided by the keyboard stays where he is, and hears what came of it.
+    const hadFocus = this.#decision.element.matches(":focus-within");
+    this.#status.role = row.kind === "approval" ? "status" : null;
     this.#decision.show(this.scene.canDecide && isOpen ? idText(row.first.details.approval_id) : null);
     setText(this.#waiting, `${this.scene.refusal}.`);
     this.#waiting.hidden = this.scene.canDecide || !isOpen;
     this.#describe(row);
     this.#fill();
-    if (isOther) /** @type {Element} */ (this.#sections.parentElement).scrollTop = 0;
+    const content = /** @type {HTMLElement} */ (this.#sections.parentElement);
+    if (isOther) content.scrollTop = 0;
+    if (hadFocus && this.#decision.element.hidden) content.focus({ preventScroll: true });
   }
 
   /** Has the lines of texts end where the panel does, or where they do. */
