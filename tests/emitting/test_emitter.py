@@ -7,6 +7,9 @@ import enum
 import gc
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -377,6 +380,21 @@ def test_an_owner_is_whoever_authentication_says() -> None:
         TraceEmitter(owner=SimpleNamespace(pk=7))  # type: ignore[arg-type]
         TraceEmitter(owner=SimpleLazyObject(lambda: User(pk=8)))  # type: ignore[arg-type]
     assert [start.owner_id for start in starts] == [None, 7, 8]
+
+
+def test_a_script_that_has_not_set_django_up_is_told_so() -> None:
+    """Nobody listens there: what is lost is logged, once. Invariant 9."""
+    program = """
+import logging
+logging.basicConfig()
+from trace_streaming import TraceEmitter
+with TraceEmitter() as emitter:
+    emitter.emit("plan_created")
+    emitter.emit("plan_created")
+"""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "cuga_site.settings"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=90, capture_output=True)
+    assert ran.stderr.decode().count("What is emitted is lost: Django is not set up") == 1
 
 
 def test_an_unknown_end_state_is_refused() -> None:

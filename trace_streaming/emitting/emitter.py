@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.apps import apps
 
 from trace_streaming.conf import conf
 from trace_streaming.events import TraceEnd, TraceEvent, TraceStart
@@ -178,7 +180,18 @@ def _pk_of(owner: Any) -> Any:
     return owner.pk
 
 
+@cache
+def _say_that_nothing_is_stored() -> None:
+    """Once: the recorder begins to listen when Django is set up."""
+    logger.error(
+        "What is emitted is lost: Django is not set up. A script calls django.setup() first, as manage.py does for its"
+        " commands"
+    )
+
+
 def _send(signal: Any, **record: object) -> None:
+    if not apps.ready and not event_emitted.has_listeners(TraceEmitter):
+        _say_that_nothing_is_stored()
     try:
         answers = signal.send_robust(sender=TraceEmitter, **record)
     except Exception as error:  # an asynchronous receiver cannot be sent to from under a running loop
