@@ -429,6 +429,12 @@ async def test_an_address_leads_to_an_event(site: Site, page: Page) -> None:
     await page.keyboard.press("Escape")
     await expect(page).to_have_url(site.url("/dashboard/traces/linked"))
 
+    await page.evaluate("location.hash = '#e=99999'")
+    await expect(page.get_by_role("alert")).to_have_text("There is no event 99999 in this trace")
+    await page.evaluate("location.hash = '#e=17'")
+    await expect(page.locator(".panel").get_by_text("#17", exact=True)).to_be_visible()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+
 
 async def test_nested_calls_are_indented_and_fold(site: Site, page: Page, tmp_path: Path) -> None:
     """A call's own calls stand below it, paired by their ids though they end in another order."""

@@ -293,6 +293,10 @@ export class TraceViewer extends HTMLElement {
     this.#now = Math.max(isGrowing ? this.#clock.now() : this.#now, this.#run.end);
     const now = hasEnded ? this.#run.end : this.#now;
     if (this.#wanted !== null && this.#run.rowOf(this.#wanted) !== null) this.#openWanted();
+    else if (this.#wanted !== null && stream?.state === "ended") {
+      this.#say(`There is no event ${this.#wanted} in this trace`); // nor will there be
+      this.#wanted = null;
+    }
     const foot = this.#run.rows.length > 0 ? whatFollows(stream, this.#endState) : "";
     const isUnfinished = this.#endState === "incomplete";
     this.#timeline.draw({ now, hasEnded, isUnfinished, following: this.following, foot });
@@ -377,6 +381,7 @@ export class TraceViewer extends HTMLElement {
   /** @param {number | null} sequence */
   #select(sequence) {
     const row = sequence === null ? null : this.#run.rowOf(sequence);
+    if (row !== null && this.#stream?.state === "ended") this.#say(null);
     this.#wanted = row === null ? sequence : null;
     this.#selected = row === null ? null : sequence;
     this.#timeline.scene.selected = row;
