@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
+from django.db import connection, connections
 from django.test import AsyncClient, Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -63,6 +63,7 @@ PROJECTS: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},
     "USE_TZ = False": {"USE_TZ": False, "TIME_ZONE": "America/New_York"},
     "TIME_ZONE": {"TIME_ZONE": "Asia/Kathmandu"},
+    "TIME_ZONE of a database": {"USE_TZ": True},
     "APPEND_SLASH = False": {"APPEND_SLASH": False},
     "USE_THOUSAND_SEPARATOR": {"USE_THOUSAND_SEPARATOR": True, "LANGUAGE_CODE": "de"},
     "LANGUAGE_CODE": {"LANGUAGE_CODE": "ar"},
@@ -93,6 +94,8 @@ PROJECTS: Final[dict[str, dict[str, Any]]] = {
 @pytest.fixture(params=PROJECTS)
 def project(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A project's settings; REST framework's are read anew by the classes that are made of them."""
+    if request.param == "TIME_ZONE of a database":
+        monkeypatch.setitem(connection.settings_dict, "TIME_ZONE", "America/New_York")
     for name, value in PROJECTS[request.param].items():
         setattr(settings, name, value)
     if request.param == "ATOMIC_REQUESTS":
@@ -105,6 +108,9 @@ def project(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pyt
     recorder.close()  # its connection has the time zone of before
     yield str(request.param)
     recorder.close()
+    if request.param == "TIME_ZONE of a database":
+        monkeypatch.undo()
+        settings.USE_TZ = True  # connections look again
 
 
 def apply_defaults(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""Times as the log's tables hold them: UTC, whatever time zone the project has, or has not."""
+"""Times as the log's tables hold them: UTC, whatever time zone the project has, or has not.
+
+Where they have no zone and ``DATABASES`` has a ``TIME_ZONE``, they are local times of that one, as Django reads them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from django.utils import timezone
 
 def time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
     """What a column takes for a time of ``format_timestamp``: the same that Django would write."""
-    if connection.vendor == "sqlite":
+    if connection.vendor == "sqlite" and connection.timezone in (None, UTC):
         return lambda time: f"{time[:10]} {time[11:26]}".removesuffix(".000000")
     if connection.vendor == "postgresql":
         return (lambda time: time) if settings.USE_TZ else (lambda time: time[:26])
@@ -46,4 +49,17 @@ class UtcNow(Now):
 
     def as_mysql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
         """Whatever the session's zone is."""
-        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
+        template = f"(UTC_TIMESTAMP(6) + INTERVAL {_offset_seconds(connection)} SECOND)"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        """In milliseconds, as Django's own."""
+        format_ = "%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f"  # once for the template, once for the parameters
+        template = f"STRFTIME('{format_}', 'NOW', '{_offset_seconds(connection):+} seconds')"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
+def _offset_seconds(connection: BaseDatabaseWrapper) -> int:
+    """From UTC to the zone that times are stored in, now, in a database whose columns have none."""
+    offset = datetime.now(connection.timezone or UTC).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())
