@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,19 +14,21 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from trace_streaming.admin import traces
-from trace_streaming.admin.date_hierarchy import TracesByPeriod
+from trace_streaming.admin.date_hierarchy import ByPeriod
 from trace_streaming.admin.signals_table import signals_table
 from trace_streaming.emitting.playback import RecordedEvent, read_recording
 from trace_streaming.emitting.project_events import make_event
 from trace_streaming.events.golden_signals import golden_signals
-from trace_streaming.models import Event, Trace
+from trace_streaming.models import Approval, Event, Trace
 from trace_streaming.storage import store
 
 pytestmark = pytest.mark.django_db
 
 TRACES, EVENTS = "/admin/trace_streaming/trace/", "/admin/trace_streaming/event/"
+APPROVALS = "/admin/trace_streaming/approval/"
 
 
 def emit(trace_id: str, count: int = 1, **details: object) -> None:
@@ -300,9 +303,24 @@ def test_years_months_and_days_are_found_without_looking_at_every_trace(zone: st
         for kind in ("year", "month", "day"):
             expected = list(Trace.objects.datetimes("started_at", kind))
             with CaptureQueriesContext(connection) as captured:
-                assert TracesByPeriod(Trace).datetimes("started_at", kind) == expected
+                assert ByPeriod(Trace).datetimes("started_at", kind) == expected
             assert len(captured) == len(expected) + 1
-            assert "trace_streaming_started" in TracesByPeriod(Trace).order_by("started_at")[:1].explain()
+            assert "trace_streaming_started" in ByPeriod(Trace).order_by("started_at")[:1].explain()
+
+
+def test_approvals_are_narrowed_by_date_in_a_database_that_knows_no_zones(
+    admin_client: Client, settings: Settings
+) -> None:
+    """As MariaDB and MySQL are installed, in a project that has one."""
+    settings.TIME_ZONE = "Europe/Berlin"
+    asked = {"trace_id": "t", "action": "send", "risk_level": "low", "arguments": {}, "allowed": ["approved"]}
+    for month in (1, 2):
+        at = datetime(2026, month, 5, tzinfo=UTC)
+        Approval.objects.create(approval_id=str(month), requested_at=at, expires_at=at, **asked)
+    page = admin_client.get(APPROVALS).content.decode()
+    assert re.findall(r"\?requested_at__month=(\d+)", page) == ["1", "2"]
+    page = admin_client.get(APPROVALS, {"requested_at__year": 2026, "requested_at__month": 2}).content.decode()
+    assert re.findall(r"requested_at__day=(\d+)", page) == ["5"]
 
 
 def test_the_list_is_narrowed_by_date(admin_client: Client) -> None:

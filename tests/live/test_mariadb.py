@@ -32,17 +32,18 @@ call_command("check", databases=["default"], fail_level="WARNING")
 
 SAME = {
     "storage": ["tests/storage"],
+    "admin": ["tests/admin", "-k", "not without_looking_at_every_trace"],
     "api": [
         *("tests/analytics", "tests/api/test_signals.py", "tests/api/test_traces.py", "tests/api/test_pages.py"),
         "--deselect=tests/api/test_traces.py::test_what_is_asked_for_is_looked_up_and_not_searched",
     ],
     "approvals": ["tests/approvals", "tests/access/test_tickets.py", "tests/stopping", "tests/notifying"],
 }
-"""What is left out is about indexes of expressions, which MariaDB has not."""
+"""What is left out is about indexes of expressions, and zones of time, which MariaDB has not."""
 
 
 @pytest.mark.parametrize(
-    "part", ["storage", *(pytest.param(part, marks=pytest.mark.thorough) for part in ("api", "approvals"))]
+    "part", ["storage", "admin", *(pytest.param(part, marks=pytest.mark.thorough) for part in ("api", "approvals"))]
 )
 def test_what_is_promised_of_the_log_holds(mariadb: MariaDB, part: str) -> None:
     """The same tests as on SQLite, in a process with another database."""

@@ -8,7 +8,7 @@ import orjson
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -19,7 +19,9 @@ from trace_streaming.approvals.decisions import decide_as, open_approvals
 from trace_streaming.exceptions import ApprovalConflictError, InvalidDecisionError
 from trace_streaming.models import Approval, in_order
 from trace_streaming.permissions import find_trace, may_decide, may_watch
+from trace_streaming.storage.store import database
 
+from .date_hierarchy import ByPeriod
 from .read_only import ReadOnlyAdmin
 
 if TYPE_CHECKING:
@@ -119,6 +121,10 @@ class ApprovalAdmin(ReadOnlyAdmin):
         *("action_text", "tool_text", "risk_level", "trace_id", "arguments_text", "requested_at", "expires_at"),
         *("decision_text", "decided_at", "decided_by_name", "channel", "comment_text", "edited_text"),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        """One whose date hierarchy every database can tell."""
+        return ByPeriod(Approval, using=database()).order_by(*self.get_ordering(request))
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """To decide one that is open, of a trace that may be watched."""

@@ -28,7 +28,7 @@ from trace_streaming.storage.retention import prune
 from trace_streaming.storage.store import database
 from trace_streaming.storage.times import local_time
 
-from .date_hierarchy import TracesByPeriod
+from .date_hierarchy import ByPeriod
 from .event_filters import NameFilter, StatusFilter
 from .exports import ExportAdmin
 from .read_only import ReadOnlyAdmin
@@ -71,7 +71,7 @@ class TraceAdmin(ExportAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """One whose date hierarchy takes no longer with a million traces."""
         recorder.leases.watch()
-        return TracesByPeriod(Trace, using=database()).order_by(*self.get_ordering(request))
+        return ByPeriod(Trace, using=database()).order_by(*self.get_ordering(request))
 
     def get_urls(self) -> list[URLPattern]:
         """With the dashboard's."""
