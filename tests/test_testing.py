@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.exceptions import ChannelFull
 from django.contrib.auth.models import User
-from django.test import TestCase
+from django.test import Client, TestCase
 from pytest_django import Settings
+from rest_framework.throttling import SimpleRateThrottle
 
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals.decisions import decide
-from trace_streaming.models import Approval
+from trace_streaming.emitting.asking import requests as asking_requests
+from trace_streaming.models import Approval, times
 from trace_streaming.recorder import connect, disconnect
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.testing import FaultyChannelLayer, capture_events
@@ -116,6 +120,55 @@ def test_a_project_that_disconnected_the_recorder_finds_it_disconnected() -> Non
     with capture_events():
         pass
     assert not recorded()
+
+
+class Stopped(datetime):
+    """What freezegun and time-machine make of ``datetime``: a clock that stands still, years ago."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2020, 1, 5, 12, tzinfo=UTC).astimezone(tz)
+
+
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (asking_requests, times):
+        monkeypatch.setattr(module, "datetime", Stopped)
+
+
+@pytest.mark.django_db
+def test_what_is_asked_while_the_clock_stands_still_is_decided(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other clock is asked: by the database's it would have been over for years."""
+    stop_the_clock(monkeypatch)
+    client.force_login(User.objects.create_superuser("ada"))
+    emitter = TraceEmitter("t")
+    approval_id = emitter.ask_approval("send_mail", timeout=60)
+    assert len(client.get("/api/approvals/").json()["approvals"]) == 1
+    url = f"/api/traces/t/approvals/{approval_id}/"
+    decided = client.post(url, {"decision": "approved"}, content_type="application/json")
+    assert decided.status_code == 200, decided.content
+    assert emitter.wait_for(approval_id).decision == "approved"
+
+
+@pytest.mark.django_db
+def test_what_is_asked_runs_out_when_the_clock_is_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test need not wait for it."""
+    emitter = TraceEmitter("t")
+    approval_id = emitter.ask_approval("send_mail", timeout=60)
+    later = datetime.now(UTC) + timedelta(seconds=61)
+    monkeypatch.setattr(Stopped, "now", lambda tz=None: later.astimezone(tz))
+    stop_the_clock(monkeypatch)
+    assert emitter.wait_for(approval_id).decision == "timeout"
+
+
+@pytest.mark.django_db
+def test_a_ticket_is_had_where_rest_framework_was_imported_while_the_clock_stood_still(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its throttles keep the clock that they have found, which is no built-in function then."""
+    monkeypatch.setattr(SimpleRateThrottle, "timer", lambda: 0.0)
+    client.force_login(User.objects.create_superuser("ada"))
+    TraceEmitter("t").emit("plan_created")
+    assert client.post("/api/traces/t/ticket").status_code == 201
 
 
 @pytest.fixture

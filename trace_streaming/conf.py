@@ -229,7 +229,7 @@ class Conf:
         Where nothing is set, a test run (``setup_test_environment()``) has none, and no thread that renews it.
         """
         if self._lease_seconds is _UNSET:
-            return None if "outbox" in vars(mail) else 30.0
+            return None if self.is_test_run else 30.0
         return self._lease_seconds  # type: ignore[no-any-return]
 
     @cached_property
@@ -299,7 +299,7 @@ class Conf:
         emitted outside of its transaction, beside it, or after it.
         """
         if self._recorder is _UNSET:
-            return "inline" if "outbox" in vars(mail) else "thread"  # asked with each emit: `hasattr` takes 2 us
+            return "inline" if self.is_test_run else "thread"
         return self._recorder  # type: ignore[no-any-return]
 
     @cached_property
@@ -325,6 +325,11 @@ class Conf:
     def TRACEBACKS(self) -> bool:
         """Whether an error in a block is told with its traceback."""
         return self._get("TRACEBACKS", default=True)  # type: ignore[no-any-return]
+
+    @property
+    def is_test_run(self) -> bool:
+        """Whether Django is set up for tests (``setup_test_environment()``)."""
+        return "outbox" in vars(mail)  # asked with each emit: `hasattr` takes 2 us
 
     @staticmethod
     def _get(name: str, default: Any) -> Any:

@@ -11,8 +11,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Value
 from django.db.models.functions import Now
 from django.utils import timezone
+
+from trace_streaming.conf import conf
+from trace_streaming.models import stored_now
 
 
 def time_column(connection: BaseDatabaseWrapper) -> Callable[[str], Any]:
@@ -40,7 +44,16 @@ def local_time(time: datetime) -> datetime:
 
 
 class UtcNow(Now):
-    """The database's clock, to be compared with what is stored: Django's own is local where ``USE_TZ`` is False."""
+    """The database's clock, to be compared with what is stored: Django's own is local where ``USE_TZ`` is False.
+
+    In a test run that stores inline, it is the process's: a test may have stopped that, or set it to another time.
+    """
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper, *args: Any, **context: Any) -> Any:
+        """Of whatever database; what is below says how each tells its time."""
+        if conf.RECORDER == "inline" and conf.is_test_run:
+            return compiler.compile(Value(stored_now(), output_field=self.output_field))
+        return super().as_sql(compiler, connection, *args, **context)
 
     def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
         """Of the statement, without a zone where the columns have none."""
