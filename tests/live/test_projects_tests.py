@@ -66,9 +66,12 @@ class LastTest(TransactionTestCase):
         for number in range(200):
             TraceEmitter("the-last").emit("plan_created")
 """
-THREAD_SETTINGS = """
-TRACE_STREAMING_RECORDER = "thread"
+FILE_SETTINGS = """
 DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
+"""
+THREAD_SETTINGS = f"""
+TRACE_STREAMING_RECORDER = "thread"
+{FILE_SETTINGS}
 """
 
 
@@ -101,6 +104,15 @@ def test_a_projects_tests_keep_what_they_emit_to_themselves(project: Project) ->
         said = run_tests(project)
         assert "\n......\n" in f"\n{said}", said  # nothing is printed between the dots
         assert traces_in_the_real_database(project) == 0
+
+
+def test_tests_that_run_beside_each_other_have_a_database_each(project: Project) -> None:
+    """Invariant 11. Copies of one that was made, in memory or, without WAL, as a file."""
+    settings = project.project / "mysite" / "settings.py"
+    run_tests(project, "--parallel=2", "tests.AgentTest", "tests.WholeTest")
+    settings.write_text(settings.read_text().replace("PRAGMA journal_mode=WAL; ", "") + FILE_SETTINGS)
+    run_tests(project, "--parallel=2", "tests.AgentTest", "tests.WholeTest")
+    assert traces_in_the_real_database(project) == 0
 
 
 def test_the_recorders_thread_stores_in_no_other_database_either(project: Project) -> None:
