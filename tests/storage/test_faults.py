@@ -64,6 +64,7 @@ def test_a_database_that_takes_no_event_is_at_fault(kind: type[Error], lacks: st
         ProgrammingError('relation "trace_streaming_trace" does not exist'),
         OperationalError("no such table: trace_streaming_trace"),
         OperationalError("table trace_streaming_event has no column named text"),
+        OperationalError(1054, "Unknown column 'text' in 'INSERT INTO'"),
     ],
     ids=repr,
 )

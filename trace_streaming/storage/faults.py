@@ -24,8 +24,8 @@ DATABASE_FAULTS: Final = (ProgrammingError, InternalError, NotSupportedError)
 """What it raises where a migration or a right is missing, or where it takes no writes."""
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 """How SQLite names what is wrong with a file, for which it has no class of its own; a suffix may tell more."""
-_NO_TABLE: Final = ("no such table", "no such column", "has no column")
-"""SQLite says so in what is an ``OperationalError`` there."""
+_NO_TABLE: Final = ("no such table", "no such column", "has no column", "Unknown column")
+"""SQLite says so in what is an ``OperationalError`` there, and MariaDB and MySQL the last."""
 
 
 def is_transient(error: Exception) -> bool:
