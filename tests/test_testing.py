@@ -21,6 +21,7 @@ from trace_streaming.emitting.asking import requests as asking_requests
 from trace_streaming.models import Approval, times
 from trace_streaming.recorder import connect, disconnect
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.storage import trace_rows
 from trace_streaming.testing import FaultyChannelLayer, capture_events
 from trace_streaming.watching.channel_layer import channel_layer, is_in_memory
 
@@ -131,7 +132,7 @@ class Stopped(datetime):
 
 
 def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (asking_requests, times):
+    for module in (asking_requests, times, trace_rows):
         monkeypatch.setattr(module, "datetime", Stopped)
 
 
