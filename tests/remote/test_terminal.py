@@ -170,6 +170,8 @@ def test_an_export_is_played_again(tmp_path: Path) -> None:
     out = io.StringIO()
     call_command("export_trace", "t", stdout=out)
     assert out.getvalue() == file.read_text()
+    call_command("export_trace", "t", output=str(tmp_path / "again.jsonl"))
+    assert (tmp_path / "again.jsonl").read_text() == file.read_text()
     call_command("play_trace", str(file), "--trace-id", "again", "--speed", "0", stdout=io.StringIO())
     first, second = (
         [(event.event, event.details, event.status) for event in events.order_by("sequence")]

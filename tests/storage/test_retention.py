@@ -26,9 +26,9 @@ def event(trace_id: str, timestamp: datetime, status: str = "success") -> TraceE
     return make_event(trace_id, "plan_created", {}, status, timestamp=timestamp)[0]
 
 
-def prune(*arguments: str) -> str:
+def prune(*arguments: str, **options: object) -> str:
     out = io.StringIO()
-    call_command("prune_traces", *arguments, stdout=out)
+    call_command("prune_traces", *arguments, stdout=out, **options)
     return out.getvalue().strip()
 
 
@@ -50,6 +50,13 @@ def silent_since(time: datetime, *trace_ids: str) -> None:
 
 def remaining() -> set[str]:
     return set(Trace.objects.values_list("trace_id", flat=True))
+
+
+def test_a_scheduler_prunes_by_calling_the_command() -> None:
+    """Whose keyword arguments Django hands on as they were."""
+    with pytest.raises(CommandError, match="'month' is no age"):
+        prune(older_than="month")
+    assert prune(older_than="30d", keep_errors=True) == "Deleted 2 traces with 3 events."
 
 
 def test_silent_traces_go_with_their_events() -> None:

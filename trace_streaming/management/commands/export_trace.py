@@ -35,9 +35,9 @@ class Command(BaseCommand):
         """ID, ``--format`` and ``--output``."""
         parser.add_argument("trace_id", metavar="ID")
         parser.add_argument("--format", choices=sorted(_FORMATS), default="jsonl", help="(jsonl)")
-        parser.add_argument("--output", type=Path, metavar="FILE", help="instead of standard output")
+        parser.add_argument("--output", metavar="FILE", help="instead of standard output")
 
-    def handle(self, *args: Any, trace_id: str, output: Path | None, **options: Any) -> None:
+    def handle(self, *args: Any, trace_id: str, output: str | Path | None, **options: Any) -> None:
         """Write what is stored now."""
         trace = Trace.objects.using(database()).filter(trace_id=trace_id).first()
         if trace is None:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
                 self._write(trace, lambda part: write_utf8(self.stdout, part), options)
             return
         try:
-            with output.open("wb") as file:
+            with Path(output).open("wb") as file:
                 self._write(trace, file.write, options)
         except OSError as error:
             raise CommandError(f"Cannot write: {error.strerror}") from error

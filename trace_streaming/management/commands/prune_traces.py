@@ -45,14 +45,18 @@ class Command(BaseCommand):
     def handle(
         self,
         *args: Any,
-        older_than: timedelta,
+        older_than: timedelta | str,
         keep_errors: bool,
         owner: str | None,
         dry_run: bool,
         **options: Any,
     ) -> None:
-        """Delete, oldest first, and say how much."""
-        before = stored_now() - older_than
+        """Delete, oldest first, and say how much.
+
+        :param older_than: a text where it is a keyword argument of ``call_command``, which hands it on as it was
+        """
+        age = _age(older_than) if isinstance(older_than, str) else older_than
+        before = stored_now() - age
         traces = silent_traces(before, keep_errors, None if owner is None else _user(owner))
         if dry_run:
             events = traces.aggregate(total=Sum("event_count"))["total"] or 0
@@ -80,7 +84,7 @@ class Command(BaseCommand):
         if owner is None:
             forget_leftovers(before)
             if conf.SPOOL_DIR is not None:
-                remove_set_aside(Path(conf.SPOOL_DIR), datetime.now(UTC) - older_than)
+                remove_set_aside(Path(conf.SPOOL_DIR), datetime.now(UTC) - age)
         mark_incomplete()
         give_up_the_dead()
 
