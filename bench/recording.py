@@ -60,6 +60,24 @@ def emitting(scale: Scale) -> Iterator[list[Row]]:
 
 
 @contextmanager
+def streaming(scale: Scale) -> Iterator[list[Row]]:
+    """What text that streams leaves to the rest of a process."""
+    yield [
+        Row(
+            "calls that say 20 pieces of text a second",
+            (
+                Measure("cpu_percent", "% of a processor", less_is_better=True),
+                Measure("told_per_second", "deltas per call and second"),
+                Measure("p99_ms", "ms, p99, until another thread wakes", less_is_better=True),
+            ),
+            tuple(
+                Peer(f"ours, {calls:,}", partial(script, "stream", calls, scale.of(10, 1))) for calls in (100, 1_000)
+            ),
+        )
+    ]
+
+
+@contextmanager
 def adapting(scale: Scale) -> Iterator[list[Row]]:
     """What a run of a framework pays for being seen."""
     names = {"langchain": "LangChain", "openai_agents": "OpenAI Agents", "pydantic_ai": "Pydantic AI"}

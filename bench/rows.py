@@ -8,7 +8,7 @@ from typing import Final
 
 from bench.many import many
 from bench.receiving import receiving
-from bench.recording import adapting, emitting, replaying, storing
+from bench.recording import adapting, emitting, replaying, storing, streaming
 from bench.row import Row, Scale
 from bench.serving import deliveries, latency, memory, scaling
 
@@ -16,6 +16,7 @@ GROUPS: Final[Mapping[str, Callable[[Scale], AbstractContextManager[list[Row]]]]
     "deliveries": deliveries,
     "latency": latency,
     "emitting": emitting,
+    "streaming": streaming,
     "adapting": adapting,
     "storing": storing,
     "replaying": replaying,
