@@ -117,7 +117,7 @@ def test_a_multiprocessing_child_closes_too() -> None:
 
 
 def test_a_multiprocessing_child_that_loads_the_app_itself_closes_too() -> None:
-    """Its parent has not."""
+    """Its parent has not. Since Python 3.13 ``atexit`` is called there, too: it closes again, which does nothing."""
     script = (
         "import multiprocessing\n"
         "class OfTheChild(Recording):\n"
@@ -126,7 +126,7 @@ def test_a_multiprocessing_child_that_loads_the_app_itself_closes_too() -> None:
         "child.start(); child.join()"
     )
     words, status = run(script)
-    assert (words.count("child"), status) == (1, 0)
+    assert (words.count("child") in {1, 2}, status) == (True, 0)
 
 
 EMITTING = """
