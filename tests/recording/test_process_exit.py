@@ -138,23 +138,22 @@ emitter = TraceEmitter('t')
 for number in range(2000): emitter.emit('plan_created', {'number': number})
 print(time.monotonic(), flush=True)
 """
-WHILE_IT_WAKES = """
-class Interrupted(threading.Condition):
-    def notify_all(self):
-        if threading.current_thread() is threading.main_thread():
-            os.kill(os.getpid(), signal.SIGTERM)
-        super().notify_all()
+WHILE_IT_STARTS = """
+from trace_streaming.recording import recorder as module
 
-recorder.flush()
-recorder._writer.wake._cond = Interrupted(threading.Lock())
-recorder._writer.wake.clear()
+def interrupted(thread):
+    os.kill(os.getpid(), signal.SIGTERM)
+    thread.start()
+
+recorder.close()
+module.start = interrupted
 emitter.emit('plan_created')
 time.sleep(60)
 """
 
 
 @pytest.mark.parametrize(
-    ("script", "count"), [("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", 2000), (WHILE_IT_WAKES, 2001)]
+    ("script", "count"), [("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", 2000), (WHILE_IT_STARTS, 2001)]
 )
 def test_a_script_that_is_terminated_loses_nothing(tmp_path: Path, script: str, count: int) -> None:
     """The real recorder: what was emitted before SIGTERM is in the database, soon, also where it holds a lock."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.interrupting import at_each_step
 from trace_streaming.events import TraceEnd, TraceEvent, TraceLoss
 from trace_streaming.recording.record_queue import Barrier, Destination, RecordQueue
 
@@ -61,6 +63,24 @@ def test_making_room_is_linear_in_the_queue(queue: RecordQueue) -> None:
     started = time.process_time()
     assert queue.make_room(20_000).total() == 2_000
     assert time.process_time() - started < 1
+
+
+def test_who_interrupts_what_makes_room_changes_no_order(queue: RecordQueue) -> None:
+    """Invariant 1: a finalizer, or a signal's handler, that emits there finds the queue full, too."""
+    numbers = itertools.count(100)
+
+    def interrupt() -> None:
+        queue.put(event(next(numbers)))
+        queue.make_room(10)
+
+    def make_room() -> None:
+        for number in range(10):
+            queue.put(event(number))
+        queue.make_room(10)
+        taken = [int(record.details) for record in queue.take(100)[0] if isinstance(record, TraceEvent)]
+        assert sorted(taken, key=lambda number: number >= 100) == sorted(taken)
+
+    assert at_each_step(make_room, interrupt, "trace_streaming.recording") > 100
 
 
 def test_who_puts_waits_for_nobody(queue: RecordQueue) -> None:

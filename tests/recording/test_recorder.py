@@ -25,17 +25,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from pytest_django import Settings
 
+from tests.interrupting import at_each_step
 from tests.live.servers import migrated_file
 from trace_streaming import TraceEmitter
 from trace_streaming import recorder as receivers
-from trace_streaming.events import TraceEnd, TraceRecord
+from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord
 from trace_streaming.models import Event, SpoolSegment, Trace
 from trace_streaming.recording import backlog, inline, writer
 from trace_streaming.recording import recorder as module
 from trace_streaming.recording.recorder import Recorder, recorder
 from trace_streaming.recording.spool import Segment, Spool
 from trace_streaming.signals import events_recorded
-from trace_streaming.starting import start
+from trace_streaming.starting import Bell, start
 from trace_streaming.storage import store
 from trace_streaming.wire.batches import Batch
 
@@ -531,6 +532,50 @@ def test_a_finalizer_emits_while_the_writer_is_started(monkeypatch: pytest.Monke
     assert not emitting.is_alive()
     assert emitter.flush(60)
     assert Event.objects.filter(trace__trace_id=emitter.trace_id).count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_interrupts_a_thread_that_emits_may_emit() -> None:
+    """Invariant 3: a finalizer, or a signal's handler, wherever it comes; the thread does not wait for itself."""
+    at_each_step(begin_and_end, begin_and_end, "trace_streaming.recording", "trace_streaming.starting", "threading")
+    assert recorder.flush(60)
+
+
+def begin_and_end() -> None:
+    emitter = TraceEmitter()
+    emitter.emit("plan_created")
+    emitter.end()
+
+
+def test_a_bell_is_rung_by_who_waits_for_it() -> None:
+    """Invariant 9: the writer's thread may run a finalizer that emits, in the middle of its wait for an event."""
+    bell = Bell()
+
+    def ring_and_wait() -> None:
+        bell.ring()
+        assert bell.wait(60)
+
+    at_each_step(ring_and_wait, bell.ring, "trace_streaming.starting", "threading")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_while_the_writer_is_started_leaves_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 1: of two each would store what the other has not yet."""
+
+    def interrupted(thread: threading.Thread) -> None:
+        monkeypatch.undo()
+        start(thread)
+        raise KeyboardInterrupt
+
+    recorder.close()
+    before, emitter = threading.enumerate(), TraceEmitter()
+    monkeypatch.setattr(module, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.record(TraceEvent("plan_created", emitter.trace_id, datetime.now(UTC), "{}", "success"))
+    emitter.emit("plan_created")
+    assert emitter.flush(60)
+    assert [thread.name for thread in threading.enumerate() if thread not in before].count("trace-recorder") == 1
+    assert sequences(emitter.trace_id) == [1, 2]
 
 
 def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:

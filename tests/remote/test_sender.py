@@ -14,6 +14,7 @@ from time import monotonic
 
 import pytest
 
+from tests.interrupting import at_each_step
 from tests.remote.ingest_servers import Scripted, ScriptedServer
 from trace_streaming.remote import RemoteTraceEmitter, sender
 from trace_streaming.remote.sender import all_senders
@@ -28,6 +29,39 @@ def _threads_end() -> Iterator[None]:
 def emit(emitter: RemoteTraceEmitter, *numbers: int) -> None:
     for n in numbers:
         emitter.emit("plan_created", {"n": n})
+
+
+def test_who_interrupts_a_thread_that_emits_may_emit() -> None:
+    """Invariant 3: a finalizer, or a signal's handler, wherever it comes; the thread does not wait for itself."""
+    with ScriptedServer().serving() as server:
+        open_emitter = RemoteTraceEmitter(server.url, "secret", "t")
+        emit(open_emitter, 0)
+
+        def end_and_begin() -> None:
+            open_emitter._sender.open_traces.closed("t")
+            emit(RemoteTraceEmitter(server.url, "secret", "t"), 1)
+
+        at_each_step(end_and_begin, end_and_begin, "trace_streaming.remote", "trace_streaming.starting", "threading")
+        assert open_emitter.flush(60)
+
+
+def test_ctrl_c_while_the_thread_is_started_leaves_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 1: two would send what comes later beside what was before."""
+
+    def interrupted(thread: threading.Thread) -> None:
+        monkeypatch.undo()
+        thread.start()
+        raise KeyboardInterrupt
+
+    with ScriptedServer().serving() as server:
+        before, emitter = threading.enumerate(), RemoteTraceEmitter(server.url, "secret", "t")
+        monkeypatch.setattr(sender, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            emit(emitter, 0)
+        emit(emitter, 1)
+        assert emitter.flush(60)
+        assert [thread.name for thread in threading.enumerate() if thread not in before].count("trace-sender") == 1
+        assert [number for batch in server.batches() for number in batch] == [0, 1]
 
 
 def sent_through(*answers: Scripted, count: int = 2) -> tuple[ScriptedServer, RemoteTraceEmitter, float]:

@@ -280,7 +280,7 @@ def test_a_program_elsewhere_learns_of_it(ada: User, live_server: LiveServer, se
         silent = RemoteTraceEmitter(live_server.url, "writer", "t")
         assert not silent.stop_requested
         emitter._sender.open_traces._due_at = 0
-        emitter._sender._thread.wake.set()  # type: ignore[union-attr]
+        emitter._sender._thread.bell.ring()  # type: ignore[union-attr]
         until(lambda: silent.stop_requested)
     finally:
         all_senders.close()

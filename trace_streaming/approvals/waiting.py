@@ -19,7 +19,7 @@ from trace_streaming.exceptions import ApprovalNotFoundError
 from trace_streaming.recording.inline import is_in_a_test, run_blocking
 from trace_streaming.recording.recorder import recorder
 from trace_streaming.signals import approval_decided, decision_requested
-from trace_streaming.starting import start
+from trace_streaming.starting import Bell, start
 from trace_streaming.storage.store import database, with_fresh_connection
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -51,7 +51,7 @@ class Desk:
         self._waiting: list[_Waiting] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.wake = threading.Event()
+        self.bell = Bell()
         self._log = BurstLog(logger)
 
     def wait(self, asked: ApprovalRequest | AskedBefore) -> Future[Decision]:
@@ -63,19 +63,18 @@ class Desk:
                 return waiting.decision
         if isinstance(asked, AskedBefore):  # what this process has just asked may not be in the database yet
             waiting.barrier = recorder.barrier()
-            waiting.barrier.add_done_callback(lambda _: self.wake.set())
+            waiting.barrier.add_done_callback(lambda _: self.bell.ring())
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="trace-approvals", daemon=True)
                 start(thread)  # raises where the process may have no more threads: then nobody waits
                 self._thread = thread
             self._waiting.append(waiting)
-        self.wake.set()
+        self.bell.ring()
         return waiting.decision
 
     def _run(self) -> None:
         while True:
-            self.wake.clear()
             try:
                 with_fresh_connection(self._look)
             except Exception as error:
@@ -90,7 +89,7 @@ class Desk:
                 if not self._waiting:
                     self._thread = None
                     return
-            self.wake.wait(LOOK_SECONDS)
+            self.bell.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
         _look_for(list(self._waiting))  # who asks while the database is read is looked for the next time
@@ -98,7 +97,7 @@ class Desk:
     def look_now(self) -> None:
         """Somebody has decided, in this thread."""
         _look_in_a_test(list(self._waiting))
-        self.wake.set()
+        self.bell.ring()
 
     def _give_up_the_lost(self) -> None:
         """While nothing can be looked at."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from threading import Lock
+from threading import RLock
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -86,7 +86,7 @@ class Listeners:
 
     def __init__(self) -> None:
         self._emitters: WeakSet[StoppableEmitter] = WeakSet()
-        self._lock = Lock()
+        self._lock = RLock()  # as those of whoever emits
 
     def add(self, emitter: StoppableEmitter) -> None:
         """From now on."""

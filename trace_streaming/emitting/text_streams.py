@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from heapq import heappop, heappush
-from threading import Condition, Thread
+from threading import Condition, RLock, Thread
 from time import monotonic, sleep, thread_time
 from typing import Final
 
@@ -91,12 +91,14 @@ class Teller:
         self._waiting: list[tuple[float, int, TextStream]] = []
         """Those that have something to tell: first whose turn it is first."""
         self._numbers = itertools.count()
-        self._changed = Condition()
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
         self._thread: Thread | None = None
 
     def wake(self, stream: TextStream) -> None:
         """A stream has something to tell."""
-        with self._changed, suppress(RuntimeError):  # there may be no more threads; the next to wake tries again
+        # Not the condition itself, which is entered in two steps: Ctrl-C between them would leave it locked.
+        with self._lock, suppress(RuntimeError):  # there may be no more threads; the next to wake tries again
             heappush(self._waiting, (max(stream.due, monotonic()), next(self._numbers), stream))
             if self._thread is None:
                 thread = Thread(target=self._run, name="trace-text", daemon=True)

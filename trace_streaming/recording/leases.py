@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from time import monotonic
 from typing import Final
@@ -74,8 +75,8 @@ class Leases(Heartbeat):
     def reset(self) -> None:
         """In a forked child: all of it is the parent's."""
         super().reset()
-        self._open: dict[str, None] = {}
-        self._open_lock = threading.Lock()
+        self._open: OrderedDict[str, None] = OrderedDict()
+        self._open_lock = threading.RLock()  # a finalizer, or a signal's handler, may emit while it is held
         self._leases: dict[Destination, _Lease] = {}
 
     def opened(self, trace_id: str) -> None:
@@ -84,7 +85,7 @@ class Leases(Heartbeat):
             with self._open_lock:
                 self._open[trace_id] = None
                 if len(self._open) > MAX_HELD:
-                    del self._open[next(iter(self._open))]
+                    self._open.popitem(last=False)
 
     def closed(self, trace_id: str) -> None:
         """It was ended here."""

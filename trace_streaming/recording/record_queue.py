@@ -35,8 +35,8 @@ class RecordQueue:
         """What was put, and not yet looked at by anybody who holds the lock."""
         self._items: deque[TraceRecord | Barrier | Destination] = deque()
         """What was put before; a destination is that of all behind it."""
-        # Held for all but putting, so that making room keeps the order. Reentrant: a finalizer that the garbage
-        # collector runs inside may emit, and ask for room.
+        # Held for all but putting, so that making room keeps the order. Reentrant: a finalizer, or a signal's handler,
+        # that comes in between may emit, and ask for room.
         self._lock = threading.RLock()
         self._losses: defaultdict[Destination | None, Counter[str]] = defaultdict(Counter)
         """Events given up since a batch of the destination was taken, by trace."""
@@ -97,16 +97,20 @@ class RecordQueue:
         """Give up a tenth of a full queue: the oldest informational events, and others only where those do not do.
 
         A tenth, because each time the whole queue is walked. Returns how many events went, by trace; each trace is told
-        of it with the next batch.
+        of it with the next batch. Nothing goes for whoever has interrupted this thread while it walks or takes: who
+        emits next makes room.
         """
         lost: Counter[str] = Counter()
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # as a Condition asks it
+            return lost
         with self._lock:
             self._look_at_new()
-            excess = len(self._items) - size * 9 // 10
+            items = self._items
+            excess = len(items) - size * 9 // 10
             for may_go in (is_informational, _is_event):
+                kept: deque[TraceRecord | Barrier | Destination] = deque()
                 destination = self.destination
-                for _ in range(len(self._items)):
-                    item = self._items.popleft()
+                for item in items:
                     if excess > 0 and may_go(item):
                         lost[item.trace_id] += 1
                         self._losses[destination][item.trace_id] += 1
@@ -114,7 +118,9 @@ class RecordQueue:
                         continue
                     if isinstance(item, Destination):
                         destination = item
-                    self._items.append(item)
+                    kept.append(item)
+                items = kept
+            self._items = items  # at once: Ctrl-C may come before
         return lost
 
 

@@ -199,7 +199,7 @@ class Recorder:
         if isinstance(threading.current_thread(), Writer):
             return False
         barrier, writer = self.barrier(), self._writer
-        if not barrier.done() and (writer is None or not writer.is_alive()):  # none could be started
+        if not barrier.done() and (writer is None or writer.has_ended):  # none could be started
             return barrier.done()
         try:
             barrier.result(timeout)
@@ -248,29 +248,34 @@ class Recorder:
         except RuntimeError:  # the process may have no more threads, or be ending; the next that comes tries again
             self._backlog.log.failed("thread", "Trace events wait: no thread can be started to store them")
             return
-        if writer is not None and not writer.wake.is_set():
-            writer.wake.set()
+        if writer is not None:
+            writer.bell.ring()
 
     def _living_writer(self) -> Writer | None:
         """None in the middle of its own start: it will take all that waits then."""
         writer = self._writer
-        if writer is not None and writer.is_alive():
+        if writer is not None and not writer.has_ended:
             return writer
         with self._start_lock:
             if self._is_starting:
                 return None
-            if self._writer is None or not self._writer.is_alive():
+            if self._writer is None or self._writer.has_ended:
                 self._is_starting = True
                 try:
                     process_exit.outlive_sigterm(self)
-                    writer = Writer(self._backlog, self.leases)
+                    writer = Writer(self._backlog, self.leases, self._is_taken)
                     start(writer)
                     self._writer = writer
                     metrics.reporter.start()
                 finally:
                     self._is_starting = False
-                writer.wake.set()
+                writer.bell.ring()
             return self._writer
+
+    def _is_taken(self, writer: Writer) -> bool:
+        """Whether a writer is the one: Ctrl-C may have come while its start was waited for, and the next started."""
+        with self._start_lock:
+            return self._writer is writer
 
     def _append_inline(self, record: TraceRecord) -> None:
         try:

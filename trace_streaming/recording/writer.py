@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Final
@@ -14,6 +14,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from trace_streaming.events import TraceRecord
+from trace_streaming.starting import Bell
 from trace_streaming.storage import owners, store
 from trace_streaming.storage.faults import fault_of_database
 from trace_streaming.telemetry import metrics
@@ -37,16 +38,22 @@ _RETRY_SECONDS: Final = (0.05, 5.0)
 
 
 class Writer(threading.Thread):
-    """Takes from a backlog until it is stopped."""
+    """Takes from a backlog until it is stopped.
 
-    def __init__(self, backlog: Backlog, leases: Leases) -> None:
+    :param is_taken: whether this is the one thread that does; it waits for whoever has started it
+    """
+
+    def __init__(self, backlog: Backlog, leases: Leases, is_taken: Callable[[Writer], bool]) -> None:
         super().__init__(name="trace-recorder", daemon=True)
-        self.wake = threading.Event()
-        """Set by whoever puts something into the backlog."""
+        self.has_ended = False
+        """Not ``is_alive``: Ctrl-C in the middle of that makes Python 3.11 take a thread for dead that lives."""
+        self.bell = Bell()
+        """Rung by whoever has put something into the backlog."""
         self.stop = threading.Event()
         """Set to end the thread, as soon as the database lets it."""
         self.storing = threading.Lock()
         """Held during a transaction; whoever holds it keeps the next from beginning."""
+        self._is_taken = is_taken
         self._backlog = backlog
         self._leases = leases
         self._in_hand: Load | None = None
@@ -56,6 +63,8 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """The thread itself."""
+        if not self._is_taken(self):
+            return
         try:
             self._backlog.adopt()
             while not self.stop.is_set():
@@ -63,13 +72,13 @@ class Writer(threading.Thread):
                     self._write_load()
                 self._backlog.log.works()
                 self._name_owners()
-                if not self.wake.wait(IDLE_SECONDS):
+                if not self.bell.wait(IDLE_SECONDS):
                     self._name_owners()
                     connections.close_all()
-                    self.wake.wait(IDLE_SECONDS if owners.are_awaited() else None)
-                self.wake.clear()  # before the backlog is asked: a record put after this wakes us again
+                    self.bell.wait(IDLE_SECONDS if owners.are_awaited() else None)
             self._name_owners(at_once=True)
         finally:
+            self.has_ended = True
             self._publisher.close()
             connections.close_all()
 
@@ -82,7 +91,7 @@ class Writer(threading.Thread):
     def end(self, timeout: float) -> None:
         """Stop; what it has in hand stays in the spool, or is lost, where the database hangs."""
         self.stop.set()
-        self.wake.set()
+        self.bell.ring()
         self.join(timeout)
         if (load := self._in_hand) is not None:
             self._keep(load)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import OrderedDict
 from time import monotonic
 from typing import Final
 
@@ -26,8 +27,8 @@ class OpenTraces:
         self.listeners = Listeners()
         """Emitters that want to know whether they are asked to stop."""
         self._sender = uuid.uuid4().hex
-        self._open: dict[str, None] = {}
-        self._lock = threading.Lock()
+        self._open: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.RLock()  # a finalizer, or a signal's handler, may emit while it is held
         self._told: frozenset[str] = frozenset()
         self._due_at = float("-inf")
         self._is_asked = True
@@ -49,7 +50,7 @@ class OpenTraces:
             with self._lock:
                 self._open[trace_id] = None
                 if len(self._open) > MAX_OPEN:
-                    del self._open[next(iter(self._open))]
+                    self._open.popitem(last=False)
 
     def closed(self, trace_id: str) -> None:
         """It was ended."""
@@ -62,7 +63,7 @@ class OpenTraces:
         :param again: those alone that it was told before: of others it does not have what was emitted yet
         """
         with self._lock:
-            now_open = [trace_id for trace_id in self._open if not again or trace_id in self._told]
+            now_open = [trace_id for trace_id in list(self._open) if not again or trace_id in self._told]
         if not (self._is_asked and now_open) or (self.wait and self._told.issuperset(now_open)):
             return
         answer = client.beat(self._sender, now_open)
@@ -79,6 +80,6 @@ class OpenTraces:
     def leave(self, client: IngestClient) -> None:
         """Tell the server that this process goes on with none of them."""
         with self._lock:
-            left, self._open = list(self._open), {}
+            left, self._open = list(self._open), OrderedDict()
         if self._is_asked and left:
             client.beat(self._sender, left, ends=True)

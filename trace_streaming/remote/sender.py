@@ -11,7 +11,7 @@ from trace_streaming.events import TraceEnd, TraceEvent, TraceRecord, TraceStart
 from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.recording import process_exit
 from trace_streaming.recording.record_queue import Barrier, RecordQueue
-from trace_streaming.starting import check_may_start, start
+from trace_streaming.starting import Bell, check_may_start, start
 from trace_streaming.telemetry.logs import BurstLog
 
 from .beats import OpenTraces
@@ -48,9 +48,10 @@ class Sender:
         self._queue = RecordQueue()
         self.open_traces = OpenTraces()
         self.deltas = DeltaClient(self._server, self._authorization)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer, or a signal's handler, may emit while it is held
         """Held by whoever begins or ends the thread."""
         self._thread: _Thread | None = None
+        self._is_starting = False
         self._log = BurstLog(logger, logging.ERROR)
         self._names = BurstLog(logger, logging.ERROR)
 
@@ -68,11 +69,17 @@ class Sender:
                 self.lose(count, "the queue is full", trace_id)
         self._queue.put(item)
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                process_exit.outlive_sigterm(all_senders)
-                self._thread = self._started()
+            if self._is_starting:  # it takes all that waits then
+                return
+            if self._thread is None or self._thread.has_ended:
+                self._is_starting = True
+                try:
+                    process_exit.outlive_sigterm(all_senders)
+                    self._thread = self._started()
+                finally:
+                    self._is_starting = False
             if self._thread is not None:
-                self._thread.wake.set()
+                self._thread.bell.ring()
 
     def _started(self) -> _Thread | None:
         client = None
@@ -119,14 +126,19 @@ class Sender:
             self.lost += unsent
             logger.error("%d trace events were not sent to %s in time", unsent, self._server)
 
+    def takes(self, thread: _Thread) -> bool:
+        """Whether a thread is the one: Ctrl-C may have come while its start was waited for, and the next started."""
+        with self._lock:
+            return self._thread is thread
+
     def lets_go(self, thread: _Thread) -> bool:
         """Whether a thread may end now: nothing waits or is open, and the next record starts another."""
         with self._lock:
-            if self._queue or self.open_traces.are_told:
-                return False
             if self._thread is thread:
-                self._thread = None
-            return True
+                self._thread = None  # from here on whoever puts something starts another, in this thread, too
+            if self._thread is None and (self._queue or self.open_traces.are_told):
+                self._thread = thread
+            return self._thread is not thread
 
     def lose(self, count: int, reason: str, trace_id: str) -> None:
         """Count what is given up, and say so once per burst; of names that are not declared once for all."""
@@ -145,8 +157,10 @@ class _Thread(threading.Thread):
 
     def __init__(self, sender: Sender, client: IngestClient, queue: RecordQueue, log: BurstLog) -> None:
         super().__init__(name="trace-sender", daemon=True)
-        self.wake = threading.Event()
-        """Set by whoever puts something into the queue."""
+        self.has_ended = False
+        """Not ``is_alive``: Ctrl-C in the middle of that makes Python 3.11 take a thread for dead that lives."""
+        self.bell = Bell()
+        """Rung by whoever has put something into the queue."""
         self.delivery = Delivery(client, sender.open_traces, sender.lose, log)
         self._sender = sender
         self._client = client
@@ -158,24 +172,26 @@ class _Thread(threading.Thread):
         """The thread itself."""
         is_stopped = self.delivery.is_stopped
         try:
+            if not self._sender.takes(self):
+                return
             while not is_stopped.is_set():
                 while self._queue and not is_stopped.is_set():
                     self._send_load()
                 self._open_traces.tell(self._client)
                 self._log.works()
                 wait = self._open_traces.wait if self._open_traces.are_told else IDLE_SECONDS
-                if not self.wake.wait(wait) and self._sender.lets_go(self):
+                if not self.bell.wait(wait) and self._sender.lets_go(self):
                     return
-                self.wake.clear()  # before the queue is asked: a record put after this wakes us again
             if not self.delivery.in_hand:  # otherwise the server is away
                 self._open_traces.leave(self._client)
         finally:
+            self.has_ended = True
             self._client.close()
 
     def end(self) -> None:
         """Stop between two requests, or while waiting for the next attempt; one that runs is not waited for."""
         self.delivery.is_stopped.set()
-        self.wake.set()
+        self.bell.ring()
         self.join(END_SECONDS)
 
     def _send_load(self) -> None:
@@ -197,14 +213,14 @@ class _AllSenders:
     def __init__(self) -> None:
         self._senders: WeakValueDictionary[tuple[str, str], Sender] = WeakValueDictionary()
         """One to each server, for each authorization; gone when no emitter is left, and nothing to send."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def to(self, base_url: str, authorization: str) -> Sender:
         """The sender to a server, for whoever has this authorization."""
         with self._lock:
             sender = self._senders.get((base_url, authorization))
             if sender is None:
-                sender = self._senders[base_url, authorization] = Sender(base_url, authorization)
+                sender = self._senders.setdefault((base_url, authorization), Sender(base_url, authorization))
             return sender
 
     def close(self) -> None:
@@ -220,7 +236,7 @@ class _AllSenders:
 
     def forget(self) -> None:
         """In the child: all that waits is the parent's to send."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for sender in list(self._senders.values()):
             sender.forget()
 

@@ -13,7 +13,7 @@ from django.db import connections
 from trace_streaming.emitting.stopping import Listeners, Stop, StoppableEmitter
 from trace_streaming.models import StopRequest
 from trace_streaming.signals import stop_looked_for, stop_requested
-from trace_streaming.starting import start
+from trace_streaming.starting import Bell, start
 from trace_streaming.storage.store import database, with_fresh_connection
 from trace_streaming.telemetry.logs import BurstLog
 
@@ -38,7 +38,7 @@ class Ear:
         self.listeners = Listeners()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._bell = Bell()
         self._log = BurstLog(logger)
 
     def listen(self, emitter: StoppableEmitter) -> None:
@@ -53,11 +53,10 @@ class Ear:
 
     def look_now(self) -> None:
         """Something was asked in this process."""
-        self._wake.set()
+        self._bell.ring()
 
     def _run(self) -> None:
         while True:
-            self._wake.clear()
             try:
                 with_fresh_connection(self._look)
             except Exception as error:
@@ -70,7 +69,7 @@ class Ear:
                 if not self.listeners.trace_ids():
                     self._thread = None
                     return
-            self._wake.wait(LOOK_SECONDS)
+            self._bell.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
         trace_ids = self.listeners.trace_ids()
