@@ -578,6 +578,31 @@ def test_ctrl_c_while_the_writer_is_started_leaves_one(monkeypatch: pytest.Monke
     assert sequences(emitter.trace_id) == [1, 2]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_while_the_last_is_stored_leaves_it_to_the_spool(
+    failing_store: dict[str, Any], spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 9: whoever is in a hurry presses it twice."""
+
+    def fail(records: object) -> None:
+        raise OperationalError("away")
+
+    def interrupted(timeout: float) -> bool:
+        raise KeyboardInterrupt
+
+    failing_store["error"] = fail
+    emit_numbers(1, 9)
+    monkeypatch.setattr(recorder, "flush", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.close()
+    assert recorder.pending == 0
+    monkeypatch.undo()
+    failing_store["error"] = lambda records: None
+    emit_numbers(10, 10, "u")
+    assert recorder.flush(60)
+    assert stored_numbers() == list(range(1, 10))
+
+
 def test_a_script_that_ends_loses_nothing(tmp_path: Any) -> None:
     """What was emitted last is stored on the way out, without a flush."""
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}

@@ -233,11 +233,13 @@ class Recorder:
             self._appender = None
             appender.end(timeout)  # before the writer, who is handed what this cannot store
         if (writer := self._writer) is not None:
-            self.flush(max(until - monotonic(), 0.0))
-            self._writer = None
-            writer.end(timeout)
-            if unstored := self._backlog.close():
-                logger.error("%d events were not stored in time", unstored)
+            try:
+                self.flush(max(until - monotonic(), 0.0))
+            finally:  # Ctrl-C again: what waits goes to the spool, or is told
+                self._writer = None
+                writer.end(timeout)
+                if unstored := self._backlog.close():
+                    logger.error("%d events were not stored in time", unstored)
             metrics.flush()
         self.leases.close()
 
