@@ -7,7 +7,10 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
+from random import Random
+from string import ascii_letters
 from threading import Thread
+from time import thread_time
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +23,7 @@ from trace_streaming.emitting.event_factory import make_event, safe_details
 from trace_streaming.redaction import register_secret
 from trace_streaming.redaction.known import memory, values
 from trace_streaming.redaction.known.learning import is_telling
-from trace_streaming.redaction.known.values import MOST_CHARACTERS, MOST_VALUES, KnownValues
+from trace_streaming.redaction.known.values import MOST_CHARACTERS, MOST_VALUES, KnownValues, masked_text
 
 SECRET = "kJ8#fx" + '"Q2z/9+Lm'
 MARKER = "[redacted:known value]"
@@ -217,6 +220,34 @@ def test_no_value_that_is_remembered_is_shown_again(secret: str, before: str, be
     memory.remember("t", [secret])
     for details in ({"text": f"{before} {secret} {behind}"}, {"json": json.dumps([secret])}, {secret: 1}):
         assert secret not in str(json.loads(shown(details)))
+
+
+@pytest.mark.parametrize(("length", "count"), [(24, 320), (1_000, 120)], ids=["tokens", "web tokens"])
+def test_to_learn_another_takes_no_longer_for_those_before(length: int, count: int) -> None:
+    """Invariant 13: of a trace whose every call has a token of its own."""
+    known, letters = KnownValues(), Random(1)
+    secrets = ["".join(letters.choices(ascii_letters, k=length)) for _ in range(count)]
+    took = []
+    for secret in secrets:
+        began = thread_time()
+        known.add([secret])
+        took.append(thread_time() - began)
+        assert known.is_in(f"it is {secret} now")
+    assert sum(took[-40:]) < 0.4
+
+
+def test_long_values_that_are_alike_are_told_apart() -> None:
+    """Invariant 12: web tokens begin alike, keys end so, and a part of one stays."""
+    letters = Random(1)
+    middles = ["".join(letters.choices(ascii_letters, k=90)) for _ in range(12)]
+    secrets = [f"{'eyJhbGciOiJIUzI1NiJ9.' * 2}{middle}{'.same-at-the-end' * 2}" for middle in middles]
+    known = KnownValues()
+    known.add(secrets[:-1])
+    for secret in secrets[:-1]:
+        for form in (secret, base64.b64encode(secret.encode()).decode(), quote(secret, safe="")):
+            assert masked_text(f"{form} or {form[:40]}", (known,)) == f"{MARKER} or {form[:40]}"
+    for other in (secrets[-1], secrets[0][1:], secrets[0][:-1], middles[0]):
+        assert masked_text(other, (known,)) == other
 
 
 @pytest.mark.parametrize("known_before", [0, 1, 8, 255, 256])
