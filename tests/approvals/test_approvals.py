@@ -791,3 +791,42 @@ def test_what_is_put_back_is_what_the_agent_has(alice: User) -> None:
     edited = {**approval.arguments, "n": 2}
     decisions.decide(approval, "edited", user=alice, channel="api", edited=edited)
     assert answer.result(60).arguments == {"text": text, "pair": (1, "a@b.example"), "n": 2}
+
+
+def raises(details: dict[str, JSON]) -> dict[str, JSON]:
+    raise ValueError(details)
+
+
+def keeps_nothing(details: dict[str, JSON]) -> dict[str, JSON]:
+    return {}
+
+
+def numbers(details: dict[str, JSON]) -> dict[str, JSON]:
+    return dict.fromkeys(details, 5)
+
+
+@pytest.mark.parametrize("redactor", [raises, keeps_nothing, numbers])
+def test_where_the_redactor_fails_a_human_is_asked_and_decides(
+    settings: Settings, alice: User, redactor: Callable[..., object]
+) -> None:
+    """What it loses is not shown to anybody; the agent has its own arguments, and what the human wrote for it."""
+    settings.TRACE_STREAMING_REDACTOR = f"{__name__}.{redactor.__name__}"
+    emitter = TraceEmitter("t", name="called so", tags=["hidden-word"])
+    answer, approval = asking(emitter, arguments={"note": "hidden-word"}, action="hidden-word")
+    assert approval.action == approval.tool_name == "[redacted:redactor failed]"
+    edited = {"note": "another-word"}
+    decisions.decide(approval, "edited", user=alice, channel="api", comment="hidden-word", edited=edited)
+    assert (answer.result(60).decision, answer.result(60).arguments) == ("edited", edited)
+    decided = Approval.objects.get()
+    assert decided.comment == "[redacted:redactor failed]"
+    assert decided.edited_arguments == {"redacted": "[redacted:redactor failed]"}
+    stored = f"{list(Approval.objects.values())} {list(Event.objects.values())} {list(Trace.objects.values())}"
+    assert "hidden-word" not in stored
+    assert "another-word" not in stored
+
+
+def test_a_schema_that_the_redactor_loses_is_told_to_who_asks(settings: Settings) -> None:
+    """Edited arguments could not be checked."""
+    settings.TRACE_STREAMING_REDACTOR = f"{__name__}.{raises.__name__}"
+    with pytest.raises(ValueError, match="or the redactor loses it"):
+        TraceEmitter("t").ask_approval("send", schema={"type": "object"})

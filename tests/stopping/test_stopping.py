@@ -313,3 +313,16 @@ def test_his_name_goes_with_his_account(ada: User) -> None:
     assert StopRequest.objects.get().requested_by_name == "[deleted user]"
     Trace.objects.all().delete()
     assert not StopRequest.objects.exists()
+
+
+def loses_all(details: dict[str, Any]) -> None:
+    details.clear()
+
+
+def test_a_run_can_be_stopped_where_the_redactor_fails(settings: Settings, ada: User) -> None:
+    """The comment is lost, and not the request."""
+    emitter = begun()
+    settings.TRACE_STREAMING_REDACTOR = f"{__name__}.{loses_all.__name__}"
+    assert request_stop(Trace.objects.get(), user=ada, channel="api", comment="hidden-word").is_standing
+    until(lambda: emitter.stop_requested)
+    assert StopRequest.objects.get().comment == "[redacted:redactor failed]"

@@ -20,12 +20,15 @@ from django.utils.crypto import constant_time_compare
 from trace_streaming.emitting.asking.schemas import first_error
 from trace_streaming.emitting.asking.sealing import seal, unseal
 from trace_streaming.emitting.decision import TIMEOUT, WITHDRAWN, moved_marker
+from trace_streaming.emitting.event_factory import shown_text
 from trace_streaming.emitting.project_events import make_event, redacted
 from trace_streaming.events import TraceEvent
+from trace_streaming.events.kinds import JSON
 from trace_streaming.exceptions import ApprovalConflictError, ApprovalNotFoundError, InvalidDecisionError
 from trace_streaming.models import Approval, stored_now
 from trace_streaming.permissions import find_trace, may_watch, why_not_decide
 from trace_streaming.recording.inline import after_commit, announce_alone
+from trace_streaming.redaction import REDACTION_FAILED
 from trace_streaming.signals import approval_decided
 from trace_streaming.storage.json_columns import without_nul
 from trace_streaming.storage.store import append, database
@@ -73,8 +76,8 @@ def decide(
         "decided_by_id": None if decider is None else decider.pk,
         "decided_by_name": "" if decider is None else decider.get_username(),
         "channel": channel,
-        "comment": str(shown["comment"])[:MAX_COMMENT_LENGTH],
-        "edited_arguments": shown["edited"],
+        "comment": shown_text(shown, "comment", comment)[:MAX_COMMENT_LENGTH],
+        "edited_arguments": None if edited is None else _shown_edited(shown.get("edited")),
         "edited_sealed": "" if edited is None else seal(edited),
     }
     if _settle(approval, changes, is_late=False):
@@ -84,6 +87,10 @@ def decide(
     if not _is_decided_so(approval, decision, edited):
         raise ApprovalConflictError(approval.decision)
     return approval
+
+
+def _shown_edited(edited: JSON) -> Mapping[str, Any]:
+    return edited if isinstance(edited, dict) else {"redacted": REDACTION_FAILED}
 
 
 def _is_decided_so(approval: Approval, decision: str, edited: Mapping[str, Any] | None) -> bool:

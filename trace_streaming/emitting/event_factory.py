@@ -121,3 +121,12 @@ def safe_details(
         extra = None if trace_id is None else {"trace_id": trace_id}
         logger.error("The redactor fails (%s); details are replaced", type(error).__name__, extra=extra)
         return encode_details({"redacted": REDACTION_FAILED})
+
+
+def shown_text(shown: Mapping[str, JSON], key: str, given: str) -> str:
+    """A text behind the redactor: one that it has lost, or made something else of, says so.
+
+    :param shown: what :func:`safe_details` has made of details in which ``given`` stood under ``key``
+    """
+    text = shown.get(key, given and REDACTION_FAILED)
+    return text if isinstance(text, str) else REDACTION_FAILED

@@ -42,7 +42,8 @@ class Face(NamedTuple):
         # Random bits are an id, as calls have it; any other conversation may be named after somebody's telephone.
         key = "call_id" if RANDOM_ID_PATTERN.fullmatch(self.conversation or "") else "conversation"
         shown = redact({"name": self.name, key: self.conversation, "tags": list(self.tags or ())})
-        tags = [cut(str(tag), MAX_TAG) for tag in shown.get("tags") or ()]
+        listed = shown.get("tags")  # a project's own redactor may make anything of it
+        tags = [cut(str(tag), MAX_TAG) for tag in listed] if isinstance(listed, list) else []
         return Face(
             None if self.name is None else cut(str(shown.get("name") or ""), MAX_NAME),
             None if self.conversation is None else cut(str(shown.get(key) or ""), MAX_NAME),

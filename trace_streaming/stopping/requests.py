@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from trace_streaming.conf import conf
+from trace_streaming.emitting.event_factory import shown_text
 from trace_streaming.emitting.project_events import make_event, redacted
 from trace_streaming.exceptions import InvalidDecisionError, NotStoppableError
 from trace_streaming.models import Approval, StopRequest, Trace, stored_now
@@ -57,13 +58,14 @@ def request_stop(trace: Trace, *, user: Any, channel: str, comment: str = "") ->
             raise NotStoppableError("This trace does not run")
         if (before := stop_requests().filter(trace_id=trace.trace_id, is_standing=True).first()) is not None:
             return before
+        shown = redacted({"comment": comment}, trace.trace_id)
         asked = StopRequest(
             trace_id=trace.trace_id,
             requested_at=stored_now(),
             requested_by_id=None if by is None else by.pk,
             requested_by_name="" if by is None else by.get_username(),
             channel=channel,
-            comment=str(redacted({"comment": comment}, trace.trace_id)["comment"])[:MAX_COMMENT_LENGTH],
+            comment=shown_text(shown, "comment", comment)[:MAX_COMMENT_LENGTH],
         )
         asked.save(using=database(), force_insert=True)
         batches = append([make_event(trace.trace_id, _EVENT, _details(asked), "warning")[0]]) if _is_declared() else []

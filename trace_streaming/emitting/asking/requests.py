@@ -16,6 +16,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.module_loading import import_string
 
 from trace_streaming.emitting.decision import MAX_ACTION_LENGTH, MAX_ID_LENGTH
+from trace_streaming.emitting.event_factory import shown_text
 from trace_streaming.events import TraceApproval
 from trace_streaming.events.freezing import JSON, encode, freeze_details
 from trace_streaming.signals import decision_requested
@@ -118,8 +119,8 @@ def new_request(
     shown = redact({"action": question.action, "tool_name": question.tool_name})
     asked = {
         "approval_id": question.approval_id or str(uuid.uuid4()),
-        "action": str(shown["action"])[:MAX_ACTION_LENGTH],
-        "tool_name": str(shown["tool_name"])[:MAX_ACTION_LENGTH],
+        "action": shown_text(shown, "action", question.action)[:MAX_ACTION_LENGTH],
+        "tool_name": shown_text(shown, "tool_name", question.tool_name)[:MAX_ACTION_LENGTH],
         "risk_level": question.risk_level,
         "arguments": redact(question.arguments),
         "arguments_hash": arguments_hash(question.arguments if elsewhere is None else elsewhere.bound),
@@ -153,7 +154,7 @@ def _shown_schema(redact: Callable[[object], dict[str, JSON]], schema: Mapping[s
     check_schema(schema)
     shown = redact({"schema": schema}).get("schema")
     if not isinstance(shown, dict):
-        raise ValueError("The schema is too large")  # noqa: TRY004  of a value
+        raise ValueError("The schema is too large, or the redactor loses it")  # noqa: TRY004  of a value
     return shown
 
 
