@@ -17,7 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from tests.remote.ingest_servers import page_server
+from tests.remote.ingest_servers import ScriptedServer, page_server
 from tests.remote.test_emitter import NameIsToken
 from trace_streaming import TraceEmitter
 from trace_streaming.approvals.decisions import decide
@@ -234,6 +234,28 @@ def test_a_bad_question_is_refused(site: str, question: dict[str, Any], words: s
         emitter_on(site).ask_approval(**{"action": "send_mail", **question})
     assert not Approval.objects.exists()
     assert not Trace.objects.exists()
+
+
+def test_nothing_of_a_question_leaves_the_process_as_it_is() -> None:
+    """What this process has hidden the server does not know, and would show in an action, or a schema. Invariant 4."""
+    secret = "kiwi-Fog7elm-91"
+    with ScriptedServer().serving() as server:
+        emitter = emitter_on(server.url)
+        emitter.emit("tool_call_start", {"tool": "login", "args": {"password": secret}, "call_id": secret})
+        emitter.ask_approval(
+            f"log in with {secret}",
+            tool_name=f"psql {secret}",
+            arguments={"statement": f"ALTER USER ada PASSWORD '{secret}'"},
+            schema={"type": "object", "properties": {"statement": {"const": secret}}},
+            call_id=secret,
+        )
+        path, asked = server.requests[-1]
+        all_senders.close()
+    assert path.endswith("/approvals")
+    assert asked["action"] == "log in with [redacted:known value]"
+    assert asked["schema"]["properties"] == {"statement": {"const": "[redacted:known value]"}}
+    assert secret not in str(server.requests)
+    assert secret not in str(emitter.events)
 
 
 def test_who_may_not_add_events_may_not_ask(site: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any, Final, cast
 
 import orjson
 
-from trace_streaming.emitting.asking.contract import ApprovalEmitter, PendingApproval, Question
+from trace_streaming.emitting.asking.contract import ApprovalEmitter, PendingApproval, Question, shown_schema
 from trace_streaming.emitting.blocks import placed
-from trace_streaming.emitting.decision import ALLOWED, TIMEOUT, Decision, with_originals
-from trace_streaming.emitting.event_factory import safe_details
+from trace_streaming.emitting.decision import ALLOWED, MAX_ACTION_LENGTH, TIMEOUT, Decision, with_originals
+from trace_streaming.emitting.event_factory import safe_details, shown_text
 from trace_streaming.events import TraceEvent, parse_timestamp
 from trace_streaming.events.freezing import JSON, freeze_details
 from trace_streaming.redaction import Redactor
@@ -97,18 +97,24 @@ class RemoteApprovals(ApprovalEmitter):
 
     def _pending(self, question: Question) -> Pending:
         question.check()
+        schema = None if question.schema is None else shown_schema(self._redacted, question.schema)
         approval_id = question.approval_id or str(uuid.uuid4())
-        shown = safe_details(question.arguments, self._redactor, self.trace_id)[0]
-        told: dict[str, Any] = {
-            "approval_id": approval_id,
+        texts = {
             "action": question.action,
             "tool_name": question.tool_name,
-            "risk_level": question.risk_level,
-            "arguments": shown,
-            "allowed": list(question.allowed),
             "call_id": question.call_id,
             "parent_call_id": question.parent_call_id,
         }
+        # Here, for the server does not know what this process has hidden before.
+        shown = self._redacted(texts)
+        told: dict[str, Any] = {
+            "approval_id": approval_id,
+            **{name: shown_text(shown, name, text) for name, text in texts.items()},
+            "risk_level": question.risk_level,
+            "arguments": self._redacted(question.arguments),
+            "allowed": list(question.allowed),
+        }
+        told["action"] = told["action"][:MAX_ACTION_LENGTH]
         asked = placed(
             cast("Any", self), "approval_requested", {key: value for key, value in told.items() if value != ""}
         )
@@ -117,10 +123,13 @@ class RemoteApprovals(ApprovalEmitter):
         sent = {
             **asked,
             "timeout": question.timeout,
-            "schema": question.schema,
+            "schema": schema,
             "binding": self.digest(question.arguments),
         }
         return Pending(self, approval_id, question.arguments, sent, expires_at)
+
+    def _redacted(self, details: object) -> dict[str, JSON]:
+        return safe_details(details, self._redactor, self.trace_id)[0]
 
     def _note(self, event: str, details: dict[str, Any], status: str) -> None:
         """Among its own events: the server itself stores what is asked and decided."""

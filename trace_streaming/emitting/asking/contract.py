@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from trace_streaming.emitting.decision import (
     RISK_LEVELS,
     Decision,
 )
+from trace_streaming.events.freezing import JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,14 @@ class Question:
             raise ValueError("A timeout is a number of seconds above 0, and at most a year")
         if len(self.approval_id) > MAX_ID_LENGTH:
             raise ValueError(f"An approval's id has at most {MAX_ID_LENGTH} characters")
+
+
+def shown_schema(redact: Callable[[object], dict[str, JSON]], schema: Mapping[str, Any]) -> dict[str, JSON]:
+    """A schema as humans see it; raises :exc:`ValueError` where nothing is left of it to check edits by."""
+    shown = redact({"schema": schema}).get("schema")
+    if not isinstance(shown, dict):
+        raise ValueError("The schema is too large, or the redactor loses it")  # noqa: TRY004  of a value
+    return shown
 
 
 logger = logging.getLogger(__name__)

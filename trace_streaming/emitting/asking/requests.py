@@ -21,7 +21,7 @@ from trace_streaming.events import TraceApproval
 from trace_streaming.events.freezing import JSON, encode, freeze_details
 from trace_streaming.signals import decision_requested
 
-from .contract import Question
+from .contract import Question, shown_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +152,7 @@ def _shown_schema(redact: Callable[[object], dict[str, JSON]], schema: Mapping[s
     from .schemas import check_schema  # few need it, and it takes long to load
 
     check_schema(schema)
-    shown = redact({"schema": schema}).get("schema")
-    if not isinstance(shown, dict):
-        raise ValueError("The schema is too large, or the redactor loses it")  # noqa: TRY004  of a value
-    return shown
+    return shown_schema(redact, schema)
 
 
 def arguments_hash(arguments: Mapping[str, Any] | None, *, key: str | bytes | None = None) -> str:
