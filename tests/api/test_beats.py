@@ -11,7 +11,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from trace_streaming.api import beats
-from trace_streaming.models import EmitterLease, HeldTrace, Trace, stored_now
+from trace_streaming.models import EmitterLease, HeldTrace, StopRequest, Trace, stored_now
 from trace_streaming.recording.leases import give_up_the_dead
 from trace_streaming.storage.times import UtcNow
 
@@ -151,3 +151,16 @@ def test_where_there_are_no_leases_none_is_asked_for(client: APIClient, settings
     settings.TRACE_STREAMING_LEASE_SECONDS = None
     begun("a")
     assert beat(client, "a").json() == {"held": 0, "expires_in": None, "stops": {}}
+
+
+def test_who_may_no_longer_add_to_a_trace_holds_it_no_longer(client: APIClient, writer: User) -> None:
+    """Nor is he told who asks it to stop, and why; what has become his own meanwhile is his."""
+    begun("a", "b", owner=User.objects.create_user("owner"))
+    assert beat(client, "a", "b").json()["held"] == 2
+    for trace_id in ("a", "b"):
+        StopRequest.objects.create(trace_id=trace_id, requested_at=stored_now(), comment="why", is_standing=True)
+    assert set(beat(client, "a", "b").json()["stops"]) == {"a", "b"}
+    writer.user_permissions.clear()
+    Trace.objects.filter(trace_id="b").update(owner=writer)
+    answer = beat(logged_in(User.objects.get(pk=writer.pk)), "a", "b").json()
+    assert (answer["held"], list(answer["stops"]), held()) == (1, ["b"], ["b"])

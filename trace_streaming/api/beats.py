@@ -67,18 +67,19 @@ class BeatView(TraceView):
         alias = database()
         lease = leases.sender_lease(alias, sender)
         held = {} if lease is None else leases.held_under(alias, lease)
-        new = self._may_hold(named - held.keys())
+        allowed = self._may_hold(named)  # what is held already, too: the right to it may have been lost
+        new = {trace_id: trace for trace_id, trace in allowed.items() if trace_id not in held}
         if lease is None and new:
             lease = leases.take(alias, seconds, sender, self.request.META.get("REMOTE_ADDR") or "")
         if lease is None:
             return set()  # nothing is written for whoever may hold nothing
         leases.renew(alias, lease, seconds)
         announce_alone(leases.reclaim(alias, lease, list(new.values())))
-        leases.let_go(alias, lease, [trace for trace_id, trace in held.items() if trace_id not in named])
+        leases.let_go(alias, lease, [trace for trace_id, trace in held.items() if trace_id not in allowed])
         if ends:
             leases.run_out(alias, lease)
             give_up_the_dead(alias)
-        return new.keys() | (held.keys() & named)
+        return allowed.keys()
 
     def _may_hold(self, trace_ids: AbstractSet[str]) -> dict[str, int]:
         ids = sorted(trace_ids)
