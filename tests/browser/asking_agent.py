@@ -22,7 +22,15 @@ QUESTIONS: dict[str, dict[str, Any]] = {
         },
         "schema": {"properties": {"tone": {"enum": ["warm", "cool"]}}},
     },
-    "order": {"arguments": {"path": "annex\u202efdp.exe", "names": ["\u2066a"], "to": "b\u00f6b \u05d0"}},
+    "order": {
+        "arguments": {
+            "path": "annex\u202efdp.exe",
+            "names": ["\u2066a"],
+            "to": "b\u00f6b \u05d0",
+            "keep\u202eeteled": "all",
+            "\u202eyrd": True,
+        }
+    },
     "lines": {
         "arguments": {"head": "To: bob\r\nSubject: tea\r\n", "body": "Dear Bob,\r\n\r\nhello.", "odd": "a\rb\nc"}
     },

@@ -119,13 +119,24 @@ async def test_nothing_is_shown_in_another_order_than_it_is_in(site: Site, page:
     await expect(form.get_by_label("path")).to_have_value('"annex\\u202efdp.exe"')
     await expect(form.get_by_label("names")).to_have_value(re.compile(r'"\\u2066a"'))
     await expect(form.get_by_label("to")).to_have_value("b\u00f6b \u05d0")
+    await expect(form.get_by_label("keep\\u202eeteled")).to_have_value("all")
+    await expect(form.get_by_label("\\u202eyrd")).to_be_checked()
+    await form.get_by_label("keep\\u202eeteled").fill("none")
+    await expect(form.get_by_role("region", name="Changes").locator("b")).to_have_text(["keep\\u202eeteled"])
+    await form.get_by_label("keep\\u202eeteled").fill("all")
     await form.get_by_role("button", name="As JSON").click()
     await expect(form.get_by_label("Arguments, as JSON")).to_have_value(re.compile(r"annex\\u202efdp\.exe"))
     await form.get_by_role("button", name="Approve", exact=True).click()
     await expect_state(page, "Ended: success")
     await finish(agent)
     arguments = (await received(page))[-1]["details"]["result"]["arguments"]
-    assert arguments == {"path": "annex\u202efdp.exe", "names": ["\u2066a"], "to": "b\u00f6b \u05d0"}
+    assert arguments == {
+        "path": "annex\u202efdp.exe",
+        "names": ["\u2066a"],
+        "to": "b\u00f6b \u05d0",
+        "keep\u202eeteled": "all",
+        "\u202eyrd": True,
+    }
 
 
 async def test_a_key_leads_to_the_button_and_another_back(site: Site, page: Page) -> None:

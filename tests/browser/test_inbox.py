@@ -48,6 +48,15 @@ async def test_the_most_urgent_is_first_and_is_decided_where_it_stands(site: Sit
         await expect(page.get_by_role("link", name="Approvals")).to_contain_text("2")
 
 
+async def test_the_name_of_a_trace_is_shown_in_the_order_that_it_is_in(site: Site, page: Page) -> None:
+    """Invariant 14. Whoever asks has named it; on the dashboard, too."""
+    await site.manage("shell", "-c", ASK.replace('"t"', '"t", name="for \u202eecilA"'))
+    for path, waiting in (("/dashboard/approvals/", "Waits for you"), ("/dashboard/", "Waiting for approval")):
+        await page.goto(site.url(path))
+        asked = page.get_by_role("list", name=waiting).get_by_role("listitem").first
+        await expect(asked).to_contain_text("for \\u202eecilA", timeout=PATIENCE_MS)
+
+
 async def test_from_the_list_to_the_decision_without_a_mouse(site: Site, page: Page) -> None:
     """Tab and Enter lead to the trace, a key to what it asks; what is decided is announced."""
     await site.manage("shell", "-c", ASK)

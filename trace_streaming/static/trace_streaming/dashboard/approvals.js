@@ -68,7 +68,8 @@ export class Approvals {
     const decide = element("a.decide", { href: this.#traceUrl(trace_id) }, approval.can_decide ? "Decide" : "Look");
     decide.setAttribute("aria-label", `${verb} ${action} of ${trace_id}`);
     decide.title = refusal;
-    const facts = element("span.facts", {}, element("span.trace", { title: trace_id }, trace_name || trace_id), waited);
+    const trace = element("span.trace", { title: trace_id }, inOrder(trace_name || trace_id));
+    const facts = element("span.facts", {}, trace, waited);
     const tool = tool_name && tool_name !== action ? element("span.tool", {}, inOrder(tool_name)) : null;
     const what = element("span.what", {}, element("b.action", {}, inOrder(action)), tool);
     if (risk_level) what.append(element(`span.risk.${RISKS[risk_level] ?? "pending"}`, {}, `${risk_level} risk`));

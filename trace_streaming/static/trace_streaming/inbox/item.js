@@ -45,6 +45,7 @@ export class Item {
     this.told = told;
     const { trace_id, trace_name, approval_id, action, tool_name, risk_level, can_decide, refusal } = asked;
     const tool = tool_name && tool_name !== action ? element("code", {}, inOrder(tool_name)) : null;
+    const trace = element("span.trace", { title: trace_id }, inOrder(trace_name || trace_id));
     const isLow = can_decide && risk_level === "low";
     this.#choice.setAttribute("aria-label", `Choose ${action} of ${trace_name || trace_id}`);
     this.#choice.addEventListener("change", () => this.#choose());
@@ -58,7 +59,7 @@ export class Item {
         tool,
         element(`span.risk.${riskOf(risk_level)}`, {}, `${risk_level} risk`),
       ),
-      element("span.facts", {}, element("span.trace", { title: trace_id }, trace_name || trace_id), this.#waited),
+      element("span.facts", {}, trace, this.#waited),
       this.#arguments,
     );
     const link = element("a.to-trace", { href: server.traceUrl(trace_id) }, "Open the trace");

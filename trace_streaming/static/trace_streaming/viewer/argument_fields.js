@@ -124,7 +124,8 @@ export class ArgumentFields {
     const names = [...new Set([...Object.keys(this.#asked), ...Object.keys(now)])];
     return names.flatMap((name) => {
       const [before, after] = [textOf(this.#asked, name), textOf(now, name)];
-      return before === after ? [] : [element("div.change", {}, element("b", {}, name), difference(before, after))];
+      if (before === after) return [];
+      return [element("div.change", {}, element("b", {}, inOrder(name)), difference(before, after))];
     });
   }
 }
@@ -137,7 +138,7 @@ export class ArgumentFields {
  */
 function fieldOf(name, value, choices) {
   const labelled = (/** @type {HTMLElement} */ input, hint = "") =>
-    element("label.field", {}, element("span.field-name", {}, name, hint && element("i", {}, hint)), input);
+    element("label.field", {}, element("span.field-name", {}, inOrder(name), hint && element("i", {}, hint)), input);
   if (typeof value === "string" && HIDDEN.test(value)) {
     const input = element("input", { type: "text", value, readOnly: true });
     return { name, read: () => value, node: labelled(input, "hidden; the agent keeps its own") };
@@ -151,7 +152,7 @@ function fieldOf(name, value, choices) {
   }
   if (typeof value === "boolean") {
     const input = element("input", { type: "checkbox", checked: value });
-    return { name, read: () => input.checked, node: element("label.field.check", {}, input, name) };
+    return { name, read: () => input.checked, node: element("label.field.check", {}, input, inOrder(name)) };
   }
   if (typeof value === "number" || typeof value === "bigint") {
     const input = element("input", { type: "text", inputMode: "decimal", value: show(value) });
