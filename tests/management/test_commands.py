@@ -80,6 +80,16 @@ def test_recorded_traces_keep_their_ids() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_terminal_obeys_nothing_that_a_bad_line_says(tmp_path: Path) -> None:
+    """A recording may come from anybody."""
+    path, errors = tmp_path / "trick.jsonl", io.StringIO()
+    path.write_text('{"trace_id": "t", "event": "\\u001b]0;hidden\\u0007\\u001b[2J\\u202e"}\n')
+    with pytest.raises(CommandError, match="1 bad line"):
+        call_command("play_trace", str(path), stderr=errors)
+    assert errors.getvalue().startswith(r"line 1: Non-canonical event: \x1b]0;hidden\x07\x1b[2J\u202e. Must be")
+
+
+@pytest.mark.django_db(transaction=True)
 def test_bad_lines_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     """Each with its number and what is wrong; the command fails, the good events are stored."""
     good = '{"event":"plan_created","trace_id":"t","details":{"n":1}}'

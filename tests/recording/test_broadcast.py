@@ -76,6 +76,10 @@ async def test_an_unwatched_event_is_recorded_and_false() -> None:
         ("t", {"event": "plan_created", "timestamp": "password=hunter2"}),
         ("t", {"event": "plan_created", "timestamp": "0001-01-01T00:00:00+05:00"}),
         ("bad id", EVENT),
+        ("t\nERROR of nobody", EVENT),
+        ("t", {"event": "plan\r\nERROR of nobody \u2028\x1b[31m"}),
+        ("t", {"event": "plan_created", "status": "done\nERROR of nobody"}),
+        ("t", {"event": "plan\ntoken:\thunter2x9Q"}),
         (None, EVENT),
         ("t", "no event"),
     ],
@@ -88,6 +92,8 @@ async def test_a_bad_event_is_false_and_logged(
         assert await emit_trace_event(trace_id, event) is False
     assert "not emitted" in caplog.text
     assert "hunter2" not in caplog.text
+    (line,) = caplog.records
+    assert f"{line.getMessage()}{vars(line)['trace_id']}".isprintable()  # and nobody writes lines of his own
     assert await Event.objects.acount() == 0
 
 

@@ -141,6 +141,12 @@ def test_bad_items_are_reported_and_never_sent_again(caplog: pytest.LogCaptureFi
     assert "Non-canonical" in caplog.text
 
 
+def test_what_a_server_answers_writes_no_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """Something may stand before it that nobody knows."""
+    sent_through((403, {}, {"detail": "no\r\nERROR of nobody \x1b[2J"}))
+    assert r"403 no\r\nERROR of nobody \x1b[2J" in caplog.text
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404])
 def test_what_is_refused_is_counted_and_never_sent_again(status: int, caplog: pytest.LogCaptureFixture) -> None:
     """Said once, and without the token."""

@@ -10,6 +10,7 @@ from typing import Any
 from trace_streaming.emitting.emitter import announce
 from trace_streaming.emitting.project_events import event_from
 from trace_streaming.redaction import redact_text
+from trace_streaming.telemetry.logs import on_one_line
 from trace_streaming.watching.hubs import connections_by_trace
 
 from .recorder import recorder
@@ -56,8 +57,11 @@ def _emit(trace_id: str, event: Mapping[str, Any]) -> bool:
         announce(event_from(trace_id, event))
     except ValueError as error:
         # The error shows what was given as a name, a status or a time: that may be anything.
+        # Escaped behind that: a rule that looks for a blank finds none that is escaped.
         logger.warning(
-            "Event not emitted: %s", redact_text(str(error)), extra={"trace_id": redact_text(str(trace_id)[:128])}
+            "Event not emitted: %s",
+            on_one_line(redact_text(str(error))),
+            extra={"trace_id": on_one_line(redact_text(str(trace_id)[:128]))},
         )
         return False
     return True

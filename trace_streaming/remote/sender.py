@@ -12,7 +12,7 @@ from trace_streaming.events.interruptions import is_for_the_process
 from trace_streaming.recording import process_exit
 from trace_streaming.recording.record_queue import Barrier, RecordQueue
 from trace_streaming.starting import Bell, check_may_start, start
-from trace_streaming.telemetry.logs import BurstLog
+from trace_streaming.telemetry.logs import BurstLog, on_one_line
 
 from .beats import OpenTraces
 from .delivery import Delivery
@@ -147,7 +147,7 @@ class Sender:
         (self._names if is_name else self._log).failed(
             "names" if is_name else reason,
             "Trace events are not taken by %s: %s",
-            *(self._server, reason),
+            *(self._server, on_one_line(reason)),
             extra={"trace_id": trace_id},
         )
 

@@ -13,6 +13,11 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}\n{''.join(format_tb(error.__traceback__))}"
 
 
+def on_one_line(text: str) -> str:
+    """The same text, escaped where it would begin a line of its own, or have a terminal obey it."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 class BurstLog:
     """What is failing now. A database that is away for an hour is one line in the log, not a million."""
 

@@ -15,6 +15,7 @@ from trace_streaming.emitting.playback import BadLine, RecordedEvent, play, read
 from trace_streaming.events import check_trace_id
 from trace_streaming.management.migrated import check_migrated
 from trace_streaming.recording.recorder import recorder
+from trace_streaming.telemetry.logs import on_one_line
 
 
 class Command(BaseCommand):
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         for item in read_recording(lines):
             if isinstance(item, BadLine):
                 self._bad_lines += 1
-                self.stderr.write(f"line {item.number}: {item.reason}")
+                self.stderr.write(f"line {item.number}: {on_one_line(item.reason)}")
             else:
                 yield item
 
