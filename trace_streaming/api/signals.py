@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from .fields import UtcDateTimeField
 MAX_SECONDS = 366 * 86400
 METADATA_PREFIX = "metadata."
 MAX_PLACE = 2**31
+MAX_KEYS = 50
 
 
 class WindowSerializer(serializers.Serializer[Any]):
@@ -129,8 +130,13 @@ class TraceSignalsView(TraceView):
         return Response(trace_signals(self.stored_trace()))
 
 
-def check_keys(metadata: Iterable[str]) -> None:
-    """Refuse a number that is no place in a list: Django asks for one, and databases have none so large, or below 0."""
+def check_keys(metadata: Collection[str]) -> None:
+    """Refuse a number that is no place in a list: Django asks for one, and databases have none so large, or below 0.
+
+    And more keys than anybody asks for: a thousand are more than SQLite takes, which would seem to be away.
+    """
+    if len(metadata) > MAX_KEYS:
+        raise serializers.ValidationError({METADATA_PREFIX + "KEY": [f"More than {MAX_KEYS} of them"]})
     for key in metadata:
         with suppress(ValueError):
             if not 0 <= int(key) < MAX_PLACE:
