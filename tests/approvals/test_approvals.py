@@ -830,3 +830,13 @@ def test_a_schema_that_the_redactor_loses_is_told_to_who_asks(settings: Settings
     settings.TRACE_STREAMING_REDACTOR = f"{__name__}.{raises.__name__}"
     with pytest.raises(ValueError, match="or the redactor loses it"):
         TraceEmitter("t").ask_approval("send", schema={"type": "object"})
+
+
+def test_an_answer_that_the_redactor_loses_is_none(settings: Settings, alice: User) -> None:
+    """The agent would go on with the marker; the human can still say no."""
+    answer, approval = asking(TraceEmitter("t"), allowed=["responded", "rejected"])
+    settings.TRACE_STREAMING_REDACTOR = f"{__name__}.{raises.__name__}"
+    with pytest.raises(InvalidDecisionError, match="redactor loses the answer"):
+        decisions.decide(approval, "responded", user=alice, channel="api", comment="Tuesday")
+    decisions.decide(approval, "rejected", user=alice, channel="api")
+    assert answer.result(60).decision == "rejected"

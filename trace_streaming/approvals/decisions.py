@@ -70,13 +70,16 @@ def decide(
     """
     _check(approval, decision, comment, edited, shown_hash)
     shown = redacted({"comment": comment, "edited": edited}, approval.trace_id)
+    told = shown_text(shown, "comment", comment)[:MAX_COMMENT_LENGTH]
+    if decision == "responded" and told == REDACTION_FAILED:  # the agent would take that for the answer
+        raise InvalidDecisionError("The project's redactor loses the answer: the log says why")
     decider = user if getattr(user, "pk", None) is not None else None
     changes = {
         "decision": decision,
         "decided_by_id": None if decider is None else decider.pk,
         "decided_by_name": "" if decider is None else decider.get_username(),
         "channel": channel,
-        "comment": shown_text(shown, "comment", comment)[:MAX_COMMENT_LENGTH],
+        "comment": told,
         "edited_arguments": None if edited is None else _shown_edited(shown.get("edited")),
         "edited_sealed": "" if edited is None else seal(edited),
     }
