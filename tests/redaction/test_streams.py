@@ -120,6 +120,19 @@ def test_what_is_told_to_be_a_secret_later_never_passes(text: str, parts: str) -
         assert redact_text(text + BEHIND).startswith(shown)
 
 
+@pytest.mark.parametrize("spelt", ["ada [at] example [dot] com", "ada(at)mail (dot) example (dot) org"])
+def test_of_an_address_that_is_spelt_no_domain_passes(spelt: str) -> None:
+    """The name before it is a word like any other, until what is behind it comes. Invariant 4."""
+    text = f"Write to {spelt} and so on, as you like.\n"
+    for size in range(1, 60):
+        shown = streamed(*(text[at : at + size] for at in range(0, len(text), size)), "More.\n\n")
+        assert not any(part in shown for part in ("example", "com", "uk", "org")), (size, shown)
+    assert (
+        streamed("Look [at] it, ", "and (at) last ", "he is [at] home\n")
+        == "Look [at] it, and (at) last he is [at] home\n"
+    )
+
+
 def test_an_answer_with_data_and_tables_is_shown_once_it_is_told() -> None:
     """What is no secret comes with its paragraph's end, or its line's."""
     stream = StreamedText("t")

@@ -37,6 +37,13 @@ _DATA: Final = re.compile(r"(?:^|\\n)[ \-]*(?:stringD|d)ata:(?:[ \t\r]*$|\\)", r
 _DATA_IN_JSON: Final = re.compile(r"""\\*["'](?:stringD|d)ata\\*["']\s*:\s*\{""")
 _KIND: Final = re.compile(r"""\bkind\\*["']?\s*:\s*\\*["']?\w""")
 _PIPED: Final = re.compile(r"(?:^\W{0,4}|[`$;&|(][ ]?)(?:echo|printf)[ ][^`]{0,400}\Z")
+_SPELT: Final = re.compile(
+    r"(?<![\w.+\-])[\w.+\-]{1,64} ?[\[(] ?at ?[\])] ?(?:[\w\-]{1,63}(?: ?(?:\.|[\[(] ?dot ?[\])]) ?[\w\-]{1,63}){0,5}"
+    r"(?: ?(?:\.|[\[(] ?dot ?[\])]) ?)?)? ?\Z",
+    re.IGNORECASE,
+)
+"""The beginning of an address that is spelt: ``ada [at] example [dot]``."""
+_LONGEST_SPELT: Final = 512
 _VARIABLE: Final = re.compile(r"(?:export )?([A-Z][A-Z0-9_]*)=")
 _WORDS_BEHIND_KEY: Final = re.compile(
     r"""(?:phrase|mnemonic|passwor[dt])s?["'`*]{0,3}(?:[ \t][\w.@]{1,24}){0,4}[ \t]?[:=]"""
@@ -164,6 +171,8 @@ def _open_value(text: str, line: int) -> int:
         return line
     if piped := _PIPED.search(last):
         return line + piped.start()
+    if spelt := _SPELT.search(last, max(0, len(last) - _LONGEST_SPELT)):
+        return line + spelt.start()
     variable = _VARIABLE.match(last)
     if variable and is_secret_key(variable[1]):
         return line + variable.end()
