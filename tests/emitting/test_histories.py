@@ -261,3 +261,16 @@ def test_messages_that_are_told_at_the_end_are_not_repeated_either(events: list[
         emitter.emit("llm_call_complete", {"call_id": call_id, INPUT: sent}, "success")
     told = events[-1]["details"]
     assert (told["history_call_id"], told["history_count"], len(told[INPUT])) == ("a", 2, 1)
+
+
+def test_parts_without_end_are_asked_for_by_nobody(events: list[dict[str, Any]]) -> None:
+    """Invariant 13: of a class over list, whose iteration may never end; nor are all of very many."""
+
+    class Endless(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            raise AssertionError("It is asked")
+
+    emitter = TraceEmitter()
+    for content in (Endless(["a part"]), ["a part"] * 30_000):
+        emitter.emit("llm_call_start", {"call_id": "c", INPUT: [{"role": "user", "content": content}]})
+    assert [message["parts"][0] for start in starts(events) for message in start[INPUT]] == ["a part", "a part"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
 
+from trace_streaming.events.freezing import MAX_VALUES
 from trace_streaming.events.interruptions import is_for_the_process
 
 
@@ -58,7 +60,10 @@ def _parts(content: Any) -> list[Any]:
         return []
     if not isinstance(content, list | tuple):
         return [content]
-    return [_part(part) if isinstance(part, Mapping) else part for part in content]
+    kind: Any = list if isinstance(content, list) else tuple  # not by a class over it, which may never end
+    parts = [_part(part) if isinstance(part, Mapping) else part for part in islice(kind.__iter__(content), MAX_VALUES)]
+    missing = kind.__len__(content) - MAX_VALUES
+    return [*parts, f"[truncated: {missing} more values]"] if missing > 0 else parts
 
 
 def _part(part: Mapping[str, Any]) -> Any:
