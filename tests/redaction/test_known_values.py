@@ -22,6 +22,7 @@ from trace_streaming.emitting import surroundings
 from trace_streaming.emitting.event_factory import make_event, safe_details
 from trace_streaming.redaction import register_secret
 from trace_streaming.redaction.known import memory, values
+from trace_streaming.redaction.known.automaton import Automaton
 from trace_streaming.redaction.known.learning import is_telling
 from trace_streaming.redaction.known.values import MOST_CHARACTERS, MOST_VALUES, KnownValues, masked_text
 
@@ -256,9 +257,9 @@ def test_what_emits_a_secret_while_another_is_learnt_waits_for_nothing(
 ) -> None:
     """A finalizer, or a signal's handler, in the same thread: both values are hidden behind it."""
     memory.remember("t", [f"value-{number:03}-before" for number in range(known_before)])
-    build, is_inside = values.Automaton, False
+    build, is_inside = Automaton, False
 
-    def interrupted(*args: Any) -> values.Automaton:
+    def interrupted(*args: Any) -> Automaton:
         nonlocal is_inside
         automaton = build(*args)
         if not is_inside:

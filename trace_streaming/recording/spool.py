@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from errno import EPERM
 from hashlib import sha256
 from pathlib import Path
@@ -221,15 +220,6 @@ class Spool:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def remove_set_aside(folder: Path, older_than: datetime) -> int:
-    """Delete what could not be read, and what was never finished; returns how many files."""
-    files = [*folder.glob("*.unreadable"), *folder.glob("*.unfinished")]
-    old = [file for file in files if file.stat().st_mtime < older_than.timestamp()]
-    for file in old:
-        file.unlink(missing_ok=True)
-    return len(old)
 
 
 def _segments_for(destination: Destination, paths: Iterable[Path]) -> Iterator[Segment]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import datetime
 from errno import EINVAL
 from pathlib import Path
 
@@ -29,3 +30,12 @@ def check_is_file(descriptor: int, path: Path) -> None:
     """Raise :exc:`OSError` for what is no regular file."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise OSError(EINVAL, "Not a file", str(path))
+
+
+def remove_set_aside(folder: Path, older_than: datetime) -> int:
+    """Delete what could not be read, and what was never finished; returns how many files."""
+    files = [*folder.glob("*.unreadable"), *folder.glob("*.unfinished")]
+    old = [file for file in files if file.stat().st_mtime < older_than.timestamp()]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trace_streaming.conf import conf
 from trace_streaming.models import stored_now
 from trace_streaming.recording.leases import give_up_the_dead
-from trace_streaming.recording.spool import remove_set_aside
+from trace_streaming.recording.spool_files import remove_set_aside
 from trace_streaming.storage.retention import forget_leftovers, mark_incomplete, prune, silent_traces
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
