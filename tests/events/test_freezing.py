@@ -658,3 +658,11 @@ def test_a_deep_or_long_value_takes_the_long_way_and_is_bounded() -> None:
         frozen, text = encode_details(freeze_details(details))
         assert len(text.encode()) <= MAX_BYTES
         assert frozen
+
+
+def test_a_file_whose_kind_is_in_any_letters_is_made_to_fit() -> None:
+    """A kind is ASCII; what only looks like a file is a text as others are, however little room is left for it."""
+    file = f"data:{chr(0x20000) * 80}{(';' + chr(0x20000) * 40) * 3};base64,{'A' * 400_000}"
+    for length in range(6_500, 8_000, 50):
+        details: dict[str, Any] = {"result": {"text": "x" * length, "file": file}}
+        assert len(encode_details(details)[1]) < 9_000

@@ -13,7 +13,8 @@ _OF_NUMBERS: Final = "0123456789 .-+()/"
 """Cards, accounts and telephones are written in groups."""
 _FILE: Final = re.compile(
     r"data:[\w.+/-]{1,80}(?:;[\w=.-]{1,40}){0,3};base64,"
-    r"|(?=(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/]{60})"
+    r"|(?=(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/]{60})",
+    re.ASCII,  # as kinds are: with its marker, an address has less than 300 bytes
 )
 """A file as an address that holds it; PNG, JPEG, GIF, WebP and PDF as base64 alone."""
 _MARKER: Final = re.compile(r"\[truncated: (\d{1,12}) more (?:characters|values)\]\Z")
