@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -168,6 +169,17 @@ def test_what_was_hidden_in_a_text_does_not_pass_further_down_in_it(size: int, b
     shown = streamed(*(text[at : at + size] for at in range(0, len(text), size)), BEHIND)
     assert "kJ8f" not in shown
     assert "log in with [redacted:known value] again" in shown
+
+
+@pytest.mark.parametrize("group", ["GB29 ", "AB12A", "a(at)a", "a.a(at)a dot a ", "(at)", "1 ", "| a "])
+def test_what_may_be_the_beginning_of_something_takes_no_long_look(group: str) -> None:
+    """Nobody who streams the same beginning again and again has it looked at in all the ways it could go on."""
+    stream = StreamedText("t")
+    stream.add(group * 120)
+    began = time.thread_time()
+    for _ in range(20):
+        stream.add(group)
+    assert time.thread_time() - began < 0.1
 
 
 def test_a_long_stream_is_bounded() -> None:

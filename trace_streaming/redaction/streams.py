@@ -28,7 +28,7 @@ _WORD: Final = re.compile(r"\S+")
 _PARAGRAPH: Final = re.compile(r"\n\s*\n")
 _NUMBER: Final = re.compile(
     r"[+(]{0,2}\d[\d\s.+\-()/]*\Z"
-    r"|(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:\s?[A-Z0-9]{1,4}){0,8}\s*\Z"  # of a bank's account
+    r"|(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:\s?+[A-Z0-9]{1,4}+){0,8}+\s*\Z"  # of a bank's account
 )
 """A number, or the first of several groups of it."""
 _CODE: Final = re.compile(r"\W*(?:[A-Z]-)?\d{3}[ -]?\d{1,5}\W*|\W*[A-Z0-9]{3,4}-[A-Z0-9]{3,4}\W*")
